@@ -1,0 +1,1 @@
+"""Was this face born in a camera?"""

@@ -1,0 +1,25 @@
+"""The errors that users see: each is one line that names the thing at fault and the next step."""
+
+
+class CamerabornError(Exception):
+    """Base of every error this package raises on purpose; its text is one complete line."""
+
+
+class PictureError(CamerabornError):
+    """A picture cannot be read, or is not a picture."""
+
+
+class ManifestError(CamerabornError):
+    """A manifest is missing, broken, or cannot serve the purpose it was given for."""
+
+
+class BundleError(CamerabornError):
+    """A bundle is missing, damaged, foreign, or lacks the part that was asked for."""
+
+
+class CalibrationError(CamerabornError):
+    """A false-alarm rate, a fit or a calibration was asked of too few photographs."""
+
+
+class RecipeError(CamerabornError):
+    """A training recipe or checkpoint is invalid."""

@@ -1,0 +1,1 @@
+"""Torch modules: maps from tensors to tensors; no files, no data."""
