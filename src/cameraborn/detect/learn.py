@@ -1,0 +1,256 @@
+"""How photographs become a detector: `fit` a mixture to some, `calibrate` the threshold on others.
+
+Both look at each photograph as scoring will, and also at copies that have been through random deliveries, so that a
+shrunk or recompressed photograph is an ordinary one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import platform
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import safetensors.numpy
+from numpy.typing import NDArray
+
+from cameraborn.detect.bundle import Bundle, CalibrationRow, Coverage, calibration_csv
+from cameraborn.detect.detector import Detector, has_colour, map_in_order
+from cameraborn.detect.golden import GOLDEN_NAMES, golden_picture
+from cameraborn.detect.mixture import fit_mixture
+from cameraborn.errors import CalibrationError, PictureError
+from cameraborn.photo.decode import SUPPORTED_EXTENSIONS, open_picture
+from cameraborn.photo.degrade import random_delivery
+from cameraborn.photo.manifest import Row, read_manifest
+
+_HASH_LENGTH = 16  # hex digits kept of a photograph's SHA-256: enough to recognise it
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """A genuine photograph to learn from."""
+
+    path: str
+    source: str
+
+
+@dataclass(frozen=True)
+class View:
+    """One look at one face (or whole photograph): as it is, or after a random delivery."""
+
+    photograph: Photograph
+    sha256: str
+    feature: NDArray[np.float32]  # [D]
+    face_size: int
+    jpeg_quality: int | None
+    colour: bool
+
+
+@dataclass(frozen=True)
+class LearnOptions:
+    """How photographs are looked at.
+
+    Attributes:
+        whole_image: take the whole picture instead of its faces.
+        copies: randomly delivered copies of each face; 0 looks at it only as it is.
+        as_is: also look at it as it is.
+        jobs: pictures at a time.
+        seed: of the random deliveries.
+    """
+
+    whole_image: bool = False
+    copies: int = 4
+    as_is: bool = True
+    jobs: int | None = None
+    seed: int = 0
+
+
+Report = Callable[[str, str | None], None]  # a photograph's path, and why it was left out (None: it was not)
+
+
+def find_photographs(
+    paths: Sequence[Path], *, split: str = "", kinds: Sequence[str] = ()
+) -> Iterator[Photograph]:
+    """The photographs of files, folders (recursively) and manifests (`.jsonl`), filtered by split and kind.
+
+    Raises:
+        ManifestError: a manifest is broken.
+        CalibrationError: a path does not exist, or a manifest calls a picture generated.
+    """
+    for path in paths:
+        if path.suffix == ".jsonl":
+            for row in read_manifest(path):
+                if (not split or row.split == split) and (not kinds or row.kind in kinds):
+                    yield _genuine(path, row)
+        elif path.is_dir():
+            for file in sorted(path.rglob("*")):
+                if file.suffix.lower() in SUPPORTED_EXTENSIONS:
+                    yield Photograph(str(file), path.name)
+        elif path.exists():
+            yield Photograph(str(path), path.parent.name)
+        else:
+            raise CalibrationError(f"{path}: no such file or folder: check the path")
+
+
+def _genuine(manifest: Path, row: Row) -> Photograph:
+    if row.label != "photo":
+        raise CalibrationError(
+            f"{manifest}: {row.path} is labelled {row.label}: a one-class model learns from photographs alone, "
+            "choose a split without generated pictures"
+        )
+    return Photograph(row.path, row.source)
+
+
+def fit(
+    bundle: Bundle,
+    photographs: Iterable[Photograph],
+    *,
+    components: int,
+    dimensions: int,
+    options: LearnOptions,
+    report: Report = lambda path, problem: None,
+) -> Bundle:
+    """A copy of the bundle with a mixture fitted to the photographs; an older calibration is dropped.
+
+    Raises:
+        CalibrationError: too few of the photographs show a face that can be used.
+    """
+    views = list(look(bundle, photographs, options, report))
+    if not views:
+        raise CalibrationError(
+            "none of the photographs shows a usable face: give others, or use --whole-image"
+        )
+    features = np.stack([view.feature for view in views])
+    mixture = fit_mixture(features, components=components, dimensions=dimensions, seed=options.seed)
+    seen = bundle.files.get("seen.txt", b"").decode().split()
+    files = {
+        name: data for name, data in bundle.files.items() if name not in ("calibration.csv", "golden.json")
+    }
+    files["mixture.safetensors"] = safetensors.numpy.save(mixture.tensors())
+    files["seen.txt"] = seen_file([*seen, *(view.sha256 for view in views)])
+    info = bundle.info.model_copy(update={"coverage": None, "versions": software_versions()})
+    return Bundle(info, files, bundle.origin)
+
+
+def calibrate(
+    bundle: Bundle,
+    photographs: Iterable[Photograph],
+    *,
+    options: LearnOptions,
+    report: Report = lambda path, problem: None,
+) -> Bundle:
+    """A copy of the bundle with the scores of held-out photographs, one a photograph, and golden scores.
+
+    One score a photograph, because two of one photograph are not independent: of its faces and views one is drawn at
+    random, seeded by the photograph itself.
+
+    Raises:
+        CalibrationError: a photograph was used to fit, or none is usable.
+        BundleError: the bundle has no mixture.
+    """
+    mixture = bundle.mixture
+    seen = set(bundle.files.get("seen.txt", b"").decode().split())
+    rows: list[CalibrationRow] = []
+    qualities: list[int] = []
+    colour = True
+    for views in _by_photograph(look(bundle, photographs, options, report)):
+        view = views[int(_rng(views[0].sha256, options.seed + 1).integers(len(views)))]
+        if view.sha256[:_HASH_LENGTH] in seen:
+            raise CalibrationError(
+                f"{view.photograph.path}: the network or the mixture has already seen this photograph: "
+                "calibrate on photographs that were held out"
+            )
+        score = -float(mixture.log_likelihood(view.feature[None])[0])
+        rows.append(CalibrationRow(score, view.photograph.source, view.face_size, view.jpeg_quality))
+        qualities += [] if view.jpeg_quality is None else [view.jpeg_quality]
+        colour = colour and view.colour
+    if not rows:
+        raise CalibrationError(
+            "none of the photographs shows a usable face: give others, or use --whole-image"
+        )
+    lowest = min([*qualities, 100])
+    coverage = Coverage(jpeg_quality=(lowest, 100), colour=colour)
+    calibrated = Bundle(
+        bundle.info.model_copy(update={"coverage": coverage, "versions": software_versions()}),
+        {**bundle.files, "calibration.csv": calibration_csv(rows)},
+        bundle.origin,
+    )
+    detector = Detector(calibrated)
+    golden = {name: round(detector.score_crop(golden_picture(name)), 4) for name in GOLDEN_NAMES}
+    files = {**calibrated.files, "golden.json": (json.dumps(golden, indent=1) + "\n").encode()}
+    return Bundle(calibrated.info, files, bundle.origin)
+
+
+def look(
+    bundle: Bundle, photographs: Iterable[Photograph], options: LearnOptions, report: Report
+) -> Iterator[View]:
+    """Every view of every usable face, photograph by photograph, in their order.
+
+    A photograph that cannot be read or shows no usable face is reported and left out.
+    """
+    detector = Detector(bundle)
+
+    def views_of(photograph: Photograph) -> tuple[list[View], str | None]:
+        try:
+            return _views(detector, photograph, options), None
+        except PictureError as error:
+            return [], str(error)
+
+    photographs, paths = _tee(photographs)
+    for (views, problem), path in zip(map_in_order(views_of, photographs, options.jobs), paths, strict=True):
+        report(path, problem or (None if views else f"{path}: no usable face"))
+        yield from views
+
+
+def seen_file(hashes: Iterable[str]) -> bytes:
+    """`seen.txt`: the photographs that a network or mixture has learnt from, so that none calibrates it."""
+    return ("\n".join(sorted({digest[:_HASH_LENGTH] for digest in hashes})) + "\n").encode()
+
+
+def software_versions() -> dict[str, str]:
+    """The versions that decide a bundle's numbers."""
+    packages = ("cameraborn", "numpy", "onnxruntime", "pillow", "scikit-learn")
+    return {"python": platform.python_version(), **{name: metadata.version(name) for name in packages}}
+
+
+def _views(detector: Detector, photograph: Photograph, options: LearnOptions) -> list[View]:
+    picture = open_picture(photograph.path)
+    sha256 = picture.sha256 or hashlib.sha256(picture.pixels.tobytes()).hexdigest()
+    rng = _rng(sha256, options.seed)
+    preprocessing = detector.encoder.preprocessing
+    views = []
+    for box in detector.boxes(picture.pixels, whole_image=options.whole_image):
+        crop = detector.crop(picture.pixels, box, whole_image=options.whole_image)
+        if min(crop.shape[:2]) < preprocessing.smallest_side:
+            continue
+        looks = [(crop, picture.jpeg_quality)] if options.as_is else []
+        looks += [
+            random_delivery(crop, rng, smallest_side=preprocessing.smallest_side)
+            for _ in range(options.copies)
+        ]
+        for pixels, quality in looks:
+            size = round(max(box[2] - box[0], box[3] - box[1]) * pixels.shape[0] / crop.shape[0])
+            views.append(
+                View(photograph, sha256, detector.encoder.feature(pixels), size, quality, has_colour(pixels))
+            )
+    return views
+
+
+def _rng(sha256: str, seed: int) -> np.random.Generator:
+    """Seeded by the photograph itself, so that its copies do not depend on the company it is in."""
+    return np.random.default_rng([seed, int(sha256[:16], 16)])
+
+
+def _by_photograph(views: Iterable[View]) -> Iterator[list[View]]:
+    for _, group in itertools.groupby(views, key=lambda view: view.photograph.path):
+        yield list(group)
+
+
+def _tee(photographs: Iterable[Photograph]) -> tuple[Iterator[Photograph], Iterator[str]]:
+    first, second = itertools.tee(photographs)
+    return first, (photograph.path for photograph in second)

@@ -1,0 +1,106 @@
+"""A residual patch network: 64x64 patches in, one feature a picture out.
+
+It begins as SDAIE does (arXiv 2512.05651, section 3: high-pass kernels on 64x64 patches) and goes on smaller, so that
+two CPU cores can train it: strided residual blocks instead of covariance pooling, and the mean and spread of the
+last map instead of a transformer over patches. Averaging over patches makes the feature independent of their order.
+
+Shapes: B pictures, P patches a picture, D features, C channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cameraborn.networks.srm import srm_kernels
+
+GREY_LEVELS_PER_UNIT = 10.0  # brings the residuals of an ordinary photograph to about unit size
+
+
+class ResidualStem(nn.Module):
+    """Learned mixtures of the 30 fixed high-pass kernels on each colour channel.
+
+    A fixed convolution followed by a 1x1 one is linear, so both are folded, exactly, into a single 5x5
+    convolution of 3 to `channels` maps. No padding: a border of zeros would look like an edge.
+    """
+
+    kernels: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("kernels", torch.from_numpy(srm_kernels()), persistent=False)
+        self.mixture = nn.Parameter(torch.randn(channels, 3, 30) / 90**0.5)
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """Patches [N 3 H W] in grey levels 0..255 to residuals [N channels H-4 W-4]."""
+        folded = torch.einsum("crk,khw->crhw", self.mixture, self.kernels) / GREY_LEVELS_PER_UNIT
+        return F.conv2d(patches, folded)
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions beside the identity (He et al., CVPR 2016)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N C H W] to the same shape."""
+        y = F.relu(self.norm1(self.conv1(x)))
+        return F.relu(x + self.norm2(self.conv2(y)))
+
+
+class PatchNet(nn.Module):
+    """Patch encoder: [N 3 64 64] in grey levels to features [N D]."""
+
+    def __init__(
+        self, *, widths: Sequence[int] = (16, 32, 64, 128), blocks: int = 1, features: int = 256
+    ) -> None:
+        super().__init__()
+        self.stem = ResidualStem(widths[0])
+        stages: list[nn.Module] = []
+        for narrow, wide in zip(widths[:-1], widths[1:], strict=True):
+            stages += [
+                nn.Conv2d(narrow, wide, 3, stride=2, padding=1, bias=False),
+                nn.BatchNorm2d(wide),
+                nn.ReLU(),
+            ]
+            stages += [ResidualBlock(wide) for _ in range(blocks)]
+        self.stages = nn.Sequential(*stages)
+        self.project = nn.Linear(2 * widths[-1], features)
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """Patches [N 3 64 64], float in 0..255, to features [N D]."""
+        # The stem stays in full precision: residuals of one grey level drown in the rounding of bfloat16 pixels.
+        with torch.autocast(device_type=patches.device.type, enabled=False):
+            residual = F.hardtanh(self.stem(patches.float()), -3.0, 3.0)
+        x = self.stages(residual)
+        # In full precision again: the variance of a map is a difference of large numbers.
+        with torch.autocast(device_type=patches.device.type, enabled=False):
+            x = x.float().flatten(2)
+            mean = x.mean(dim=2)
+            spread = ((x - mean[:, :, None]).square().mean(dim=2) + 1e-4).sqrt()
+            feature: Tensor = self.project(torch.cat([mean, spread], dim=1))
+        return feature
+
+
+class PatchRanker(nn.Module):
+    """The encoder with one linear head a pretext task, on the mean feature of a picture's patches."""
+
+    def __init__(self, encoder: PatchNet, head_sizes: Mapping[str, int]) -> None:
+        super().__init__()
+        self.encoder = encoder
+        width = encoder.project.out_features
+        self.heads = nn.ModuleDict({name: nn.Linear(width, size) for name, size in head_sizes.items()})
+
+    def forward(self, patches: Tensor) -> dict[str, Tensor]:
+        """Patches [B P 3 64 64] to a task's outputs [B size]."""
+        B, P = patches.shape[:2]
+        feature = self.encoder(patches.flatten(0, 1)).view(B, P, -1).mean(dim=1)
+        return {name: head(feature) for name, head in self.heads.items()}

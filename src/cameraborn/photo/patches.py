@@ -1,0 +1,48 @@
+"""Square patches of a picture, as networks see them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+PATCH_SIZE = 64
+Pixels = NDArray[np.uint8]
+
+
+def grid_patches(pixels: Pixels, limit: int | None = None) -> Pixels:
+    """The fewest patches that cover a picture [H W 3], evenly laid and overlapping where they must: [n 3 64 64].
+
+    With a `limit`, at most so many of them, evenly chosen.
+
+    Raises:
+        ValueError: a side is under `PATCH_SIZE`.
+    """
+    H, W, _ = pixels.shape
+    if min(H, W) < PATCH_SIZE:
+        raise ValueError(f"a picture of {W}x{H} is too small for a patch of {PATCH_SIZE}")
+    corners = [(y, x) for y in _starts(H) for x in _starts(W)]
+    if limit is not None and len(corners) > limit:
+        corners = [corners[i] for i in np.linspace(0, len(corners) - 1, limit).round().astype(int)]
+    stack = np.stack([pixels[y : y + PATCH_SIZE, x : x + PATCH_SIZE] for y, x in corners])
+    return np.ascontiguousarray(stack.transpose(0, 3, 1, 2))
+
+
+def _starts(length: int) -> list[int]:
+    count = math.ceil(length / PATCH_SIZE)
+    return [int(start) for start in np.linspace(0, length - PATCH_SIZE, count).round()]
+
+
+def shrink_to(pixels: Pixels, side: int) -> Pixels:
+    """Shrink a picture so that its shorter side is `side`; a smaller one is left as it is, for enlarging invents pixels.
+
+    Lanczos with antialiasing: generators leave traces near the resolution limit, and a plain bilinear blurs them.
+    """
+    H, W, _ = pixels.shape
+    if min(H, W) <= side:
+        return pixels
+    factor = side / min(H, W)
+    size = (max(side, round(W * factor)), max(side, round(H * factor)))
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))

@@ -1,0 +1,145 @@
+"""Rows to batches: patches of photographs and what their EXIF says, seeded for each sample.
+
+The sample drawn for (seed, epoch, index) is always the same, whichever worker makes it and wherever a run was resumed.
+A missing tag is nan, never invented. Shapes: B pictures, P patches a picture.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from cameraborn.photo.decode import open_picture
+from cameraborn.photo.manifest import Row
+from cameraborn.photo.patches import PATCH_SIZE, Pixels
+from cameraborn.pretext.recipe import AugmentSection
+from cameraborn.pretext.tasks import Task
+
+_MARGIN = 16  # pixels around a patch, so that its place on JPEG's 8x8 grid is random
+_FILTERS = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS)
+
+
+class PictureCache:
+    """Decoded pictures, kept in memory up to a budget; the rest is decoded each time it is asked for."""
+
+    def __init__(self, rows: Sequence[Row], budget_mb: int) -> None:
+        self._paths = [row.path for row in rows]
+        self._kept: dict[int, Pixels] = {}
+        left = budget_mb * 2**20
+        for index, path in enumerate(self._paths):
+            pixels = open_picture(Path(path)).pixels
+            left -= pixels.nbytes
+            if left < 0:
+                break
+            self._kept[index] = pixels
+
+    def __getitem__(self, index: int) -> Pixels:
+        kept = self._kept.get(index)
+        return kept if kept is not None else open_picture(Path(self._paths[index])).pixels
+
+
+class PatchDataset(Dataset[tuple[Tensor, Tensor]]):
+    """Random augmented patches of each photograph: (patches uint8 [P 3 64 64], targets float [T], nan if missing)."""
+
+    def __init__(
+        self,
+        rows: Sequence[Row],
+        tasks: Sequence[Task],
+        *,
+        patches: int,
+        augment: AugmentSection,
+        seed: int,
+        cache_mb: int,
+    ) -> None:
+        self.pictures = PictureCache(rows, cache_mb)
+        self.targets = targets_of(rows, tasks)
+        self.patches = patches
+        self.augment = augment
+        self.seed = seed
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """The sample of (epoch, index)."""
+        epoch, index = key
+        rng = np.random.default_rng([self.seed, epoch, index])
+        patches = random_patches(self.pictures[index], self.patches, self.augment, rng)
+        return torch.from_numpy(patches), self.targets[index]
+
+
+class EpochSampler(Sampler[list[tuple[int, int]]]):
+    """Batches of (epoch, index) from `first_step` on: each epoch is a seeded shuffle, its last short batch dropped."""
+
+    def __init__(self, length: int, batch: int, *, steps: int, first_step: int, seed: int) -> None:
+        self.length, self.batch, self.steps, self.first_step, self.seed = (
+            length,
+            batch,
+            steps,
+            first_step,
+            seed,
+        )
+
+    def __len__(self) -> int:
+        return self.steps - self.first_step
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        per_epoch = self.length // self.batch
+        for step in range(self.first_step, self.steps):
+            epoch, place = divmod(step, per_epoch)
+            order = np.random.default_rng([self.seed, epoch]).permutation(self.length)
+            yield [(epoch, int(i)) for i in order[place * self.batch : (place + 1) * self.batch]]
+
+
+def targets_of(rows: Sequence[Row], tasks: Sequence[Task]) -> Tensor:
+    """What each row says of each task: float [rows T], nan where it says nothing."""
+    return torch.tensor([[task.target(row.exif) for task in tasks] for row in rows], dtype=torch.float64)
+
+
+def random_patches(pixels: Pixels, count: int, augment: AugmentSection, rng: np.random.Generator) -> Pixels:
+    """`count` random patches [count 3 64 64] of a picture that may first have been shrunk and recompressed.
+
+    What happened to the picture happened to all its patches; each is then turned and mirrored at random.
+    """
+    H, W, _ = pixels.shape
+    if min(H, W) < PATCH_SIZE:
+        raise ValueError(f"a picture of {W}x{H} is too small for a patch of {PATCH_SIZE}")
+    factor, quality = 1.0, None
+    if rng.random() < augment.scale_probability:
+        factor = max(float(np.exp(rng.uniform(np.log(augment.scale_min), 0.0))), PATCH_SIZE / min(H, W))
+    if rng.random() < augment.jpeg_probability:
+        quality = int(rng.integers(augment.jpeg_quality[0], augment.jpeg_quality[1] + 1))
+    filter = _FILTERS[rng.integers(len(_FILTERS))]
+    out = np.empty((count, 3, PATCH_SIZE, PATCH_SIZE), np.uint8)
+    for n in range(count):
+        patch = _one_patch(pixels, factor, filter, quality, rng)
+        patch = np.rot90(patch, rng.integers(4))
+        out[n] = (patch[:, ::-1] if rng.random() < 0.5 else patch).transpose(2, 0, 1)
+    return out
+
+
+def _one_patch(
+    pixels: Pixels, factor: float, filter: Image.Resampling, quality: int | None, rng: np.random.Generator
+) -> Pixels:
+    """One patch [64 64 3]. Only a window somewhat larger than the patch is shrunk and recompressed: it is cheaper."""
+    H, W, _ = pixels.shape
+    window = min(round((PATCH_SIZE + _MARGIN) / factor), H, W)
+    image = Image.fromarray(_random_square(pixels, window, rng))
+    if factor < 1.0:
+        side = max(PATCH_SIZE, round(window * factor))
+        image = image.resize((side, side), filter)
+    if quality is not None:
+        buffer = io.BytesIO()
+        image.save(buffer, "JPEG", quality=quality)
+        image = Image.open(buffer)
+    return _random_square(np.asarray(image.convert("RGB")), PATCH_SIZE, rng)
+
+
+def _random_square(pixels: Pixels, side: int, rng: np.random.Generator) -> Pixels:
+    H, W, _ = pixels.shape
+    y, x = rng.integers(H - side + 1), rng.integers(W - side + 1)
+    return pixels[y : y + side, x : x + side]
