@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import itertools
 import os
 import sys
 import time
@@ -12,21 +14,20 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 import typer.core
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from cameraborn import __version__
-from cameraborn.detect.bundle import Bundle, BundleInfo, Preprocessing, read_bundle, write_bundle
+from cameraborn.detect.bundle import BundleInfo, Preprocessing, read_bundle, write_bundle
 from cameraborn.detect.conformal import check_rate
 from cameraborn.detect.detector import Verdict, default_bundle, load
 from cameraborn.errors import CamerabornError
-from cameraborn.rows import Format, expand, writer
+from cameraborn.rows import ENCODING_ERRORS, Format, expand, printable, writer
 
-EXIT_NOTHING_READ, EXIT_USAGE, EXIT_FLAGGED, EXIT_INTERRUPTED = 1, 2, 3, 130
+EXIT_NOTHING_READ, EXIT_USAGE, EXIT_FLAGGED = 1, 2, 3
+EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 130, 141  # as a shell reports programs ended by SIGINT and SIGPIPE
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr)
+    print(printable(line), file=sys.stderr)
 
 
 def _interrupted() -> NoReturn:
@@ -38,7 +39,7 @@ def _interrupted() -> NoReturn:
 class _Group(typer.core.TyperGroup):
     """Turns every expected failure of a verb into one line and an exit code."""
 
-    def invoke(self, ctx: Any) -> Any:
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 (its class is not public)
         """Run the verb."""
         try:
             result = super().invoke(ctx)
@@ -49,9 +50,14 @@ class _Group(typer.core.TyperGroup):
         except KeyboardInterrupt:
             _interrupted()
         except BrokenPipeError:
-            # The reader went away, as `head` does: say nothing more, also not when Python flushes at its exit.
+            # The reader went away, as `head` does: say nothing more, also when Python flushes at its exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(EXIT_NOTHING_READ) from None
+            raise typer.Exit(EXIT_BROKEN_PIPE) from None
+        except OSError as error:
+            if error.filename is None:
+                raise
+            _say(f"cameraborn: {os.fsdecode(error.filename)}: {error.strerror}: check the path and the disk")
+            raise typer.Exit(EXIT_USAGE) from error
         return result
 
 
@@ -76,7 +82,7 @@ Jobs = Annotated[
 ]
 WholeImage = Annotated[bool, Option("--whole-image", help="Take whole pictures; look for no faces.")]
 Photos = Annotated[
-    list[Path], Argument(metavar="PHOTOS...", help="Genuine photographs: files, folders, manifests (.jsonl).")
+    list[Path], Argument(metavar="PHOTOS", help="Genuine photographs: files, folders, manifests (.jsonl).")
 ]
 Split = Annotated[str, Option(help="Only manifest rows of this split.", show_default="every split")]
 Kind = Annotated[list[str] | None, Option(help="Only manifest rows of this kind; may be repeated.")]
@@ -87,7 +93,7 @@ def score(
     paths: Annotated[
         list[str],
         Argument(
-            metavar="PATH...", help="Files, folders (recursively), globs; - reads paths from standard input."
+            metavar="PATH", help="Files, folders (recursively), globs; - reads paths from standard input."
         ),
     ],
     false_alarm: Annotated[
@@ -114,7 +120,8 @@ def score(
     check_rate(false_alarm, len(detector.bundle.calibration_scores))
     tally = _Tally(false_alarm)
     total = None if "-" in paths or not sys.stderr.isatty() else sum(1 for _ in expand(paths))
-    with writer(format or _format_of(output), output) as write, _progress("scoring", total) as advance:
+    # The bar comes first: while it is shown, standard output is what prints above it.
+    with _progress("scoring", total) as advance, writer(format or _format_of(output), output) as write:
         verdicts = detector.score_many(
             expand(paths), false_alarm_rate=false_alarm, whole_image=whole_image, jobs=jobs
         )
@@ -163,7 +170,8 @@ def fit(
     info = fitted.info.model_copy(update={"name": name or output.name})
     write_bundle(info, fitted.files, output)
     _say(
-        f"{output}: mixture fitted; now 'cameraborn calibrate PHOTOS --bundle {output}' with other photographs"
+        f"{output}: mixture fitted; now 'cameraborn calibrate PHOTOS --bundle {output}', "
+        "with photographs that were not fitted to"
     )
 
 
@@ -198,7 +206,8 @@ def calibrate(
     write_bundle(calibrated.info, calibrated.files, output or bundle)
     n = len(calibrated.calibration)
     _say(
-        f"{output or bundle}: calibrated on {n} photographs; false-alarm rates from {1 / (n + 1):.2g} can be asked for"
+        f"{output or bundle}: calibrated on {n} photographs; "
+        f"false-alarm rates from {1 / (n + 1):.2g} can be asked for"
     )
 
 
@@ -239,7 +248,8 @@ def train(
             if not sys.stderr.isatty() and (time.monotonic() - last > 30 or step.step == step.steps):
                 last = time.monotonic()
                 _say(
-                    f"step {step.step}/{step.steps}, loss {step.loss:.4f}, {step.seconds_left / 60:.1f} min left"
+                    f"step {step.step}/{step.steps}, loss {step.loss:.4f}, "
+                    f"{step.seconds_left / 60:.1f} min left"
                 )
 
         figures = run(settings, folder, report)
@@ -319,10 +329,11 @@ def import_(
                 yield row
 
     with _progress("importing", None) as advance:
-        count = write_manifest(rows(advance), output)
-    if count == 0:
-        output.unlink()
-        raise CamerabornError(f"{sources[0]}: no picture found: check the path and the layout")
+        found = rows(advance)
+        first = next(found, None)
+        if first is None:  # before anything is written: an older manifest stays
+            raise CamerabornError(f"{sources[0]}: no picture found: check the path and the layout")
+        count = write_manifest(itertools.chain([first], found), output)
     _say(f"{output}: {count} rows")
 
 
@@ -330,7 +341,7 @@ def import_(
 def split(
     manifest: Annotated[Path, Argument(help="Manifest to split, in place.", dir_okay=False)],
     shares: Annotated[
-        list[str], Argument(metavar="SPLIT=SHARE...", help="For example train=0.75 calibration=0.25.")
+        list[str], Argument(metavar="SPLIT=SHARE", help="For example train=0.75 calibration=0.25.")
     ],
     research_only: Annotated[
         str, Option(help="Split that takes all rows for research only.", show_default="divided as the others")
@@ -348,7 +359,9 @@ def split(
         ) from error
     rows = list(read_manifest(manifest))
     apart = [row for row in rows if research_only and row.research_only]
-    divided = split_by_group([row for row in rows if row not in apart], wanted, seed=seed)
+    divided = split_by_group(
+        [row for row in rows if not (research_only and row.research_only)], wanted, seed=seed
+    )
     apart = [row.model_copy(update={"split": research_only}) for row in apart]
     write_manifest(divided + apart, manifest)
     for name in [*wanted, *([research_only] if apart and research_only not in wanted else [])]:
@@ -366,7 +379,7 @@ def verify_(
     problems = 0
     for row, problem in verify_manifest(read_manifest(manifest)):
         problems += 1
-        print(f"{row.path}: {problem}")
+        print(printable(f"{row.path}: {problem}"))
     if problems:
         raise typer.Exit(EXIT_NOTHING_READ)
     _say(f"{manifest}: every file is as it was imported")
@@ -392,8 +405,7 @@ class _Tally:
 
     def __init__(self, rate: float) -> None:
         self.rate = rate
-        self.pictures = self.read = self.judged = self.flagged = 0
-        self._last: str | None = None
+        self.pictures = self.read = self.judged = self.flagged = self.abstained = 0
 
     def add(self, verdict: Verdict) -> None:
         if not verdict.face:  # a picture's first row
@@ -401,12 +413,22 @@ class _Tally:
             self.read += verdict.scope != "unreadable"
         self.judged += verdict.scope == "ok"
         self.flagged += verdict.flagged is True
+        self.abstained += verdict.scope not in ("ok", "unreadable")
 
     def say(self) -> None:
-        unread = self.pictures - self.read
+        if not self.pictures:
+            _say("no pictures found: give picture files, or a folder that holds some")
+            return
+        counts = {
+            "flagged": self.flagged,
+            "not flagged": self.judged - self.flagged,
+            "not judged": self.abstained,
+            "unreadable": self.pictures - self.read,
+        }
         _say(
-            f"{self.flagged} of {self.judged} judged flagged at a false-alarm rate of {self.rate:g}; "
-            f"{self.pictures} picture(s)" + (f", {unread} unreadable" if unread else "")
+            f"{self.pictures} picture{'s' if self.pictures > 1 else ''}: "
+            + ", ".join(f"{count} {word}" for word, count in counts.items() if count or "flagged" in word)
+            + f" (a false-alarm rate of {self.rate:g} flags about {100 * self.rate:g} of 100 photographs)"
         )
 
 
@@ -418,10 +440,15 @@ def _format_of(output: Path | None) -> Format:
 @contextmanager
 def _progress(word: str, total: int | None) -> Iterator[Callable[[int], None]]:
     """A bar on standard error if that is a terminal; what it gives sets how much is done."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
+    if not sys.stderr.isatty():
         yield lambda done: None
         return
+    # Only here: without a terminal nobody should wait for these imports.
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    # soft_wrap: rows printed above the bar are not broken into lines.
+    console = Console(stderr=True, soft_wrap=True)
     columns = (TextColumn(word), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, redirect_stdout=sys.stdout.isatty()) as bar:
         task = bar.add_task(word, total=total)
@@ -456,6 +483,11 @@ def _needs_torch() -> None:
 
 def main() -> None:
     """The entry point."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # What is not for a screen is UTF-8 everywhere; no file name may crash either.
+        sys.stdout.reconfigure(
+            encoding=None if sys.stdout.isatty() else "utf-8", errors=ENCODING_ERRORS, line_buffering=True
+        )
     try:
         app()
     except KeyboardInterrupt:

@@ -1,11 +1,17 @@
-"""Rows of verdicts in and out of the command line: expanding paths, writing tables, CSV and JSON."""
+"""Rows of verdicts in and out of the command line: expanding paths, writing tables, CSV and JSON.
+
+Names of files come from strangers. A table shows what cannot be printed as an escape, so that no name can
+break a line or drive a terminal; machine formats keep names whole, and quote them.
+"""
 
 from __future__ import annotations
 
 import csv
 import glob
+import io
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -18,7 +24,10 @@ from cameraborn.errors import CamerabornError
 from cameraborn.photo.decode import SUPPORTED_EXTENSIONS
 
 COLUMNS = tuple(Verdict.__dataclass_fields__)
-_HEADER = f"{'verdict':<19} {'p-value':>7} {'score':>9}  {'face':<14} path"
+# What UTF-8 cannot hold (file names need not be text) is written as \udcXX, which JSON reads back as it was.
+ENCODING_ERRORS = "backslashreplace"
+_TABLE_ROW = "{:<18} {:>7} {:>7}  {:<10}  {}"
+_RED, _PLAIN = "\x1b[1;31m", "\x1b[0m"
 
 
 class Format(StrEnum):
@@ -37,71 +46,124 @@ def expand(paths: Iterable[str]) -> Iterator[str]:
     """
     for path in paths:
         if path == "-":
-            yield from (line for line in (line.rstrip("\r\n") for line in sys.stdin) if line)
-        elif os.path.isdir(path):  # noqa: PTH112 (strings all the way: a folder may hold 100,000)
-            yield from _walk(path)
-        elif glob.has_magic(path) and not os.path.exists(path):  # noqa: PTH110
-            yield from sorted(glob.iglob(path, recursive=True)) or [path]  # noqa: PTH207
+            # Bytes, because names need not be text in the locale's encoding.
+            for line in sys.stdin.buffer:
+                if name := os.fsdecode(line.rstrip(b"\r\n")):
+                    yield from _files(name)
+        elif glob.has_magic(path) and not os.path.lexists(path):
+            yield from _matches(path)
         else:
+            yield from _files(path)
+
+
+def _files(path: str) -> Iterator[str]:
+    if os.path.isdir(path):  # noqa: PTH112 (strings all the way: a list may hold millions)
+        yield from _walk(path)
+    else:
+        yield path
+
+
+def _matches(pattern: str) -> Iterator[str]:
+    found = sorted(glob.iglob(pattern, recursive=True))  # noqa: PTH207
+    for path in found or [pattern]:
+        if "**" not in pattern:
+            yield from _files(path)
+        elif not os.path.isdir(path):  # noqa: PTH112 (what a folder holds matches `**` by itself)
             yield path
 
 
 def _walk(folder: str) -> Iterator[str]:
-    entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(_wanted(entries))
+    except OSError:
+        yield folder  # which cannot be opened: its row will say so
+        return
+    for name in names:
+        path = os.path.join(folder, name)  # noqa: PTH118
+        if name.endswith("/"):
+            yield from _walk(path[:-1])
+        else:
+            yield path
+
+
+def _wanted(entries: Iterable[os.DirEntry[str]]) -> Iterator[str]:
+    """Names of pictures, and of folders with a slash behind; links to folders may be circles: not followed."""
     for entry in entries:
         if entry.is_dir(follow_symlinks=False):
-            yield from _walk(entry.path)
-        elif os.path.splitext(entry.name)[1].lower() in SUPPORTED_EXTENSIONS:  # noqa: PTH122
-            yield entry.path
+            yield entry.name + "/"
+        elif os.path.splitext(entry.name)[1].lower() in SUPPORTED_EXTENSIONS and not entry.is_dir():  # noqa: PTH122
+            yield entry.name
 
 
 @contextmanager
 def writer(format: Format, output: Path | None) -> Iterator[Callable[[Verdict], None]]:
-    """A function that writes one verdict; rows go to standard output, or to a file that appears when complete."""
+    """A function that writes one verdict, to standard output or to a file that appears when complete."""
     if output is None:
         with _formatted(format, sys.stdout) as write:
             yield write
         return
-    part = output.with_name(output.name + ".part")
+    # A device or a pipe is written to; only a file can be put in its place.
+    place = output if output.exists() and not output.is_file() else None
+    target = Path(os.path.realpath(output))
+    part = place or target.with_name(target.name + ".part")
     try:
-        with part.open("w", encoding="utf-8", newline="") as out, _formatted(format, out) as write:
+        with (
+            part.open("w", encoding="utf-8", errors=ENCODING_ERRORS, newline="") as out,
+            _formatted(format, out) as write,
+        ):
             yield write
-        part.replace(output)
+        if place is None:
+            part.replace(target)
     except OSError as error:
         raise CamerabornError(f"{output}: cannot be written ({error.strerror}): give another -o") from error
     finally:
-        part.unlink(missing_ok=True)
+        if place is None:
+            part.unlink(missing_ok=True)
 
 
 @contextmanager
 def _formatted(format: Format, out: TextIO) -> Iterator[Callable[[Verdict], None]]:
+    """A function that writes one verdict, at once, so that a reader behind a pipe need not wait."""
+
+    def put(text: str) -> None:
+        out.write(text)
+        out.flush()
+
     if format is Format.csv:
-        table = csv.DictWriter(out, COLUMNS, lineterminator="\n")
-        table.writeheader()
-        yield lambda verdict: table.writerow(_flat(verdict))
+        put(_csv_line(COLUMNS))
+        yield lambda verdict: put(_csv_line(_csv_row(verdict)))
     elif format is Format.jsonl:
-        yield lambda verdict: print(_json(verdict), file=out)
+        yield lambda verdict: put(_json(verdict) + "\n")
     elif format is Format.json:
-        started = False
+        separator = "[\n "
 
         def write(verdict: Verdict) -> None:
-            nonlocal started
-            out.write((",\n " if started else "[\n ") + _json(verdict))
-            started = True
+            nonlocal separator
+            put(separator + _json(verdict))
+            separator = ",\n "
 
         yield write
-        out.write("\n]\n" if started else "[]\n")
+        put("[]\n" if separator == "[\n " else "\n]\n")
     else:
-        print(_HEADER, file=out)
-        yield lambda verdict: print(table_line(verdict), file=out)
-    out.flush()
+        width = shutil.get_terminal_size().columns if out.isatty() else None
+        coloured = out.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM", "dumb") != "dumb"
+        put(_TABLE_ROW.format("verdict", "p-value", "score", "face", "path") + "\n")
+        yield lambda verdict: put(table_line(verdict, width=width, coloured=coloured) + "\n")
 
 
-def _flat(verdict: Verdict) -> dict[str, Any]:
+def _csv_line(values: Iterable[Any]) -> str:
+    line = io.StringIO()
+    # The module quotes only the line breaks of its own terminator: ask for both, then keep the common one.
+    csv.writer(line, lineterminator="\r\n").writerow(values)
+    return line.getvalue()[:-2] + "\n"
+
+
+def _csv_row(verdict: Verdict) -> Iterator[Any]:
     row = verdict.to_mapping()
-    row["box"] = "" if verdict.box is None else " ".join(f"{side:.1f}" for side in verdict.box)
-    row["flagged"] = "" if verdict.flagged is None else str(verdict.flagged).lower()
-    return row
+    row["box"] = None if verdict.box is None else " ".join(f"{side:.1f}" for side in verdict.box)
+    row["flagged"] = None if verdict.flagged is None else str(verdict.flagged).lower()
+    return (row[column] for column in COLUMNS)
 
 
 def _json(verdict: Verdict) -> str:
@@ -110,16 +172,32 @@ def _json(verdict: Verdict) -> str:
     return json.dumps(row, ensure_ascii=False)
 
 
-def table_line(verdict: Verdict) -> str:
-    """One line for people."""
-    if verdict.scope == "ok":
-        word = "FLAGGED" if verdict.flagged else "not flagged"
-    else:
-        word = verdict.scope
+def table_line(verdict: Verdict, *, width: int | None = None, coloured: bool = False) -> str:
+    """One line for people; in a `width` of columns a long path keeps its end, an error is kept whole."""
+    word = {True: "FLAGGED", False: "not flagged", None: verdict.scope}[verdict.flagged]
     p = "" if verdict.p_value is None else f"{verdict.p_value:.3f}"
     score = "" if verdict.score is None else f"{verdict.score:.1f}"
     face = ""
-    if verdict.face is not None and verdict.box is not None:
+    if verdict.box is not None:
         x0, y0, x1, y1 = verdict.box
-        face = f"{verdict.face}: {x1 - x0:.0f}x{y1 - y0:.0f} px"
-    return f"{word:<19} {p:>7} {score:>9}  {face:<14} {verdict.error or verdict.path}"
+        which = "whole" if verdict.face is None else f"{verdict.face}:"
+        face = f"{which} {max(x1 - x0, y1 - y0):.0f}px"
+    columns = _TABLE_ROW.format(word, p, score, face, "")
+    if verdict.error:
+        line = columns + printable(verdict.error)
+    else:
+        line = columns + _shortened(printable(verdict.path), width and width - len(columns))
+    return f"{_RED}{word}{_PLAIN}{line[len(word) :]}" if coloured and verdict.flagged else line
+
+
+def _shortened(text: str, width: int | None) -> str:
+    if width is None or len(text) <= width:
+        return text
+    return "..." + text[-max(width - 3, 12) :]
+
+
+def printable(text: str) -> str:
+    """The text with line breaks, control codes and the like shown as escapes."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode("ascii") for c in text
+    )

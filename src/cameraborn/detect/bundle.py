@@ -1,8 +1,8 @@
 """Bundles: one folder (or zip) with everything that scoring needs, no pickle anywhere.
 
 `bundle.json` says what the parts are and holds their SHA-256; `network.onnx` and `mixture.safetensors` are the model;
-`calibration.csv` is a line a held-out photograph; `golden.json` are scores of pictures made by formula, which tell whether
-this machine computes what the maker's did. A bundle grows in three steps: export (the network), fit (the mixture),
+`calibration.csv` is a line a held-out photograph; `golden.json` are scores of pictures made by formula, which tell
+whether this machine computes what the maker's did. A bundle grows in three steps: export (the network), fit (the mixture),
 calibrate (the held-out scores).
 """
 
@@ -13,7 +13,9 @@ import hashlib
 import io
 import json
 import shutil
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -99,11 +101,19 @@ class Bundle:
         """
         data = self._file("mixture.safetensors", "run 'cameraborn fit' first")
         try:
-            return Mixture.from_tensors(safetensors.numpy.load(data))
+            mixture = Mixture.from_tensors(safetensors.numpy.load(data))
         except SafetensorError as error:
             raise BundleError(
                 f"{self.origin}: mixture.safetensors is damaged ({error}): get the bundle again"
             ) from error
+        except BundleError as error:
+            raise BundleError(f"{self.origin}: {error}") from error
+        if len(mixture.mean) != self.info.features:
+            raise BundleError(
+                f"{self.origin}: the mixture is of {len(mixture.mean)} features and the network gives "
+                f"{self.info.features}: fit it again"
+            )
+        return mixture
 
     @cached_property
     def calibration(self) -> tuple[CalibrationRow, ...]:
@@ -192,7 +202,7 @@ def _read_files(path: Path) -> dict[str, bytes]:
                     for name in archive.namelist()
                     if name[-1] != "/"
                 }
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error, struct.error) as error:
         raise BundleError(f"{path}: cannot be read ({error}): get the bundle again") from error
     if path.exists():
         raise BundleError(f"{path}: neither a folder nor a zip: give a bundle")
@@ -207,20 +217,24 @@ def write_bundle(info: BundleInfo, files: Mapping[str, bytes], folder: Path) -> 
     Raises:
         BundleError: the folder exists and is something else than a bundle.
     """
-    if folder.exists() and not (folder / "bundle.json").is_file() and any(folder.iterdir()):
-        raise BundleError(f"{folder}: exists and is not a bundle: give another folder")
+    if folder.exists() and not (folder / "bundle.json").is_file():
+        if not folder.is_dir() or any(folder.iterdir()):
+            raise BundleError(f"{folder}: exists and is not a bundle: give another folder")
     recorded = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())}
     info = info.model_copy(update={"files": recorded})
-    part = folder.with_name(folder.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
+    part, old = folder.with_name(folder.name + ".part"), folder.with_name(folder.name + ".old")
+    for left_over in (part, old):
+        shutil.rmtree(left_over, ignore_errors=True)
     part.mkdir(parents=True)
-    for name, data in files.items():
-        (part / name).write_bytes(data)
-    (part / "bundle.json").write_text(info.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    old = folder.with_name(folder.name + ".old")
-    if folder.exists():
-        folder.rename(old)
-    part.rename(folder)
+    try:
+        for name, data in files.items():
+            (part / name).write_bytes(data)
+        (part / "bundle.json").write_text(info.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        if folder.exists():
+            folder.rename(old)
+        part.rename(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
     shutil.rmtree(old, ignore_errors=True)
 
 

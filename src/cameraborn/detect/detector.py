@@ -143,8 +143,8 @@ class Detector:
             score = self.score_crop(golden_picture(name))
             if not abs(score - expected) <= GOLDEN_TOLERANCE * max(1.0, abs(expected)):
                 raise BundleError(
-                    f"{self.bundle.origin}: golden picture {name} scores {score:.3f} here and {expected:.3f} at the maker's: "
-                    "get the bundle again, or try another release of ONNX Runtime"
+                    f"{self.bundle.origin}: golden picture {name} scores {score:.3f} here "
+                    f"and {expected:.3f} at the maker's: get the bundle again, or try another release of ONNX Runtime"
                 )
 
     def boxes(self, pixels: Pixels, *, whole_image: bool) -> list[tuple[float, float, float, float]]:

@@ -1,7 +1,7 @@
 """The one-class model: a Gaussian mixture on whitened principal components of photographs' features.
 
-AIGFD-EXIF (arXiv 2501.02207, section III-C) models the features of photographs with a Gaussian mixture and flags low
-likelihood. Fitting is scikit-learn's; the fitted numbers are plain arrays, kept in safetensors, and the likelihood needs
+AIGFD-EXIF (arXiv 2501.02207, section III-C) models the features of photographs with a Gaussian mixture and flags
+low likelihood. Fitting is scikit-learn's; the fitted numbers are plain arrays, kept in safetensors, and the likelihood needs
 NumPy alone, so that scoring starts fast. Shapes: N samples, D features, Q components of the PCA, K of the mixture.
 """
 
@@ -70,8 +70,8 @@ class Mixture:
         names = set(cls.__dataclass_fields__)
         if set(tensors) != names:
             raise BundleError(f"the mixture holds {sorted(tensors)} instead of {sorted(names)}: fit it again")
-        D, Q = tensors["whitening"].shape
-        K = len(tensors["weights"])
+        D, Q = (*tensors["whitening"].shape, 0, 0)[:2]
+        K = tensors["weights"].size
         shapes = {
             "mean": (D,),
             "whitening": (D, Q),
@@ -80,7 +80,7 @@ class Mixture:
             "precisions_cholesky": (K, Q, Q),
         }
         for name, shape in shapes.items():
-            if tensors[name].shape != shape or not np.isfinite(tensors[name]).all():
+            if tensors[name].shape != shape or 0 in shape or not np.isfinite(tensors[name]).all():
                 raise BundleError(
                     f"the mixture's {name} is not finite numbers of shape {shape}: fit it again"
                 )
@@ -115,7 +115,8 @@ def fit_mixture(
     mean = x.mean(axis=0)
     _, singular, axes = np.linalg.svd(x - mean, full_matrices=False)
     spread = singular / math.sqrt(N - 1)
-    kept = min(dimensions, int((spread > 1e-6 * spread[0]).sum())) if spread[0] > 0 else 0
+    rounding = 1e-7 * np.abs(x).max()  # of the network's float32
+    kept = min(dimensions, int((spread > max(1e-6 * spread[0], rounding)).sum()))
     if kept == 0:
         raise CalibrationError("all photographs have the same features: give different photographs")
     whitening = axes[:kept].T / spread[:kept]

@@ -60,7 +60,7 @@ class PatchNet(nn.Module):
     """Patch encoder: [N 3 64 64] in grey levels to features [N D]."""
 
     def __init__(
-        self, *, widths: Sequence[int] = (16, 32, 64, 128), blocks: int = 1, features: int = 256
+        self, *, widths: Sequence[int] = (16, 32, 64, 128), blocks: int = 1, features: int = 256, dropout: float = 0.0
     ) -> None:
         super().__init__()
         self.stem = ResidualStem(widths[0])
@@ -73,6 +73,7 @@ class PatchNet(nn.Module):
             ]
             stages += [ResidualBlock(wide) for _ in range(blocks)]
         self.stages = nn.Sequential(*stages)
+        self.dropout = nn.Dropout(dropout)
         self.project = nn.Linear(2 * widths[-1], features)
 
     def forward(self, patches: Tensor) -> Tensor:
@@ -86,7 +87,7 @@ class PatchNet(nn.Module):
             x = x.float().flatten(2)
             mean = x.mean(dim=2)
             spread = ((x - mean[:, :, None]).square().mean(dim=2) + 1e-4).sqrt()
-            feature: Tensor = self.project(torch.cat([mean, spread], dim=1))
+            feature: Tensor = self.project(self.dropout(torch.cat([mean, spread], dim=1)))
         return feature
 
 

@@ -45,20 +45,23 @@ def import_rows(file: Path) -> Iterator[Row]:
     """
     if not file.is_file():
         raise ManifestError(f"{file}: no such file: give a JSON Lines file of rows with a 'path'")
-    with file.open(encoding="utf-8") as lines:
+    with file.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             if line.strip():
                 yield _row(file, number, line)
 
 
-def _row(file: Path, number: int, line: str) -> Row:
+def _row(file: Path, number: int, line: bytes) -> Row:
     where = f"{file}, line {number}"
     try:
         fields: Any = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise ManifestError(f"{where}: not JSON ({error.msg}): mend or delete the line") from error
+    except ValueError as error:  # not JSON, or not UTF-8
+        raise ManifestError(f"{where}: not JSON ({error}): mend or delete the line") from error
     if not isinstance(fields, dict) or not isinstance(fields.get("path"), str):
         raise ManifestError(f"{where}: the row has no 'path': mend or delete the line")
+    exif = fields.get("exif") or {}
+    if not isinstance(exif, dict):
+        raise ManifestError(f"{where}: exif: not a mapping of tags: mend or delete the line")
     path = (file.parent / fields["path"]).resolve()
     if not path.is_file():
         raise ManifestError(f"{where}: {path} is missing: restore the file or delete the line")
@@ -66,7 +69,7 @@ def _row(file: Path, number: int, line: str) -> Row:
     known |= {
         "path": str(path),
         "sha256": sha256_of(path),
-        "exif": Exif.from_mapping(fields.get("exif") or {}).to_mapping(),
+        "exif": Exif.from_mapping(exif).to_mapping(),
     }
     try:
         return Row.model_validate(known)

@@ -1,7 +1,7 @@
 """Manifests: JSON Lines, a row an image, the one way data enters training, fitting and calibration.
 
-Rows are split by group (photographer, repository, source), never by file: pictures of one group share camera, editor and
-subject, so a shuffled split measures memory instead of skill.
+Rows are split by group (photographer, repository, source), never by file: pictures of one group share camera, editor
+and subject, so a shuffled split measures memory instead of skill.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Row(BaseModel):
     Attributes:
         path: the file, relative to the manifest's folder, or absolute.
         sha256: hex digest of the file.
-        split: what it may be used for: `train`, `val`, `fit`, `calibration` or a name of your own; empty before splitting.
+        split: what it may be used for: `train`, `val`, `fit`, `calibration` or a name of your own; empty: undecided.
         label: `photo` or `generated` (the positive class everywhere).
         generator: what made it, for generated pictures.
         source: where it came from.
@@ -63,7 +63,7 @@ def read_manifest(path: Path) -> Iterator[Row]:
     if not path.is_file():
         raise ManifestError(f"{path}: no such manifest: make one with 'cameraborn data import'")
     seen = 0
-    with path.open(encoding="utf-8") as lines:
+    with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
@@ -73,7 +73,7 @@ def read_manifest(path: Path) -> Iterator[Row]:
         raise ManifestError(f"{path}: the manifest is empty: import some pictures into it first")
 
 
-def _parse(path: Path, number: int, line: str) -> Row:
+def _parse(path: Path, number: int, line: bytes) -> Row:
     try:
         row = Row.model_validate_json(line)
     except ValidationError as error:
@@ -82,7 +82,7 @@ def _parse(path: Path, number: int, line: str) -> Row:
         raise ManifestError(
             f"{path}, line {number}: {where}: {first['msg']}: mend or delete the line"
         ) from error
-    return row.model_copy(update={"path": os.path.normpath(path.parent / row.path)})
+    return row.model_copy(update={"path": os.path.abspath(path.parent / row.path)})
 
 
 def write_manifest(rows: Iterable[Row], path: Path) -> int:
@@ -128,7 +128,8 @@ def split_by_group(rows: Sequence[Row], shares: Mapping[str, float], *, seed: in
     sizes = Counter(_group(row) for row in rows)
     if len(sizes) < len(shares):
         raise ManifestError(
-            f"{len(sizes)} group(s) cannot be divided into {len(shares)} splits: give rows a 'group', or use fewer splits"
+            f"{len(sizes)} group(s) cannot be divided into {len(shares)} splits: "
+            "give rows a 'group', or use fewer splits"
         )
     order = sorted(sizes)
     random.Random(seed).shuffle(order)

@@ -36,7 +36,7 @@ def _starts(length: int) -> list[int]:
 
 
 def shrink_to(pixels: Pixels, side: int) -> Pixels:
-    """Shrink a picture so that its shorter side is `side`; a smaller one is left as it is, for enlarging invents pixels.
+    """Shrink a picture so that its shorter side is `side`; a smaller one is left as it is: enlarging invents pixels.
 
     Lanczos with antialiasing: generators leave traces near the resolution limit, and a plain bilinear blurs them.
     """

@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
+from cameraborn.errors import ManifestError
 from cameraborn.photo.decode import open_picture
 from cameraborn.photo.manifest import Row
 from cameraborn.photo.patches import PATCH_SIZE, Pixels
@@ -58,6 +59,7 @@ class PatchDataset(Dataset[tuple[Tensor, Tensor]]):
         seed: int,
         cache_mb: int,
     ) -> None:
+        self.paths = [row.path for row in rows]
         self.pictures = PictureCache(rows, cache_mb)
         self.targets = targets_of(rows, tasks)
         self.patches = patches
@@ -68,7 +70,13 @@ class PatchDataset(Dataset[tuple[Tensor, Tensor]]):
         """The sample of (epoch, index)."""
         epoch, index = key
         rng = np.random.default_rng([self.seed, epoch, index])
-        patches = random_patches(self.pictures[index], self.patches, self.augment, rng)
+        pixels = self.pictures[index]
+        if min(pixels.shape[:2]) < PATCH_SIZE:
+            raise ManifestError(
+                f"{self.paths[index]}: {pixels.shape[1]}x{pixels.shape[0]} pixels are too few for a patch of "
+                f"{PATCH_SIZE}: take the row out of the training split"
+            )
+        patches = random_patches(pixels, self.patches, self.augment, rng)
         return torch.from_numpy(patches), self.targets[index]
 
 
@@ -114,10 +122,16 @@ def random_patches(pixels: Pixels, count: int, augment: AugmentSection, rng: np.
     if rng.random() < augment.jpeg_probability:
         quality = int(rng.integers(augment.jpeg_quality[0], augment.jpeg_quality[1] + 1))
     filter = _FILTERS[rng.integers(len(_FILTERS))]
+    gains = np.exp(rng.uniform(-1.0, 1.0, 3) * np.log(augment.gain))
+    grey = rng.random() < augment.grey_probability
     out = np.empty((count, 3, PATCH_SIZE, PATCH_SIZE), np.uint8)
     for n in range(count):
         patch = _one_patch(pixels, factor, filter, quality, rng)
-        patch = np.rot90(patch, rng.integers(4))
+        if grey:
+            patch = np.asarray(Image.fromarray(patch).convert("L").convert("RGB"))
+        if augment.gain > 1:
+            patch = (patch * gains + 0.5).clip(0, 255).astype(np.uint8)
+        patch = np.rot90(patch, int(rng.integers(4)))
         out[n] = (patch[:, ::-1] if rng.random() < 0.5 else patch).transpose(2, 0, 1)
     return out
 

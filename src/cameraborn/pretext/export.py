@@ -5,7 +5,6 @@ The ONNX graph takes patches as they come, uint8 [N 3 64 64], and gives features
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 import warnings
@@ -73,7 +72,6 @@ def to_onnx(encoder: PatchNet) -> bytes:
     """The encoder as an ONNX file with a free batch size."""
     graph = _FromBytes(encoder).eval()
     example = torch.zeros(2, 3, PATCH_SIZE, PATCH_SIZE, dtype=torch.uint8)
-    buffer = io.BytesIO()
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations inside the exporter, which no user can act on
@@ -91,8 +89,7 @@ def to_onnx(encoder: PatchNet) -> bytes:
         raise RecipeError(
             "torch could not export the network: install the tested versions from constraints.txt"
         )
-    program.save(buffer)
-    return buffer.getvalue()
+    return program.model_proto.SerializeToString()
 
 
 class _FromBytes(nn.Module):

@@ -29,23 +29,29 @@ def pairwise_fidelity(scores: Tensor, tags: Tensor, *, link_scale: float, tie: f
         A scalar; zero, still attached to the graph, if fewer than two pictures have the tag.
     """
     known = torch.isfinite(tags)
-    scores, tags = scores[known].float(), tags[known]
+    scores, tags = scores[known], tags[known]
+    if scores.dtype != torch.float64:
+        scores = scores.float()  # differences of half-precision scores would be mostly ties
     if len(tags) < 2:
         return scores.sum() * 0.0
     i, j = torch.triu_indices(len(tags), len(tags), offset=1, device=tags.device)
     truth = torch.where(tags[i] == tags[j], tie, (tags[i] > tags[j]).float())
     p = torch.special.ndtr(link_scale * (scores[i] - scores[j]))
     agree = (p * truth + _EPSILON).sqrt() + ((1 - p) * (1 - truth) + _EPSILON).sqrt()
-    return (1 - agree).mean()
+    loss: Tensor = (1 - agree).mean()
+    return loss
 
 
 def pair_accuracy(scores: Tensor, tags: Tensor) -> float:
-    """Share of pairs with different tags that the scores order rightly; nan if there is no such pair."""
+    """Share of pairs with different tags that the scores order rightly; nan if there is no such pair.
+
+    Equal scores order nothing: a network that says the same of every picture gets 0, not what the rows' order gives.
+    """
     known = torch.isfinite(tags)
     scores, tags = scores[known], tags[known]
     i, j = torch.triu_indices(len(tags), len(tags), offset=1)
     differ = tags[i] != tags[j]
     if not bool(differ.any()):
         return float("nan")
-    right = (scores[i] > scores[j]) == (tags[i] > tags[j])
+    right = torch.sign(scores[i] - scores[j]) == torch.sign(tags[i] - tags[j])
     return float(right[differ].float().mean())

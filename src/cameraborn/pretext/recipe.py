@@ -34,6 +34,7 @@ class NetworkSection(_Section):
     widths: tuple[int, ...] = (16, 32, 64, 128)
     blocks: int = Field(default=1, ge=1)
     features: int = Field(default=256, ge=1)
+    dropout: float = Field(default=0.0, ge=0, lt=1)  # before the last layer
 
 
 class PretextSection(_Section):
@@ -64,6 +65,8 @@ class AugmentSection(_Section):
     scale_min: float = Field(default=0.3, gt=0, le=1)  # smallest factor of shrinking
     jpeg_probability: float = Field(default=0.0, ge=0, le=1)
     jpeg_quality: tuple[int, int] = (60, 98)
+    gain: float = Field(default=1.0, ge=1)  # each channel times a factor of 1/gain to gain
+    grey_probability: float = Field(default=0.0, ge=0, le=1)
 
 
 class OptimiseSection(_Section):
@@ -77,7 +80,7 @@ class OptimiseSection(_Section):
     warmup: int = Field(default=100, ge=0)
     ema: float = Field(default=0.995, ge=0, lt=1)
     precision: Literal["float32", "bfloat16"] = "bfloat16"
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
     threads: int = Field(default=2, ge=1)
     workers: int = Field(default=1, ge=0)
 

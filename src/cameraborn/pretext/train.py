@@ -17,6 +17,7 @@ from typing import Any
 
 import safetensors
 import torch
+from pydantic import ValidationError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -90,6 +91,7 @@ def train(
     with _Log(folder, first_step) as log:
         batches = iter(loader)
         for step in range(first_step, settings.steps):
+            torch.manual_seed(settings.seed + step)  # dropout too must not know where a run was resumed
             asked = time.monotonic()
             patches, targets = next(batches)
             waited += time.monotonic() - asked
@@ -122,7 +124,7 @@ def train(
             left = elapsed / (done - first_step) * (settings.steps - done)
             report(Progress(done, settings.steps, float(loss.detach()), left, figures))
     _write_tensors(averaged.state_dict(), folder / "network.safetensors", {"step": str(settings.steps)})
-    return figures
+    return figures or validate(averaged)
 
 
 def select_rows(recipe: Recipe) -> tuple[list[Row], list[Row]]:
@@ -161,7 +163,7 @@ def select_rows(recipe: Recipe) -> tuple[list[Row], list[Row]]:
 def build_network(recipe: Recipe) -> PatchRanker:
     """The network a recipe describes, freshly initialised."""
     section = recipe.network
-    encoder = PatchNet(widths=section.widths, blocks=section.blocks, features=section.features)
+    encoder = PatchNet(widths=section.widths, blocks=section.blocks, features=section.features, dropout=section.dropout)
     return PatchRanker(encoder, {name: TASKS[name].outputs for name in recipe.pretext.tasks})
 
 
@@ -255,11 +257,16 @@ def _average(averaged: nn.Module, network: nn.Module, decay: float) -> None:
 def _claim(folder: Path, recipe: Recipe) -> None:
     """Make the run's folder, or see that the one there belongs to this very recipe."""
     folder.mkdir(parents=True, exist_ok=True)
-    asked = json.loads(recipe.model_dump_json())
     file = folder / "recipe.json"
     if not file.exists():
-        _write_text(file, json.dumps(asked, indent=1))
-    elif json.loads(file.read_text(encoding="utf-8")) != asked:
+        _write_text(file, recipe.model_dump_json(indent=1))
+        return
+    try:
+        held = Recipe.model_validate_json(file.read_bytes())  # a field it does not know has its default
+    except ValidationError as error:
+        reason = str(error.errors()[0]["msg"])
+        raise RecipeError(f"{file}: damaged or of another release ({reason}): give another folder") from error
+    if held != recipe:
         raise RecipeError(f"{folder}: holds a run of another recipe: give another folder, or delete this one")
 
 
@@ -288,14 +295,19 @@ def _resume(path: Path, network: nn.Module, averaged: nn.Module, optimiser: torc
         with safetensors.safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
             step = int(file.metadata()["step"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-    except (safetensors.SafetensorError, KeyError, ValueError) as error:
+        network.load_state_dict(_under(tensors, "network."))
+        averaged.load_state_dict(_under(tensors, "averaged."))
+    except (safetensors.SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
         raise RecipeError(
-            f"{path}: damaged checkpoint ({error}): delete it to start the run again"
+            f"{path}: damaged checkpoint ({reason}): delete it to start the run again"
         ) from error
-    network.load_state_dict(_under(tensors, "network."))
-    averaged.load_state_dict(_under(tensors, "averaged."))
     for name, parameter in network.named_parameters():
-        optimiser.state[parameter] = _under(tensors, f"optimiser.{name}.")
+        # On the parameter's device and in its memory format, as the optimiser itself would have made them.
+        optimiser.state[parameter] = {
+            moment: torch.empty_like(parameter).copy_(value) if value.ndim else value
+            for moment, value in _under(tensors, f"optimiser.{name}.").items()
+        }
     return step
 
 
@@ -324,7 +336,7 @@ class _Log:
         kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= first_step]
         _write_text(path, "".join(line + "\n" for line in kept))
         self._file = path.open("a", encoding="utf-8")
-        self._board = SummaryWriter(folder / "tensorboard", purge_step=first_step)  # type: ignore[no-untyped-call]
+        self._board = SummaryWriter(folder / "tensorboard", purge_step=first_step + 1)  # type: ignore[no-untyped-call]
 
     def __enter__(self) -> _Log:
         return self
