@@ -192,7 +192,7 @@ def calibrate(
     jobs: Jobs = None,
     seed: Annotated[int, Option(help="Of the random deliveries.")] = 0,
 ) -> None:
-    """Measure held-out photographs, so that a p-value means what it says."""
+    """Measure held-out photographs, so that p-values hold."""
     from cameraborn.detect import learn
 
     options = learn.LearnOptions(whole_image=whole_image, copies=copies, jobs=jobs, seed=seed)
@@ -217,7 +217,7 @@ def verify(
         Path | None, Argument(help="Bundle, a folder or zip.", show_default="the one that ships")
     ] = None,
 ) -> None:
-    """See that a bundle is whole and that this machine computes what its maker's did."""
+    """Check that a bundle is whole and scores here as at its maker's."""
     detector = load(bundle, verify=True)
     info = detector.bundle.info
     print(f"{info.name}: whole; {len(detector.bundle.golden)} golden pictures score as recorded")
@@ -231,7 +231,10 @@ def train(
         Option("--output", "-o", help="Folder of the run.", show_default="runs/RECIPE", file_okay=False),
     ] = None,
 ) -> None:
-    """Train a network as a recipe says; an interrupted run goes on where its last checkpoint was."""
+    """Train a network as a recipe says, or go on with it.
+
+    An interrupted run continues from its last checkpoint, to the bit.
+    """
     _needs_torch()
     from cameraborn.pretext.recipe import read_recipe
     from cameraborn.pretext.train import Progress as Step
@@ -428,7 +431,11 @@ class _Tally:
         _say(
             f"{self.pictures} picture{'s' if self.pictures > 1 else ''}: "
             + ", ".join(f"{count} {word}" for word, count in counts.items() if count or "flagged" in word)
-            + f" (a false-alarm rate of {self.rate:g} flags about {100 * self.rate:g} of 100 photographs)"
+            + (
+                f" (a false-alarm rate of {self.rate:g} flags about {100 * self.rate:g} of 100 photographs)"
+                if self.judged
+                else ""
+            )
         )
 
 

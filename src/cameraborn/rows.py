@@ -88,7 +88,7 @@ def _walk(folder: str) -> Iterator[str]:
 
 
 def _wanted(entries: Iterable[os.DirEntry[str]]) -> Iterator[str]:
-    """Names of pictures, and of folders with a slash behind; links to folders may be circles: not followed."""
+    """Names of pictures, and of folders with a slash; links to folders may be circles and are not followed."""
     for entry in entries:
         if entry.is_dir(follow_symlinks=False):
             yield entry.name + "/"
@@ -175,6 +175,8 @@ def _json(verdict: Verdict) -> str:
 def table_line(verdict: Verdict, *, width: int | None = None, coloured: bool = False) -> str:
     """One line for people; in a `width` of columns a long path keeps its end, an error is kept whole."""
     word = {True: "FLAGGED", False: "not flagged", None: verdict.scope}[verdict.flagged]
+    if verdict.error:
+        return f"{word:<18}  {printable(verdict.error)}"  # which begins with the path
     p = "" if verdict.p_value is None else f"{verdict.p_value:.3f}"
     score = "" if verdict.score is None else f"{verdict.score:.1f}"
     face = ""
@@ -183,10 +185,7 @@ def table_line(verdict: Verdict, *, width: int | None = None, coloured: bool = F
         which = "whole" if verdict.face is None else f"{verdict.face}:"
         face = f"{which} {max(x1 - x0, y1 - y0):.0f}px"
     columns = _TABLE_ROW.format(word, p, score, face, "")
-    if verdict.error:
-        line = columns + printable(verdict.error)
-    else:
-        line = columns + _shortened(printable(verdict.path), width and width - len(columns))
+    line = columns + _shortened(printable(verdict.path), width and width - len(columns))
     return f"{_RED}{word}{_PLAIN}{line[len(word) :]}" if coloured and verdict.flagged else line
 
 

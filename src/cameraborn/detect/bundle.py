@@ -2,8 +2,8 @@
 
 `bundle.json` says what the parts are and holds their SHA-256; `network.onnx` and `mixture.safetensors` are the model;
 `calibration.csv` is a line a held-out photograph; `golden.json` are scores of pictures made by formula, which tell
-whether this machine computes what the maker's did. A bundle grows in three steps: export (the network), fit (the mixture),
-calibrate (the held-out scores).
+whether this machine computes what the maker's did. A bundle grows in three steps: export (the network), fit (the
+mixture), calibrate (the held-out scores).
 """
 
 from __future__ import annotations
@@ -202,7 +202,15 @@ def _read_files(path: Path) -> dict[str, bytes]:
                     for name in archive.namelist()
                     if name[-1] != "/"
                 }
-    except (OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error, struct.error) as error:
+    except (
+        OSError,
+        EOFError,
+        RuntimeError,
+        ValueError,
+        zipfile.BadZipFile,
+        zlib.error,
+        struct.error,
+    ) as error:
         raise BundleError(f"{path}: cannot be read ({error}): get the bundle again") from error
     if path.exists():
         raise BundleError(f"{path}: neither a folder nor a zip: give a bundle")
@@ -217,25 +225,62 @@ def write_bundle(info: BundleInfo, files: Mapping[str, bytes], folder: Path) -> 
     Raises:
         BundleError: the folder exists and is something else than a bundle.
     """
-    if folder.exists() and not (folder / "bundle.json").is_file():
-        if not folder.is_dir() or any(folder.iterdir()):
-            raise BundleError(f"{folder}: exists and is not a bundle: give another folder")
+    taken = folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))
+    if taken and not (folder / "bundle.json").is_file():
+        raise BundleError(f"{folder}: exists and is not a bundle: give another folder")
     recorded = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())}
     info = info.model_copy(update={"files": recorded})
     part, old = folder.with_name(folder.name + ".part"), folder.with_name(folder.name + ".old")
-    for left_over in (part, old):
-        shutil.rmtree(left_over, ignore_errors=True)
+    shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     try:
         for name, data in files.items():
             (part / name).write_bytes(data)
         (part / "bundle.json").write_text(info.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        (part / "CARD.md").write_text(card_text(info), encoding="utf-8")
         if folder.exists():
+            shutil.rmtree(old, ignore_errors=True)
             folder.rename(old)
         part.rename(folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def card_text(info: BundleInfo) -> str:
+    """`CARD.md`, for people: what the bundle is, where it comes from, under which licences.
+
+    It is not hashed, so that its owner may add what was measured.
+    """
+    licences = "\n".join(f"- {what}: {licence}" for what, licence in info.licences.items())
+    covered = "not calibrated yet"
+    if info.coverage is not None:
+        low, high = info.coverage.jpeg_quality
+        colour = "colour pictures only" if info.coverage.colour else "colour and colourless pictures"
+        covered = f"JPEG quality {low} to {high} and other formats, {colour}"
+    crop = info.preprocessing
+    return f"""# {info.name}
+
+A one-class detector for cameraborn: what photographs' features look like; what is too unlikely is flagged.
+
+- Network: {info.network}, trained to tell {", ".join(info.tasks) or "nothing"} from a photograph's patches
+- Looks at: a square of {crop.crop_scale:g} times the face, shrunk to {crop.side} px; it abstains under \
+{crop.smallest_side} px
+- Covered by the calibration: {covered}
+
+## Licences and origin
+
+{licences}
+
+The training photographs' manifest has SHA-256 `{info.manifest_sha256}`. `seen.txt` holds the beginnings of the
+SHA-256 of every photograph that was learnt from: none of them may calibrate.
+
+## What it does not tell
+
+A small p-value says that the picture is surprising for a photograph. It does not say who made it, or how, and a
+retouched, printed, screenshotted or heavily filtered photograph can be surprising too. A large one does not prove a
+camera.
+"""
 
 
 def calibration_csv(rows: list[CalibrationRow]) -> bytes:

@@ -144,7 +144,8 @@ class Detector:
             if not abs(score - expected) <= GOLDEN_TOLERANCE * max(1.0, abs(expected)):
                 raise BundleError(
                     f"{self.bundle.origin}: golden picture {name} scores {score:.3f} here "
-                    f"and {expected:.3f} at the maker's: get the bundle again, or try another release of ONNX Runtime"
+                    f"and {expected:.3f} at the maker's: "
+                    "get the bundle again, or try another release of ONNX Runtime"
                 )
 
     def boxes(self, pixels: Pixels, *, whole_image: bool) -> list[tuple[float, float, float, float]]:
@@ -168,7 +169,7 @@ class Detector:
         if not self._covered(picture, crop):
             return replace(blank, scope="beyond-calibration", score=score)
         p = float(p_values(np.array([score]), self.bundle.calibration_scores)[0])
-        return replace(blank, scope="ok", score=score, p_value=p, flagged=p <= rate)
+        return replace(blank, scope="ok", score=score, p_value=p, flagged=bool(p <= rate))
 
     def _covered(self, picture: Picture, crop: Pixels) -> bool:
         """Has the calibration seen photographs that had been through what this picture has?"""

@@ -25,7 +25,7 @@ class Encoder:
             self._session = onnxruntime.InferenceSession(
                 bundle.network, options, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # noqa: BLE001 (ONNX Runtime's errors share no public base class)
+        except Exception as error:  # ONNX Runtime's errors share no public base class
             reason = str(error).splitlines()[0]
             raise BundleError(
                 f"{bundle.origin}: network.onnx cannot be run ({reason}): get the bundle again"

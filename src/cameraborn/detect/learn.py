@@ -30,6 +30,8 @@ from cameraborn.photo.manifest import Row, read_manifest
 
 _HASH_LENGTH = 16  # hex digits kept of a photograph's SHA-256: enough to recognise it
 
+_COLOURLESS_SHARE = 0.05  # of the calibration photographs, to say that colourless pictures are covered
+
 
 @dataclass(frozen=True)
 class Photograph:
@@ -157,7 +159,7 @@ def calibrate(
     seen = set(bundle.files.get("seen.txt", b"").decode().split())
     rows: list[CalibrationRow] = []
     qualities: list[int] = []
-    colour = True
+    colourless = 0
     for views in _by_photograph(look(bundle, photographs, options, report)):
         view = views[int(_rng(views[0].sha256, options.seed + 1).integers(len(views)))]
         if view.sha256[:_HASH_LENGTH] in seen:
@@ -168,13 +170,14 @@ def calibrate(
         score = -float(mixture.log_likelihood(view.feature[None])[0])
         rows.append(CalibrationRow(score, view.photograph.source, view.face_size, view.jpeg_quality))
         qualities += [] if view.jpeg_quality is None else [view.jpeg_quality]
-        colour = colour and view.colour
+        colourless += not view.colour
     if not rows:
         raise CalibrationError(
             "none of the photographs shows a usable face: give others, or use --whole-image"
         )
-    lowest = min([*qualities, 100])
-    coverage = Coverage(jpeg_quality=(lowest, 100), colour=colour)
+    coverage = Coverage(
+        jpeg_quality=(min([*qualities, 100]), 100), colour=colourless < _COLOURLESS_SHARE * len(rows)
+    )
     calibrated = Bundle(
         bundle.info.model_copy(update={"coverage": coverage, "versions": software_versions()}),
         {**bundle.files, "calibration.csv": calibration_csv(rows)},

@@ -1,8 +1,10 @@
 """The one-class model: a Gaussian mixture on whitened principal components of photographs' features.
 
 AIGFD-EXIF (arXiv 2501.02207, section III-C) models the features of photographs with a Gaussian mixture and flags
-low likelihood. Fitting is scikit-learn's; the fitted numbers are plain arrays, kept in safetensors, and the likelihood needs
-NumPy alone, so that scoring starts fast. Shapes: N samples, D features, Q components of the PCA, K of the mixture.
+low likelihood. Fitting is scikit-learn's; the fitted numbers are plain arrays, kept in safetensors, and the likelihood
+needs NumPy alone, so that scoring starts fast.
+
+Shapes: N samples, D features, Q components of the PCA, K of the mixture.
 """
 
 from __future__ import annotations
@@ -100,8 +102,8 @@ def fit_mixture(
     """
     x = np.asarray(features, np.float64)
     N = len(x)
-    needed = max(2, _SAMPLES_PER_DIMENSION * dimensions * components)
-    if N < needed:
+    needed = max(2, dimensions * components * _SAMPLES_PER_DIMENSION)
+    if needed > N:
         raise CalibrationError(
             f"{N} photographs are too few for {components} Gaussian(s) in {dimensions} dimensions, "
             f"which need {needed}: give more photographs, or lower --components or --dimensions"

@@ -10,6 +10,7 @@ Shapes: B pictures, P patches a picture, D features, C channels.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -60,12 +61,17 @@ class PatchNet(nn.Module):
     """Patch encoder: [N 3 64 64] in grey levels to features [N D]."""
 
     def __init__(
-        self, *, widths: Sequence[int] = (16, 32, 64, 128), blocks: int = 1, features: int = 256, dropout: float = 0.0
+        self,
+        *,
+        widths: Sequence[int] = (16, 32, 64, 128),
+        blocks: int = 1,
+        features: int = 256,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.stem = ResidualStem(widths[0])
         stages: list[nn.Module] = []
-        for narrow, wide in zip(widths[:-1], widths[1:], strict=True):
+        for narrow, wide in pairwise(widths):
             stages += [
                 nn.Conv2d(narrow, wide, 3, stride=2, padding=1, bias=False),
                 nn.BatchNorm2d(wide),

@@ -41,7 +41,8 @@ def import_folder(folder: Path) -> Iterator[Row]:
 def import_rows(file: Path) -> Iterator[Row]:
     """A JSON Lines file whose rows name files beside it and carry our field names, with others that are ignored.
 
-    EXIF values go through the same validation as those read from files, so a `0` or a text stays missing.
+    A `track` (a test set's name) becomes the kind. EXIF values go through the same validation as those read from files,
+    so a `0` or a text stays missing.
     """
     if not file.is_file():
         raise ManifestError(f"{file}: no such file: give a JSON Lines file of rows with a 'path'")
@@ -66,6 +67,8 @@ def _row(file: Path, number: int, line: bytes) -> Row:
     if not path.is_file():
         raise ManifestError(f"{where}: {path} is missing: restore the file or delete the line")
     known = {name: value for name, value in fields.items() if name in Row.model_fields and value is not None}
+    if "track" in fields and "kind" not in known:
+        known["kind"] = fields["track"]
     known |= {
         "path": str(path),
         "sha256": sha256_of(path),

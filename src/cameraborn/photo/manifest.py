@@ -82,7 +82,8 @@ def _parse(path: Path, number: int, line: bytes) -> Row:
         raise ManifestError(
             f"{path}, line {number}: {where}: {first['msg']}: mend or delete the line"
         ) from error
-    return row.model_copy(update={"path": os.path.abspath(path.parent / row.path)})
+    absolute = os.path.abspath(path.parent / row.path)  # noqa: PTH100 (resolve() would follow links)
+    return row.model_copy(update={"path": absolute})
 
 
 def write_manifest(rows: Iterable[Row], path: Path) -> int:

@@ -89,7 +89,8 @@ def to_onnx(encoder: PatchNet) -> bytes:
         raise RecipeError(
             "torch could not export the network: install the tested versions from constraints.txt"
         )
-    return program.model_proto.SerializeToString()
+    graph_file: bytes = program.model_proto.SerializeToString()
+    return graph_file
 
 
 class _FromBytes(nn.Module):

@@ -68,6 +68,13 @@ class AugmentSection(_Section):
     gain: float = Field(default=1.0, ge=1)  # each channel times a factor of 1/gain to gain
     grey_probability: float = Field(default=0.0, ge=0, le=1)
 
+    @field_validator("jpeg_quality")
+    @classmethod
+    def _ordered(cls, quality: tuple[int, int]) -> tuple[int, int]:
+        if not 1 <= quality[0] <= quality[1] <= 100:
+            raise ValueError(f"{quality} is not a range of JPEG qualities: give [lowest, highest] of 1..100")
+        return quality
+
 
 class OptimiseSection(_Section):
     """The optimiser and its schedule: AdamW, linear warm-up, cosine to zero, averaged weights."""

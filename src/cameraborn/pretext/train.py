@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import safetensors
 import torch
@@ -163,7 +162,9 @@ def select_rows(recipe: Recipe) -> tuple[list[Row], list[Row]]:
 def build_network(recipe: Recipe) -> PatchRanker:
     """The network a recipe describes, freshly initialised."""
     section = recipe.network
-    encoder = PatchNet(widths=section.widths, blocks=section.blocks, features=section.features, dropout=section.dropout)
+    encoder = PatchNet(
+        widths=section.widths, blocks=section.blocks, features=section.features, dropout=section.dropout
+    )
     return PatchRanker(encoder, {name: TASKS[name].outputs for name in recipe.pretext.tasks})
 
 
@@ -292,7 +293,7 @@ def _resume(path: Path, network: nn.Module, averaged: nn.Module, optimiser: torc
     if not path.exists():
         return 0
     try:
-        with safetensors.safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
+        with safetensors.safe_open(path, framework="pt") as file:
             step = int(file.metadata()["step"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
         network.load_state_dict(_under(tensors, "network."))
@@ -336,17 +337,17 @@ class _Log:
         kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= first_step]
         _write_text(path, "".join(line + "\n" for line in kept))
         self._file = path.open("a", encoding="utf-8")
-        self._board = SummaryWriter(folder / "tensorboard", purge_step=first_step + 1)  # type: ignore[no-untyped-call]
+        self._board = SummaryWriter(folder / "tensorboard", purge_step=first_step + 1)
 
     def __enter__(self) -> _Log:
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         self._file.close()
-        self._board.close()  # type: ignore[no-untyped-call]
+        self._board.close()
 
     def write(self, step: int, figures: dict[str, float]) -> None:
         self._file.write(json.dumps({"step": step, **{k: round(v, 6) for k, v in figures.items()}}) + "\n")
         self._file.flush()
         for name, value in figures.items():
-            self._board.add_scalar(name, value, step)  # type: ignore[no-untyped-call]
+            self._board.add_scalar(name, value, step)

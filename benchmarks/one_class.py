@@ -1,0 +1,152 @@
+"""How well a bundle separates generated faces from photographs, track by track, beside trivial cues.
+
+    cameraborn data import rows ../shared/data/dev.jsonl -o runs/dev.jsonl --exclude ...   (the pictures in examples/)
+    python benchmarks/one_class.py runs/dev.jsonl --bundle models/default -o benchmarks/results/one_class.csv
+
+A manifest of labelled pictures whose `kind` names the track. A picture's score is that of its largest face. AUC's positive
+class is generated; its interval is a 95 % bootstrap over pictures; TPR at a false-alarm rate takes the threshold from the
+track's own photographs, false alarms at the nominal rate take the bundle's. A cue's AUC is written as it is: far from .5 in
+either direction means that the track can be told apart without looking for a generator.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import shlex
+import sys
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+
+from cameraborn import Detector, Verdict, load, open_picture
+from cameraborn.photo.decode import Picture
+from cameraborn.photo.manifest import Row, read_manifest
+
+NOMINAL = 0.05
+BOOTSTRAPS = 2000
+Array = NDArray[np.float64]
+
+
+def sharpness(picture: Picture) -> float:
+    grey = picture.pixels.mean(axis=2)
+    laplacian = 4 * grey[1:-1, 1:-1] - grey[:-2, 1:-1] - grey[2:, 1:-1] - grey[1:-1, :-2] - grey[1:-1, 2:]
+    return float(np.log(laplacian.var() + 1e-6))
+
+
+def brightness(picture: Picture) -> float:
+    return float(picture.pixels.mean())
+
+
+def bytes_a_pixel(picture: Picture) -> float:
+    H, W, _ = picture.pixels.shape
+    return (picture.n_bytes or 0) / (H * W)
+
+
+CUES: dict[str, Callable[[Picture], float]] = {
+    "sharpness": sharpness,
+    "brightness": brightness,
+    "bytes a pixel": bytes_a_pixel,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("manifest", type=Path)
+    parser.add_argument("--bundle", type=Path, default=None)
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    arguments = parser.parse_args()
+
+    detector = load(arguments.bundle)
+    tracks: dict[str, list[Row]] = defaultdict(list)
+    for row in read_manifest(arguments.manifest):
+        tracks[row.kind].append(row)
+    command = "python " + shlex.join([str(part) for part in sys.argv])
+    rows = []
+    for track, members in tracks.items():
+        verdicts = judge(detector, members)
+        rows.append(row_of(track, detector.bundle.info.name, members, verdicts) | {"command": command})
+        for name, cue in CUES.items():
+            values = np.array([cue(open_picture(row.path)) for row in members])
+            rows.append(figures(track, f"cue: {name}", values, labels_of(members)) | {"command": command})
+    fields = list(rows[0])
+    with arguments.output.open("w", newline="", encoding="utf-8") as out:
+        writer = csv.DictWriter(out, fields, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    for row in rows:
+        print(*(f"{name}={row[name]}" for name in fields[:-1] if name in row and row[name] != ""))
+
+
+def judge(detector: Detector, rows: list[Row]) -> list[Verdict]:
+    """The verdict on each picture's largest face, in order."""
+    return [
+        verdict
+        for verdict in detector.score_many((row.path for row in rows), false_alarm_rate=NOMINAL)
+        if not verdict.face
+    ]
+
+
+def labels_of(rows: list[Row]) -> NDArray[np.int_]:
+    return np.array([row.label == "generated" for row in rows], int)
+
+
+def row_of(track: str, name: str, rows: list[Row], verdicts: list[Verdict]) -> dict[str, object]:
+    labels = labels_of(rows)
+    scored = np.array([verdict.score is not None for verdict in verdicts])
+    scores = np.array([np.nan if verdict.score is None else verdict.score for verdict in verdicts])
+    flagged = np.array([verdict.flagged is True for verdict in verdicts])
+    abstained = np.array([verdict.flagged is None for verdict in verdicts])
+    row = figures(track, name, scores[scored], labels[scored])
+    for label, word in ((0, "photo"), (1, "generated")):
+        judged = ~abstained & (labels == label)
+        row[f"{word}_flagged_at_nominal"] = round(float(flagged[judged].mean()), 3) if judged.any() else ""
+        row[f"{word}_abstained"] = int((abstained & (labels == label)).sum())
+    return row
+
+
+def figures(track: str, name: str, scores: Array, labels: NDArray[np.int_]) -> dict[str, object]:
+    photos, generated = scores[labels == 0], scores[labels == 1]
+    low, high = bootstrap_auc(photos, generated)
+    return {
+        "track": track,
+        "detector": name,
+        "photos": len(photos),
+        "generated": len(generated),
+        "auc": round(float(roc_auc_score(labels, scores)), 3),
+        "auc_low": round(low, 3),
+        "auc_high": round(high, 3),
+        "tpr_at_5": round(tpr_at(photos, generated, 0.05), 3),
+        "tpr_at_1": round(tpr_at(photos, generated, 0.01), 3),
+        "photo_flagged_at_nominal": "",
+        "photo_abstained": "",
+        "generated_flagged_at_nominal": "",
+        "generated_abstained": "",
+    }
+
+
+def tpr_at(photos: Array, generated: Array, rate: float) -> float:
+    """Share of generated pictures above the threshold that flags at most `rate` of the photographs."""
+    allowed = int(rate * len(photos))
+    threshold = np.sort(photos)[::-1][allowed]
+    return float((generated > threshold).mean())
+
+
+def bootstrap_auc(photos: Array, generated: Array) -> tuple[float, float]:
+    """95 % interval, both classes resampled."""
+    rng = np.random.default_rng(0)
+    labels = np.r_[np.zeros(len(photos)), np.ones(len(generated))]
+    draws = [
+        roc_auc_score(labels, np.r_[rng.choice(photos, len(photos)), rng.choice(generated, len(generated))])
+        for _ in range(BOOTSTRAPS)
+    ]
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return float(low), float(high)
+
+
+if __name__ == "__main__":
+    main()

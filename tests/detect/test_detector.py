@@ -1,0 +1,253 @@
+"""The detector: every kind of input, every scope, order and laziness of many, and the golden pictures."""
+
+import io
+import json
+import threading
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import cameraborn
+from cameraborn.detect.bundle import read_bundle, write_bundle
+from cameraborn.detect.detector import Verdict, has_colour, map_in_order
+from cameraborn.detect.golden import GOLDEN_NAMES, golden_picture
+from cameraborn.errors import BundleError, CalibrationError
+from cameraborn.photo.faces import square_crop
+
+from ..conftest import EXAMPLES, encoded
+
+PHOTO = EXAMPLES / "photo-1.jpg"
+
+
+@pytest.fixture(scope="module")
+def detector(tiny_bundle):
+    return cameraborn.load(tiny_bundle)
+
+
+@pytest.fixture(scope="module")
+def pixels():
+    with Image.open(PHOTO) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def only(verdicts):
+    (verdict,) = verdicts
+    return verdict
+
+
+def scene(width, height):
+    y, x = np.mgrid[:height, :width]
+    return np.stack([x % 256, y % 256, (x + y) // 3 % 256], axis=2).astype(np.uint8)
+
+
+SOURCES = {
+    "str": str,
+    "path": lambda path: path,
+    "bytes": lambda path: path.read_bytes(),
+    "stream": lambda path: io.BytesIO(path.read_bytes()),
+    "pillow": lambda path: Image.open(io.BytesIO(path.read_bytes())),
+    "array": lambda path: np.asarray(Image.open(io.BytesIO(path.read_bytes())).convert("RGB")),
+}
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_every_kind_of_input_gives_the_same_score(detector, kind):
+    expected = only(detector.score(PHOTO))
+    got = only(detector.score(SOURCES[kind](PHOTO)))
+    assert expected.scope == "ok"
+    assert (got.score, got.p_value, got.flagged, got.box) == (
+        expected.score,
+        expected.p_value,
+        expected.flagged,
+        expected.box,
+    )
+    assert only(detector.score(SOURCES[kind](PHOTO), name="ann")).path == "ann"
+
+
+def test_an_open_file_is_called_by_its_name(detector):
+    with PHOTO.open("rb") as file:
+        assert only(detector.score(file)).path == str(PHOTO)
+
+
+def test_a_verdict_says_what_it_rests_on(detector, pixels, tiny_bundle):
+    verdict = only(detector.score(PHOTO, false_alarm_rate=0.25))
+    calibration = read_bundle(tiny_bundle).calibration_scores
+    crop = square_crop(pixels, verdict.box, 1.3)
+    assert verdict.score == detector.score_crop(crop)
+    assert verdict.p_value == (1 + (calibration >= verdict.score).sum()) / (len(calibration) + 1)
+    assert verdict.flagged == (verdict.p_value <= 0.25)
+    assert (verdict.width, verdict.height, verdict.face, verdict.error) == (320, 320, 0, None)
+    assert verdict.bundle == "tiny"
+    assert Verdict(**json.loads(json.dumps(verdict.to_mapping()))).score == verdict.score
+
+
+def test_flagged_is_at_or_under_the_rate(detector):
+    p = only(detector.score(PHOTO)).p_value
+    assert only(detector.score(PHOTO, false_alarm_rate=p)).flagged is True
+    assert only(detector.score(PHOTO, false_alarm_rate=np.nextafter(p, 0))).flagged is False
+
+
+def abstains(verdict, scope):
+    assert verdict.scope == scope
+    assert verdict.flagged is None
+    assert verdict.p_value is None
+
+
+def test_no_face(detector):
+    verdict = only(detector.score(scene(300, 200)))
+    abstains(verdict, "no-face")
+    assert (verdict.width, verdict.height, verdict.face, verdict.box) == (300, 200, None, None)
+
+
+def test_too_small_a_face(detector, pixels):
+    verdict = only(detector.score(np.asarray(Image.fromarray(pixels).resize((72, 72)))))
+    abstains(verdict, "too-small")
+    assert verdict.face == 0
+    assert verdict.box is not None
+
+
+def test_beyond_the_calibration_without_colour(detector, pixels):
+    assert detector.bundle.info.coverage.colour
+    grey = np.asarray(Image.fromarray(pixels).convert("L").convert("RGB"))
+    verdict = only(detector.score(grey))
+    abstains(verdict, "beyond-calibration")
+    assert np.isfinite(verdict.score)
+
+
+def test_beyond_the_calibration_in_jpeg_quality(detector, pixels):
+    lowest, _ = detector.bundle.info.coverage.jpeg_quality
+    assert only(detector.score(encoded(pixels, quality=lowest))).scope == "ok"
+    abstains(only(detector.score(encoded(pixels, quality=lowest - 1))), "beyond-calibration")
+
+
+@pytest.mark.parametrize("data", [b"", b"not a picture", encoded(scene(99, 99))[:700]])
+def test_unreadable(detector, data):
+    verdict = only(detector.score(data, name="upload 7"))
+    abstains(verdict, "unreadable")
+    assert "upload 7" in verdict.error
+    assert "\n" not in verdict.error
+    assert verdict.score is verdict.width is verdict.face is None
+
+
+def test_a_missing_file_is_unreadable(detector, tmp_path):
+    abstains(only(detector.score(tmp_path / "none.jpg")), "unreadable")
+
+
+def test_every_face_has_its_verdict(detector, pixels):
+    with Image.open(EXAMPLES / "photo-2.jpg") as other:
+        small = np.asarray(other.convert("RGB").resize((280, 280)))
+    both = np.full((320, 640, 3), 128, np.uint8)
+    both[:, :320] = pixels
+    both[20:300, 340:620] = small
+    verdicts = detector.score(both, name="two")
+    assert [verdict.face for verdict in verdicts] == [0, 1]
+    assert [verdict.path for verdict in verdicts] == ["two", "two"]
+    sides = [max(v.box[2] - v.box[0], v.box[3] - v.box[1]) for v in verdicts]
+    assert sides[0] >= sides[1]
+    assert sorted((v.box[0] + v.box[2]) / 2 < 320 for v in verdicts) == [False, True]
+
+
+def test_whole_image_looks_at_everything(detector, pixels):
+    verdict = only(detector.score(PHOTO, whole_image=True))
+    assert verdict.box == (0, 0, 320, 320)
+    assert verdict.face is None
+    assert verdict.score == detector.score_crop(pixels)
+    assert only(detector.score(scene(300, 200), whole_image=True)).scope == "ok"
+
+
+def test_a_rate_that_the_calibration_cannot_support(detector):
+    with pytest.raises(CalibrationError, match="needs at least 999"):
+        detector.score(PHOTO, false_alarm_rate=0.001)
+    with pytest.raises(CalibrationError, match="needs at least 999"):
+        next(detector.score_many([PHOTO], false_alarm_rate=0.001))
+
+
+@pytest.mark.parametrize("jobs", [1, 4])
+def test_many_keep_their_order(detector, jobs, tmp_path):
+    paths = [*sorted(EXAMPLES.glob("*.jpg")), tmp_path / "missing.jpg", PHOTO] * 2
+    verdicts = list(detector.score_many(paths, jobs=jobs))
+    assert verdicts == [verdict for path in paths for verdict in detector.score(path)]
+
+
+@pytest.mark.parametrize("jobs", [1, 4])
+def test_many_are_taken_lazily(detector, jobs):
+    asked = 0
+
+    def endless():
+        nonlocal asked
+        while True:
+            asked += 1
+            yield PHOTO
+
+    verdicts = detector.score_many(endless(), jobs=jobs)
+    assert asked == 0
+    for count in range(1, 8):
+        next(verdicts)
+        assert count <= asked <= count + 2 * jobs
+    verdicts.close()
+    assert asked <= 7 + 2 * jobs
+
+
+def test_an_exception_ends_the_work():
+    started, release = [], threading.Event()
+
+    def work(item):
+        started.append(item)
+        if item == 0:
+            raise ZeroDivisionError
+        release.wait(10)
+
+    results = map_in_order(work, iter(range(1000)), 2)
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+    release.set()
+    assert len(started) <= 4
+
+
+def test_golden_pictures_verify_and_a_tampered_score_does_not(tiny_bundle, tmp_path):
+    cameraborn.load(tiny_bundle, verify=True)
+    bundle = read_bundle(tiny_bundle)
+    assert set(bundle.golden) == set(GOLDEN_NAMES)
+    for name in GOLDEN_NAMES:
+        golden = bundle.golden | {name: bundle.golden[name] * 1.01 + 0.1}
+        write_bundle(
+            bundle.info, {**bundle.files, "golden.json": json.dumps(golden).encode()}, tmp_path / "b"
+        )
+        with pytest.raises(BundleError, match=f"golden picture {name} scores") as caught:
+            cameraborn.load(tmp_path / "b", verify=True)
+        assert str(tmp_path / "b") in str(caught.value)
+        assert "\n" not in str(caught.value)
+        cameraborn.load(tmp_path / "b")
+
+
+@pytest.mark.parametrize("name", ["waves", "clouds-256", "waves-10", "waves-1e9", "waves-99999"])
+def test_golden_names_that_are_none(name):
+    with pytest.raises(BundleError, match="install the one that made the bundle"):
+        golden_picture(name)
+
+
+@pytest.mark.parametrize("name", GOLDEN_NAMES)
+def test_golden_pictures_are_pictures(name):
+    picture = golden_picture(name)
+    side = int(name.partition("-")[2])
+    assert picture.shape == (side, side, 3)
+    assert picture.dtype == np.uint8
+    assert picture.std() > 20
+
+
+def test_a_network_that_cannot_be_run(tiny_bundle, tmp_path):
+    bundle = read_bundle(tiny_bundle)
+    write_bundle(bundle.info, {**bundle.files, "network.onnx": b"not a network"}, tmp_path / "b")
+    with pytest.raises(BundleError, match=r"network\.onnx cannot be run .* get the bundle again"):
+        cameraborn.load(tmp_path / "b")
+
+
+def test_has_colour(pixels):
+    grey = np.asarray(Image.fromarray(pixels).convert("L").convert("RGB"))
+    assert has_colour(pixels)
+    assert not has_colour(grey)
+    compressed = np.asarray(Image.open(io.BytesIO(encoded(grey, quality=70))))
+    assert not has_colour(compressed)
+    sepia = (grey * np.array([1.0, 0.9, 0.7])).astype(np.uint8)
+    assert has_colour(sepia)

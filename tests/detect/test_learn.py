@@ -1,0 +1,184 @@
+"""Fitting and calibrating: on photographs alone, on different ones, the same whatever the number of jobs."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cameraborn.detect.bundle import read_bundle
+from cameraborn.detect.detector import Detector
+from cameraborn.detect.learn import LearnOptions, Photograph, calibrate, find_photographs, fit, look
+from cameraborn.errors import CalibrationError, ManifestError
+from cameraborn.photo.manifest import Row, sha256_of, write_manifest
+
+from ..conftest import EXAMPLES, varied_copies
+
+OPTIONS = LearnOptions(copies=1, jobs=1)
+
+
+@pytest.fixture(scope="module")
+def fitted(network_bundle, photographs):
+    return fit(network_bundle, photographs["fit"], components=1, dimensions=4, options=OPTIONS)
+
+
+def test_fit_and_calibrate_on_the_same_photographs_is_refused(fitted, photographs):
+    with pytest.raises(CalibrationError, match=r"already seen .* held out") as caught:
+        calibrate(fitted, [photographs["calibration"][0], photographs["fit"][2]], options=OPTIONS)
+    assert photographs["fit"][2].path in str(caught.value)
+
+
+def test_a_copy_under_another_name_has_been_seen_too(fitted, photographs, tmp_path):
+    copy = tmp_path / "renamed.jpg"
+    copy.write_bytes((EXAMPLES / "photo-3.jpg").read_bytes())
+    with pytest.raises(CalibrationError, match="already seen"):
+        calibrate(fitted, [Photograph(str(copy), "")], options=OPTIONS)
+
+
+def test_what_was_seen_adds_up(fitted, photographs):
+    hashes = {sha256_of(EXAMPLES / f"photo-{n}.jpg")[:16] for n in range(1, 6)}
+    assert hashes <= set(fitted.files["seen.txt"].decode().split())
+    more = [Photograph(p.path, "") for p in photographs["calibration"][:10]]
+    again = fit(fitted, more, components=1, dimensions=4, options=OPTIONS)
+    assert len(again.files["seen.txt"].split()) == 20
+    assert hashes <= set(again.files["seen.txt"].decode().split())
+
+
+def test_every_usable_photograph_gives_one_score_and_nothing_else_is_lost(fitted, photographs, tmp_path):
+    broken, empty = tmp_path / "broken.jpg", tmp_path / "empty.png"
+    broken.write_bytes(b"\xff\xd8\xff no picture")
+    Image.fromarray(np.full((200, 200, 3), 90, np.uint8)).save(empty)
+    given = photographs["calibration"][:12]
+    given = [*given[:5], Photograph(str(broken), ""), *given[5:], Photograph(str(empty), "")]
+    told = {}
+    done = calibrate(fitted, given, options=OPTIONS, report=lambda path, why: told.update({path: why}))
+    assert len(done.calibration) == 12
+    assert list(told) == [photograph.path for photograph in given]
+    assert {path for path, why in told.items() if why} == {str(broken), str(empty)}
+    assert "damaged" in told[str(broken)]
+    assert told[str(empty)] == f"{empty}: no usable face"
+    assert {row.source for row in done.calibration} == {"copies"}
+    assert set(done.files) == {*fitted.files, "calibration.csv", "golden.json"}
+    assert all(done.files[name] == data for name, data in fitted.files.items())
+
+
+def test_coverage_is_what_the_calibration_had_been_through(fitted, photographs, tmp_path):
+    plain = LearnOptions(copies=0, jobs=1)
+    done = calibrate(fitted, photographs["calibration"][:12], options=plain)
+    assert done.info.coverage.jpeg_quality == (70, 100)
+    assert done.info.coverage.colour
+    grey = [tmp_path / f"{n}.png" for n in (1, 2)]
+    for path, source in zip(grey, photographs["calibration"], strict=False):
+        with Image.open(source.path) as image:
+            image.convert("L").save(path)
+    some_grey = [*photographs["calibration"][:10], *(Photograph(str(path), "") for path in grey)]
+    assert not calibrate(fitted, some_grey, options=plain).info.coverage.colour
+
+
+def test_a_new_fit_drops_the_older_calibration(tiny_bundle, photographs):
+    bundle = read_bundle(tiny_bundle)
+    again = fit(bundle, photographs["fit"], components=1, dimensions=4, options=OPTIONS)
+    assert again.info.coverage is None
+    assert not {"calibration.csv", "golden.json"} & set(again.files)
+    assert again.files["weights.safetensors"] == bundle.files["weights.safetensors"]
+
+
+def test_the_number_of_jobs_changes_nothing(network_bundle, photographs):
+    made = []
+    for jobs in (1, 3):
+        options = LearnOptions(copies=2, jobs=jobs)
+        bundle = fit(network_bundle, photographs["fit"], components=2, dimensions=3, options=options)
+        made.append(calibrate(bundle, photographs["calibration"][:8], options=options).files)
+    assert made[0] == made[1]
+
+
+def test_a_photographs_views_do_not_depend_on_its_company(network_bundle, photographs):
+    given = photographs["calibration"][:4]
+    together = [view.feature for view in look(network_bundle, given, OPTIONS, lambda *_: None)]
+    alone = [view.feature for view in look(network_bundle, given[3:], OPTIONS, lambda *_: None)]
+    assert len(together) == 8
+    np.testing.assert_array_equal(together[6:], alone)
+
+
+@pytest.mark.parametrize(("copies", "as_is", "views"), [(0, True, 1), (3, False, 3), (2, True, 3)])
+def test_views_are_the_face_as_it_is_and_its_deliveries(network_bundle, photographs, copies, as_is, views):
+    options = LearnOptions(copies=copies, as_is=as_is, jobs=1)
+    seen = list(look(network_bundle, photographs["calibration"][:1], options, lambda *_: None))
+    assert len(seen) == views
+    if as_is:
+        path = photographs["calibration"][0].path
+        detector = Detector(network_bundle)
+        with Image.open(path) as image:
+            pixels = np.asarray(image.convert("RGB"))
+        (box,) = detector.boxes(pixels, whole_image=False)
+        expected = detector.encoder.feature(detector.crop(pixels, box, whole_image=False))
+        np.testing.assert_array_equal(seen[0].feature, expected)
+        assert seen[0].jpeg_quality == 70
+
+
+def test_nothing_usable(network_bundle, fitted, tmp_path):
+    empty = tmp_path / "empty.png"
+    Image.fromarray(np.full((200, 200, 3), 90, np.uint8)).save(empty)
+    for act in (
+        lambda: fit(
+            network_bundle, [Photograph(str(empty), "")], components=1, dimensions=1, options=OPTIONS
+        ),
+        lambda: calibrate(fitted, [], options=OPTIONS),
+    ):
+        with pytest.raises(CalibrationError, match="none of the photographs shows a usable face"):
+            act()
+
+
+def test_too_few_to_fit(network_bundle, photographs):
+    with pytest.raises(CalibrationError, match="too few"):
+        fit(network_bundle, photographs["fit"][:2], components=2, dimensions=4, options=OPTIONS)
+
+
+@pytest.fixture
+def album(tmp_path):
+    """Six photographs in a folder, and a manifest of them."""
+    paths = varied_copies(tmp_path / "album", 6, seed=4)
+    (tmp_path / "album" / "notes.txt").write_text("no picture")
+    rows = [
+        Row(
+            path=str(path),
+            sha256=sha256_of(path),
+            split="fit" if n < 4 else "test",
+            kind="ab"[n % 2],
+            source=f"s{n}",
+        )
+        for n, path in enumerate(paths)
+    ]
+    write_manifest(rows, tmp_path / "album.jsonl")
+    return tmp_path, paths, rows
+
+
+def names(photographs):
+    return [int(photograph.path[-7:-4]) for photograph in photographs]
+
+
+def test_photographs_are_found_in_files_folders_and_manifests(album):
+    folder, paths, _ = album
+    assert names(find_photographs([folder / "album"])) == [0, 1, 2, 3, 4, 5]
+    assert [p.source for p in find_photographs([folder])] == [folder.name] * 6
+    assert list(find_photographs([paths[2]])) == [Photograph(str(paths[2]), "album")]
+    manifest = folder / "album.jsonl"
+    assert [p.source for p in find_photographs([manifest])] == [f"s{n}" for n in range(6)]
+    assert names(find_photographs([manifest], split="fit")) == [0, 1, 2, 3]
+    assert names(find_photographs([manifest], split="fit", kinds=["b"])) == [1, 3]
+    assert names(find_photographs([manifest], kinds=["a", "b"])) == [0, 1, 2, 3, 4, 5]
+    assert names(find_photographs([manifest, paths[0]], split="test")) == [4, 5, 0]
+
+
+def test_generated_pictures_are_refused(album):
+    folder, _, rows = album
+    rows[5] = rows[5].model_copy(update={"label": "generated"})
+    write_manifest(rows, folder / "mixed.jsonl")
+    with pytest.raises(CalibrationError, match="labelled generated: a one-class model"):
+        list(find_photographs([folder / "mixed.jsonl"]))
+    assert names(find_photographs([folder / "mixed.jsonl"], split="fit")) == [0, 1, 2, 3]
+
+
+def test_missing_paths(tmp_path):
+    with pytest.raises(CalibrationError, match="no such file or folder: check the path"):
+        list(find_photographs([tmp_path / "none"]))
+    with pytest.raises(ManifestError, match="no such manifest"):
+        list(find_photographs([tmp_path / "none.jsonl"]))

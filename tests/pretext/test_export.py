@@ -1,0 +1,75 @@
+"""An exported network is the trained one: ONNX against torch, and the photographs that it has seen."""
+
+import numpy as np
+import onnxruntime
+import pytest
+import safetensors.torch
+import torch
+
+from cameraborn.errors import RecipeError
+from cameraborn.networks.patchnet import PatchNet
+from cameraborn.photo.manifest import read_manifest, sha256_of
+from cameraborn.pretext.export import export_run, to_onnx
+from cameraborn.pretext.train import build_network, train
+
+from .test_train import recipe_of, toys  # noqa: F401 (a fixture)
+
+
+@pytest.fixture(scope="module")
+def run(toys, tmp_path_factory):  # noqa: F811
+    folder = tmp_path_factory.mktemp("run")
+    train(recipe_of(toys, steps=3), folder)
+    return folder
+
+
+def test_onnx_computes_what_torch_does():
+    torch.manual_seed(0)
+    encoder = PatchNet(widths=(8, 12), features=10)
+    with torch.no_grad():  # so that the averages of batch normalisation are of pictures
+        encoder(torch.randint(0, 256, (16, 3, 64, 64)).float())
+    encoder.eval()
+    session = onnxruntime.InferenceSession(to_onnx(encoder), providers=["CPUExecutionProvider"])
+    for count in (1, 2, 7):
+        patches = torch.randint(0, 256, (count, 3, 64, 64), dtype=torch.uint8)
+        (features,) = session.run(None, {"patches": patches.numpy()})
+        with torch.no_grad():
+            expected = encoder(patches.float()).numpy()
+        assert features.shape == (count, 10)
+        np.testing.assert_allclose(features, expected, atol=1e-4)
+
+
+def test_a_run_is_exported_whole(run, toys):  # noqa: F811
+    exported = export_run(run)
+    assert exported.tasks == ("iso", "make")
+    assert exported.features == 8
+    assert exported.manifest_sha256 == sha256_of(toys)
+    assert set(exported.seen) == {row.sha256 for row in read_manifest(toys) if row.split == "train"}
+
+    network = build_network(recipe_of(toys, steps=3))
+    network.load_state_dict(safetensors.torch.load(exported.weights))
+    patches = torch.randint(0, 256, (3, 3, 64, 64), dtype=torch.uint8)
+    session = onnxruntime.InferenceSession(exported.onnx, providers=["CPUExecutionProvider"])
+    with torch.no_grad():
+        expected = network.eval().encoder(patches.float()).numpy()
+    np.testing.assert_allclose(session.run(None, {"patches": patches.numpy()})[0], expected, atol=1e-4)
+
+
+def test_an_unfinished_run_is_refused(run, tmp_path):
+    with pytest.raises(RecipeError, match="holds no finished run"):
+        export_run(tmp_path)
+    (tmp_path / "recipe.json").write_bytes((run / "recipe.json").read_bytes())
+    with pytest.raises(RecipeError, match="holds no finished run"):
+        export_run(tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["cut", "of another network"])
+def test_damaged_weights_are_refused(run, tmp_path, damage):
+    (tmp_path / "recipe.json").write_bytes((run / "recipe.json").read_bytes())
+    weights = (run / "network.safetensors").read_bytes()
+    other = safetensors.torch.save({"encoder.project.bias": torch.zeros(3)})
+    (tmp_path / "network.safetensors").write_bytes(weights[:-9] if damage == "cut" else other)
+    with pytest.raises(RecipeError) as caught:
+        export_run(tmp_path)
+    assert str(tmp_path) in str(caught.value)
+    assert "train it again" in str(caught.value)
+    assert "\n" not in str(caught.value)

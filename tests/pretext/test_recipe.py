@@ -1,0 +1,67 @@
+"""Recipes: those that ship parse, and a wrong one is refused with the name of the field."""
+
+from pathlib import Path
+
+import pytest
+
+from cameraborn.errors import RecipeError
+from cameraborn.pretext.recipe import read_recipe
+from cameraborn.pretext.train import build_network
+
+CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.toml"))
+GOOD = '[data]\nmanifest = "m.jsonl"\n[pretext]\ntasks = { iso = 1.0 }\n[optimise]\nsteps = 5\n'
+
+
+def written(folder, text):
+    path = folder / "recipe.toml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def test_some_recipes_ship():
+    assert CONFIGS
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_recipes_that_ship(path):
+    recipe = read_recipe(path)
+    assert not recipe.data.manifest.is_absolute()
+    assert set(build_network(recipe).heads) == set(recipe.pretext.tasks)
+
+
+def test_a_short_recipe_has_defaults(tmp_path):
+    recipe = read_recipe(written(tmp_path, GOOD))
+    assert recipe.optimise.steps == 5
+    assert recipe.pretext.link_scale == pytest.approx(2**-0.5)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        (GOOD + "speed = 3\n", "optimise.speed"),
+        ("colour = 1\n" + GOOD, "colour"),
+        (GOOD.replace("iso", "isso"), "isso"),
+        (GOOD.replace("{ iso = 1.0 }", "{}"), "pretext.tasks"),
+        (GOOD.replace("steps = 5", "steps = 0"), "optimise.steps"),
+        (GOOD.replace("steps = 5", ""), "optimise.steps"),
+        (GOOD + "seed = -1\n", "optimise.seed"),
+        (GOOD.replace("[data]\nmanifest", "[data]\nfile"), "data.manifest"),
+        (GOOD + '[network]\nwidths = "wide"\n', "network.widths"),
+        (GOOD + "[augment]\nscale_min = 0\n", "augment.scale_min"),
+        (GOOD + "[augment]\njpeg_quality = [98, 60]\n", "augment.jpeg_quality"),
+        ("[data\n", "not valid TOML"),
+        (b"\xff\xfe", "not valid TOML"),
+    ],
+)
+def test_a_wrong_recipe_names_the_field(tmp_path, text, named):
+    path = written(tmp_path, text)
+    with pytest.raises(RecipeError) as caught:
+        read_recipe(path)
+    assert str(path) in str(caught.value)
+    assert named in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_recipe(tmp_path):
+    with pytest.raises(RecipeError, match="no such recipe"):
+        read_recipe(tmp_path / "none.toml")

@@ -1,0 +1,68 @@
+"""The documents say what is so: the command line's reference, the README's commands, its links."""
+
+import re
+import runpy
+import shlex
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [
+    line for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL) for line in block.splitlines()
+]
+
+
+def test_reference_of_the_command_line_is_current(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")  # a terminal's width must not matter
+    page = runpy.run_path(str(ROOT / "tools" / "write_cli_docs.py"))["page"]()
+    assert (ROOT / "docs" / "cli.md").read_text(encoding="utf-8") == page, (
+        "run: python tools/write_cli_docs.py"
+    )
+
+
+def test_readme_begins_with_the_two_commands():
+    first, second = COMMANDS[:2]
+    assert first.endswith("cameraborn score examples/")
+    assert "[test]" not in first
+    assert second.endswith("python -m pytest")
+    assert all("-c constraints.txt" in command for command in (first, second))
+
+
+def test_continuous_integration_runs_the_readmes_second_command():
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    steps = [line for line in script.splitlines() if '"$venv"' in line]
+    assert " && ".join(steps).replace('"$venv"', ".venv") == COMMANDS[1]
+
+
+@pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("cameraborn ")])
+def test_readme_uses_options_that_exist(command):
+    words = shlex.split(command)
+    section = re.search(rf"## {words[0]} {words[1]}\n(.*?)(?:\n## |\Z)", _reference(), re.DOTALL)
+    assert section, f"no verb {words[1]}"
+    for word in words[2:]:
+        assert not word.startswith("-") or re.search(rf"(?<!\S){word}\b", section[1]), (
+            f"{words[1]} has no {word}"
+        )
+
+
+def _reference():
+    return (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(
+    not (ROOT / "models" / "default" / "bundle.json").exists(),
+    reason="the bundle that ships is not there yet",
+)
+def test_readme_links_lead_somewhere():
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        if "://" not in target:
+            assert (ROOT / target).exists(), target
+
+
+def test_constraints_are_exact_and_name_no_host():
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = [line for line in lines if not line.startswith("#")]
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][0-9a-z.]*", line) for line in pins)
+    assert "torch==2.13.0" in pins

@@ -1,0 +1,92 @@
+"""The house: who may import whom, what starts without torch, and what no line of it does."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).resolve().parents[1] / "src" / "cameraborn"
+FILES = sorted(SOURCE.rglob("*.py"))
+
+# docs of the design: a room imports only rooms before it, and `detect` learns nothing of networks.
+ROOMS = ["photo", "networks", "pretext", "detect", "binary", "rivals", "bench", "serve"]
+MAY_IMPORT = {room: {room, "errors", *ROOMS[:place]} for place, room in enumerate(ROOMS)}
+MAY_IMPORT["detect"] = {"detect", "photo", "errors"}
+MAY_IMPORT |= {
+    "errors": set(),
+    "rows": {"detect", "photo", "errors"},
+    "cli": {*ROOMS, "errors", "rows", ""},
+    "__init__": {*ROOMS, "errors"},
+    "__main__": {"cli"},
+}
+TORCH_ROOMS = {"networks", "pretext", "binary", "rivals", "bench"}
+TRAINING = {"torch", "tensorboard", "onnx", "onnxscript"}
+
+PICKLES = {"pickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"}
+NETWORK = {"socket", "ssl", "http", "urllib", "ftplib", "smtplib", "asyncio", "requests", "httpx", "aiohttp"}
+PROCESSES = {"subprocess", "multiprocessing", "ctypes"}
+FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
+
+
+def imports(file):
+    """Every module that a file imports anywhere, as (line, dotted name)."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}:{node.lineno}: a relative import hides who calls whom"
+            yield node.lineno, node.module or ""
+
+
+def room_of(file):
+    inside = file.relative_to(SOURCE)
+    return inside.parts[0] if len(inside.parts) > 1 else inside.stem
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.relative_to(SOURCE).as_posix())
+def test_a_room_imports_only_rooms_above_it(file):
+    room = room_of(file)
+    assert room in MAY_IMPORT, f"{room}: a new room has its place in ROOMS, and in the design"
+    for line, name in imports(file):
+        package, _, inside = name.partition(".")
+        if package == "cameraborn":
+            target = inside.partition(".")[0]
+            assert target in MAY_IMPORT[room], (
+                f"{file}:{line}: {room} imports {target or 'the package itself'}"
+            )
+        if package in TRAINING:
+            assert room in TORCH_ROOMS, f"{file}:{line}: {room} must work without {package}"
+        assert package not in PICKLES | NETWORK | PROCESSES, f"{file}:{line}: imports {name}"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.relative_to(SOURCE).as_posix())
+def test_nothing_is_unpickled_or_evaluated(file):
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            assert called not in FORBIDDEN_CALLS, f"{file}:{node.lineno}: calls {called}"
+            options = {keyword.arg: keyword.value for keyword in node.keywords}
+            if called == "torch.load":
+                safe = options.get("weights_only")
+                assert isinstance(safe, ast.Constant), f"{file}:{node.lineno}: torch.load may unpickle"
+                assert safe.value is True, f"{file}:{node.lineno}: torch.load may unpickle"
+            assert "allow_pickle" not in options, f"{file}:{node.lineno}: {called} may unpickle"
+            assert "shell" not in options, f"{file}:{node.lineno}: {called} may start a shell"
+
+
+STARTS = {
+    "import": "import cameraborn",
+    "help": "import sys; sys.argv = ['cameraborn', 'score', '--help']\n"
+    "from cameraborn.cli import main\n"
+    "try: main()\nexcept SystemExit: pass",
+}
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_scoring_starts_without_the_heavy_packages(start):
+    heavy = "{'torch', 'sklearn', 'scipy', 'tensorboard', 'onnx', 'rich.progress'}"
+    code = f"{STARTS[start]}\nimport sys; print(sorted({heavy} & set(sys.modules)), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == "[]\n"

@@ -1,0 +1,37 @@
+"""Write docs/cli.md from the --help of every verb: python tools/write_cli_docs.py"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from cameraborn.cli import app
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "cli.md"
+WIDTH = 80  # whatever the terminal's
+INTRODUCTION = """# The command line
+
+Written by `python tools/write_cli_docs.py` from `--help`; do not edit.
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    return INTRODUCTION + "".join(sections(typer.main.get_command(app), None, "cameraborn"))
+
+
+def sections(
+    command: Any,  # noqa: ANN401 (its class is not public)
+    parent: typer.Context | None,
+    name: str,
+) -> Iterator[str]:
+    """A section for a command, then those of the commands inside it."""
+    context = typer.Context(command, parent=parent, info_name=name, terminal_width=WIDTH, color=False)
+    yield f"\n## {context.command_path}\n\n```text\n{command.get_help(context)}\n```\n"
+    for verb, inner in getattr(command, "commands", {}).items():
+        yield from sections(inner, context, verb)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
