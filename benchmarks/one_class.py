@@ -3,10 +3,10 @@
     cameraborn data import rows ../shared/data/dev.jsonl -o runs/dev.jsonl --exclude ...   (the pictures in examples/)
     python benchmarks/one_class.py runs/dev.jsonl --bundle models/default -o benchmarks/results/one_class.csv
 
-A manifest of labelled pictures whose `kind` names the track. A picture's score is that of its largest face. AUC's positive
-class is generated; its interval is a 95 % bootstrap over pictures; TPR at a false-alarm rate takes the threshold from the
-track's own photographs, false alarms at the nominal rate take the bundle's. A cue's AUC is written as it is: far from .5 in
-either direction means that the track can be told apart without looking for a generator.
+A manifest of labelled pictures whose `kind` names the track. A picture's score is that of its largest face. AUC's
+positive class is generated; its interval is a 95 % bootstrap over pictures; TPR at a false-alarm rate takes the
+threshold from the track's own photographs, false alarms at the nominal rate take the bundle's. A cue's AUC is written
+as it is: far from .5 in either direction means that the track can be told apart without looking for a generator.
 """
 
 from __future__ import annotations

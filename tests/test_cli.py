@@ -53,6 +53,10 @@ def album(tmp_path_factory):
     folder = tmp_path_factory.mktemp("album")
     (folder / "faces" / "deep").mkdir(parents=True)
     (folder / "empty").mkdir()
+    (folder / "circle").mkdir()
+    shutil.copy(EXAMPLES / "photo-1.jpg", folder / "circle" / "a.jpg")
+    for name in ("one", "two"):
+        (folder / "circle" / name).symlink_to(folder / "circle", target_is_directory=True)
     shutil.copy(EXAMPLES / "photo-2.jpg", folder / "faces" / "b.jpg")
     shutil.copy(EXAMPLES / "photo-1.jpg", folder / "faces" / "a.jpg")
     shutil.copy(EXAMPLES / "photo-3.jpg", folder / "faces" / "deep" / "c.JPG")
@@ -86,6 +90,8 @@ SCOPES = [
     (["faces/*.jpg"], 0, [("faces/a.jpg", "ok"), ("faces/b.jpg", "ok")]),
     (["faces/*", "--jobs", "3"], 0, None),
     (["**/*.JPG"], 0, [("faces/deep/c.JPG", "ok")]),
+    (["circle"], 0, [("circle/a.jpg", "ok")]),
+    (["circle/**"], 0, [("circle/a.jpg", "ok")]),
     (["sky.png"], 0, [("sky.png", "no-face")]),
     (["sky.png", "--whole-image"], 0, [("sky.png", "ok")]),
     (["small.png"], 0, [("small.png", "too-small")]),

@@ -361,11 +361,10 @@ def split(
             f"{' '.join(shares)}: not shares: write them as train=0.75 calibration=0.25"
         ) from error
     rows = list(read_manifest(manifest))
-    apart = [row for row in rows if research_only and row.research_only]
-    divided = split_by_group(
-        [row for row in rows if not (research_only and row.research_only)], wanted, seed=seed
-    )
-    apart = [row.model_copy(update={"split": research_only}) for row in apart]
+    # A group with one such row goes as a whole: no group is ever torn.
+    groups = {row.group for row in rows if research_only and row.research_only}
+    apart = [row.model_copy(update={"split": research_only}) for row in rows if row.group in groups]
+    divided = split_by_group([row for row in rows if row.group not in groups], wanted, seed=seed)
     write_manifest(divided + apart, manifest)
     for name in [*wanted, *([research_only] if apart and research_only not in wanted else [])]:
         members = [row for row in divided + apart if row.split == name]

@@ -64,12 +64,15 @@ def _files(path: str) -> Iterator[str]:
 
 
 def _matches(pattern: str) -> Iterator[str]:
-    found = sorted(glob.iglob(pattern, recursive=True))  # noqa: PTH207
+    whole = Path(pattern)
+    if "**" in whole.parts:
+        # pathlib's `**` does not follow links to folders, which may be circles; it matches folders as well.
+        inside = whole.relative_to(whole.anchor) / ("*" if whole.name == "**" else "")
+        found = sorted(str(path) for path in Path(whole.anchor).glob(str(inside)) if not path.is_dir())
+    else:
+        found = sorted(glob.glob(pattern))  # noqa: PTH207 (strings, hidden files left out as by a shell)
     for path in found or [pattern]:
-        if "**" not in pattern:
-            yield from _files(path)
-        elif not os.path.isdir(path):  # noqa: PTH112 (what a folder holds matches `**` by itself)
-            yield path
+        yield from _files(path)
 
 
 def _walk(folder: str) -> Iterator[str]:

@@ -238,8 +238,11 @@ def map_in_order(work: Callable[[S], T], items: Iterable[S], jobs: int | None) -
 
 def has_colour(pixels: Pixels) -> bool:
     """Whether a picture has colour at all: channels that differ by more than compression's rounding."""
-    sample = pixels[::4, ::4].astype(np.int16)
-    return bool((sample.max(axis=2) - sample.min(axis=2)).mean() > 2.0)
+    red, green, blue = np.moveaxis(
+        pixels[::4, ::4].astype(np.int16), 2, 0
+    )  # apart: reducing an axis of 3 is slow
+    highest, lowest = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
+    return bool((highest - lowest).mean() > 2.0)
 
 
 def _name_of(source: PictureSource) -> str:

@@ -82,21 +82,34 @@ def find_photographs(
 
     Raises:
         ManifestError: a manifest is broken.
-        CalibrationError: a path does not exist, or a manifest calls a picture generated.
+        CalibrationError: a path does not exist, holds nothing of that split and kind, or calls a picture generated.
     """
     for path in paths:
-        if path.suffix == ".jsonl":
-            for row in read_manifest(path):
-                if (not split or row.split == split) and (not kinds or row.kind in kinds):
-                    yield _genuine(path, row)
-        elif path.is_dir():
-            for file in sorted(path.rglob("*")):
-                if file.suffix.lower() in SUPPORTED_EXTENSIONS:
-                    yield Photograph(str(file), path.name)
-        elif path.exists():
-            yield Photograph(str(path), path.parent.name)
-        else:
-            raise CalibrationError(f"{path}: no such file or folder: check the path")
+        found = 0
+        for found, photograph in enumerate(_photographs_at(path, split, kinds), 1):  # noqa: B007 (counted below)
+            yield photograph
+        if not found:
+            wanted = (f"of split '{split}' " if split else "") + (
+                f"of kind {', '.join(kinds)}" if kinds else ""
+            )
+            raise CalibrationError(
+                f"{path}: no photograph {wanted.strip() or 'in it'}: check the path, --split and --kind"
+            )
+
+
+def _photographs_at(path: Path, split: str, kinds: Sequence[str]) -> Iterator[Photograph]:
+    if path.suffix == ".jsonl":
+        for row in read_manifest(path):
+            if (not split or row.split == split) and (not kinds or row.kind in kinds):
+                yield _genuine(path, row)
+    elif path.is_dir():
+        for file in sorted(path.rglob("*")):
+            if file.suffix.lower() in SUPPORTED_EXTENSIONS:
+                yield Photograph(str(file), path.name)
+    elif path.exists():
+        yield Photograph(str(path), path.parent.name)
+    else:
+        raise CalibrationError(f"{path}: no such file or folder: check the path")
 
 
 def _genuine(manifest: Path, row: Row) -> Photograph:
@@ -148,8 +161,8 @@ def calibrate(
 ) -> Bundle:
     """A copy of the bundle with the scores of held-out photographs, one a photograph, and golden scores.
 
-    One score a photograph, because two of one photograph are not independent: of its faces and views one is drawn at
-    random, seeded by the photograph itself.
+    One score a photograph, copies of a file counted once, because two of one photograph are not independent: of its
+    faces and views one is drawn at random, seeded by the photograph itself.
 
     Raises:
         CalibrationError: a photograph was used to fit, or none is usable.
@@ -159,6 +172,7 @@ def calibrate(
     seen = set(bundle.files.get("seen.txt", b"").decode().split())
     rows: list[CalibrationRow] = []
     qualities: list[int] = []
+    counted: set[str] = set()
     colourless = 0
     for views in _by_photograph(look(bundle, photographs, options, report)):
         view = views[int(_rng(views[0].sha256, options.seed + 1).integers(len(views)))]
@@ -167,6 +181,9 @@ def calibrate(
                 f"{view.photograph.path}: the network or the mixture has already seen this photograph: "
                 "calibrate on photographs that were held out"
             )
+        if view.sha256 in counted:
+            continue
+        counted.add(view.sha256)
         score = -float(mixture.log_likelihood(view.feature[None])[0])
         rows.append(CalibrationRow(score, view.photograph.source, view.face_size, view.jpeg_quality))
         qualities += [] if view.jpeg_quality is None else [view.jpeg_quality]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -59,6 +60,7 @@ def train(
     torch.manual_seed(settings.seed)
     torch.set_num_threads(settings.threads)
     torch.use_deterministic_algorithms(True)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what determinism asks for on CUDA
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     _claim(folder, recipe)
 
@@ -347,7 +349,9 @@ class _Log:
         self._board.close()
 
     def write(self, step: int, figures: dict[str, float]) -> None:
-        self._file.write(json.dumps({"step": step, **{k: round(v, 6) for k, v in figures.items()}}) + "\n")
+        # A tag that no validation photograph has gives no figure; NaN would not be JSON.
+        figures = {name: round(value, 6) for name, value in figures.items() if math.isfinite(value)}
+        self._file.write(json.dumps({"step": step, **figures}) + "\n")
         self._file.flush()
         for name, value in figures.items():
             self._board.add_scalar(name, value, step)
