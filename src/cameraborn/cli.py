@@ -85,6 +85,12 @@ Photos = Annotated[
     list[Path], Argument(metavar="PHOTOS", help="Genuine photographs: files, folders, manifests (.jsonl).")
 ]
 Split = Annotated[str, Option(help="Only manifest rows of this split.", show_default="every split")]
+PerSource = Annotated[
+    int,
+    Option(
+        min=1, help="Photographs of one source (folder, or manifest's source) at most.", show_default="all"
+    ),
+]
 Kind = Annotated[list[str] | None, Option(help="Only manifest rows of this kind; may be repeated.")]
 
 
@@ -151,6 +157,7 @@ def fit(
     whole_image: WholeImage = False,
     split: Split = "",
     kind: Kind = None,
+    per_source: PerSource = sys.maxsize,
     jobs: Jobs = None,
     seed: Annotated[int, Option(help="Of the random copies.")] = 0,
 ) -> None:
@@ -161,7 +168,7 @@ def fit(
     with _learning("fitting") as report:
         fitted = learn.fit(
             read_bundle(bundle or default_bundle()),
-            learn.find_photographs(photos, split=split, kinds=kind or ()),
+            learn.at_most(learn.find_photographs(photos, split=split, kinds=kind or ()), per_source),
             components=components,
             dimensions=dimensions,
             options=options,
@@ -189,6 +196,7 @@ def calibrate(
     whole_image: WholeImage = False,
     split: Split = "",
     kind: Kind = None,
+    per_source: PerSource = sys.maxsize,
     jobs: Jobs = None,
     seed: Annotated[int, Option(help="Of the random deliveries.")] = 0,
 ) -> None:
@@ -199,7 +207,7 @@ def calibrate(
     with _learning("calibrating") as report:
         calibrated = learn.calibrate(
             read_bundle(bundle),
-            learn.find_photographs(photos, split=split, kinds=kind or ()),
+            learn.at_most(learn.find_photographs(photos, split=split, kinds=kind or ()), per_source),
             options=options,
             report=report,
         )

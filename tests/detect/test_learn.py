@@ -1,12 +1,22 @@
 """Fitting and calibrating: on photographs alone, on different ones, the same whatever the number of jobs."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from cameraborn.detect.bundle import read_bundle
 from cameraborn.detect.detector import Detector
-from cameraborn.detect.learn import LearnOptions, Photograph, calibrate, find_photographs, fit, look
+from cameraborn.detect.learn import (
+    LearnOptions,
+    Photograph,
+    at_most,
+    calibrate,
+    find_photographs,
+    fit,
+    look,
+)
 from cameraborn.errors import CalibrationError, ManifestError
 from cameraborn.photo.manifest import Row, sha256_of, write_manifest
 
@@ -182,3 +192,35 @@ def test_missing_paths(tmp_path):
         list(find_photographs([tmp_path / "none"]))
     with pytest.raises(ManifestError, match="no such manifest"):
         list(find_photographs([tmp_path / "none.jsonl"]))
+
+
+def test_no_source_gives_more_than_its_share():
+    photographs = [Photograph(f"{n}.jpg", "a" if n % 3 else "b") for n in range(12)]
+    chosen = [photograph.path for photograph in at_most(photographs, 2)]
+    assert chosen == ["0.jpg", "1.jpg", "2.jpg", "3.jpg"]
+
+
+def test_a_split_or_kind_without_photographs_is_named(manifest_of_two_splits):
+    with pytest.raises(CalibrationError, match="no photograph of split 'trian': check the path, --split"):
+        list(find_photographs([manifest_of_two_splits], split="trian"))
+    with pytest.raises(CalibrationError, match="no photograph of kind crop"):
+        list(find_photographs([manifest_of_two_splits], kinds=["crop"]))
+
+
+def test_copies_of_a_file_are_counted_once(fitted, photographs, tmp_path):
+    copy = tmp_path / "copy.jpg"
+    copy.write_bytes(Path(photographs["calibration"][0].path).read_bytes())
+    alone = calibrate(fitted, photographs["calibration"], options=OPTIONS)
+    again = calibrate(fitted, [*photographs["calibration"], Photograph(str(copy), "")], options=OPTIONS)
+    assert len(again.calibration) == len(alone.calibration)
+
+
+@pytest.fixture
+def manifest_of_two_splits(tmp_path):
+    file = tmp_path / "one.png"
+    Image.new("RGB", (64, 64)).save(file)
+    rows = [
+        Row(path=str(file), sha256=sha256_of(file), split=split, kind="face") for split in ("train", "val")
+    ]
+    write_manifest(rows, tmp_path / "m.jsonl")
+    return tmp_path / "m.jsonl"

@@ -10,6 +10,7 @@ import hashlib
 import itertools
 import json
 import platform
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -95,6 +96,15 @@ def find_photographs(
             raise CalibrationError(
                 f"{path}: no photograph {wanted.strip() or 'in it'}: check the path, --split and --kind"
             )
+
+
+def at_most(photographs: Iterable[Photograph], per_source: int) -> Iterator[Photograph]:
+    """The first `per_source` photographs of each source, so that no single photographer decides the threshold."""
+    counts: Counter[str] = Counter()
+    for photograph in photographs:
+        counts[photograph.source] += 1
+        if counts[photograph.source] <= per_source:
+            yield photograph
 
 
 def _photographs_at(path: Path, split: str, kinds: Sequence[str]) -> Iterator[Photograph]:
