@@ -53,7 +53,7 @@ def network_bundle():
         name="tiny",
         network="PatchNet, untrained",
         features=FEATURES,
-        preprocessing=Preprocessing(crop_scale=1.3, side=128, smallest_side=80),
+        preprocessing=Preprocessing(crop_scale=1.3, sides=(128, 96), smallest_side=80),
         licences={"code": "Apache-2.0"},
         versions=software_versions(),
     )

@@ -275,7 +275,10 @@ def export(
     output: Annotated[Path, Option("--output", "-o", help="Folder of the new bundle.", file_okay=False)],
     name: Annotated[str | None, Option(help="Name of the bundle.", show_default="its folder's")] = None,
     crop_scale: Annotated[float, Option(help="Side of the crop over the longer side of the face.")] = 1.5,
-    side: Annotated[int, Option(min=64, help="Crops are shrunk to this side, pixels.")] = 256,
+    side: Annotated[
+        list[int] | None,
+        Option(min=64, help="Size crops are shrunk to, pixels; may be repeated.", show_default="256 and 128"),
+    ] = None,
     smallest_side: Annotated[int, Option(min=64, help="Smaller crops are too small to judge, pixels.")] = 160,
     weights_licence: Annotated[str, Option(help="Licence of the weights, for the card.")] = "not stated",
     data_licence: Annotated[
@@ -292,7 +295,9 @@ def export(
         name=name or output.name,
         network=network.description,
         features=network.features,
-        preprocessing=Preprocessing(crop_scale=crop_scale, side=side, smallest_side=smallest_side),
+        preprocessing=Preprocessing(
+            crop_scale=crop_scale, sides=tuple(side or (256, 128)), smallest_side=smallest_side
+        ),
         tasks=network.tasks,
         manifest_sha256=network.manifest_sha256,
         licences={"code": "Apache-2.0", "weights": weights_licence, "data": data_licence},

@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import safetensors.numpy
@@ -42,7 +42,8 @@ class Preprocessing(_Part):
     """How a picture becomes the network's input."""
 
     crop_scale: float = Field(gt=0)  # side of the square crop / longer side of the face box
-    side: int = Field(ge=64)  # crops are shrunk to this; smaller ones are left as they are
+    # Crops are looked at shrunk to each of these; those that are smaller already, as they are.
+    sides: tuple[Annotated[int, Field(ge=64)], ...] = Field(min_length=1)
     smallest_side: int = Field(ge=64)  # crops under this are too small to judge
 
 
@@ -59,7 +60,7 @@ class BundleInfo(_Part):
     schema_version: Literal[1] = 1
     name: str = Field(min_length=1)
     network: str  # its family and size, for people
-    features: int = Field(ge=1)
+    features: int = Field(ge=1)  # of the network, for one side
     preprocessing: Preprocessing
     tasks: tuple[str, ...] = ()
     manifest_sha256: str = ""  # of the training manifest
@@ -108,10 +109,11 @@ class Bundle:
             ) from error
         except BundleError as error:
             raise BundleError(f"{self.origin}: {error}") from error
-        if len(mixture.mean) != self.info.features:
+        expected = self.info.features * len(self.info.preprocessing.sides)
+        if len(mixture.mean) != expected:
             raise BundleError(
                 f"{self.origin}: the mixture is of {len(mixture.mean)} features and the network gives "
-                f"{self.info.features}: fit it again"
+                f"{expected}: fit it again"
             )
         return mixture
 
@@ -259,12 +261,13 @@ def card_text(info: BundleInfo) -> str:
         colour = "colour pictures only" if info.coverage.colour else "colour and colourless pictures"
         covered = f"JPEG quality {low} to {high} and other formats, {colour}"
     crop = info.preprocessing
+    sides = " and to ".join(map(str, crop.sides))
     return f"""# {info.name}
 
 A one-class detector for cameraborn: what photographs' features look like; what is too unlikely is flagged.
 
 - Network: {info.network}, trained to tell {", ".join(info.tasks) or "nothing"} from a photograph's patches
-- Looks at: a square of {crop.crop_scale:g} times the face, shrunk to {crop.side} px; it abstains under \
+- Looks at: a square of {crop.crop_scale:g} times the face, shrunk to {sides} px; it abstains under \
 {crop.smallest_side} px
 - Covered by the calibration: {covered}
 

@@ -32,12 +32,15 @@ class Encoder:
             ) from error
 
     def feature(self, crop: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """The mean feature of a crop's patches: [H W 3] to [D].
+        """The mean feature of a crop's patches at each size, one after another: [H W 3] to [sides x D].
+
+        Two sizes say more than one: what a camera leaves in pixels fades with shrinking in a way of its own.
 
         Raises:
             ValueError: the crop is smaller than a patch.
         """
-        patches = grid_patches(shrink_to(crop, self.preprocessing.side))
-        (features,) = self._session.run(None, {"patches": patches})
-        mean: NDArray[np.float32] = np.asarray(features, np.float32).mean(axis=0)
-        return mean
+        stacks = [grid_patches(shrink_to(crop, side)) for side in self.preprocessing.sides]
+        (features,) = self._session.run(None, {"patches": np.concatenate(stacks)})
+        ends = np.cumsum([len(stack) for stack in stacks])[:-1]
+        means = [part.mean(axis=0) for part in np.split(np.asarray(features, np.float32), ends)]
+        return np.concatenate(means)
