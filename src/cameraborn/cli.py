@@ -296,7 +296,9 @@ def export(
         network=network.description,
         features=network.features,
         preprocessing=Preprocessing(
-            crop_scale=crop_scale, sides=tuple(side or (256, 128)), smallest_side=smallest_side
+            crop_scale=crop_scale,
+            sides=tuple(sorted(set(side or (256, 128)), reverse=True)),
+            smallest_side=smallest_side,
         ),
         tasks=network.tasks,
         manifest_sha256=network.manifest_sha256,

@@ -25,7 +25,7 @@ from typing import Annotated, Literal
 import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from safetensors import SafetensorError
 
 from cameraborn.detect.mixture import Mixture
@@ -42,9 +42,16 @@ class Preprocessing(_Part):
     """How a picture becomes the network's input."""
 
     crop_scale: float = Field(gt=0)  # side of the square crop / longer side of the face box
-    # Crops are looked at shrunk to each of these; those that are smaller already, as they are.
+    # Crops are looked at shrunk to each of these, falling; those that are smaller already, as they are.
     sides: tuple[Annotated[int, Field(ge=64)], ...] = Field(min_length=1)
     smallest_side: int = Field(ge=64)  # crops under this are too small to judge
+
+    @field_validator("sides")
+    @classmethod
+    def _falling(cls, sides: tuple[int, ...]) -> tuple[int, ...]:
+        if list(sides) != sorted(set(sides), reverse=True):
+            raise ValueError(f"sides {sides} must fall: each is shrunk from the one before")
+        return sides
 
 
 class Coverage(_Part):

@@ -39,7 +39,10 @@ class Encoder:
         Raises:
             ValueError: the crop is smaller than a patch.
         """
-        stacks = [grid_patches(shrink_to(crop, side)) for side in self.preprocessing.sides]
+        stacks = []
+        for side in self.preprocessing.sides:  # falling: each is shrunk from the one before, which is cheaper
+            crop = shrink_to(crop, side)
+            stacks.append(grid_patches(crop))
         (features,) = self._session.run(None, {"patches": np.concatenate(stacks)})
         ends = np.cumsum([len(stack) for stack in stacks])[:-1]
         means = [part.mean(axis=0) for part in np.split(np.asarray(features, np.float32), ends)]
