@@ -17,7 +17,7 @@ MAY_IMPORT["detect"] = {"detect", "photo", "errors"}
 MAY_IMPORT |= {
     "errors": set(),
     "rows": {"detect", "photo", "errors"},
-    "cli": {*ROOMS, "errors", "rows", ""},
+    "cli": {*ROOMS, "cli", "errors", "rows", ""},
     "__init__": {*ROOMS, "errors"},
     "__main__": {"cli"},
 }

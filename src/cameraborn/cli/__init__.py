@@ -1,0 +1,44 @@
+"""The command line: one verb a function, errors in one line, exit codes as documented."""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import Annotated
+
+import typer
+
+from cameraborn import __version__
+from cameraborn.cli import data, model, score, train
+from cameraborn.cli.common import Option, app, interrupted
+from cameraborn.rows import ENCODING_ERRORS
+
+__all__ = ["app", "data", "main", "model", "score", "train"]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"cameraborn {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """The entry point."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # What is not for a screen is UTF-8 everywhere; no file name may crash either.
+        sys.stdout.reconfigure(
+            encoding=None if sys.stdout.isatty() else "utf-8", errors=ENCODING_ERRORS, line_buffering=True
+        )
+    try:
+        app()
+    except KeyboardInterrupt:
+        interrupted()

@@ -1,0 +1,151 @@
+"""What every verb shares: the application, exit codes, options, progress, one line an error."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+import typer.core
+
+from cameraborn.errors import CamerabornError
+from cameraborn.rows import printable
+
+EXIT_NOTHING_READ, EXIT_USAGE, EXIT_FLAGGED = 1, 2, 3
+EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 130, 141  # as a shell reports programs ended by SIGINT and SIGPIPE
+
+
+def say(line: str) -> None:
+    """Print one line on standard error."""
+    print(printable(line), file=sys.stderr)
+
+
+def interrupted() -> NoReturn:
+    """End at once, as a program that SIGINT ends."""
+    say("cameraborn: interrupted")
+    # Worker threads may be inside a large picture; nothing of theirs is worth waiting for.
+    os._exit(EXIT_INTERRUPTED)
+
+
+# As a reader meets them in the help; a verb not named here comes last.
+VERBS = (
+    "score",
+    "explain",
+    "fit",
+    "calibrate",
+    "verify",
+    "data",
+    "train",
+    "export",
+    "import-checkpoint",
+    "audit",
+    "bench",
+)
+
+
+class _Group(typer.core.TyperGroup):
+    """Turns every expected failure of a verb into one line and an exit code."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401 (its class is not public)
+        """The verbs in the order of `VERBS`."""
+        return sorted(super().list_commands(ctx), key=lambda name: (*VERBS, name).index(name))
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 (its class is not public)
+        """Run the verb."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except CamerabornError as error:
+            say(f"cameraborn: {error}")
+            raise typer.Exit(EXIT_USAGE) from error
+        except KeyboardInterrupt:
+            interrupted()
+        except BrokenPipeError:
+            # The reader went away, as `head` does: say nothing more, also when Python flushes at its exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(EXIT_BROKEN_PIPE) from None
+        except OSError as error:
+            if error.filename is None:
+                raise
+            say(f"cameraborn: {os.fsdecode(error.filename)}: {error.strerror}: check the path and the disk")
+            raise typer.Exit(EXIT_USAGE) from error
+        return result
+
+
+app = typer.Typer(
+    name="cameraborn",
+    cls=_Group,
+    help="Was this face born in a camera? Flags AI-generated faces at a false-alarm rate you choose.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+Option, Argument = typer.Option, typer.Argument
+BundlePath = Annotated[
+    Path | None, Option("--bundle", help="Bundle, a folder or zip.", show_default="the one that ships")
+]
+Jobs = Annotated[
+    int | None, Option("--jobs", min=1, help="Pictures at a time.", show_default="one a processor")
+]
+WholeImage = Annotated[bool, Option("--whole-image", help="Take whole pictures; look for no faces.")]
+Photos = Annotated[
+    list[Path], Argument(metavar="PHOTOS", help="Genuine photographs: files, folders, manifests (.jsonl).")
+]
+Split = Annotated[str, Option(help="Only manifest rows of this split.", show_default="every split")]
+PerSource = Annotated[
+    int,
+    Option(
+        min=1, help="Photographs of one source (folder, or manifest's source) at most.", show_default="all"
+    ),
+]
+Kind = Annotated[list[str] | None, Option(help="Only manifest rows of this kind; may be repeated.")]
+
+
+@contextmanager
+def progress(word: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error if that is a terminal; what it gives sets how much is done."""
+    if not sys.stderr.isatty():
+        yield lambda done: None
+        return
+    # Only here: without a terminal nobody should wait for these imports.
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    # soft_wrap: rows printed above the bar are not broken into lines.
+    console = Console(stderr=True, soft_wrap=True)
+    columns = (TextColumn(word), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, redirect_stdout=sys.stdout.isatty()) as bar:
+        task = bar.add_task(word, total=total)
+        yield lambda done: bar.update(task, completed=done)
+
+
+@contextmanager
+def learning(word: str) -> Iterator[Callable[[str, str | None], None]]:
+    """Reports photographs: a count on a terminal, a line for each one left out."""
+    with progress(word, None) as advance:
+        done = left_out = 0
+
+        def report(path: str, problem: str | None) -> None:
+            nonlocal done, left_out
+            done += 1
+            left_out += problem is not None
+            advance(done)
+            if problem:
+                say(f"left out: {problem}")
+
+        yield report
+    say(f"{done} photographs, {left_out} left out")
+
+
+def needs_torch() -> None:
+    """Say how to install what training needs, if it is missing."""
+    from importlib.util import find_spec
+
+    missing = [name for name in ("torch", "tensorboard", "onnxscript") if find_spec(name) is None]
+    if missing:
+        raise CamerabornError(f"training needs {', '.join(missing)}: pip install 'cameraborn[train]'")

@@ -1,0 +1,112 @@
+"""`cameraborn fit`, `calibrate` and `verify`: the model of photographs in a bundle."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cameraborn.cli.common import (
+    Argument,
+    BundlePath,
+    Jobs,
+    Kind,
+    Option,
+    PerSource,
+    Photos,
+    Split,
+    WholeImage,
+    app,
+    learning,
+    say,
+)
+from cameraborn.detect.bundle import read_bundle, write_bundle
+from cameraborn.detect.detector import default_bundle, load
+
+
+@app.command()
+def fit(
+    photos: Photos,
+    output: Annotated[Path, Option("--output", "-o", help="Folder of the new bundle.", file_okay=False)],
+    bundle: BundlePath = None,
+    name: Annotated[str | None, Option(help="Name of the new bundle.", show_default="its folder's")] = None,
+    components: Annotated[int, Option(min=1, help="Gaussians in the mixture.")] = 1,
+    dimensions: Annotated[int, Option(min=1, help="Principal components kept.")] = 32,
+    copies: Annotated[
+        int, Option(min=0, help="Randomly shrunk and recompressed copies of each photograph.")
+    ] = 4,
+    whole_image: WholeImage = False,
+    split: Split = "",
+    kind: Kind = None,
+    per_source: PerSource = sys.maxsize,
+    jobs: Jobs = None,
+    seed: Annotated[int, Option(help="Of the random copies.")] = 0,
+) -> None:
+    """Model your own photographs: fit the mixture of a bundle to them."""
+    from cameraborn.detect import learn
+
+    options = learn.LearnOptions(whole_image=whole_image, copies=copies, jobs=jobs, seed=seed)
+    with learning("fitting") as report:
+        fitted = learn.fit(
+            read_bundle(bundle or default_bundle()),
+            learn.at_most(learn.find_photographs(photos, split=split, kinds=kind or ()), per_source),
+            components=components,
+            dimensions=dimensions,
+            options=options,
+            report=report,
+        )
+    info = fitted.info.model_copy(update={"name": name or output.name})
+    write_bundle(info, fitted.files, output)
+    say(
+        f"{output}: mixture fitted; now 'cameraborn calibrate PHOTOS --bundle {output}', "
+        "with photographs that were not fitted to"
+    )
+
+
+@app.command()
+def calibrate(
+    photos: Photos,
+    bundle: Annotated[Path, Option("--bundle", help="Fitted bundle, a folder or zip.")],
+    output: Annotated[
+        Path | None,
+        Option("--output", "-o", help="Folder of the new bundle.", file_okay=False, show_default="--bundle"),
+    ] = None,
+    copies: Annotated[
+        int, Option(min=0, help="Random deliveries to draw from, beside the photograph as it is.")
+    ] = 1,
+    whole_image: WholeImage = False,
+    split: Split = "",
+    kind: Kind = None,
+    per_source: PerSource = sys.maxsize,
+    jobs: Jobs = None,
+    seed: Annotated[int, Option(help="Of the random deliveries.")] = 0,
+) -> None:
+    """Measure held-out photographs, so that p-values hold."""
+    from cameraborn.detect import learn
+
+    options = learn.LearnOptions(whole_image=whole_image, copies=copies, jobs=jobs, seed=seed)
+    with learning("calibrating") as report:
+        calibrated = learn.calibrate(
+            read_bundle(bundle),
+            learn.at_most(learn.find_photographs(photos, split=split, kinds=kind or ()), per_source),
+            options=options,
+            report=report,
+        )
+    write_bundle(calibrated.info, calibrated.files, output or bundle)
+    n = len(calibrated.calibration)
+    say(
+        f"{output or bundle}: calibrated on {n} photographs; "
+        f"false-alarm rates from {1 / (n + 1):.2g} can be asked for"
+    )
+
+
+@app.command()
+def verify(
+    bundle: Annotated[
+        Path | None, Argument(help="Bundle, a folder or zip.", show_default="the one that ships")
+    ] = None,
+) -> None:
+    """Check that a bundle is whole and scores here as at its maker's."""
+    detector = load(bundle, verify=True)
+    info = detector.bundle.info
+    print(f"{info.name}: whole; {len(detector.bundle.golden)} golden pictures score as recorded")

@@ -1,0 +1,116 @@
+"""`cameraborn score`."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cameraborn.cli.common import (
+    EXIT_FLAGGED,
+    EXIT_NOTHING_READ,
+    Argument,
+    BundlePath,
+    Jobs,
+    Option,
+    WholeImage,
+    app,
+    progress,
+    say,
+)
+from cameraborn.detect.conformal import check_rate
+from cameraborn.detect.detector import Verdict, load
+from cameraborn.rows import Format, expand, writer
+
+
+@app.command()
+def score(
+    paths: Annotated[
+        list[str],
+        Argument(
+            metavar="PATH", help="Files, folders (recursively), globs; - reads paths from standard input."
+        ),
+    ],
+    false_alarm: Annotated[
+        float, Option(metavar="RATE", help="Share of photographs that you accept to see flagged.")
+    ] = 0.05,
+    format: Annotated[
+        Format | None, Option(help="How rows are written.", show_default="by the ending of -o, else table")
+    ] = None,
+    output: Annotated[
+        Path | None, Option("--output", "-o", help="File for the rows.", dir_okay=False)
+    ] = None,
+    bundle: BundlePath = None,
+    whole_image: WholeImage = False,
+    jobs: Jobs = None,
+    fail_on_flag: Annotated[
+        bool, Option("--fail-on-flag", help="Exit with 3 if anything is flagged.")
+    ] = False,
+) -> None:
+    """Judge every face in the pictures, a row a face.
+
+    Exit codes: 0 done, 1 nothing could be read, 2 usage, 3 something was flagged (only with --fail-on-flag).
+    """
+    detector = load(bundle)
+    check_rate(false_alarm, len(detector.bundle.calibration_scores))
+    tally = _Tally(false_alarm)
+    total = None if "-" in paths or not sys.stderr.isatty() else sum(1 for _ in expand(paths))
+    # The bar comes first: while it is shown, standard output is what prints above it.
+    with progress("scoring", total) as advance, writer(format or _format_of(output), output) as write:
+        verdicts = detector.score_many(
+            expand(paths), false_alarm_rate=false_alarm, whole_image=whole_image, jobs=jobs
+        )
+        with closing(verdicts):  # type: ignore[type-var]
+            for verdict in verdicts:
+                write(verdict)
+                tally.add(verdict)
+                advance(tally.pictures)
+    tally.say()
+    if not tally.read:
+        raise typer.Exit(EXIT_NOTHING_READ)
+    if fail_on_flag and tally.flagged:
+        raise typer.Exit(EXIT_FLAGGED)
+
+
+class _Tally:
+    """Counts verdicts, and says what they come to."""
+
+    def __init__(self, rate: float) -> None:
+        self.rate = rate
+        self.pictures = self.read = self.judged = self.flagged = self.abstained = 0
+
+    def add(self, verdict: Verdict) -> None:
+        if not verdict.face:  # a picture's first row
+            self.pictures += 1
+            self.read += verdict.scope != "unreadable"
+        self.judged += verdict.scope == "ok"
+        self.flagged += verdict.flagged is True
+        self.abstained += verdict.scope not in ("ok", "unreadable")
+
+    def say(self) -> None:
+        if not self.pictures:
+            say("no pictures found: give picture files, or a folder that holds some")
+            return
+        counts = {
+            "flagged": self.flagged,
+            "not flagged": self.judged - self.flagged,
+            "not judged": self.abstained,
+            "unreadable": self.pictures - self.read,
+        }
+        say(
+            f"{self.pictures} picture{'s' if self.pictures > 1 else ''}: "
+            + ", ".join(f"{count} {word}" for word, count in counts.items() if count or "flagged" in word)
+            + (
+                f" (a false-alarm rate of {self.rate:g} flags about {100 * self.rate:g} of 100 photographs)"
+                if self.judged
+                else ""
+            )
+        )
+
+
+def _format_of(output: Path | None) -> Format:
+    endings = {".csv": Format.csv, ".json": Format.json, ".jsonl": Format.jsonl}
+    return endings.get(output.suffix.lower(), Format.table) if output else Format.table
