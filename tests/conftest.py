@@ -81,7 +81,7 @@ def tiny_bundle(tmp_path_factory, network_bundle, photographs):
     options = LearnOptions(copies=2, jobs=1)
     fitted = fit(network_bundle, photographs["fit"], components=2, dimensions=4, options=options)
     done = calibrate(fitted, photographs["calibration"], options=options)
-    assert len(done.calibration) >= 30
+    assert len(done.calibration_rows) >= 30
     folder = tmp_path_factory.mktemp("bundles") / "tiny"
     write_bundle(done.info, done.files, folder)
     read_bundle(folder)

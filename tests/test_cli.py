@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cameraborn.detect.conformal import benjamini_hochberg
 from cameraborn.rows import COLUMNS
 
 CAMERABORN = shutil.which("cameraborn", path=sysconfig.get_path("scripts")) or "cameraborn"
@@ -93,7 +94,7 @@ SCOPES = [
     (["circle"], 0, [("circle/a.jpg", "ok")]),
     (["circle/**"], 0, [("circle/a.jpg", "ok")]),
     (["sky.png"], 0, [("sky.png", "no-face")]),
-    (["sky.png", "--whole-image"], 0, [("sky.png", "ok")]),
+    (["sky.png", "--whole-image"], 0, [("sky.png", "beyond-calibration")]),  # faces were calibrated
     (["small.png"], 0, [("small.png", "too-small")]),
     (["poor.jpg", "--whole-image"], 0, [("poor.jpg", "beyond-calibration")]),
     (["two.png"], 0, [("two.png", "ok"), ("two.png", "ok")]),
@@ -165,13 +166,29 @@ def test_damaged_bundle_is_refused_in_one_line(tiny_bundle, tmp_path):
 
 
 def test_fail_on_flag(score):
-    noise = ["faces", "sky.png", "--whole-image", "--fail-on-flag"]
+    noise = ["faces", "two.png", "--fail-on-flag"]
     code, out, _ = score(*noise, "--false-alarm", "0.99", "--format", "jsonl")
     assert any(row["flagged"] for row in rows_of(out))
     assert code == 3
     assert (
         score("sky.png", "--fail-on-flag", "--false-alarm", "0.99")[0] == 0
     )  # abstained: nothing is accused
+
+
+def test_a_false_discovery_rate_is_controlled_over_the_set(score):
+    paths = ["faces", "two.png", "nowhere.jpg"]
+    code, out, error = score(*paths, "--fdr", "0.9", "--format", "jsonl")
+    _, plain, _ = score(*paths, "--format", "jsonl")
+    assert code == 0
+    assert "false-discovery rate of 0.9" in error
+    rows, before = rows_of(out), rows_of(plain)
+    unflagged = [{**row, "flagged": None} for row in rows]
+    assert unflagged == [{**row, "flagged": None} for row in before]
+    p = [row["p_value"] for row in rows if row["p_value"] is not None]
+    expected = [bool(flag) for flag in benjamini_hochberg(p, 0.9)]
+    assert [row["flagged"] for row in rows if row["p_value"] is not None] == expected
+    code, out, error = score(*paths, "--fdr", "7")
+    assert (code, out, error.count("\n")) == (2, "", 1)
 
 
 def test_formats_say_the_same_in_the_order_of_the_inputs(score):
@@ -438,7 +455,7 @@ def test_from_photographs_to_a_verdict(tmp_path):
     assert code == 2
     assert "run 'cameraborn calibrate' first" in error
 
-    assert "calibrated on" in go("calibrate", "data.jsonl", "--split", "calibration", *whole)
+    assert "; false-alarm rates from" in go("calibrate", "data.jsonl", "--split", "calibration", *whole)
     assert "whole" in go("verify", "bundle")
     assert "24 pictures" in go("score", "photos", *whole, "--false-alarm", "0.5")
 

@@ -13,6 +13,8 @@ from cameraborn.detect.bundle import CalibrationRow, calibration_csv, read_bundl
 from cameraborn.errors import BundleError
 from cameraborn.networks.patchnet import PatchNet
 
+from ..conftest import FEATURES
+
 HASHED = [
     "network.onnx",
     "weights.safetensors",
@@ -69,7 +71,7 @@ def test_written_again_it_is_the_same(tiny_bundle, tmp_path):
     again = read_bundle(tmp_path / "again")
     assert again.info == bundle.info
     assert again.files == bundle.files
-    assert again.calibration == bundle.calibration
+    assert again.calibration_rows == bundle.calibration_rows
     assert again.golden == bundle.golden
 
 
@@ -158,8 +160,9 @@ def rewritten(tiny_bundle, folder, **files):
 
 @pytest.mark.parametrize(
     "table",
-    ["score,source,face_size,jpeg_quality\n", "score,source\n1,a\n", "x\n1\n",
-     "score,source,face_size,jpeg_quality\nnan,a,1,\n", "score,source,face_size,jpeg_quality\nhigh,a,1,\n"],
+    ["score,source,photograph,face_size,jpeg_quality\n", "score,source\n1,a\n", "x\n1\n",
+     "score,source,photograph,face_size,jpeg_quality\nnan,a,b,1,\n",
+     "score,source,photograph,face_size,jpeg_quality\nhigh,a,b,1,\n"],
 )  # fmt: skip
 def test_a_calibration_that_is_none(tiny_bundle, tmp_path, table):
     bundle = rewritten(tiny_bundle, tmp_path / "b", calibration_csv=table.encode())
@@ -186,7 +189,12 @@ def test_a_mixture_that_is_none(tiny_bundle, tmp_path, kind):
 def test_parts_that_are_not_there_yet_name_their_verb(network_bundle, tmp_path):
     write_bundle(network_bundle.info, network_bundle.files, tmp_path / "b")
     bundle = read_bundle(tmp_path / "b")
-    for part, verb in (("mixture", "fit"), ("calibration", "calibrate"), ("golden", "calibrate")):
+    for part, verb in (
+        ("mixture", "fit"),
+        ("calibration_rows", "calibrate"),
+        ("calibration", "calibrate"),
+        ("golden", "calibrate"),
+    ):
         with pytest.raises(BundleError, match=f"cameraborn {verb}"):
             getattr(bundle, part)
 
@@ -225,7 +233,31 @@ def test_a_failed_write_leaves_the_older_bundle(tiny_bundle, tmp_path):
 
 
 def test_calibration_goes_round_most_surprising_first(tiny_bundle, tmp_path):
-    rows = [CalibrationRow(1.25, "a, b", 90, None), CalibrationRow(7.5, "ünï", 120, 83)]
+    rows = [CalibrationRow(1.25, "a, b", "0a", 90, None), CalibrationRow(7.5, "ünï", "1b", 120, 83)]
     bundle = rewritten(tiny_bundle, tmp_path / "b", calibration_csv=calibration_csv(rows))
-    assert bundle.calibration == (rows[1], rows[0])
-    assert bundle.calibration_scores.tolist() == [7.5, 1.25]
+    assert bundle.calibration_rows == (rows[1], rows[0])
+    (scores,) = bundle.calibration.scores
+    assert scores.tolist() == [1.25, 7.5]
+
+
+@pytest.mark.parametrize("classes", [(), (((0, 0),),)])
+def test_classes_that_leave_deliveries_out(tiny_bundle, tmp_path, classes):
+    bundle = read_bundle(tiny_bundle)
+    coverage = bundle.info.coverage.model_copy(update={"classes": classes})
+    write_bundle(bundle.info.model_copy(update={"coverage": coverage}), bundle.files, tmp_path / "b")
+    with pytest.raises(BundleError, match=r"class.* calibrate again"):
+        _ = read_bundle(tmp_path / "b").calibration
+
+
+def test_a_head_goes_before_the_mixture(tiny_bundle, tmp_path):
+    rng = np.random.default_rng(0)
+    weight = rng.normal(size=(2, 2 * FEATURES)).astype(np.float32)
+    tensors = {"0.weight": weight, "0.bias": np.array([0.5, -0.5], np.float32)}
+    bundle = rewritten(tiny_bundle, tmp_path / "b", head_safetensors=safetensors.numpy.save(tensors))
+    features = rng.normal(size=(3, 2 * FEATURES))
+    np.testing.assert_allclose(bundle.scores(features), features @ (weight[1] - weight[0]) - 1)
+    assert "has seen photographs and generated pictures" in (tmp_path / "b" / "CARD.md").read_text()
+    wrong = {"0.weight": weight[:, 1:].copy(), "0.bias": tensors["0.bias"]}
+    bundle = rewritten(tiny_bundle, tmp_path / "b", head_safetensors=safetensors.numpy.save(wrong))
+    with pytest.raises(BundleError, match=f"the head is of {2 * FEATURES - 1} features"):
+        bundle.scores(features)

@@ -10,8 +10,10 @@ from PIL import Image
 
 import cameraborn
 from cameraborn.detect.bundle import read_bundle, write_bundle
-from cameraborn.detect.detector import Verdict, has_colour, map_in_order
+from cameraborn.detect.conformal import benjamini_hochberg
+from cameraborn.detect.detector import Detector, Verdict, control_discoveries, has_colour, map_in_order
 from cameraborn.detect.golden import GOLDEN_NAMES, golden_picture
+from cameraborn.detect.learn import LearnOptions, calibrate, fit
 from cameraborn.errors import BundleError, CalibrationError
 from cameraborn.photo.faces import square_crop
 
@@ -72,7 +74,7 @@ def test_an_open_file_is_called_by_its_name(detector):
 
 def test_a_verdict_says_what_it_rests_on(detector, pixels, tiny_bundle):
     verdict = only(detector.score(PHOTO, false_alarm_rate=0.25))
-    calibration = read_bundle(tiny_bundle).calibration_scores
+    (calibration,) = read_bundle(tiny_bundle).calibration.scores  # too few for more than one class
     crop = square_crop(pixels, verdict.box, 1.3)
     assert verdict.score == detector.score_crop(crop)
     assert verdict.p_value == (1 + (calibration >= verdict.score).sum()) / (len(calibration) + 1)
@@ -149,12 +151,44 @@ def test_every_face_has_its_verdict(detector, pixels):
     assert sorted((v.box[0] + v.box[2]) / 2 < 320 for v in verdicts) == [False, True]
 
 
-def test_whole_image_looks_at_everything(detector, pixels):
+def test_whole_image_looks_at_everything_but_faces_say_nothing_of_whole_pictures(detector, pixels):
     verdict = only(detector.score(PHOTO, whole_image=True))
     assert verdict.box == (0, 0, 320, 320)
     assert verdict.face is None
     assert verdict.score == detector.score_crop(pixels)
+    abstains(verdict, "beyond-calibration")
+
+
+def test_whole_pictures_of_a_bundle_for_them(network_bundle, photographs):
+    options = LearnOptions(copies=2, jobs=1, whole_image=True)
+    fitted = fit(network_bundle, photographs["fit"], components=1, dimensions=4, options=options)
+    detector = Detector(calibrate(fitted, photographs["calibration"], options=options))
     assert only(detector.score(scene(300, 200), whole_image=True)).scope == "ok"
+    abstains(only(detector.score(PHOTO)), "beyond-calibration")
+
+
+def test_p_values_are_of_the_pictures_own_class_of_delivery(network_bundle, photographs, pixels):
+    options = LearnOptions(copies=6, jobs=1)
+    fitted = fit(network_bundle, photographs["fit"], components=1, dimensions=4, options=options)
+    bundle = calibrate(fitted, photographs["calibration"], options=options, class_size=20)
+    calibration = bundle.calibration
+    assert len(calibration.classes) > 1
+    detector = Detector(bundle)
+    for data, quality in ((encoded(pixels, quality=95), 95), (encoded(pixels, "PNG"), None)):
+        verdict = only(detector.score(data))
+        size = max(verdict.box[2] - verdict.box[0], verdict.box[3] - verdict.box[1])
+        among = calibration.scores[calibration.class_of(size, quality)]
+        assert verdict.p_value == (1 + (among >= verdict.score).sum()) / (len(among) + 1)
+
+
+def test_discoveries_are_controlled_over_the_set(detector):
+    verdicts = list(detector.score_many([*sorted(EXAMPLES.glob("*.jpg")), b"nothing"], jobs=1))
+    controlled = control_discoveries(verdicts, 0.5)
+    expected = benjamini_hochberg([v.p_value for v in verdicts if v.p_value is not None], 0.5)
+    assert [v.flagged for v in controlled if v.p_value is not None] == expected.tolist()
+    assert controlled[-1] == verdicts[-1]
+    with pytest.raises(CalibrationError, match="false-discovery rate of 2"):
+        control_discoveries(verdicts, 2)
 
 
 def test_a_rate_that_the_calibration_cannot_support(detector):

@@ -60,12 +60,12 @@ def test_every_usable_photograph_gives_one_score_and_nothing_else_is_lost(fitted
     given = [*given[:5], Photograph(str(broken), ""), *given[5:], Photograph(str(empty), "")]
     told = {}
     done = calibrate(fitted, given, options=OPTIONS, report=lambda path, why: told.update({path: why}))
-    assert len(done.calibration) == 12
+    assert len(done.calibration_rows) == 12
     assert list(told) == [photograph.path for photograph in given]
     assert {path for path, why in told.items() if why} == {str(broken), str(empty)}
     assert "damaged" in told[str(broken)]
     assert told[str(empty)] == f"{empty}: no usable face"
-    assert {row.source for row in done.calibration} == {"copies"}
+    assert {row.source for row in done.calibration_rows} == {"copies"}
     assert set(done.files) == {*fitted.files, "calibration.csv", "golden.json"}
     assert all(done.files[name] == data for name, data in fitted.files.items())
 
@@ -212,7 +212,7 @@ def test_copies_of_a_file_are_counted_once(fitted, photographs, tmp_path):
     copy.write_bytes(Path(photographs["calibration"][0].path).read_bytes())
     alone = calibrate(fitted, photographs["calibration"], options=OPTIONS)
     again = calibrate(fitted, [*photographs["calibration"], Photograph(str(copy), "")], options=OPTIONS)
-    assert len(again.calibration) == len(alone.calibration)
+    assert len(again.calibration_rows) == len(alone.calibration_rows)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cameraborn.photo.patches import PATCH_SIZE, grid_patches, shrink_to
+from cameraborn.photo.patches import PATCH_SIZE, grid_patches, shrink_to, square_resize
 
 SIDES = st.integers(PATCH_SIZE, 700)
 
@@ -72,3 +72,21 @@ def test_shrinking_never_enlarges(width, height, side):
     assert out.shape[0] <= height
     assert out.shape[1] <= width
     assert abs(out.shape[1] / out.shape[0] - width / height) * side / max(1, width / height) <= 1.5
+
+
+@pytest.mark.parametrize("shape", [(40, 61), (224, 224), (300, 201)])
+def test_plain_bilinear_resizing_is_pytorchs(shape):
+    import torch
+
+    pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    tensor = torch.from_numpy(pixels).permute(2, 0, 1)[None].float()
+    expected = torch.nn.functional.interpolate(tensor, (112, 112), mode="bilinear")[0].permute(1, 2, 0)
+    ours = square_resize(pixels, 112, antialias=False)
+    assert np.abs(ours - expected.numpy()).max() <= 0.51  # half a grey level of rounding
+
+
+def test_antialiased_resizing_forgets_what_is_too_fine():
+    checks = np.indices((256, 256)).sum(axis=0) % 2 * 255
+    pixels = np.repeat(checks[:, :, None], 3, axis=2).astype(np.uint8)
+    assert np.ptp(square_resize(pixels, 64)[2:-2, 2:-2].astype(int)) <= 2
+    assert square_resize(pixels, 300).shape == (300, 300, 3)

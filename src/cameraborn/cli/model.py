@@ -21,6 +21,7 @@ from cameraborn.cli.common import (
     say,
 )
 from cameraborn.detect.bundle import read_bundle, write_bundle
+from cameraborn.detect.conformal import describe_class, smallest_rate
 from cameraborn.detect.detector import default_bundle, load
 
 
@@ -72,8 +73,14 @@ def calibrate(
         Option("--output", "-o", help="Folder of the new bundle.", file_okay=False, show_default="--bundle"),
     ] = None,
     copies: Annotated[
-        int, Option(min=0, help="Random deliveries to draw from, beside the photograph as it is.")
-    ] = 1,
+        int, Option(min=0, help="Random deliveries of each photograph, beside the photograph as it is.")
+    ] = 12,
+    class_size: Annotated[
+        int, Option(min=1, help="Photographs that a class of delivery needs; smaller classes are merged.")
+    ] = 60,
+    two_sided: Annotated[
+        bool, Option("--two-sided", help="Take a likelihood that is too high for suspicious too.")
+    ] = False,
     whole_image: WholeImage = False,
     split: Split = "",
     kind: Kind = None,
@@ -90,14 +97,16 @@ def calibrate(
             read_bundle(bundle),
             learn.at_most(learn.find_photographs(photos, split=split, kinds=kind or ()), per_source),
             options=options,
+            class_size=class_size,
+            tail="both" if two_sided else "upper",
             report=report,
         )
     write_bundle(calibrated.info, calibrated.files, output or bundle)
-    n = len(calibrated.calibration)
-    say(
-        f"{output or bundle}: calibrated on {n} photographs; "
-        f"false-alarm rates from {1 / (n + 1):.2g} can be asked for"
-    )
+    calibration = calibrated.calibration
+    for cells, scores in zip(calibration.classes, calibration.scores, strict=True):
+        say(f"{len(scores)} photographs stand for {describe_class(cells, calibration.size_edges)}")
+    lowest = smallest_rate(calibration.smallest, calibration.tail)
+    say(f"{output or bundle}: calibrated; false-alarm rates from {lowest:.2g} can be asked for")
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
@@ -21,8 +22,8 @@ from cameraborn.cli.common import (
     progress,
     say,
 )
-from cameraborn.detect.conformal import check_rate
-from cameraborn.detect.detector import Verdict, load
+from cameraborn.detect.conformal import benjamini_hochberg
+from cameraborn.detect.detector import Verdict, control_discoveries, load
 from cameraborn.rows import Format, expand, writer
 
 
@@ -37,6 +38,15 @@ def score(
     false_alarm: Annotated[
         float, Option(metavar="RATE", help="Share of photographs that you accept to see flagged.")
     ] = 0.05,
+    fdr: Annotated[
+        float | None,
+        Option(
+            metavar="RATE",
+            help="Flag the set as a whole instead: at most this share of what is flagged are photographs. "
+            "Rows are written at the end.",
+            show_default="off",
+        ),
+    ] = None,
     format: Annotated[
         Format | None, Option(help="How rows are written.", show_default="by the ending of -o, else table")
     ] = None,
@@ -55,8 +65,10 @@ def score(
     Exit codes: 0 done, 1 nothing could be read, 2 usage, 3 something was flagged (only with --fail-on-flag).
     """
     detector = load(bundle)
-    check_rate(false_alarm, len(detector.bundle.calibration_scores))
-    tally = _Tally(false_alarm)
+    detector.bundle.calibration.check_rate(false_alarm)
+    if fdr is not None:
+        benjamini_hochberg([], fdr)  # a wrong rate is said before the work, not after it
+    tally = _Tally(false_alarm, fdr)
     total = None if "-" in paths or not sys.stderr.isatty() else sum(1 for _ in expand(paths))
     # The bar comes first: while it is shown, standard output is what prints above it.
     with progress("scoring", total) as advance, writer(format or _format_of(output), output) as write:
@@ -64,10 +76,10 @@ def score(
             expand(paths), false_alarm_rate=false_alarm, whole_image=whole_image, jobs=jobs
         )
         with closing(verdicts):  # type: ignore[type-var]
-            for verdict in verdicts:
+            counted = _counted(verdicts, advance)
+            for verdict in counted if fdr is None else control_discoveries(counted, fdr):
                 write(verdict)
                 tally.add(verdict)
-                advance(tally.pictures)
     tally.say()
     if not tally.read:
         raise typer.Exit(EXIT_NOTHING_READ)
@@ -75,11 +87,23 @@ def score(
         raise typer.Exit(EXIT_FLAGGED)
 
 
+def _counted(verdicts: Iterator[Verdict], advance: Callable[[int], None]) -> Iterator[Verdict]:
+    pictures = 0
+    for verdict in verdicts:
+        pictures += not verdict.face
+        advance(pictures)
+        yield verdict
+
+
 class _Tally:
     """Counts verdicts, and says what they come to."""
 
-    def __init__(self, rate: float) -> None:
-        self.rate = rate
+    def __init__(self, rate: float, fdr: float | None) -> None:
+        self.promise = (
+            f"a false-alarm rate of {rate:g} flags about {100 * rate:g} of 100 photographs"
+            if fdr is None
+            else f"a false-discovery rate of {fdr:g}: about {100 * fdr:g} of 100 flagged are photographs, or fewer"
+        )
         self.pictures = self.read = self.judged = self.flagged = self.abstained = 0
 
     def add(self, verdict: Verdict) -> None:
@@ -103,11 +127,7 @@ class _Tally:
         say(
             f"{self.pictures} picture{'s' if self.pictures > 1 else ''}: "
             + ", ".join(f"{count} {word}" for word, count in counts.items() if count or "flagged" in word)
-            + (
-                f" (a false-alarm rate of {self.rate:g} flags about {100 * self.rate:g} of 100 photographs)"
-                if self.judged
-                else ""
-            )
+            + (f" ({self.promise})" if self.judged else "")
         )
 
 

@@ -1,9 +1,10 @@
 """Bundles: one folder (or zip) with everything that scoring needs, no pickle anywhere.
 
-`bundle.json` says what the parts are and holds their SHA-256; `network.onnx` and `mixture.safetensors` are the model;
-`calibration.csv` is a line a held-out photograph; `golden.json` are scores of pictures made by formula, which tell
-whether this machine computes what the maker's did. A bundle grows in three steps: export (the network), fit (the
-mixture), calibrate (the held-out scores).
+`bundle.json` says what the parts are and holds their SHA-256; `network.onnx` and `mixture.safetensors` are the model
+(`head.safetensors`, the last layers of a detector that has seen generated pictures too, goes before the mixture);
+`calibration.csv` is a line a held-out photograph and class of delivery; `golden.json` are scores of pictures made by
+formula, which tell whether this machine computes what the maker's did. A bundle grows in three steps: export (the
+network), fit (the mixture), calibrate (the held-out scores).
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from safetensors import SafetensorError
 
+from cameraborn.detect.conformal import Calibration, Tail, cell_of, describe_class, grid
+from cameraborn.detect.head import Head
 from cameraborn.detect.mixture import Mixture
 from cameraborn.errors import BundleError
 
@@ -39,12 +42,20 @@ class _Part(BaseModel):
 
 
 class Preprocessing(_Part):
-    """How a picture becomes the network's input."""
+    """How a picture becomes a feature.
 
+    The network takes single patches [N 3 64 64] and their features are averaged (`patches`), all patches of one picture
+    [P 3 64 64] to one feature (`patch-set`), or the whole crop [1 3 side side] (`crop`).
+    """
+
+    input: Literal["patches", "patch-set", "crop"] = "patches"
     crop_scale: float = Field(gt=0)  # side of the square crop / longer side of the face box
-    # Crops are looked at shrunk to each of these, falling; those that are smaller already, as they are.
-    sides: tuple[Annotated[int, Field(ge=64)], ...] = Field(min_length=1)
-    smallest_side: int = Field(ge=64)  # crops under this are too small to judge
+    # Crops are looked at shrunk to each of these, falling; those that are smaller already, as they are
+    # (a network of whole crops has them enlarged).
+    sides: tuple[Annotated[int, Field(ge=16)], ...] = Field(min_length=1)
+    smallest_side: int = Field(ge=16)  # crops under this are too small to judge
+    antialias: bool = True  # False: plain bilinear sampling, which the authors' weights were trained with
+    unit_length: bool = False  # features are divided by their Euclidean length, as BLADES does
 
     @field_validator("sides")
     @classmethod
@@ -59,6 +70,10 @@ class Coverage(_Part):
 
     jpeg_quality: tuple[int, int]  # lowest and highest estimated quality, of JPEG files
     colour: bool = True  # False if pictures without colour are covered too
+    whole_image: bool = False  # True: whole pictures were calibrated, not faces
+    tail: Tail = "upper"  # `both`: a likelihood that is too high is suspicious too
+    size_edges: tuple[int, ...] = ()  # pixels, rising: what parts the sizes of faces
+    classes: tuple[tuple[tuple[int, int], ...], ...] = ()  # cells of each class of delivery, see `conformal`
 
 
 class BundleInfo(_Part):
@@ -83,6 +98,7 @@ class CalibrationRow:
 
     score: float
     source: str
+    photograph: str  # the beginning of its SHA-256
     face_size: int  # longer side of the face box, in pixels of the picture
     jpeg_quality: int | None
 
@@ -116,17 +132,50 @@ class Bundle:
             ) from error
         except BundleError as error:
             raise BundleError(f"{self.origin}: {error}") from error
-        expected = self.info.features * len(self.info.preprocessing.sides)
-        if len(mixture.mean) != expected:
-            raise BundleError(
-                f"{self.origin}: the mixture is of {len(mixture.mean)} features and the network gives "
-                f"{expected}: fit it again"
-            )
+        self._must_take(len(mixture.mean), "mixture")
         return mixture
 
     @cached_property
-    def calibration(self) -> tuple[CalibrationRow, ...]:
-        """The held-out photographs.
+    def head(self) -> Head | None:
+        """The classifier's last layers, if this bundle is of a detector that has also seen generated pictures.
+
+        Raises:
+            BundleError: it is damaged.
+        """
+        if "head.safetensors" not in self.files:
+            return None
+        try:
+            head = Head.from_tensors(safetensors.numpy.load(self.files["head.safetensors"]))
+        except SafetensorError as error:
+            raise BundleError(
+                f"{self.origin}: head.safetensors is damaged ({error}): get the bundle again"
+            ) from error
+        except BundleError as error:
+            raise BundleError(f"{self.origin}: {error}") from error
+        self._must_take(head.features, "head")
+        return head
+
+    def scores(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
+        """The score of each feature [N D]: the classifier's log odds if there is one, else minus the log-likelihood.
+
+        Raises:
+            BundleError: there is neither, or it is damaged.
+        """
+        if self.head is not None:
+            return self.head.scores(features)
+        return -self.mixture.log_likelihood(features)
+
+    def _must_take(self, features: int, what: str) -> None:
+        expected = self.info.features * len(self.info.preprocessing.sides)
+        if features != expected:
+            raise BundleError(
+                f"{self.origin}: the {what} is of {features} features and the network gives "
+                f"{expected}: fit it again"
+            )
+
+    @cached_property
+    def calibration_rows(self) -> tuple[CalibrationRow, ...]:
+        """The held-out photographs, each once in a class of delivery.
 
         Raises:
             BundleError: there are none, or the table is damaged.
@@ -137,6 +186,7 @@ class Bundle:
                 CalibrationRow(
                     float(row["score"]),
                     row["source"],
+                    row["photograph"],
                     int(row["face_size"]),
                     int(row["jpeg_quality"]) if row["jpeg_quality"] else None,
                 )
@@ -151,9 +201,41 @@ class Bundle:
         return rows
 
     @cached_property
-    def calibration_scores(self) -> NDArray[np.float64]:
-        """Scores of the held-out photographs [n]."""
-        return np.array([row.score for row in self.calibration])
+    def calibration(self) -> Calibration:
+        """The held-out scores, apart for each class of delivery.
+
+        Raises:
+            BundleError: there are none, or they and the recorded classes do not fit together.
+        """
+        coverage = self.coverage
+        edges, classes = coverage.size_edges, coverage.classes
+        scores: list[list[float]] = [[] for _ in classes]
+        number = {cell: place for place, cells in enumerate(classes) for cell in cells}
+        try:
+            for row in self.calibration_rows:
+                scores[number[cell_of(row.face_size, row.jpeg_quality, edges)]].append(row.score)
+        except KeyError as error:
+            raise BundleError(
+                f"{self.origin}: bundle.json lacks the class of a delivery {error}: calibrate again"
+            ) from error
+        if sorted(number) != grid(edges) or not all(scores):
+            raise BundleError(
+                f"{self.origin}: bundle.json's classes of delivery are incomplete: calibrate again"
+            )
+        return Calibration(edges, classes, tuple(np.sort(part) for part in scores), coverage.tail)
+
+    @property
+    def coverage(self) -> Coverage:
+        """What the calibration covers.
+
+        Raises:
+            BundleError: the bundle is not calibrated.
+        """
+        if self.info.coverage is None:
+            raise BundleError(
+                f"{self.origin}: the bundle is not calibrated: run 'cameraborn calibrate' first"
+            )
+        return self.info.coverage
 
     @property
     def golden(self) -> dict[str, float]:
@@ -266,17 +348,27 @@ def card_text(info: BundleInfo) -> str:
     if info.coverage is not None:
         low, high = info.coverage.jpeg_quality
         colour = "colour pictures only" if info.coverage.colour else "colour and colourless pictures"
-        covered = f"JPEG quality {low} to {high} and other formats, {colour}"
+        what = "whole pictures" if info.coverage.whole_image else "faces"
+        covered = f"{what}, JPEG quality {low} to {high} and other formats, {colour}"
+        covered += "".join(
+            f"\n  - {describe_class(cells, info.coverage.size_edges)}" for cells in info.coverage.classes
+        )
+    kind = (
+        "A classifier for cameraborn: it has seen photographs and generated pictures; what it takes for generated more "
+        "than photographs are is flagged."
+        if "head.safetensors" in info.files
+        else "A one-class detector for cameraborn: it knows what photographs look like, and flags what is too unlikely."
+    )
     crop = info.preprocessing
     sides = " and to ".join(map(str, crop.sides))
     return f"""# {info.name}
 
-A one-class detector for cameraborn: what photographs' features look like; what is too unlikely is flagged.
+{kind}
 
-- Network: {info.network}, trained to tell {", ".join(info.tasks) or "nothing"} from a photograph's patches
+- Network: {info.network}, trained to tell {", ".join(info.tasks) or "nothing"} from photographs
 - Looks at: a square of {crop.crop_scale:g} times the face, shrunk to {sides} px; it abstains under \
 {crop.smallest_side} px
-- Covered by the calibration: {covered}
+- Covered by the calibration, each line a class of delivery with photographs of its own: {covered}
 
 ## Licences and origin
 
@@ -297,8 +389,8 @@ def calibration_csv(rows: list[CalibrationRow]) -> bytes:
     """The held-out photographs as CSV, most surprising first."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["score", "source", "face_size", "jpeg_quality"])
+    writer.writerow(["score", "source", "photograph", "face_size", "jpeg_quality"])
     for row in sorted(rows, key=lambda row: -row.score):
         quality = "" if row.jpeg_quality is None else row.jpeg_quality
-        writer.writerow([f"{row.score:.4f}", row.source, row.face_size, quality])
+        writer.writerow([f"{row.score:.4f}", row.source, row.photograph, row.face_size, quality])
     return out.getvalue().encode("utf-8")

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cameraborn.detect.bundle import Bundle, read_bundle
-from cameraborn.detect.conformal import check_rate, p_values
+from cameraborn.detect.conformal import benjamini_hochberg
 from cameraborn.detect.encoder import Encoder
 from cameraborn.detect.golden import GOLDEN_TOLERANCE, golden_picture
 from cameraborn.errors import BundleError, PictureError
@@ -37,8 +37,10 @@ class Verdict:
         face: number of the face in its picture, from 0, largest first; None where there is no face.
         box: x0, y0, x1, y1 of the face (or of the whole picture) in upright pixels.
         width, height: of the upright picture, in pixels.
-        score: minus the log-likelihood of the feature, in nats; higher = less like a photograph.
-        p_value: share of held-out photographs at least as surprising; small = surprising for a photograph.
+        score: higher = less like a photograph: minus the log-likelihood of the feature, in nats, or a classifier's log
+            odds.
+        p_value: share of held-out photographs of the same class of delivery that are at least as surprising;
+            small = surprising for a photograph.
         flagged: p_value is at or under the false-alarm rate; None where the detector abstains.
         scope: `ok`, or why the detector abstains.
         error: what is wrong with an unreadable picture.
@@ -91,8 +93,7 @@ class Detector:
             CalibrationError: the bundle's calibration cannot support the rate.
             BundleError: the bundle lacks a mixture or a calibration.
         """
-        calibration = self.bundle.calibration_scores
-        check_rate(false_alarm_rate, len(calibration))
+        self.bundle.calibration.check_rate(false_alarm_rate)
         blank = self._blank(name or _name_of(source))
         try:
             picture = open_picture(source, name=name)
@@ -121,7 +122,7 @@ class Detector:
 
         A generator: at most a few pictures a job are in memory, however many there are.
         """
-        check_rate(false_alarm_rate, len(self.bundle.calibration_scores))
+        self.bundle.calibration.check_rate(false_alarm_rate)
 
         def judge(source: PictureSource) -> list[Verdict]:
             return self.score(source, false_alarm_rate=false_alarm_rate, whole_image=whole_image)
@@ -131,7 +132,7 @@ class Detector:
 
     def score_crop(self, pixels: Pixels) -> float:
         """The score of pixels [H W 3], whatever is on them."""
-        return -float(self.bundle.mixture.log_likelihood(self.encoder.feature(pixels)[None])[0])
+        return float(self.bundle.scores(self.encoder.feature(pixels)[None])[0])
 
     def verify(self) -> None:
         """Score the golden pictures, and see that this machine computes what the bundle's maker did.
@@ -166,21 +167,21 @@ class Detector:
         if min(crop.shape[:2]) < self.encoder.preprocessing.smallest_side:
             return replace(blank, scope="too-small")
         score = self.score_crop(crop)
-        if not self._covered(picture, crop):
+        if not self._covered(picture, crop, whole_image=blank.face is None):
             return replace(blank, scope="beyond-calibration", score=score)
-        p = float(p_values(np.array([score]), self.bundle.calibration_scores)[0])
+        p = self.bundle.calibration.p_value(score, longer_side(box), picture.jpeg_quality)
         return replace(blank, scope="ok", score=score, p_value=p, flagged=bool(p <= rate))
 
-    def _covered(self, picture: Picture, crop: Pixels) -> bool:
+    def _covered(self, picture: Picture, crop: Pixels, *, whole_image: bool) -> bool:
         """Has the calibration seen photographs that had been through what this picture has?"""
-        coverage = self.bundle.info.coverage
-        if coverage is None:
-            raise BundleError(
-                f"{self.bundle.origin}: bundle.json records no coverage: run 'cameraborn calibrate' again"
-            )
+        coverage = self.bundle.coverage
         low, high = coverage.jpeg_quality
         quality = picture.jpeg_quality
-        return (quality is None or low <= quality <= high) and (not coverage.colour or has_colour(crop))
+        return (
+            whole_image == coverage.whole_image
+            and (quality is None or low <= quality <= high)
+            and (not coverage.colour or has_colour(crop))
+        )
 
     def _blank(self, name: str) -> Verdict:
         return Verdict(
@@ -214,6 +215,24 @@ def default_bundle() -> Path:
     return inside if inside.exists() else package.parents[1] / "models" / "default"
 
 
+def control_discoveries(verdicts: Iterable[Verdict], rate: float) -> list[Verdict]:
+    """Flag anew, so that of all that is flagged in this set at most `rate` are photographs, on average.
+
+    The flags then depend on the whole set: few if it holds only photographs, more if many pictures are surprising
+    (Benjamini-Hochberg on the p-values). Verdicts that abstain stay as they are.
+
+    Raises:
+        CalibrationError: the rate is not in (0, 1).
+    """
+    verdicts = list(verdicts)
+    judged = [verdict.p_value for verdict in verdicts if verdict.p_value is not None]
+    flags = iter(benjamini_hochberg(judged, rate))
+    return [
+        verdict if verdict.p_value is None else replace(verdict, flagged=bool(next(flags)))
+        for verdict in verdicts
+    ]
+
+
 def map_in_order(work: Callable[[S], T], items: Iterable[S], jobs: int | None) -> Iterator[T]:
     """`map` over `jobs` threads, lazily and in order: never more than two items a thread are under way.
 
@@ -234,6 +253,11 @@ def map_in_order(work: Callable[[S], T], items: Iterable[S], jobs: int | None) -
             yield result
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def longer_side(box: tuple[float, float, float, float]) -> float:
+    """The longer side of a box x0, y0, x1, y1: what is meant by a face's size."""
+    return max(box[2] - box[0], box[3] - box[1])
 
 
 def has_colour(pixels: Pixels) -> bool:

@@ -8,11 +8,13 @@ from numpy.typing import NDArray
 
 from cameraborn.detect.bundle import Bundle, Preprocessing
 from cameraborn.errors import BundleError
-from cameraborn.photo.patches import grid_patches, shrink_to
+from cameraborn.photo.patches import grid_patches, shrink_to, square_resize
+
+PATCHES_AT_ONCE = 256  # a large whole picture has thousands: memory stays bounded
 
 
 class Encoder:
-    """A network of patches; thread-safe."""
+    """A network and how pictures are laid before it; thread-safe."""
 
     def __init__(self, bundle: Bundle, *, threads: int) -> None:
         self.preprocessing: Preprocessing = bundle.info.preprocessing
@@ -30,20 +32,48 @@ class Encoder:
             raise BundleError(
                 f"{bundle.origin}: network.onnx cannot be run ({reason}): get the bundle again"
             ) from error
+        self._input = self._session.get_inputs()[0].name
 
     def feature(self, crop: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """The mean feature of a crop's patches at each size, one after another: [H W 3] to [sides x D].
+        """The feature of a crop at each size, one after another: [H W 3] to [sides x D].
 
         Two sizes say more than one: what a camera leaves in pixels fades with shrinking in a way of its own.
 
         Raises:
-            ValueError: the crop is smaller than a patch.
+            ValueError: the crop is smaller than a patch, of a network of patches.
         """
-        stacks = []
-        for side in self.preprocessing.sides:  # falling: each is shrunk from the one before, which is cheaper
+        crops = self._sizes(crop)
+        if self.preprocessing.input == "patches":
+            stacks = [grid_patches(pixels) for pixels in crops]
+            ends = np.cumsum([len(stack) for stack in stacks])[:-1]
+            means = [
+                part.mean(axis=0) for part in np.split(self.patch_features(np.concatenate(stacks)), ends)
+            ]
+            feature = np.concatenate(means)
+        elif self.preprocessing.input == "patch-set":
+            feature = np.concatenate([self._run(grid_patches(pixels))[0] for pixels in crops])
+        else:
+            feature = np.concatenate([self._run(pixels.transpose(2, 0, 1)[None])[0] for pixels in crops])
+        if self.preprocessing.unit_length:
+            feature = feature / max(float(np.linalg.norm(feature)), 1e-12)
+        return feature
+
+    def patch_features(self, patches: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The feature of each patch [N 3 64 64] by itself: [N D]; of a network of patches."""
+        runs = [self._run(patches[i : i + PATCHES_AT_ONCE]) for i in range(0, len(patches), PATCHES_AT_ONCE)]
+        return np.concatenate(runs)
+
+    def _sizes(self, crop: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+        """The crop at each size."""
+        sides, antialias = self.preprocessing.sides, self.preprocessing.antialias
+        if self.preprocessing.input == "crop":
+            return [square_resize(crop, side, antialias=antialias) for side in sides]
+        crops = []
+        for side in sides:  # falling: each is shrunk from the one before, which is cheaper
             crop = shrink_to(crop, side)
-            stacks.append(grid_patches(crop))
-        (features,) = self._session.run(None, {"patches": np.concatenate(stacks)})
-        ends = np.cumsum([len(stack) for stack in stacks])[:-1]
-        means = [part.mean(axis=0) for part in np.split(np.asarray(features, np.float32), ends)]
-        return np.concatenate(means)
+            crops.append(crop)
+        return crops
+
+    def _run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        (features,) = self._session.run(None, {self._input: np.ascontiguousarray(batch)})
+        return np.asarray(features, np.float32)

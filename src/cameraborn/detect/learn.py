@@ -21,7 +21,8 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from cameraborn.detect.bundle import Bundle, CalibrationRow, Coverage, calibration_csv
-from cameraborn.detect.detector import Detector, has_colour, map_in_order
+from cameraborn.detect.conformal import Cell, Tail, cell_of, merge_cells
+from cameraborn.detect.detector import Detector, has_colour, longer_side, map_in_order
 from cameraborn.detect.golden import GOLDEN_NAMES, golden_picture
 from cameraborn.detect.mixture import fit_mixture
 from cameraborn.errors import CalibrationError, PictureError
@@ -31,6 +32,8 @@ from cameraborn.photo.manifest import Row, read_manifest
 
 _HASH_LENGTH = 16  # hex digits kept of a photograph's SHA-256: enough to recognise it
 
+# Pixels that part the sizes of faces, and of whole pictures, for p-values conditional on them.
+FACE_SIZE_EDGES, WHOLE_SIZE_EDGES = (130, 200), (320, 640)
 _COLOURLESS_SHARE = 0.05  # of the calibration photographs, to say that colourless pictures are covered
 
 
@@ -167,43 +170,59 @@ def calibrate(
     photographs: Iterable[Photograph],
     *,
     options: LearnOptions,
+    class_size: int = 60,
+    tail: Tail = "upper",
     report: Report = lambda path, problem: None,
 ) -> Bundle:
-    """A copy of the bundle with the scores of held-out photographs, one a photograph, and golden scores.
+    """A copy of the bundle with the scores of held-out photographs and golden scores.
 
-    One score a photograph, copies of a file counted once, because two of one photograph are not independent: of its
-    faces and views one is drawn at random, seeded by the photograph itself.
+    Each photograph is looked at after several deliveries, so that it stands for itself in every class of delivery that
+    it can reach; classes with fewer than `class_size` photographs are merged. In a class it counts once, as copies
+    of a file do, because two looks at one photograph are not independent: which of its faces and views stands
+    there is drawn at random, seeded by the photograph itself.
 
     Raises:
         CalibrationError: a photograph was used to fit, or none is usable.
         BundleError: the bundle has no mixture.
     """
-    mixture = bundle.mixture
     seen = set(bundle.files.get("seen.txt", b"").decode().split())
-    rows: list[CalibrationRow] = []
-    qualities: list[int] = []
-    counted: set[str] = set()
+    edges = WHOLE_SIZE_EDGES if options.whole_image else FACE_SIZE_EDGES
+    held_out: dict[str, list[CalibrationRow]] = {}  # a photograph's views
     colourless = 0
     for views in _by_photograph(look(bundle, photographs, options, report)):
-        view = views[int(_rng(views[0].sha256, options.seed + 1).integers(len(views)))]
-        if view.sha256[:_HASH_LENGTH] in seen:
+        photograph = views[0].sha256[:_HASH_LENGTH]
+        if photograph in seen:
             raise CalibrationError(
-                f"{view.photograph.path}: the network or the mixture has already seen this photograph: "
+                f"{views[0].photograph.path}: the network or the mixture has already seen this photograph: "
                 "calibrate on photographs that were held out"
             )
-        if view.sha256 in counted:
+        if photograph in held_out:
             continue
-        counted.add(view.sha256)
-        score = -float(mixture.log_likelihood(view.feature[None])[0])
-        rows.append(CalibrationRow(score, view.photograph.source, view.face_size, view.jpeg_quality))
-        qualities += [] if view.jpeg_quality is None else [view.jpeg_quality]
-        colourless += not view.colour
-    if not rows:
+        scores = bundle.scores(np.stack([view.feature for view in views]))
+        held_out[photograph] = [
+            CalibrationRow(
+                float(score), view.photograph.source, photograph, view.face_size, view.jpeg_quality
+            )
+            for view, score in zip(views, scores, strict=True)
+        ]
+        colourless += not views[0].colour
+    if not held_out:
         raise CalibrationError(
             "none of the photographs shows a usable face: give others, or use --whole-image"
         )
+    reached: dict[Cell, set[str]] = {}
+    for row in itertools.chain.from_iterable(held_out.values()):
+        reached.setdefault(_cell(row, edges), set()).add(row.photograph)
+    classes = merge_cells(reached, class_size, edges)
+    rows = [row for looks in held_out.values() for row in _one_a_class(looks, classes, edges, options.seed)]
+    lowest = min((row.jpeg_quality for row in rows if row.jpeg_quality is not None), default=100)
     coverage = Coverage(
-        jpeg_quality=(min([*qualities, 100]), 100), colour=colourless < _COLOURLESS_SHARE * len(rows)
+        jpeg_quality=(lowest, 100),
+        colour=colourless < _COLOURLESS_SHARE * len(held_out),
+        whole_image=options.whole_image,
+        tail=tail,
+        size_edges=edges,
+        classes=classes,
     )
     calibrated = Bundle(
         bundle.info.model_copy(update={"coverage": coverage, "versions": software_versions()}),
@@ -214,6 +233,21 @@ def calibrate(
     golden = {name: round(detector.score_crop(golden_picture(name)), 4) for name in GOLDEN_NAMES}
     files = {**calibrated.files, "golden.json": (json.dumps(golden, indent=1) + "\n").encode()}
     return Bundle(calibrated.info, files, bundle.origin)
+
+
+def _cell(row: CalibrationRow, edges: Sequence[int]) -> Cell:
+    return cell_of(row.face_size, row.jpeg_quality, edges)
+
+
+def _one_a_class(
+    looks: Sequence[CalibrationRow], classes: Sequence[Sequence[Cell]], edges: Sequence[int], seed: int
+) -> Iterator[CalibrationRow]:
+    """Of one photograph's views, one at random in each class that any of them is in."""
+    rng = _rng(looks[0].photograph, seed + 1)
+    for cells in classes:
+        inside = [row for row in looks if _cell(row, edges) in cells]
+        if inside:
+            yield inside[int(rng.integers(len(inside)))]
 
 
 def look(
@@ -264,7 +298,7 @@ def _views(detector: Detector, photograph: Photograph, options: LearnOptions) ->
             for _ in range(options.copies)
         ]
         for pixels, quality in looks:
-            size = round(max(box[2] - box[0], box[3] - box[1]) * pixels.shape[0] / crop.shape[0])
+            size = round(longer_side(box) * pixels.shape[0] / crop.shape[0])
             views.append(
                 View(photograph, sha256, detector.encoder.feature(pixels), size, quality, has_colour(pixels))
             )

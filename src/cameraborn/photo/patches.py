@@ -46,3 +46,28 @@ def shrink_to(pixels: Pixels, side: int) -> Pixels:
     factor = side / min(H, W)
     size = (max(side, round(W * factor)), max(side, round(H * factor)))
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
+
+
+def square_resize(pixels: Pixels, side: int, *, antialias: bool = True) -> Pixels:
+    """Stretch a picture [H W 3] to [side side 3], bilinearly.
+
+    Without antialiasing each pixel is interpolated from its four nearest only, as PyTorch's `interpolate` does unless
+    asked otherwise: what the authors' networks were trained and tested with (methods of arXiv 2501.02207's code).
+    """
+    if antialias:
+        return np.asarray(Image.fromarray(pixels).resize((side, side), Image.Resampling.BILINEAR))
+    rows, row_after, row_share = _between(pixels.shape[0], side)
+    columns, column_after, column_share = _between(pixels.shape[1], side)
+    picked = pixels.astype(np.float32)
+    down = row_share[:, None, None]
+    lines = picked[rows] * (1 - down) + picked[row_after] * down
+    across = column_share[None, :, None]
+    result = lines[:, columns] * (1 - across) + lines[:, column_after] * across
+    return np.clip(result.round(), 0, 255).astype(np.uint8)
+
+
+def _between(length: int, side: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
+    """For each of `side` pixels: the source pixels before and after its centre, and how near it is to the second."""
+    centre = np.clip((np.arange(side) + 0.5) * length / side - 0.5, 0, length - 1)
+    before = np.floor(centre).astype(np.intp)
+    return before, np.minimum(before + 1, length - 1), (centre - before).astype(np.float32)
