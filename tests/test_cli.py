@@ -175,6 +175,19 @@ def test_fail_on_flag(score):
     )  # abstained: nothing is accused
 
 
+def test_explain_draws_one_picture(tiny_bundle, album):
+    code, _, error = run("explain", "faces/a.jpg", "-o", "why.png", "--bundle", tiny_bundle, cwd=album)
+    assert (code, error.strip()) == (0, "why.png: drawn")
+    with Image.open(album / "why.png") as drawn:
+        assert drawn.width > drawn.height > 500
+    (album / "why.png").unlink()
+    for picture, why in (("sky.png", "no face"), ("text.jpg", "text.jpg"), ("nowhere.jpg", "nowhere.jpg")):
+        code, out, error = run("explain", picture, "-o", "why.png", "--bundle", tiny_bundle, cwd=album)
+        assert (code, out, error.count("\n")) == (2, "", 1)
+        assert why in error
+    assert not (album / "why.png").exists()
+
+
 def test_a_false_discovery_rate_is_controlled_over_the_set(score):
     paths = ["faces", "two.png", "nowhere.jpg"]
     code, out, error = score(*paths, "--fdr", "0.9", "--format", "jsonl")

@@ -1,0 +1,107 @@
+"""Explanations: the map is where the score comes from, the neighbours are the nearest, and what cannot be explained."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import cameraborn
+from cameraborn.detect.explain import NEAREST, explain, occlusion, patch_influence
+from cameraborn.detect.portray import portray
+from cameraborn.errors import CamerabornError, PictureError
+
+from ..conftest import EXAMPLES, encoded
+
+PHOTO = EXAMPLES / "photo-1.jpg"
+
+
+@pytest.fixture(scope="module")
+def detector(tiny_bundle):
+    return cameraborn.load(tiny_bundle)
+
+
+@pytest.fixture(scope="module")
+def explanation(detector):
+    return explain(detector, PHOTO)
+
+
+def spoiled(detector):
+    """The photograph's crop, plain but for noise in one corner."""
+    crop = np.full((128, 128, 3), 120, np.uint8)
+    crop[:48, 80:] = np.random.default_rng(0).integers(0, 256, (48, 48, 3))
+    return crop
+
+
+def test_an_explanation_agrees_with_the_verdict(detector, explanation):
+    (verdict,) = detector.score(PHOTO, false_alarm_rate=0.5)
+    assert explanation.verdict == verdict
+    assert explanation.influence.shape == explanation.crop.shape[:2]
+    assert len(explanation.among) == detector.bundle.calibration.smallest
+    distances = [abs(row.score - verdict.score) for row in explanation.nearest]
+    assert len(distances) == NEAREST
+    assert distances == sorted(distances)
+    others = [abs(row.score - verdict.score) for row in detector.bundle.calibration_rows]
+    assert sorted(others)[:NEAREST] == pytest.approx(distances)
+
+
+@pytest.mark.parametrize("method", [patch_influence, occlusion])
+def test_the_map_points_at_what_is_odd(detector, method):
+    crop = spoiled(detector)
+    influence = method(detector, crop)
+    assert influence.shape == (128, 128)
+    # An untrained network may take noise for a photograph: only where the map is strongest is certain.
+    y, x = np.unravel_index(np.abs(influence).argmax(), influence.shape)
+    assert y < 64
+    assert x > 64
+
+
+def test_a_patchs_pull_is_what_counting_it_twice_does(detector):
+    """On a crop of a single patch at each size, a patch counted twice changes nothing: the map is zero."""
+    crop = np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    assert np.abs(patch_influence(detector, crop)).max() < 1e-3
+
+
+def test_what_cannot_be_explained(detector, tmp_path):
+    with Image.open(PHOTO) as image:
+        small = np.asarray(image.convert("RGB").resize((72, 72)))
+    with pytest.raises(PictureError, match="face is too small"):
+        explain(detector, small)
+    with pytest.raises(PictureError, match="there is no face 3"):
+        explain(detector, PHOTO, face=3)
+    with pytest.raises(PictureError, match="no face in it"):
+        explain(detector, np.full((200, 200, 3), 90, np.uint8))
+    with pytest.raises(PictureError, match=r"none\.jpg"):
+        explain(detector, tmp_path / "none.jpg")
+
+
+@pytest.mark.parametrize("ending", ["png", "pdf", "svg"])
+def test_it_is_drawn(explanation, tmp_path, ending):
+    output = tmp_path / f"drawn.{ending}"
+    portray(explanation, output)
+    start = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}[ending]
+    assert output.read_bytes().startswith(start)
+    assert [path.name for path in tmp_path.iterdir()] == [output.name]
+
+
+def test_the_drawing_says_what_it_rests_on_and_what_it_does_not_prove(explanation, tmp_path):
+    from matplotlib import rc_context
+
+    with rc_context({"svg.fonttype": "none"}):
+        portray(explanation, tmp_path / "drawn.svg")
+    text = (tmp_path / "drawn.svg").read_text(encoding="utf-8")
+    assert f"p-value {explanation.verdict.p_value:.3f}" in text
+    assert "What this does not prove" in text
+    assert "photo-1.jpg, face 0" in text
+
+
+def test_an_abstention_is_drawn_too(detector, explanation, tmp_path):
+    lowest, _ = detector.bundle.coverage.jpeg_quality
+    with Image.open(PHOTO) as image:
+        poor = encoded(np.asarray(image.convert("RGB")), quality=lowest - 2)
+    abstained = explain(detector, poor)
+    assert abstained.verdict.scope == "beyond-calibration"
+    portray(abstained, tmp_path / "abstained.png")
+    with pytest.raises(CamerabornError, match="not a kind of picture"):
+        portray(dataclasses.replace(explanation), tmp_path / "drawn.bmp")
+    assert [path.name for path in tmp_path.iterdir()] == ["abstained.png"]
