@@ -174,6 +174,16 @@ def square_crop(pixels: NDArray[np.uint8], box: Box, scale: float) -> NDArray[np
     PictureError for a box without area.
     """
     height, width = _checked(pixels).shape[:2]
+    x0, y0, x1, y1 = square_window(width, height, box, scale)
+    return np.ascontiguousarray(pixels[y0:y1, x0:x1])
+
+
+def square_window(width: int, height: int, box: Box | None, scale: float) -> tuple[int, int, int, int]:
+    """x0, y0, x1, y1 of `square_crop` in a picture of `width` x `height`; without a box, of the whole picture.
+
+    Raises PictureError for a box without area.
+    """
+    box = box or (0.0, 0.0, float(width), float(height))
     if not (box[2] > box[0] and box[3] > box[1] and scale > 0):
         raise PictureError(
             f"face box {box} at scale {scale} has no area; give x0 < x1, y0 < y1 and a scale above 0"
@@ -181,7 +191,7 @@ def square_crop(pixels: NDArray[np.uint8], box: Box, scale: float) -> NDArray[np
     side = max(1, min(round(_side(box) * scale), width, height))
     x = min(max(round((box[0] + box[2] - side) / 2), 0), width - side)
     y = min(max(round((box[1] + box[3] - side) / 2), 0), height - side)
-    return np.ascontiguousarray(pixels[y : y + side, x : x + side])
+    return x, y, x + side, y + side
 
 
 def _checked(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -33,6 +33,8 @@ class Row(BaseModel):
         group: what it shares with others; rows of one group are never divided between splits.
         kind: how it was cut from its original (`native-crop`, `web-320`, `face`, ...).
         box: x0, y0, x1, y1 of the face, in pixels of this image.
+        landmarks: the 68 points of 300-W on the face, x and y in pixels of this image.
+        manipulation: what was done to the face artificially (`pretext.manipulate`); empty: nothing.
         exif: tags by the names of `photo.exif.Exif`.
         licence: the licence of the picture.
         research_only: True if it may be measured on but must not train weights that are given away.
@@ -49,6 +51,8 @@ class Row(BaseModel):
     group: str = ""
     kind: str = ""
     box: tuple[float, float, float, float] | None = None
+    landmarks: tuple[tuple[float, float], ...] | None = Field(default=None, min_length=68, max_length=68)
+    manipulation: Literal["", "eye", "mouth", "mouth-vertical", "nose", "affine"] = ""
     exif: dict[str, Any] = Field(default_factory=dict)
     licence: str = ""
     research_only: bool = False

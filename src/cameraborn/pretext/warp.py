@@ -9,6 +9,9 @@ Shapes: H W picture, R C grid points.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +26,8 @@ _POINTS = (2, 3, 4)  # rows, columns
 def piecewise_affine(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     """A distorted copy of a picture [H W 3]."""
     H, W, _ = pixels.shape
-    x, y = sampling_map(draw_grid(H, W, rng), H, W)
-    # The border mode fills nothing in: the map never leaves the picture.
-    warped = cv2.remap(pixels, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    where = sampling_map(draw_grid(H, W, rng), H, W)
+    warped = cv2.remap(pixels, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
     return np.asarray(warped, np.uint8)
 
 
@@ -47,25 +49,24 @@ def regular_grid(height: int, width: int, rows: int, columns: int) -> Grid:
     return np.stack([x, y], axis=2)
 
 
-def sampling_map(grid: Grid, height: int, width: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """x and y [H W] of the pixel that each output pixel takes, affine in both triangles of each cell of the grid.
+def sampling_map(grid: Grid, height: int, width: int) -> NDArray[np.float32]:
+    """x and y [H W 2] of the pixel that each output pixel takes, affine in both triangles of each cell of the grid.
 
     A cell is divided by the diagonal between its upper right and its lower left corner.
     """
-    row, v = _cells(height, grid.shape[0])
-    column, u = _cells(width, grid.shape[1])
-    row, v = row[:, None], v[:, None, None]
-    u = u[None, :, None]
-    a, b = grid[row, column], grid[row, column + 1]  # [H W 2]: the corners of each pixel's cell
-    c, d = grid[row + 1, column], grid[row + 1, column + 1]
-    upper = a + u * (b - a) + v * (c - a)
-    lower = d + (1 - u) * (c - d) + (1 - v) * (b - d)
-    where = np.where(u + v <= 1, upper, lower).astype(np.float32)
-    return np.ascontiguousarray(where[..., 0]), np.ascontiguousarray(where[..., 1])
+    where = np.empty((height, width, 2), np.float32)
+    for i, (rows, v) in enumerate(_cells(height, grid.shape[0])):
+        for j, (columns, u) in enumerate(_cells(width, grid.shape[1])):
+            a, b, c, d = grid[i : i + 2, j : j + 2].reshape(4, 2).astype(np.float32)
+            across, down = u[None, :, None], v[:, None, None]
+            beyond = np.maximum(across + down - 1, 0)  # the diagonal: only there does d count
+            where[rows, columns] = a + across * (b - a) + down * (c - a) + beyond * (a + d - b - c)
+    return where
 
 
-def _cells(length: int, points: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """The cell of each pixel along one side, and where in it the pixel lies, 0 to 1."""
+def _cells(length: int, points: int) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """For each cell along one side: the pixels in it, and where in it each of them lies, 0 to 1."""
     place = np.arange(length) * (points - 1) / length
-    cell = place.astype(np.intp)
-    return cell, place - cell
+    starts = np.searchsorted(place, np.arange(points))
+    for cell, (start, stop) in enumerate(itertools.pairwise(starts)):
+        yield slice(start, stop), (place[start:stop] - cell).astype(np.float32)
