@@ -84,6 +84,8 @@ def find_photographs(
 ) -> Iterator[Photograph]:
     """The photographs of files, folders (recursively) and manifests (`.jsonl`), filtered by split and kind.
 
+    Artificially manipulated ones are passed over.
+
     Raises:
         ManifestError: a manifest is broken.
         CalibrationError: a path does not exist, holds nothing of that split and kind, or calls a picture generated.
@@ -113,7 +115,8 @@ def at_most(photographs: Iterable[Photograph], per_source: int) -> Iterator[Phot
 def _photographs_at(path: Path, split: str, kinds: Sequence[str]) -> Iterator[Photograph]:
     if path.suffix == ".jsonl":
         for row in read_manifest(path):
-            if (not split or row.split == split) and (not kinds or row.kind in kinds):
+            wanted = (not split or row.split == split) and (not kinds or row.kind in kinds)
+            if wanted and not row.manipulation:
                 yield _genuine(path, row)
     elif path.is_dir():
         for file in sorted(path.rglob("*")):

@@ -89,7 +89,7 @@ def manipulate(
     H, W, _ = pixels.shape
     if kind == "":
         return round_trip(pixels, options.side) if options.match_resampling else pixels.copy()
-    work = _enlarged(pixels, options.side)
+    work = enlarged(pixels, options.side)
     if kind == "affine":
         return _resized(piecewise_affine(work, rng), H, W)
     found = regions(
@@ -122,10 +122,17 @@ def regions(
     return whole if len(whole) == len(found) else None
 
 
+def enlarged(pixels: Pixels, side: int | None) -> Pixels:
+    """A copy of a crop [H W 3] whose shorter side has at least `side` pixels; None: of its own size."""
+    H, W, _ = pixels.shape
+    factor = max(1.0, side / min(H, W)) if side is not None else 1.0
+    return _resized(pixels, round(H * factor), round(W * factor))
+
+
 def round_trip(pixels: Pixels, side: int | None = SIDE) -> Pixels:
     """A crop [H W 3] enlarged as a manipulation would, and shrunk back: its resampling and nothing else."""
     H, W, _ = pixels.shape
-    return _resized(_enlarged(pixels, side), H, W)
+    return _resized(enlarged(pixels, side), H, W)
 
 
 def _flip(pixels: Pixels, region: Region, code: int, ratio: float) -> None:
@@ -136,13 +143,6 @@ def _flip(pixels: Pixels, region: Region, code: int, ratio: float) -> None:
     blended = weight * cv2.flip(patch, code) + (1 - weight) * patch
     # Rounded: the authors cut off, which darkens manipulated pictures, and only those, by half a level.
     pixels[top:bottom, left:right] = (blended + 0.5).astype(np.uint8)
-
-
-def _enlarged(pixels: Pixels, side: int | None) -> Pixels:
-    """A copy whose shorter side has at least `side` pixels."""
-    H, W, _ = pixels.shape
-    factor = max(1.0, side / min(H, W)) if side is not None else 1.0
-    return _resized(pixels, round(H * factor), round(W * factor))
 
 
 def _resized(pixels: Pixels, height: int, width: int) -> Pixels:

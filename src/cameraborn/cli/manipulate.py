@@ -1,0 +1,159 @@
+"""`cameraborn data manipulate`: artificially manipulated faces, to learn from or to look at."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cameraborn.cli.common import EXIT_NOTHING_READ, Argument, Jobs, Option, progress, say
+from cameraborn.cli.data import data
+from cameraborn.detect.detector import map_in_order
+from cameraborn.errors import CamerabornError, PictureError
+
+if TYPE_CHECKING:
+    from cameraborn.photo.faces import FaceFinder
+    from cameraborn.photo.manifest import Row
+    from cameraborn.pretext.variants import FaceCut, VariantOptions
+
+_PREVIEWED = 6  # faces on the contact sheet
+
+
+@data.command("manipulate")
+def manipulate_(
+    manifest: Annotated[Path, Argument(help="Manifest of photographs with faces.", dir_okay=False)],
+    output: Annotated[
+        Path | None,
+        Option("--output", "-o", help="Folder for the pictures and their manifest.", file_okay=False),
+    ] = None,
+    preview: Annotated[
+        Path | None,
+        Option(help="Contact sheet (PNG) of the first faces; without -o, only that.", dir_okay=False),
+    ] = None,
+    kind: Annotated[
+        list[str] | None,
+        Option(
+            help="mouth-vertical, mouth, eye, affine or nose; may be repeated.", show_default="all but nose"
+        ),
+    ] = None,
+    match_resampling: Annotated[
+        bool, Option(help="Resample originals as their manipulations are, so that sharpness tells nothing.")
+    ] = True,
+    both_eyes: Annotated[
+        bool, Option("--both-eyes", help="Mirror both eyes, not only the right one.")
+    ] = False,
+    vertical_only: Annotated[
+        bool, Option("--vertical-only", help="Turn mouth and nose over up-down, not also left-right.")
+    ] = False,
+    crop_scale: Annotated[float, Option(min=1.0, help="Side of a cut, in sides of the face's box.")] = 1.7,
+    side: Annotated[
+        int, Option(min=0, help="Pixels to which smaller cuts are enlarged meanwhile; 0: not at all.")
+    ] = 224,
+    seed: Annotated[int, Option(min=0, help="Of everything that is drawn.")] = 0,
+    jobs: Jobs = None,
+) -> None:
+    """Cut out faces and manipulate them: flipped eyes, mouths and noses, distorted faces.
+
+    Named as in the released data of AIGFD-EXIF: ID_0.png mouth turned over, ID_1.png mouth mirrored, ID_2.png eye,
+    ID_3.png distorted; and ID_4.png nose turned over. A run that was interrupted goes on when started again.
+    """
+    if output is None and preview is None:
+        raise CamerabornError("nothing to write: give -o FOLDER, --preview PNG, or both")
+    if find_spec("cv2") is None:
+        raise CamerabornError("manipulating needs OpenCV: pip install 'cameraborn[train]'")
+    import cv2
+
+    from cameraborn.photo.faces import FaceFinder
+    from cameraborn.photo.manifest import read_manifest
+    from cameraborn.pretext.manipulate import KINDS, PAPER_KINDS, ManipulationOptions
+    from cameraborn.pretext.variants import VariantOptions
+
+    cv2.setNumThreads(1)  # several pictures at a time are faster than several threads a picture
+    for name in kind or ():
+        if name not in KINDS:
+            raise CamerabornError(f"--kind {name}: no such manipulation: choose from {', '.join(KINDS)}")
+    options = VariantOptions(
+        kinds=tuple(name for name in KINDS if name in (kind or PAPER_KINDS)),
+        crop_scale=crop_scale,
+        seed=seed,
+        manipulation=ManipulationOptions(
+            side=side or None,
+            match_resampling=match_resampling,
+            eyes="both" if both_eyes else "right",
+            upside_down="vertical" if vertical_only else "both-axes",
+        ),
+    )
+    total = sum(1 for _ in read_manifest(manifest))  # reads all of it: a broken line is met before any work
+    finder = FaceFinder()
+    if preview is not None:
+        _preview(read_manifest(manifest), preview, finder, options)
+    if output is not None:
+        _fill(read_manifest(manifest), total, output, finder, options, jobs)
+
+
+def _preview(rows: Iterator[Row], path: Path, finder: FaceFinder, options: VariantOptions) -> None:
+    from cameraborn.pretext.contact_sheet import contact_sheet
+    from cameraborn.pretext.variants import cut_face
+
+    faces: list[FaceCut] = []
+    for row in rows:
+        try:
+            faces.append(cut_face(row, finder, options.crop_scale))
+        except PictureError as error:
+            say(f"left out: {error}")
+        if len(faces) == _PREVIEWED:
+            break
+    if not faces:
+        raise CamerabornError(f"{path}: not written: no face could be read from the manifest")
+    buffer = io.BytesIO()
+    contact_sheet(faces, options).save(buffer, "PNG")
+    part = path.with_name(path.name + ".part")
+    try:
+        part.write_bytes(buffer.getvalue())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    say(f"{path}: {len(faces)} faces")
+
+
+def _fill(
+    rows: Iterator[Row],
+    total: int,
+    folder: Path,
+    finder: FaceFinder,
+    options: VariantOptions,
+    jobs: int | None,
+) -> None:
+    from cameraborn.pretext.variants import VariantFolder, cut_face, named, write_variants
+
+    def make(item: tuple[str, Row]) -> tuple[list[Row], str | None]:
+        name, row = item
+        if name in filled.done:
+            return [], None
+        try:
+            made = write_variants(cut_face(row, finder, options.crop_scale), name, folder, options)
+        except PictureError as error:
+            return [], str(error)
+        lacking = [kind for kind in options.kinds if kind not in {row.manipulation for row in made}]
+        return made, f"{row.path}: its landmarks do not allow: {', '.join(lacking)}" if lacking else None
+
+    with progress("manipulating", total) as advance, VariantFolder(folder, options) as filled:
+        faces, variants = len(filled.done), 0
+        if faces:
+            say(f"{folder}: {faces} faces are there already, going on")
+        for number, (made, problem) in enumerate(map_in_order(make, named(rows), jobs), 1):
+            if problem:
+                say(f"left out: {problem}")
+            if made:
+                filled.add(made)
+                faces, variants = faces + 1, variants + len(made) - 1
+            advance(number)
+        if not faces:
+            say(f"{folder}: no face could be read")
+            raise typer.Exit(EXIT_NOTHING_READ)
+        filled.finish()
+    say(f"{filled.manifest}: {faces} faces; {variants} manipulated pictures written")
