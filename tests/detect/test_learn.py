@@ -178,6 +178,13 @@ def test_photographs_are_found_in_files_folders_and_manifests(album):
     assert names(find_photographs([manifest, paths[0]], split="test")) == [4, 5, 0]
 
 
+def test_manipulated_photographs_are_passed_over(album):
+    folder, _, rows = album
+    changed = [rows[0], *(row.model_copy(update={"manipulation": "eye"}) for row in rows[1:3]), *rows[3:]]
+    write_manifest(changed, folder / "manipulated.jsonl")
+    assert names(find_photographs([folder / "manipulated.jsonl"], split="fit")) == [0, 3]
+
+
 def test_generated_pictures_are_refused(album):
     folder, _, rows = album
     rows[5] = rows[5].model_copy(update={"label": "generated"})

@@ -64,7 +64,7 @@ def test_a_region_is_the_literal_one(feature, seed):
     # OpenCV's whole-number blur is exact to about 2e-4 only: a pixel at each rounded corner may fall the other way.
     expected = literal_mask(rectangle, kernel, sigma)
     np.testing.assert_allclose(region.mask, expected, atol=0.01)
-    assert np.abs(region.mask - expected).mean() < 1e-4
+    assert np.abs(region.mask - expected).mean() < 5e-4
 
 
 def test_at_the_edge_the_rectangle_and_the_patch_end():

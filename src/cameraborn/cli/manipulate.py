@@ -49,7 +49,9 @@ def manipulate_(
     vertical_only: Annotated[
         bool, Option("--vertical-only", help="Turn mouth and nose over up-down, not also left-right.")
     ] = False,
-    crop_scale: Annotated[float, Option(min=1.0, help="Side of a cut, in sides of the face's box.")] = 1.7,
+    crop_scale: Annotated[
+        float, Option(min=1, max=10, help="Side of a cut, in sides of the face's box.")
+    ] = 1.7,
     side: Annotated[
         int, Option(min=0, help="Pixels to which smaller cuts are enlarged meanwhile; 0: not at all.")
     ] = 224,
@@ -97,7 +99,7 @@ def manipulate_(
 
 def _preview(rows: Iterator[Row], path: Path, finder: FaceFinder, options: VariantOptions) -> None:
     from cameraborn.pretext.contact_sheet import contact_sheet
-    from cameraborn.pretext.variants import cut_face
+    from cameraborn.pretext.variants import cut_face, write_whole
 
     faces: list[FaceCut] = []
     for row in rows:
@@ -111,12 +113,7 @@ def _preview(rows: Iterator[Row], path: Path, finder: FaceFinder, options: Varia
         raise CamerabornError(f"{path}: not written: no face could be read from the manifest")
     buffer = io.BytesIO()
     contact_sheet(faces, options).save(buffer, "PNG")
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_bytes(buffer.getvalue())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_whole(path, buffer.getvalue())
     say(f"{path}: {len(faces)} faces")
 
 
@@ -144,7 +141,7 @@ def _fill(
     with progress("manipulating", total) as advance, VariantFolder(folder, options) as filled:
         faces, variants = len(filled.done), 0
         if faces:
-            say(f"{folder}: {faces} faces are there already, going on")
+            say(f"{folder}: going on; faces done already: {faces}")
         for number, (made, problem) in enumerate(map_in_order(make, named(rows), jobs), 1):
             if problem:
                 say(f"left out: {problem}")

@@ -5,10 +5,13 @@ arXiv 2501.02207, Fig. 2 and 3), and the nose turned over (BLADES, arXiv 2507.22
 around the feature and blends it in with a soft mask (`masks`); the distortion is in `warp`.
 
 The authors enlarge their 128-pixel faces to 224 pixels, manipulate, and shrink them back; they leave originals as they
-are, so that "manipulated" can be seen from the lost sharpness alone. `match_resampling` sends originals the same way.
+are, so that "manipulated" can be seen from the lost sharpness alone (benchmarks/manipulation_shortcut.py).
+`match_resampling` sends originals the same way.
 
 Where landmarks are missing or show no such feature, a local manipulation gives None: the sample is to be skipped, or
 used as the original that it is. (The authors distort it instead and keep the label "mouth" or "eye".)
+
+A face takes one to three milliseconds if OpenCV uses one thread: call `cv2.setNumThreads(1)` in worker processes.
 """
 
 from __future__ import annotations

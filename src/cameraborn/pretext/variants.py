@@ -177,7 +177,7 @@ class VariantFolder:
         path = self._folder / "settings.json"
         text = json.dumps(settings, indent=1) + "\n"
         if not path.exists():
-            _replace(path, text.encode())
+            write_whole(path, text.encode())
         elif path.read_text(encoding="utf-8") != text:
             raise CamerabornError(
                 f"{path}: this folder was filled with other options: give another folder, or delete this one"
@@ -230,18 +230,19 @@ def _write_png(pixels: Pixels, path: Path) -> str:
     """Write a picture; return its SHA-256."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
-    with _writing(path):
-        _replace(path, buffer.getvalue())
+    write_whole(path, buffer.getvalue())
     return hashlib.sha256(buffer.getvalue()).hexdigest()
 
 
-def _replace(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file beside its place and rename it; CamerabornError if that fails."""
     part = path.with_name(path.name + ".part")
-    try:
-        part.write_bytes(data)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with _writing(path):
+        try:
+            part.write_bytes(data)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -250,5 +251,5 @@ def _writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise CamerabornError(
-            f"{path}: cannot be written ({error.strerror}): see to the disk, then run this again; it goes on"
+            f"{path}: cannot be written ({error.strerror}): see to the path and the disk, then run this again"
         ) from error
