@@ -105,7 +105,8 @@ def cut_all(rows: list[Row], side: int) -> Iterator[FaceCut]:
         factor = side / face.pixels.shape[0]
         if factor < 1:
             image = Image.fromarray(face.pixels).resize((side, side), Image.Resampling.LANCZOS)
-            face = replace(face, pixels=np.asarray(image), landmarks=face.landmarks * factor)
+            points = None if face.landmarks is None else face.landmarks * factor
+            face = replace(face, pixels=np.asarray(image), landmarks=points)
         yield face
 
 

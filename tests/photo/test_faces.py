@@ -168,6 +168,14 @@ def test_tiles_cover_a_picture_and_overlap():
     assert faces._tiles(640, 480) == []
 
 
+def test_landmarks_are_given_up_where_there_is_no_face(finder):
+    pixels = np.asarray(portrait("photo-1.jpg"))
+    face = finder.find(pixels)[0]
+    assert (finder.landmarks_if_sure(pixels, face) == finder.landmarks(pixels, face)).all()
+    assert finder.landmarks_if_sure(backdrop(320, 320), face) is None
+    assert finder.landmarks_if_sure(np.rot90(pixels, 2), Face((90, 90, 230, 230), 0.9)) is None
+
+
 def test_landmarks_follow_a_turned_and_magnified_face(finder):
     image = portrait(PORTRAITS[0])
     (face,) = finder.find(np.asarray(image))

@@ -71,6 +71,19 @@ def test_a_picture_cut_so_already_stays_whole(face, finder, tmp_path):
     np.testing.assert_allclose(again.box, face.box)
 
 
+def test_a_face_that_shows_too_little_for_landmarks_is_only_distorted(finder, tmp_path):
+    side = 200
+    y, x = np.mgrid[:side, :side]
+    Image.fromarray(np.stack([x, y, x // 2 + 40], axis=2).astype(np.uint8)).save(tmp_path / "sky.png")
+    face = cut_face(row_of(tmp_path / "sky.png", box=(50.0, 50.0, 150.0, 150.0)), finder)
+    assert face.landmarks is None
+    with VariantFolder(tmp_path / "out", OPTIONS):
+        rows = write_variants(face, "a", tmp_path / "out", OPTIONS)
+    assert [row.manipulation for row in rows] == ["", "affine"]
+    assert [row.landmarks for row in rows] == [None, None]
+    contact_sheet([face], OPTIONS)
+
+
 def test_what_cannot_be_cut_says_why(finder, tmp_path):
     Image.new("RGB", (200, 200), "teal").save(tmp_path / "plain.png")
     plain = row_of(tmp_path / "plain.png")

@@ -109,13 +109,23 @@ class FaceFinder:
         The net is given 1.5 times the box, and once more turned upright if the line of the eyes is tilted.
         Raises PictureError if `pixels` [H W 3] is not a colour picture of 8 bits.
         """
-        pixels = _checked(pixels)
-        points = self._mesh(pixels, face.box, 0.0)
+        return self._upright_mesh(_checked(pixels), face)[0]
+
+    def landmarks_if_sure(self, pixels: NDArray[np.uint8], face: Face) -> NDArray[np.float32] | None:
+        """`landmarks`, or None where the net itself finds it likelier that it was shown no whole face.
+
+        So it is with profiles, covered mouths, faces lying on their side: the points are somewhere else then.
+        """
+        points, presence = self._upright_mesh(_checked(pixels), face)
+        return points if presence > 0 else None
+
+    def _upright_mesh(self, pixels: NDArray[np.uint8], face: Face) -> tuple[NDArray[np.float32], float]:
+        points, presence = self._mesh(pixels, face.box, 0.0)
         left, right = points[_EYE_CORNERS[0]], points[_EYE_CORNERS[1]]
         angle = math.atan2(right[1] - left[1], right[0] - left[0])
         if abs(angle) > TILTED:
-            points = self._mesh(pixels, face.box, angle)
-        return points
+            return self._mesh(pixels, face.box, angle)
+        return points, presence
 
     def _session(self, name: str) -> Any:  # noqa: ANN401 - onnxruntime has no types
         with self._lock:
@@ -143,7 +153,8 @@ class FaceFinder:
             passes.append(found[_whole(found, tile, width, height)])
         return passes
 
-    def _mesh(self, pixels: NDArray[np.uint8], box: Box, angle: float) -> NDArray[np.float32]:
+    def _mesh(self, pixels: NDArray[np.uint8], box: Box, angle: float) -> tuple[NDArray[np.float32], float]:
+        """The mesh [478 2], and the log odds that the net was shown a face."""
         session = self._session("face_landmarks")
         entry = session.get_inputs()[0]
         size = entry.shape[1]
@@ -152,9 +163,10 @@ class FaceFinder:
         turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
         crop = _turned(pixels, centre, turn * step, size)
         unit = np.asarray(crop, dtype=np.float32) / 255
-        points = session.run(None, {entry.name: unit[None]})[0].reshape(478, 3)[:, :2]
+        mesh, presence, _ = session.run(None, {entry.name: unit[None]})
+        points = mesh.reshape(478, 3)[:, :2]
         mapped: NDArray[np.float32] = ((points - size / 2) @ (turn * step).T + centre).astype(np.float32)
-        return mapped
+        return mapped, float(presence.reshape(()))
 
 
 def landmarks_68(points478: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -72,6 +72,7 @@ def _place(face: FaceCut, kind: Kind, options: VariantOptions) -> Image.Image:
     """Where a local manipulation acted."""
     work = enlarged(face.pixels, options.manipulation.side)
     H, W, _ = work.shape
+    assert face.landmarks is not None  # a local manipulation was made
     found = regions(face.landmarks * (W / face.pixels.shape[1]), kind, H, W, options.manipulation) or []
     mask = np.max([region.mask for region in found], axis=0)[..., None]
     tile = _tile((work * (_DIMMED + (1 - _DIMMED) * mask)).astype(np.uint8))

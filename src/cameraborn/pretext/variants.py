@@ -62,18 +62,18 @@ class VariantOptions:
 
 @dataclass(frozen=True)
 class FaceCut:
-    """A face cut out of its picture; `box` and `landmarks` [68 2] in pixels of the cut."""
+    """A face cut out of its picture; `box` and `landmarks` [68 2] (None: not found) in pixels of the cut."""
 
     row: Row
     pixels: Pixels
     box: Box
-    landmarks: NDArray[np.float64]
+    landmarks: NDArray[np.float64] | None
 
 
 def cut_face(row: Row, finder: FaceFinder, crop_scale: float = CROP_SCALE) -> FaceCut:
     """Cut out the face of a row: at its box, else the largest that is found.
 
-    Landmarks are the row's, else they are found.
+    Landmarks are the row's, else they are found; a face that shows too little for them has none.
 
     Raises:
         PictureError: the picture cannot be read, shows no face, or was manipulated already.
@@ -88,13 +88,18 @@ def cut_face(row: Row, finder: FaceFinder, crop_scale: float = CROP_SCALE) -> Fa
         x0, y0, x1, y1 = square_window(pixels.shape[1], pixels.shape[0], box, crop_scale)
     except PictureError as error:
         raise PictureError(f"{row.path}: {error}") from error
-    points = row.landmarks or landmarks_68(finder.landmarks(pixels, Face(box, 1.0)))
+    points = np.asarray(row.landmarks) if row.landmarks else _find_landmarks(pixels, box, finder)
     return FaceCut(
         row=row,
         pixels=np.ascontiguousarray(pixels[y0:y1, x0:x1]),
         box=(box[0] - x0, box[1] - y0, box[2] - x0, box[3] - y0),
-        landmarks=np.asarray(points, np.float64) - (x0, y0),
+        landmarks=None if points is None else points - (x0, y0),
     )
+
+
+def _find_landmarks(pixels: Pixels, box: Box, finder: FaceFinder) -> NDArray[np.float64] | None:
+    mesh = finder.landmarks_if_sure(pixels, Face(box, 1.0))
+    return None if mesh is None else landmarks_68(mesh).astype(np.float64)
 
 
 def make_variant(face: FaceCut, kind: Kind, options: VariantOptions) -> Pixels | None:
@@ -214,13 +219,14 @@ def _original(line: bytes) -> str | None:
 def _row(face: FaceCut, kind: Kind, path: str, sha256: str) -> Row:
     """The row of a written file. It is in the group of its original, with which it shares everything."""
     row = face.row
+    points = () if face.landmarks is None else [(float(x), float(y)) for x, y in face.landmarks]
     return row.model_copy(
         update={
             "path": path,
             "sha256": sha256,
             "group": row.group or row.source or Path(row.path).name,
             "box": tuple(round(float(value), 2) for value in face.box),
-            "landmarks": tuple((round(float(x), 2), round(float(y), 2)) for x, y in face.landmarks),
+            "landmarks": tuple((round(x, 2), round(y, 2)) for x, y in points) or None,
             "manipulation": kind,
         }
     )
