@@ -9,8 +9,9 @@ import torch
 from cameraborn.errors import RecipeError
 from cameraborn.networks.patchnet import PatchNet
 from cameraborn.photo.manifest import read_manifest, sha256_of
+from cameraborn.pretext.architectures import build_network
 from cameraborn.pretext.export import export_run, to_onnx
-from cameraborn.pretext.train import build_network, train
+from cameraborn.pretext.train import train
 
 from .test_train import recipe_of, toys  # noqa: F401 (a fixture)
 

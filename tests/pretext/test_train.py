@@ -18,8 +18,10 @@ from safetensors.torch import load_file, save_file
 from cameraborn.errors import ManifestError, RecipeError
 from cameraborn.photo.manifest import Row, read_manifest, sha256_of, write_manifest
 from cameraborn.pretext.export import export_run
+from cameraborn.pretext.optimise import learning_rate
 from cameraborn.pretext.recipe import Recipe
-from cameraborn.pretext.train import learning_rate, select_rows, train
+from cameraborn.pretext.selection import select_rows
+from cameraborn.pretext.train import train
 
 
 @pytest.fixture(scope="module")
@@ -258,7 +260,7 @@ def test_a_toy_is_learnt(toys, tmp_path):
 
 def test_the_learning_rate_warms_up_and_falls_to_zero():
     settings = recipe_of("m.jsonl", steps=100, warmup=10, learning_rate=0.5).optimise
-    rates = [learning_rate(step, settings) for step in range(100)]
+    rates = [learning_rate(step, settings, steps=100, steps_an_epoch=5) for step in range(100)]
     assert rates[:10] == pytest.approx([0.05 * (step + 1) for step in range(10)])
     assert rates[10] == 0.5
     assert rates[55] == pytest.approx(0.25)

@@ -1,8 +1,8 @@
 """ResNet-50 as AIGFD-EXIF uses it: the last layer's output, 768 numbers, is the feature of a face.
 
 He et al., CVPR 2016, with the stride on the 3x3 convolution; parameters are named, shaped and initialised as in
-torchvision, so that weights of others fit. AIGFD-EXIF (arXiv 2501.02207, section III-A) replaces `fc` by a linear map of
-2048 to 768 without activation and puts one linear head a task behind it.
+torchvision, so that weights of others fit. AIGFD-EXIF (arXiv 2501.02207, section III-A) replaces `fc` by a linear map
+of 2048 to 768 without activation and puts one linear head a task behind it.
 
 Pixels are normalised inside, so whatever runs the network gives it grey levels 0..255 and cannot get that wrong.
 
