@@ -1,14 +1,11 @@
-"""Crops: the authors' rule by hand, ours inside the picture; resizing against torch's own."""
+"""Crops: the authors' rule by hand, both inside the picture."""
 
-import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.nn import functional as F
 
 from cameraborn.errors import PictureError
-from cameraborn.photo.crops import face_window, resized
+from cameraborn.photo.crops import face_window
 
 
 @pytest.mark.parametrize(
@@ -48,16 +45,3 @@ def test_without_a_box_the_largest_square_in_the_middle():
 def test_a_box_without_area_is_refused():
     with pytest.raises(PictureError, match="no area"):
         face_window(100, 100, (5, 5, 5, 9), 1.3, "square")
-
-
-@pytest.mark.parametrize("shape", [(90, 130), (224, 224), (500, 431), (7, 9)])
-@pytest.mark.parametrize("antialias", [False, True])
-def test_resizing_is_torchs(shape, antialias):
-    pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
-    tensor = torch.from_numpy(pixels).permute(2, 0, 1)[None].float()
-    expected = F.interpolate(tensor, (224, 224), mode="bilinear", antialias=antialias)[0].permute(1, 2, 0)
-    got = resized(pixels, 224, antialias=antialias)
-    assert got.shape == (224, 224, 3)
-    assert got.dtype == np.uint8
-    # Rounded once at the end; Pillow rounds between its two passes too.
-    assert np.abs(got - expected.numpy()).max() <= (1.01 if antialias else 0.51)

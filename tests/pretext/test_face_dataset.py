@@ -8,10 +8,11 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from cameraborn.photo.crops import face_window, resized
+from cameraborn.photo.crops import face_window
 from cameraborn.photo.decode import open_picture
 from cameraborn.photo.faces import FaceFinder, landmarks_68
 from cameraborn.photo.manifest import Row, read_manifest
+from cameraborn.photo.patches import square_resize
 from cameraborn.pretext.dataset import EpochSampler
 from cameraborn.pretext.face_dataset import FaceCrops, FaceDataset, FaceValidation
 from cameraborn.pretext.manipulate import ManipulationOptions, manipulate, round_trip
@@ -33,7 +34,7 @@ def dataset(rows, tasks=ALL, *, seed=3, cache_mb=64, **faces):
 
 
 def as_seen(pixels, side=64, antialias=True):
-    return torch.from_numpy(resized(pixels, side, antialias=antialias).transpose(2, 0, 1).copy())
+    return torch.from_numpy(square_resize(pixels, side, antialias=antialias).transpose(2, 0, 1).copy())
 
 
 def whole_crop(row, rule="square"):
@@ -115,6 +116,22 @@ def test_landmarks_lie_in_the_crop(rows):
         for _ in range(2):
             np.testing.assert_allclose(crops[0][1] + [x0, y0], expected, atol=1e-3)
     assert FaceCrops([row], FaceSection(), landmarks=False, budget_mb=64)[0][1] is None
+
+
+def test_landmarks_of_the_row_come_first(rows):
+    points = tuple((float(i), float(2 * i)) for i in range(68))
+    row = rows[1].model_copy(update={"landmarks": points, "box": (50.0, 40.0, 110.0, 120.0)})
+    x0, y0, _, _ = face_window(160, 160, row.box, 1.3, "square")
+    crops = FaceCrops([row], FaceSection(), landmarks=True, budget_mb=0)
+    assert crops[0][1].tolist() == [[x - x0, y - y0] for x, y in points]
+
+
+def test_what_was_manipulated_on_disk_stays_as_it_is(rows):
+    made = dataset([rows[1].model_copy(update={"manipulation": "eye"})])
+    for epoch in range(6):
+        pixels, targets = made[epoch, 0]
+        assert torch.equal(pixels, as_seen(whole_crop(rows[1])))
+        assert targets.tolist() == [rows[1].exif["iso"], 1.0]
 
 
 def test_flips_and_deliveries(rows):

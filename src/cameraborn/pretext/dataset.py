@@ -10,6 +10,7 @@ import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from PIL import Image
@@ -105,6 +106,11 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
                 shuffled, order = epoch, np.random.default_rng([self.seed, epoch]).permutation(self.length)
             whole = order[place * self.batch : (place + 1) * self.batch]
             yield [(epoch, int(i)) for i in whole[self.own]]
+
+
+def single_threaded(worker: int) -> None:
+    """For the loader's `worker_init_fn`: there are as many workers as cores, and each gets along with one."""
+    cv2.setNumThreads(0)
 
 
 def targets_of(rows: Sequence[Row], tasks: Sequence[Task]) -> Tensor:

@@ -11,6 +11,7 @@ import logging
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import safetensors
 import torch
@@ -37,11 +38,10 @@ class ExportedNetwork:
     tasks: tuple[str, ...]
     manifest_sha256: str
     seen: tuple[str, ...]  # SHA-256 of every photograph that was trained on
-    input_kind: str  # "patches" or "crop", and the name of the graph's input
+    input_kind: Literal["patches", "crop"]  # and the name of the graph's input
     side: int  # of that input, pixels
-    crop_rule: str  # how crops are cut, see `photo.crops`
-    crop_scale: float
-    antialias: bool  # how they are shrunk
+    crop_scale: float  # of faces: side of the crop over the longer side of the box
+    antialias: bool  # of faces: how the crop is shrunk
 
 
 def export_run(folder: Path) -> ExportedNetwork:
@@ -75,7 +75,6 @@ def export_run(folder: Path) -> ExportedNetwork:
         seen=tuple(sorted({row.sha256 for row in train_rows})),
         input_kind=architecture.input_kind,
         side=architecture.side(recipe),
-        crop_rule=recipe.faces.crop,
         crop_scale=recipe.faces.crop_scale,
         antialias=recipe.faces.antialias,
     )

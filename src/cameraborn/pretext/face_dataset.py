@@ -2,7 +2,7 @@
 
 AIGFD-EXIF (arXiv 2501.02207, section III): half the faces are manipulated in one of four ways; a manipulated face takes
 part in the ranking with the tags of its photograph. Where no landmarks are found, nothing is manipulated and nothing is
-said of manipulation: such a row teaches its tags alone.
+said of manipulation: such a row teaches its tags alone. Rows that were manipulated on disk stay as they are.
 
 Shapes: S side of the network's input, T tasks.
 """
@@ -20,12 +20,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from cameraborn.photo.crops import Pixels, face_window, resized
+from cameraborn.photo.crops import face_window
 from cameraborn.photo.decode import open_picture
 from cameraborn.photo.degrade import random_delivery
 from cameraborn.photo.faces import Face, FaceFinder, landmarks_68
 from cameraborn.photo.manifest import Row
-from cameraborn.pretext.dataset import targets_of
+from cameraborn.photo.patches import Pixels, square_resize
+from cameraborn.pretext.dataset import single_threaded, targets_of
 from cameraborn.pretext.manipulate import Kind, ManipulationOptions, draw_kind, manipulate
 from cameraborn.pretext.recipe import FaceSection
 from cameraborn.pretext.tasks import Task
@@ -77,7 +78,9 @@ class FaceCrops:
 
 
 def _find_landmarks(finder: FaceFinder, pixels: Pixels, row: Row) -> Landmarks | None:
-    """In pixels of the whole picture: of the row's face, or of the largest."""
+    """In pixels of the whole picture: those of the row, or of its face, or of the largest face."""
+    if row.landmarks is not None:
+        return np.array(row.landmarks, np.float32)
     faces = [Face(row.box, 1.0)] if row.box is not None else finder.find(pixels)
     return landmarks_68(finder.landmarks(pixels, faces[0])) if faces else None
 
@@ -91,6 +94,7 @@ class FaceDataset(Dataset[tuple[Tensor, Tensor]]):
         self.maker = _Maker(faces, tasks)
         self.crops = FaceCrops(rows, faces, landmarks=self.maker.manipulates, budget_mb=cache_mb)
         self.targets = targets_of(rows, tasks)
+        self.on_disk = [row.manipulation for row in rows]
         self.faces, self.seed = faces, seed
 
     def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor]:
@@ -98,8 +102,11 @@ class FaceDataset(Dataset[tuple[Tensor, Tensor]]):
         epoch, index = key
         faces, rng = self.faces, np.random.default_rng([self.seed, epoch, index])
         crop, landmarks = self.crops[index]
-        kind = draw_kind(rng, faces.manipulations) if self.maker.manipulates else ""
-        pixels, targets = self.maker.make(crop, landmarks, self.targets[index], kind, rng)
+        if self.on_disk[index]:
+            pixels, targets = crop, self.maker.labelled(self.targets[index], 1.0)
+        else:
+            kind = draw_kind(rng, faces.manipulations) if self.maker.manipulates else ""
+            pixels, targets = self.maker.make(crop, landmarks, self.targets[index], kind, rng)
         if rng.random() < faces.delivery_probability:
             # Half the network's side is left at least: less is no face that anybody would judge.
             pixels, _ = random_delivery(pixels, rng, smallest_side=faces.size // 2)
@@ -153,7 +160,13 @@ class FaceValidation(Dataset[ValidationBatch]):
 
     def __iter__(self) -> Iterator[ValidationBatch]:
         return iter(
-            DataLoader(self, batch_size=_TOGETHER, num_workers=self.workers, collate_fn=_one_after_another)
+            DataLoader(
+                self,
+                batch_size=_TOGETHER,
+                num_workers=self.workers,
+                collate_fn=_one_after_another,
+                worker_init_fn=single_threaded,
+            )
         )
 
 
@@ -195,11 +208,15 @@ class _Maker:
         if done is None:
             done = manipulate(crop, None, "", rng, self.options)
             assert done is not None, "an original is always there"
+        return done, self.labelled(known, label)
+
+    def labelled(self, known: Tensor, label: float) -> Tensor:
+        """The targets [T], with what there is to say of manipulation."""
         targets = known.clone()
         targets[self.columns] = label
-        return done, targets
+        return targets
 
     def tensor(self, pixels: Pixels) -> Tensor:
         """Pixels [H W 3] as the network's input [3 S S]."""
-        square = resized(pixels, self.faces.size, antialias=self.faces.antialias)
+        square = square_resize(pixels, self.faces.size, antialias=self.faces.antialias)
         return torch.from_numpy(np.ascontiguousarray(square.transpose(2, 0, 1)))

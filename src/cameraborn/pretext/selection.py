@@ -27,6 +27,8 @@ def select_rows(recipe: Recipe) -> tuple[list[Row], list[Row]]:
         permitted = row.split == data.val_split or data.allow_research_only or not row.research_only
         if wanted and permitted and any(_teaches(row, task) for task in tasks):
             chosen[row.split].append(row)
+    # Manipulated on disk: to be learnt from; validation makes its own, the same way for each kind.
+    chosen[data.val_split] = [row for row in chosen[data.val_split] if not row.manipulation]
     train_rows, val_rows = chosen[data.train_split], chosen[data.val_split]
     for split, rows, least in (
         (data.train_split, train_rows, recipe.optimise.pictures * recipe.optimise.accumulate),

@@ -32,7 +32,7 @@ from torch.utils.data import DataLoader
 
 from cameraborn.errors import CamerabornError, RecipeError
 from cameraborn.pretext.architectures import ARCHITECTURES, build_network
-from cameraborn.pretext.dataset import EpochSampler
+from cameraborn.pretext.dataset import EpochSampler, single_threaded
 from cameraborn.pretext.importing import load_init
 from cameraborn.pretext.losses import binary_fidelity, pairwise_fidelity
 from cameraborn.pretext.optimise import average, learning_rate, make_optimiser
@@ -121,6 +121,7 @@ def _train(
         num_workers=settings.workers,
         prefetch_factor=_READY if settings.workers else None,
         pin_memory=device.type == "cuda",
+        worker_init_fn=single_threaded,
     )
     validation = architecture.validation(val_rows, tasks, recipe) if processes.first else []
     validate = Validator(validation, tasks, device, precision)
