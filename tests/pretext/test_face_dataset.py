@@ -70,7 +70,7 @@ def test_workers_make_the_same_batches(rows):
 @pytest.mark.parametrize("matched", [False, True])
 def test_the_label_says_what_was_done(rows, matched):
     made = dataset(rows[1:2], match_resampling=matched)
-    crop = whole_crop(rows[1])
+    crop = square_resize(whole_crop(rows[1]), 64)  # larger ones are shrunk at once
     original = as_seen(round_trip(crop, 96) if matched else crop)
     samples = [made[epoch, 0] for epoch in range(60)]
     labels = [float(target[1]) for _, target in samples]
@@ -110,11 +110,12 @@ def test_landmarks_lie_in_the_crop(rows):
     face = finder.find(pixels)[0]
     row = rows[1].model_copy(update={"box": face.box})
     expected = landmarks_68(finder.landmarks(pixels, face))
-    x0, y0, _, _ = face_window(160, 160, face.box, 1.3, "square")
+    x0, y0, x1, _ = face_window(160, 160, face.box, 1.3, "square")
     for budget in (0, 64):
-        crops = FaceCrops([row], FaceSection(), landmarks=True, budget_mb=budget)
-        for _ in range(2):
-            np.testing.assert_allclose(crops[0][1] + [x0, y0], expected, atol=1e-3)
+        for size, scale in ((224, 1.0), (32, 32 / (x1 - x0))):
+            crops = FaceCrops([row], FaceSection(size=size), landmarks=True, budget_mb=budget)
+            for _ in range(2):
+                np.testing.assert_allclose(crops[0][1] / scale + [x0, y0], expected, atol=1e-3)
     assert FaceCrops([row], FaceSection(), landmarks=False, budget_mb=64)[0][1] is None
 
 
@@ -135,7 +136,7 @@ def test_what_was_manipulated_on_disk_stays_as_it_is(rows):
 
 
 def test_flips_and_deliveries(rows):
-    row, crop = rows[1:2], whole_crop(rows[1])
+    row, crop = rows[1:2], square_resize(whole_crop(rows[1]), 64)
     flipped = dataset(row, RANKING, flip=True)
     assert {torch.equal(flipped[epoch, 0][0], as_seen(crop)) for epoch in range(16)} == {True, False}
     assert any(torch.equal(flipped[epoch, 0][0], as_seen(crop[:, ::-1])) for epoch in range(16))
@@ -161,9 +162,9 @@ def test_validation_shows_each_face_in_each_manipulation_always_the_same(rows, t
     assert targets[:, 1].tolist()[:5] == [0, 1, 1, 1, 1]
     assert torch.isfinite(targets[:, 0]).tolist() == [True, False, False, False, False, True]
     assert math.isnan(targets[5, 1])
-    landmarks = landmarks_68(
-        (finder := FaceFinder()).landmarks(crop := whole_crop(rows[1]), finder.find(crop)[0])
-    )
+    finder, whole = FaceFinder(), whole_crop(rows[1])
+    landmarks = landmarks_68(finder.landmarks(whole, finder.find(whole)[0])) * (64 / 160)
+    crop = square_resize(whole, 64)
     rng = np.random.default_rng([3, 0, 3])
     options = ManipulationOptions(side=96, match_resampling=True)
     assert torch.equal(inputs[3], as_seen(manipulate(crop, landmarks, "eye", rng, options)))

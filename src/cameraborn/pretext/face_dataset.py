@@ -39,7 +39,9 @@ _TOGETHER = 64  # pictures read at a time while the cache is filled; pictures in
 class FaceCrops:
     """Crops of faces and their landmarks, kept in memory up to a budget; the rest is made each time it is asked for.
 
-    Landmarks come from the manifest's row where it has them, else they are found once and remembered.
+    Landmarks come from the manifest's row where it has them, else they are found once and remembered. A crop larger
+    than the network's side is shrunk to it at once, with antialiasing: the network would see no more of it, and
+    manipulating it would take a hundred times as long.
     """
 
     def __init__(self, rows: Sequence[Row], faces: FaceSection, *, landmarks: bool, budget_mb: int) -> None:
@@ -70,11 +72,15 @@ class FaceCrops:
         pixels = open_picture(Path(row.path)).pixels
         height, width, _ = pixels.shape
         x0, y0, x1, y1 = face_window(width, height, row.box, faces.crop_scale, faces.crop)
+        crop = pixels[y0:y1, x0:x1].copy()
+        if faces.antialias and min(crop.shape[:2]) > faces.size:
+            crop = square_resize(crop, faces.size)
         if self._landmarks and index not in self._found:
             self._finder = self._finder or FaceFinder()
             found = _find_landmarks(self._finder, pixels, row)
-            self._found[index] = None if found is None else found - np.array([x0, y0], np.float32)
-        return pixels[y0:y1, x0:x1].copy(), self._found.get(index)
+            scale = np.array([crop.shape[1] / (x1 - x0), crop.shape[0] / (y1 - y0)], np.float32)
+            self._found[index] = None if found is None else (found - np.array([x0, y0], np.float32)) * scale
+        return crop, self._found.get(index)
 
 
 def _find_landmarks(finder: FaceFinder, pixels: Pixels, row: Row) -> Landmarks | None:
@@ -82,7 +88,8 @@ def _find_landmarks(finder: FaceFinder, pixels: Pixels, row: Row) -> Landmarks |
     if row.landmarks is not None:
         return np.array(row.landmarks, np.float32)
     faces = [Face(row.box, 1.0)] if row.box is not None else finder.find(pixels)
-    return landmarks_68(finder.landmarks(pixels, faces[0])) if faces else None
+    mesh = finder.landmarks_if_sure(pixels, faces[0]) if faces else None
+    return None if mesh is None else landmarks_68(mesh)
 
 
 class FaceDataset(Dataset[tuple[Tensor, Tensor]]):
