@@ -22,6 +22,7 @@ import pytest
 from PIL import Image
 
 from cameraborn.detect.conformal import benjamini_hochberg
+from cameraborn.photo.manifest import Row, sha256_of, write_manifest
 from cameraborn.rows import COLUMNS
 
 CAMERABORN = shutil.which("cameraborn", path=sysconfig.get_path("scripts")) or "cameraborn"
@@ -476,3 +477,48 @@ def test_from_photographs_to_a_verdict(tmp_path):
     code, out, _ = run("data", "verify", "data.jsonl", cwd=tmp_path)
     assert code == 1
     assert "SHA-256" in out
+
+
+def test_weights_of_others_start_a_training(tmp_path):
+    import torch
+
+    from cameraborn.networks.resnet import ResNet
+
+    weights = {
+        f"model.visual.{k}": v
+        for k, v in ResNet(layers=(1, 1, 1, 1), width=4, features=8).state_dict().items()
+    }
+    torch.save({"model": weights}, tmp_path / "wrapper.pth")
+    code, _, error = run("import-checkpoint", "wrapper.pth", "-o", "start.safetensors", cwd=tmp_path)
+    assert code == 0, error
+    assert "exif-as-language" in error
+    assert (tmp_path / "start.safetensors").exists()
+
+    rows = []
+    for number in range(12):
+        pixels = np.random.default_rng(number).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+        path = tmp_path / f"{number}.png"
+        Image.fromarray(pixels).save(path)
+        split, exif = "train" if number < 8 else "val", {"iso": 100.0 + number}
+        rows.append(Row(path=str(path), sha256=sha256_of(path), split=split, group=path.name, exif=exif))
+    write_manifest(rows, tmp_path / "data.jsonl")
+    recipe = RECIPE.replace("widths = [4, 8]", 'type = "resnet50"\nlayers = [1, 1, 1, 1]\nwidth = 4')
+    recipe = recipe.replace("steps = 3", "epochs = 1") + "[faces]\nsize = 64\n"
+    (tmp_path / "recipe.toml").write_text(recipe, encoding="utf-8")
+    code, _, error = run("train", "recipe.toml", "-o", "run", "--init", "start.safetensors", cwd=tmp_path)
+    assert code == 0, error
+    assert "step 2/2" in error
+    code, _, error = run("export", "run", "-o", "bundle", cwd=tmp_path)
+    assert code == 0, error
+    preprocessing = json.loads((tmp_path / "bundle" / "bundle.json").read_bytes())["preprocessing"]
+    assert (preprocessing["input"], preprocessing["sides"], preprocessing["crop_scale"]) == (
+        "crop",
+        [64],
+        1.3,
+    )
+
+    code, _, error = run("import-checkpoint", "recipe.toml", "-o", "none.safetensors", cwd=tmp_path)
+    assert (code, error.count("\n")) == (2, 1)
+    assert not (tmp_path / "none.safetensors").exists()
+    code, _, error = run("export", "run", "-o", "other", "--side", "128", cwd=tmp_path)
+    assert (code, error.count("\n")) == (2, 1)

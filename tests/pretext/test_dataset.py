@@ -62,7 +62,7 @@ def test_a_sample_depends_on_seed_epoch_and_index_alone(rows):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_workers_make_the_same_batches(rows, workers):
     def batches(workers):
-        sampler = EpochSampler(len(rows), 2, steps=6, first_step=0, seed=1)
+        sampler = EpochSampler(len(rows), 2, batches=6, first=0, seed=1)
         return list(DataLoader(dataset(rows), batch_sampler=sampler, num_workers=workers))
 
     for (patches, targets), (others, other_targets) in zip(batches(0), batches(workers), strict=True):
@@ -87,8 +87,8 @@ def test_epochs_have_no_repeats_and_resume_at_any_step(length, batch, first, see
     batch = min(batch, length)
     per_epoch = length // batch
     steps = first + 2 * per_epoch
-    whole = list(EpochSampler(length, batch, steps=steps, first_step=0, seed=seed))
-    rest = EpochSampler(length, batch, steps=steps, first_step=first, seed=seed)
+    whole = list(EpochSampler(length, batch, batches=steps, first=0, seed=seed))
+    rest = EpochSampler(length, batch, batches=steps, first=first, seed=seed)
     assert list(rest) == whole[first:]
     assert len(rest) == steps - first
     for epoch in range(steps // per_epoch):
@@ -97,6 +97,12 @@ def test_epochs_have_no_repeats_and_resume_at_any_step(length, batch, first, see
         indices = [index for _, index in seen]
         assert len(set(indices)) == len(indices) == per_epoch * batch
         assert set(indices) <= set(range(length))
+
+
+def test_processes_share_each_batch_in_order():
+    whole = list(EpochSampler(50, 12, batches=9, first=2, seed=5))
+    shares = [list(EpochSampler(50, 12, batches=9, first=2, seed=5, rank=r, world=3)) for r in range(3)]
+    assert [[*one, *two, *three] for one, two, three in zip(*shares, strict=True)] == whole
 
 
 def turned_versions(patch):

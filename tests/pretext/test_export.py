@@ -9,10 +9,11 @@ import torch
 from cameraborn.errors import RecipeError
 from cameraborn.networks.patchnet import PatchNet
 from cameraborn.photo.manifest import read_manifest, sha256_of
+from cameraborn.pretext.architectures import build_network
 from cameraborn.pretext.export import export_run, to_onnx
-from cameraborn.pretext.train import build_network, train
+from cameraborn.pretext.train import train
 
-from .test_train import recipe_of, toys  # noqa: F401 (a fixture)
+from .test_train import face_recipe, recipe_of, toys  # noqa: F401 (a fixture)
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +36,25 @@ def test_onnx_computes_what_torch_does():
         with torch.no_grad():
             expected = encoder(patches.float()).numpy()
         assert features.shape == (count, 10)
+        np.testing.assert_allclose(features, expected, atol=1e-4)
+
+
+def test_a_resnet_is_exported_as_it_is(faces, tmp_path):
+    recipe = face_recipe(faces, steps=2)
+    train(recipe, tmp_path)
+    exported = export_run(tmp_path)
+    assert (exported.input_kind, exported.side, exported.crop_scale) == ("crop", 64, 1.3)
+    assert exported.features == 16
+    assert exported.tasks == ("iso", "fnumber", "exposure", "focal", "face")
+    assert exported.description.startswith("ResNet {")
+    network = build_network(recipe)
+    network.load_state_dict(safetensors.torch.load(exported.weights))
+    session = onnxruntime.InferenceSession(exported.onnx, providers=["CPUExecutionProvider"])
+    for count in (1, 3):
+        crops = torch.randint(0, 256, (count, 3, 64, 64), dtype=torch.uint8)
+        with torch.no_grad():
+            expected = network.eval().encoder(crops.float()).numpy()
+        (features,) = session.run(None, {"crop": crops.numpy()})
         np.testing.assert_allclose(features, expected, atol=1e-4)
 
 

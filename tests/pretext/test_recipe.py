@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from cameraborn.errors import RecipeError
+from cameraborn.pretext.architectures import build_network
 from cameraborn.pretext.recipe import read_recipe
-from cameraborn.pretext.train import build_network
 
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.toml"))
 GOOD = '[data]\nmanifest = "m.jsonl"\n[pretext]\ntasks = { iso = 1.0 }\n[optimise]\nsteps = 5\n'

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,11 +16,18 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from cameraborn.errors import ManifestError, RecipeError
+from cameraborn.errors import ManifestError, PictureError, RecipeError
 from cameraborn.photo.manifest import Row, read_manifest, sha256_of, write_manifest
+from cameraborn.pretext.architectures import ARCHITECTURES, build_network
+from cameraborn.pretext.dataset import EpochSampler
 from cameraborn.pretext.export import export_run
-from cameraborn.pretext.recipe import Recipe
-from cameraborn.pretext.train import learning_rate, select_rows, train
+from cameraborn.pretext.optimise import learning_rate, make_optimiser
+from cameraborn.pretext.recipe import Recipe, read_recipe
+from cameraborn.pretext.selection import select_rows
+from cameraborn.pretext.tasks import TASKS
+from cameraborn.pretext.train import task_losses, train
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +64,17 @@ def recipe_of(manifest, *, tasks=None, dropout=0.0, log=None, data=None, **optim
             "log": {"log_every": 1, "validate_every": 4, "checkpoint_every": 2, **(log or {})},
         }
     )
+
+
+def face_recipe(manifest, *, tasks=None, log=None, **optimise):
+    """The recipe for continuous integration, on the tests' own faces."""
+    recipe = read_recipe(CONFIGS / "tiny.toml")
+    changed = recipe.model_dump()
+    changed["data"]["manifest"] = manifest
+    changed["pretext"]["tasks"] = tasks or changed["pretext"]["tasks"]
+    changed["optimise"] |= optimise
+    changed["log"] |= log or {}
+    return Recipe.model_validate(changed)
 
 
 def log_of(folder):
@@ -99,21 +118,29 @@ def test_workers_do_not_change_the_weights(toys, tmp_path):
 KILLED = """
 import sys, time
 from pathlib import Path
-from cameraborn.pretext.recipe import Recipe
-from cameraborn.pretext.train import train
+from cameraborn.pretext.recipe import Recipe, read_recipe
+from cameraborn.pretext.tasks import TASKS
+from cameraborn.pretext.train import task_losses, train
 recipe = Recipe.model_validate_json(Path(sys.argv[1]).read_bytes())
 train(recipe, Path(sys.argv[2]), lambda progress: time.sleep(0.05))
 """
 
 
-def test_a_killed_run_resumes_to_the_bit(toys, tmp_path):
-    recipe = recipe_of(toys, steps=30, dropout=0.3, log={"checkpoint_every": 7, "validate_every": 10})
+@pytest.mark.parametrize("network", ["patch", "resnet50", "resnet50 in float16, accumulating"])
+def test_a_killed_run_resumes_to_the_bit(toys, faces, tmp_path, network):
+    log = {"log_every": 1, "checkpoint_every": 7, "validate_every": 10}
+    if network == "patch":
+        recipe = recipe_of(toys, steps=30, dropout=0.3, log=log)
+    elif network == "resnet50":
+        recipe = face_recipe(faces, steps=16, log=log)
+    else:
+        recipe = face_recipe(faces, steps=16, pictures=4, accumulate=2, precision="float16", log=log)
     train(recipe, tmp_path / "whole")
     (tmp_path / "recipe.json").write_text(recipe.model_dump_json())
     run = tmp_path / "killed"
     process = subprocess.Popen([sys.executable, "-c", KILLED, tmp_path / "recipe.json", run])
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while not (run / "checkpoint.safetensors").exists() or max(logged_steps(run)) < 9:
             assert process.poll() is None, "the run ended before it was killed"
             assert time.monotonic() < deadline
@@ -131,7 +158,7 @@ def test_a_killed_run_resumes_to_the_bit(toys, tmp_path):
         assert all(torch.equal(ours[key], theirs[key]) for key in theirs), name
     whole = tmp_path / "whole/network.safetensors"
     assert (run / "network.safetensors").read_bytes() == whole.read_bytes()
-    assert logged_steps(run) == [*range(1, 31)]
+    assert logged_steps(run) == [*range(1, recipe.optimise.steps + 1)]
     timeless = [
         [
             {name: value for name, value in line.items() if name != "data_wait_share"}
@@ -258,9 +285,168 @@ def test_a_toy_is_learnt(toys, tmp_path):
 
 def test_the_learning_rate_warms_up_and_falls_to_zero():
     settings = recipe_of("m.jsonl", steps=100, warmup=10, learning_rate=0.5).optimise
-    rates = [learning_rate(step, settings) for step in range(100)]
+    rates = [learning_rate(step, settings, steps=100, steps_an_epoch=5) for step in range(100)]
     assert rates[:10] == pytest.approx([0.05 * (step + 1) for step in range(10)])
     assert rates[10] == 0.5
     assert rates[55] == pytest.approx(0.25)
     assert all(later < earlier for earlier, later in pairwise(rates[10:]))
     assert rates[-1] < 1e-3
+
+
+def test_the_recipe_for_continuous_integration_trains(faces, tmp_path):
+    figures = train(face_recipe(faces), tmp_path)
+    kinds = {"portrait", "eye", "mouth", "mouth-vertical", "affine"}
+    assert {name for name, value in figures.items() if math.isfinite(value)} == {
+        *(f"{kind}/face" for kind in kinds),
+        *(f"portrait/{tag}" for tag in ("iso", "fnumber", "exposure", "focal")),
+    }
+    losses = {"loss/iso", "loss/fnumber", "loss/exposure", "loss/focal", "loss/face"}
+    for line in log_of(tmp_path):
+        if "loss" in line:
+            assert line["loss"] == pytest.approx(sum(line[name] for name in losses), abs=1e-5)  # Eq. 6
+
+
+@pytest.mark.parametrize("tasks", [{"iso": 1.0, "focal": 1.0}, {"face": 1.0}])
+def test_ablations_are_a_list_of_tasks(faces, tmp_path, tasks):
+    figures = train(face_recipe(faces, tasks=tasks, steps=2), tmp_path)
+    assert {name.partition("/")[2] for name in figures} == set(tasks)
+    assert {"face"} & set(tasks) or set(figures) == {"portrait/iso", "portrait/focal"}
+
+
+def test_manipulated_faces_are_learnt(faces, tmp_path):
+    """Without matching, the originals' grain tells: the shortcut of the authors' pipeline."""
+    recipe = face_recipe(faces, tasks={"face": 1.0}, steps=30, pictures=16, ema=0.8)
+    sections = recipe.model_dump()
+    sections["faces"] |= {"size": 96, "manipulation_side": 224, "match_resampling": False}
+    train(Recipe.model_validate(sections), tmp_path)
+    losses = [line["loss"] for line in log_of(tmp_path) if "loss" in line]
+    assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5])
+
+
+def test_epochs_are_passes_over_the_photographs(toys, tmp_path):
+    recipe = recipe_of(toys, steps=None, epochs=3, pictures=8, accumulate=2)
+    seen = []
+    train(recipe, tmp_path, seen.append)
+    assert [progress.step for progress in seen] == [*range(1, 7)]  # 40 photographs, 16 a step
+
+
+def test_accumulated_gradients_are_the_mean_of_the_batches(toys, tmp_path):
+    recipe = recipe_of(toys, steps=1, pictures=20, accumulate=2, clip_norm=0)
+    train(recipe, tmp_path)
+    rows, _ = select_rows(recipe)
+    tasks = [TASKS[name] for name in recipe.pretext.tasks]
+    dataset = ARCHITECTURES["patch"].training(rows, tasks, recipe)
+    torch.manual_seed(recipe.optimise.seed)
+    network = build_network(recipe)
+    for keys in EpochSampler(len(rows), 20, batches=2, first=0, seed=recipe.optimise.seed):
+        patches, targets = (
+            torch.stack(column) for column in zip(*(dataset[key] for key in keys), strict=True)
+        )
+        losses = task_losses(network(patches.float()), targets, tasks, recipe.pretext)
+        (sum(recipe.pretext.tasks[name] * loss for name, loss in losses.items()) / 2).backward()
+    first_moments = load_file(tmp_path / "checkpoint.safetensors")
+    for (
+        name,
+        parameter,
+    ) in network.named_parameters():  # after one step of Adam: (1 - beta) times the gradient
+        moment = first_moments[f"optimiser.{name}.exp_avg"]
+        torch.testing.assert_close(moment, 0.1 * parameter.grad, atol=1e-7, rtol=1e-4)
+
+
+def test_the_cosine_of_the_authors_code_rises_again():
+    recipe = read_recipe(CONFIGS / "aigfd_authors_code.toml")
+    rates = [learning_rate(step, recipe.optimise, steps=60, steps_an_epoch=3) for step in range(60)]
+    assert len(set(rates[:3])) == 1
+    by_epoch = rates[::3]
+    # torch's CosineAnnealingLR(T_max=10, eta_min=1e-7), as the code calls it, an epoch at a time
+    optimiser = torch.optim.Adam([torch.zeros(1, requires_grad=True)], lr=1e-5)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=10, eta_min=1e-7)
+    for rate in by_epoch:
+        assert rate == pytest.approx(optimiser.param_groups[0]["lr"])
+        optimiser.step()
+        schedule.step()
+    assert by_epoch[19] > by_epoch[10]
+
+
+@pytest.mark.parametrize("optimiser", ["adamw", "adam"])
+@pytest.mark.parametrize("decay_all", [False, True])
+def test_what_decays(optimiser, decay_all):
+    settings = recipe_of("m.jsonl", optimiser=optimiser, weight_decay=0.5, decay_all=decay_all).optimise
+    made = make_optimiser(torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2)), settings)
+    assert type(made).__name__.lower() == optimiser
+    decayed = [len(group["params"]) for group in made.param_groups if group["weight_decay"] == 0.5]
+    assert decayed == [4 if decay_all else 1]
+
+
+def test_one_value_of_a_tag_is_nothing_to_rank(toys, tmp_path):
+    same = changed(toys, tmp_path / "same.jsonl", lambda row: {"exif": {"iso": 100.0, "make": "Canon"}})
+    with pytest.raises(ManifestError, match=r"the same iso \(100\), so task 'iso' has no pairs"):
+        train(recipe_of(same), tmp_path / "run")
+    without = changed(toys, tmp_path / "none.jsonl", lambda row: {"exif": {"iso": row.exif["iso"]}})
+    with pytest.raises(ManifestError, match="no make, so task 'make'"):
+        train(recipe_of(without), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_missing_pictures_are_found_before_the_training(toys, tmp_path):
+    gone = changed(
+        toys,
+        tmp_path / "m.jsonl",
+        lambda row: {"path": str(tmp_path / "07.png")} if row.path.endswith("07.png") else {},
+    )
+    with pytest.raises(ManifestError, match=r"1 of 56 pictures are missing, .*07\.png first") as caught:
+        train(recipe_of(gone), tmp_path / "run")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_damaged_picture_is_one_line(toys, tmp_path, workers):
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"no picture")
+    manifest = changed(
+        toys,
+        tmp_path / "m.jsonl",
+        lambda row: {"path": str(bad)} if row.path.endswith("07.png") else {},
+    )
+    with pytest.raises(PictureError) as caught:
+        train(recipe_of(manifest, workers=workers, data={"cache_mb": 0}), tmp_path / "run")
+    assert str(caught.value).startswith(str(bad))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_loss_that_is_no_number_ends_the_run(toys, tmp_path):
+    with pytest.raises(RecipeError, match="lower learning_rate"):
+        train(recipe_of(toys, learning_rate=1e30, warmup=0, clip_norm=0), tmp_path)
+
+
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+from cameraborn.errors import RecipeError
+from cameraborn.pretext.recipe import Recipe
+from cameraborn.pretext.tasks import TASKS
+from cameraborn.pretext.train import task_losses, train
+recipe, run = Recipe.model_validate_json(Path(sys.argv[1]).read_bytes()), Path(sys.argv[2])
+def fill(progress):
+    if progress.step == 3:  # a checkpoint is there; from now on no file may be as large
+        resource.setrlimit(resource.RLIMIT_FSIZE, (8192, resource.RLIM_INFINITY))
+try:
+    train(recipe, run, fill)
+except RecipeError as error:
+    print(error)
+"""
+
+
+def test_a_full_disk_leaves_the_older_checkpoint(toys, tmp_path):
+    recipe = recipe_of(toys)
+    (tmp_path / "recipe.json").write_text(recipe.model_dump_json())
+    run = tmp_path / "run"
+    command = [sys.executable, "-c", FULL_DISK, tmp_path / "recipe.json", run]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "checkpoint.safetensors: cannot be written" in done.stdout
+    assert done.stdout.count("\n") == 1
+    assert not list(run.glob("*.part"))
+    resumed = []
+    train(recipe, run, resumed.append)
+    assert resumed[0].step == 3  # from the checkpoint of step 2

@@ -1,7 +1,8 @@
-"""`cameraborn train` and `export`: networks."""
+"""`cameraborn train`, `export` and `import-checkpoint`: networks."""
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Annotated
 
 from cameraborn.cli.common import Argument, Option, app, needs_torch, progress, say
 from cameraborn.detect.bundle import BundleInfo, Preprocessing, write_bundle
+from cameraborn.errors import CamerabornError
 
 
 @app.command()
@@ -18,19 +20,34 @@ def train(
         Path | None,
         Option("--output", "-o", help="Folder of the run.", show_default="runs/RECIPE", file_okay=False),
     ] = None,
+    init: Annotated[
+        Path | None,
+        Option(
+            help="Weights to start from: of a run, or a checkpoint of others (see import-checkpoint).",
+            show_default="the recipe's",
+            dir_okay=False,
+        ),
+    ] = None,
 ) -> None:
     """Train a network as a recipe says, or go on with it.
 
-    An interrupted run continues from its last checkpoint, to the bit.
+    An interrupted run continues from its last checkpoint, to the bit. On several accelerators or machines:
+    torchrun --nproc-per-node 8 -m cameraborn train RECIPE.
     """
     needs_torch()
+    from cameraborn.pretext.processes import is_first
     from cameraborn.pretext.recipe import read_recipe
+    from cameraborn.pretext.selection import select_rows
     from cameraborn.pretext.train import Progress as Step
     from cameraborn.pretext.train import train as run
 
     folder = output or Path("runs") / recipe.stem
     settings = read_recipe(recipe)
-    with progress("training", settings.optimise.steps) as advance:
+    if init is not None:
+        settings = settings.model_copy(update={"init": init})
+    # The length of a bar is worth reading the manifest for.
+    steps = settings.optimise.steps or settings.optimise.steps_for(len(select_rows(settings)[0]))
+    with progress("training", steps) as advance:
         last = time.monotonic()
 
         def report(step: Step) -> None:
@@ -44,9 +61,50 @@ def train(
                 )
 
         figures = run(settings, folder, report)
+    if not is_first():
+        return
     for figure, value in figures.items():
-        print(f"{figure}: {value:.3f}")
+        if math.isfinite(value):
+            print(f"{figure}: {value:.3f}")
     say(f"{folder}: trained; now 'cameraborn export {folder} -o BUNDLE'")
+
+
+@app.command("import-checkpoint")
+def import_checkpoint_(
+    file: Annotated[Path, Argument(help="Checkpoint of others, of torch or safetensors.", dir_okay=False)],
+    output: Annotated[
+        Path, Option("--output", "-o", help="Weights for 'train --init', .safetensors.", dir_okay=False)
+    ],
+    layout: Annotated[
+        str,
+        Option(help="aigfd, blades, exif-as-language, torchvision, timm or auto: found by the names in it."),
+    ] = "auto",
+    new_fc: Annotated[
+        bool,
+        Option("--new-fc", help="Put a fresh last layer to 768 features in place of the file's."),
+    ] = False,
+) -> None:
+    """Turn a published checkpoint into weights to start from.
+
+    Reads AIGFD-EXIF, BLADES (OC, BC), EXIF-as-Language, and ResNet-50 of torchvision and timm. Nothing in the file is
+    run; a name in it that is not known, or one that is missing, is an error.
+    """
+    needs_torch()
+    from cameraborn.photo.manifest import sha256_of
+    from cameraborn.pretext.importing import LAYOUTS, import_checkpoint
+    from cameraborn.pretext.run_folder import write_tensors
+
+    if layout not in (*LAYOUTS, "auto"):
+        raise CamerabornError(f"{layout}: not a layout: choose from {', '.join(LAYOUTS)} or auto")
+    imported = import_checkpoint(file, layout, new_fc=new_fc)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    write_tensors(imported.tensors, output, {"layout": imported.layout, "sha256": sha256_of(file)})
+    heads = sorted({name.split(".")[1] for name in imported.tensors if not name.startswith("encoder.")})
+    say(
+        f"{output}: {imported.layout}, an encoder"
+        + (f" and {', '.join(heads)}" if heads else "")
+        + f"; {len(imported.dropped)} other tensors left behind; now 'cameraborn train RECIPE --init {output}'"
+    )
 
 
 @app.command()
@@ -54,12 +112,27 @@ def export(
     run: Annotated[Path, Argument(help="Folder of a finished run.", file_okay=False)],
     output: Annotated[Path, Option("--output", "-o", help="Folder of the new bundle.", file_okay=False)],
     name: Annotated[str | None, Option(help="Name of the bundle.", show_default="its folder's")] = None,
-    crop_scale: Annotated[float, Option(help="Side of the crop over the longer side of the face.")] = 1.5,
+    crop_scale: Annotated[
+        float | None,
+        Option(
+            help="Side of the crop over the longer side of the face.",
+            show_default="1.5; of faces, the recipe's",
+        ),
+    ] = None,
     side: Annotated[
         list[int] | None,
-        Option(min=64, help="Size crops are shrunk to, pixels; may be repeated.", show_default="256 and 128"),
+        Option(
+            min=64,
+            help="Size crops are shrunk to, pixels; may be repeated.",
+            show_default="256 and 128; of faces, the recipe's",
+        ),
     ] = None,
-    smallest_side: Annotated[int, Option(min=64, help="Smaller crops are too small to judge, pixels.")] = 160,
+    smallest_side: Annotated[
+        int | None,
+        Option(
+            min=64, help="Smaller crops are too small to judge, pixels.", show_default="160; of faces, 64"
+        ),
+    ] = None,
     weights_licence: Annotated[str, Option(help="Licence of the weights, for the card.")] = "not stated",
     data_licence: Annotated[
         str, Option(help="Licence and origin of the photographs, for the card.")
@@ -71,14 +144,21 @@ def export(
     from cameraborn.pretext.export import export_run
 
     network = export_run(run)
+    faces = network.input_kind == "crop"
+    if faces and side and set(side) != {network.side}:
+        raise CamerabornError(
+            f"--side {side[0]}: the network was trained on crops of {network.side} pixels: leave it out"
+        )
     info = BundleInfo(
         name=name or output.name,
         network=network.description,
         features=network.features,
         preprocessing=Preprocessing(
-            crop_scale=crop_scale,
-            sides=tuple(sorted(set(side or (256, 128)), reverse=True)),
-            smallest_side=smallest_side,
+            input=network.input_kind,
+            crop_scale=crop_scale or (network.crop_scale if faces else 1.5),
+            sides=tuple(sorted(set(side or ((network.side,) if faces else (256, 128))), reverse=True)),
+            smallest_side=smallest_side or (64 if faces else 160),
+            antialias=network.antialias,
         ),
         tasks=network.tasks,
         manifest_sha256=network.manifest_sha256,

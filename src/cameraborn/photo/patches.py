@@ -58,9 +58,8 @@ def square_resize(pixels: Pixels, side: int, *, antialias: bool = True) -> Pixel
         return np.asarray(Image.fromarray(pixels).resize((side, side), Image.Resampling.BILINEAR))
     rows, row_after, row_share = _between(pixels.shape[0], side)
     columns, column_after, column_share = _between(pixels.shape[1], side)
-    picked = pixels.astype(np.float32)
     down = row_share[:, None, None]
-    lines = picked[rows] * (1 - down) + picked[row_after] * down
+    lines = pixels[rows] * (1 - down) + pixels[row_after] * down
     across = column_share[None, :, None]
     result = lines[:, columns] * (1 - across) + lines[:, column_after] * across
     return np.clip(result.round(), 0, 255).astype(np.uint8)

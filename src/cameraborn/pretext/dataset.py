@@ -10,6 +10,7 @@ import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from PIL import Image
@@ -81,26 +82,35 @@ class PatchDataset(Dataset[tuple[Tensor, Tensor]]):
 
 
 class EpochSampler(Sampler[list[tuple[int, int]]]):
-    """Batches of (epoch, index) from `first_step` on: each epoch is a seeded shuffle, its last short batch dropped."""
+    """Batches of (epoch, index) from `first` on: each epoch is a seeded shuffle, its last short batch dropped.
 
-    def __init__(self, length: int, batch: int, *, steps: int, first_step: int, seed: int) -> None:
-        self.length, self.batch, self.steps, self.first_step, self.seed = (
-            length,
-            batch,
-            steps,
-            first_step,
-            seed,
-        )
+    Of several processes each takes its own, equal part of every batch, in the order of their ranks.
+    """
+
+    def __init__(
+        self, length: int, batch: int, *, batches: int, first: int, seed: int, rank: int = 0, world: int = 1
+    ) -> None:
+        self.length, self.batch, self.batches, self.first, self.seed = length, batch, batches, first, seed
+        share = batch // world
+        self.own = slice(rank * share, (rank + 1) * share)
 
     def __len__(self) -> int:
-        return self.steps - self.first_step
+        return self.batches - self.first
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         per_epoch = self.length // self.batch
-        for step in range(self.first_step, self.steps):
-            epoch, place = divmod(step, per_epoch)
-            order = np.random.default_rng([self.seed, epoch]).permutation(self.length)
-            yield [(epoch, int(i)) for i in order[place * self.batch : (place + 1) * self.batch]]
+        shuffled, order = -1, np.empty(0, np.int64)
+        for number in range(self.first, self.batches):
+            epoch, place = divmod(number, per_epoch)
+            if epoch != shuffled:
+                shuffled, order = epoch, np.random.default_rng([self.seed, epoch]).permutation(self.length)
+            whole = order[place * self.batch : (place + 1) * self.batch]
+            yield [(epoch, int(i)) for i in whole[self.own]]
+
+
+def single_threaded(worker: int) -> None:
+    """For the loader's `worker_init_fn`: there are as many workers as cores, and each gets along with one."""
+    cv2.setNumThreads(0)
 
 
 def targets_of(rows: Sequence[Row], tasks: Sequence[Task]) -> Tensor:

@@ -1,6 +1,7 @@
 """A finished run becomes a bundle's network: ONNX for scoring, safetensors for training on.
 
-The ONNX graph takes patches as they come, uint8 [N 3 64 64], and gives features [N D].
+The ONNX graph takes pixels as they come, uint8: `patches` [N 3 64 64], or a `crop` [N 3 S S] already shrunk to the
+network's side; it gives `features` [N D].
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import logging
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import safetensors
 import torch
@@ -18,11 +20,11 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from cameraborn.errors import RecipeError
-from cameraborn.networks.patchnet import PatchNet
 from cameraborn.photo.manifest import sha256_of
 from cameraborn.photo.patches import PATCH_SIZE
+from cameraborn.pretext.architectures import ARCHITECTURES, build_network
 from cameraborn.pretext.recipe import Recipe
-from cameraborn.pretext.train import build_network, select_rows
+from cameraborn.pretext.selection import select_rows
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,10 @@ class ExportedNetwork:
     tasks: tuple[str, ...]
     manifest_sha256: str
     seen: tuple[str, ...]  # SHA-256 of every photograph that was trained on
+    input_kind: Literal["patches", "crop"]  # and the name of the graph's input
+    side: int  # of that input, pixels
+    crop_scale: float  # of faces: side of the crop over the longer side of the box
+    antialias: bool  # of faces: how the crop is shrunk
 
 
 def export_run(folder: Path) -> ExportedNetwork:
@@ -57,21 +63,27 @@ def export_run(folder: Path) -> ExportedNetwork:
         ) from error
     train_rows, _ = select_rows(recipe)
     parameters = sum(p.numel() for p in network.encoder.parameters())
+    architecture = ARCHITECTURES[recipe.network.type]
+    size = json.dumps(recipe.network.model_dump(exclude={"type"}))
     return ExportedNetwork(
-        onnx=to_onnx(network.encoder),
+        onnx=to_onnx(network.encoder, architecture.input_kind, architecture.side(recipe)),
         weights=save({name: value.contiguous() for name, value in network.state_dict().items()}),
-        description=f"PatchNet {json.dumps(recipe.network.model_dump())} ({parameters:,} parameters)",
+        description=f"{type(network.encoder).__name__} {size} ({parameters:,} parameters)",
         features=recipe.network.features,
         tasks=tuple(recipe.pretext.tasks),
         manifest_sha256=sha256_of(recipe.data.manifest),
         seen=tuple(sorted({row.sha256 for row in train_rows})),
+        input_kind=architecture.input_kind,
+        side=architecture.side(recipe),
+        crop_scale=recipe.faces.crop_scale,
+        antialias=recipe.faces.antialias,
     )
 
 
-def to_onnx(encoder: PatchNet) -> bytes:
-    """The encoder as an ONNX file with a free batch size."""
+def to_onnx(encoder: nn.Module, input_name: str = "patches", side: int = PATCH_SIZE) -> bytes:
+    """The encoder as an ONNX file with a free batch size; its input is uint8 [N 3 side side]."""
     graph = _FromBytes(encoder).eval()
-    example = torch.zeros(2, 3, PATCH_SIZE, PATCH_SIZE, dtype=torch.uint8)
+    example = torch.zeros(2, 3, side, side, dtype=torch.uint8)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations inside the exporter, which no user can act on
@@ -79,9 +91,9 @@ def to_onnx(encoder: PatchNet) -> bytes:
             graph,
             (example,),
             dynamo=True,
-            input_names=["patches"],
+            input_names=[input_name],
             output_names=["features"],
-            dynamic_shapes={"patches": {0: torch.export.Dim("N", min=1)}},
+            dynamic_shapes=({0: torch.export.Dim("N", min=1)},),
             external_data=False,
             verbose=False,
         )
@@ -94,12 +106,12 @@ def to_onnx(encoder: PatchNet) -> bytes:
 
 
 class _FromBytes(nn.Module):
-    """The encoder behind the cast from uint8, its stem folded into one convolution."""
+    """The encoder behind the cast from uint8."""
 
-    def __init__(self, encoder: PatchNet) -> None:
+    def __init__(self, encoder: nn.Module) -> None:
         super().__init__()
         self.encoder = encoder
 
-    def forward(self, patches: Tensor) -> Tensor:
-        features: Tensor = self.encoder(patches.float())
+    def forward(self, pixels: Tensor) -> Tensor:
+        features: Tensor = self.encoder(pixels.float())
         return features

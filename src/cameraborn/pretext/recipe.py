@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from cameraborn.errors import RecipeError
 from cameraborn.pretext.losses import LINK_SCALES
+from cameraborn.pretext.manipulate import PAPER_KINDS, Kind
 from cameraborn.pretext.tasks import TASKS
+
+_Count = Annotated[int, Field(ge=1)]
 
 
 class _Section(BaseModel):
@@ -26,15 +29,64 @@ class DataSection(_Section):
     kinds: tuple[str, ...] = ()  # empty: every kind
     allow_research_only: bool = False  # True makes weights that must not be given away
     cache_mb: int = Field(default=4096, ge=0)  # decoded pictures kept in memory
+    val_limit: int | None = Field(default=None, ge=2)  # validate on so many photographs, evenly chosen
 
 
-class NetworkSection(_Section):
+class PatchNetworkSection(_Section):
     """Size of the patch network."""
 
+    sees_faces: ClassVar[bool] = False
+
+    type: Literal["patch"] = "patch"
     widths: tuple[int, ...] = (16, 32, 64, 128)
     blocks: int = Field(default=1, ge=1)
     features: int = Field(default=256, ge=1)
     dropout: float = Field(default=0.0, ge=0, lt=1)  # before the last layer
+
+
+class ResNetSection(_Section):
+    """Size of the ResNet; the defaults are AIGFD-EXIF's."""
+
+    sees_faces: ClassVar[bool] = True
+
+    type: Literal["resnet50"]
+    layers: tuple[_Count, _Count, _Count, _Count] = (3, 4, 6, 3)  # blocks of each stage
+    width: int = Field(default=64, ge=1)
+    features: int = Field(default=768, ge=1)
+    normalise: Literal["clip", "imagenet"] = "clip"
+
+
+# A new type of network: its section here, and its entry in `pretext.architectures`.
+NetworkSection = Annotated[PatchNetworkSection | ResNetSection, Field(discriminator="type")]
+
+
+class FaceSection(_Section):
+    """How a network that sees faces is given them."""
+
+    size: int = Field(default=224, ge=32)  # side of the network's input
+    crop: Literal["square", "authors"] = "square"  # how the picture's edge cuts it, see `photo.crops`
+    crop_scale: float = Field(default=1.3, gt=0)  # side of the crop over the longer side of the face's box
+    antialias: bool = True  # False as in the authors' environment
+    flip: bool = False  # left-right, one in two
+    # Of half the faces, if a task asks for it; see `pretext.manipulate.ManipulationOptions` for these four.
+    manipulations: tuple[Kind, ...] = Field(default=PAPER_KINDS, min_length=1)
+    manipulation_side: int | None = Field(default=224, ge=0)  # in TOML 0: each crop at its own size
+    match_resampling: bool = True
+    eyes: Literal["right", "both"] = "right"
+    upside_down: Literal["both-axes", "vertical"] = "both-axes"
+    delivery_probability: float = Field(default=0.0, ge=0, le=1)  # of shrinking and recompression
+
+    @field_validator("manipulations")
+    @classmethod
+    def _of_something(cls, kinds: tuple[Kind, ...]) -> tuple[Kind, ...]:
+        if "" in kinds or len(set(kinds)) < len(kinds):
+            raise ValueError(f"{list(kinds)}: name each manipulation once; half the faces stay as they are")
+        return kinds
+
+    @field_validator("manipulation_side", mode="before")
+    @classmethod
+    def _own_size(cls, side: object) -> object:
+        return None if side == 0 else side  # TOML has no null
 
 
 class PretextSection(_Section):
@@ -77,19 +129,52 @@ class AugmentSection(_Section):
 
 
 class OptimiseSection(_Section):
-    """The optimiser and its schedule: AdamW, linear warm-up, cosine to zero, averaged weights."""
+    """The optimiser and its schedule: linear warm-up, then a cosine; averaged weights beside the trained ones."""
 
-    steps: int = Field(ge=1)
-    pictures: int = Field(default=128, ge=2)  # a batch
+    steps: int | None = Field(default=None, ge=1)  # of the optimiser; or
+    epochs: int | None = Field(default=None, ge=1)  # passes over the training photographs
+    pictures: int = Field(default=128, ge=2)  # a batch, over all processes
+    accumulate: int = Field(default=1, ge=1)  # batches a step; pairs are made within each
     patches: int = Field(default=1, ge=1)  # a picture
+    optimiser: Literal["adamw", "adam"] = "adamw"  # adam: weight decay is part of the gradient
     learning_rate: float = Field(default=1e-3, gt=0)
+    betas: tuple[float, float] = (0.9, 0.98)
+    epsilon: float = Field(default=1e-8, gt=0)
     weight_decay: float = Field(default=0.05, ge=0)
-    warmup: int = Field(default=100, ge=0)
-    ema: float = Field(default=0.995, ge=0, lt=1)
-    precision: Literal["float32", "bfloat16"] = "bfloat16"
+    decay_all: bool = False  # biases and norms too
+    clip_norm: float | None = Field(default=5.0, gt=0)  # of the gradient; in TOML 0 means none
+    warmup: int = Field(default=100, ge=0)  # steps
+    cosine_epochs: int | None = Field(
+        default=None, ge=1
+    )  # length of the cosine, else the run; then it rises again
+    rate_by_epoch: bool = False  # the rate changes between epochs only
+    lowest_rate: float = Field(default=0.0, ge=0)  # at the cosine's foot
+    ema: float = Field(default=0.995, ge=0, lt=1)  # 0: no averaging
+    precision: Literal["float32", "bfloat16", "float16"] = "bfloat16"
+    compile: bool = False  # by torch.compile; worth its minutes on long runs
+    deterministic: bool = True  # the same bits each time; False is faster on CUDA
     seed: int = Field(default=0, ge=0)
     threads: int = Field(default=2, ge=1)
-    workers: int = Field(default=1, ge=0)
+    workers: int = Field(default=1, ge=0)  # a process
+
+    @field_validator("clip_norm", mode="before")
+    @classmethod
+    def _none(cls, norm: object) -> object:
+        return None if norm == 0 else norm  # TOML has no null
+
+    @model_validator(mode="after")
+    def _one_length(self) -> OptimiseSection:
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError("give either optimise.steps or optimise.epochs")
+        return self
+
+    def steps_for(self, photographs: int) -> int:
+        """Steps of the whole run on so many training photographs."""
+        return self.steps or (self.epochs or 0) * self.steps_an_epoch(photographs)
+
+    def steps_an_epoch(self, photographs: int) -> int:
+        """Steps of one pass; what does not fill a step is left to the next epoch's shuffle."""
+        return max(1, photographs // self.pictures // self.accumulate)
 
 
 class LogSection(_Section):
@@ -104,11 +189,25 @@ class Recipe(_Section):
     """Everything that decides a training run."""
 
     data: DataSection
-    network: NetworkSection = NetworkSection()
+    network: NetworkSection = PatchNetworkSection()
     pretext: PretextSection
-    augment: AugmentSection = AugmentSection()
+    augment: AugmentSection = AugmentSection()  # of patches
+    faces: FaceSection = FaceSection()
     optimise: OptimiseSection
     log: LogSection = LogSection()
+    init: Path | None = None  # weights to start from, see `pretext.importing`
+
+    @field_validator("network", mode="before")
+    @classmethod
+    def _patches_by_default(cls, network: Any) -> Any:  # noqa: ANN401 (whatever the file says)
+        return {"type": "patch", **network} if isinstance(network, dict) else network
+
+    @model_validator(mode="after")
+    def _faces_where_needed(self) -> Recipe:
+        needing = [name for name in self.pretext.tasks if TASKS[name].kind == "manipulation"]
+        if needing and not self.network.sees_faces:
+            raise ValueError(f"pretext.tasks: {needing[0]} needs a network that sees faces: set network.type")
+        return self
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -125,5 +224,10 @@ def read_recipe(path: Path) -> Recipe:
         raise RecipeError(f"{path}: not valid TOML: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise RecipeError(f"{path}: {field}: {first['msg']}") from error
+        raise RecipeError(f"{path}: {_place(first['loc'])}{first['msg']}") from error
+
+
+def _place(loc: tuple[int | str, ...]) -> str:
+    """Where in the file, without the network's type that pydantic puts between."""
+    parts = [str(part) for place, part in enumerate(loc) if not (place == 1 and loc[0] == "network")]
+    return ".".join(parts) + ": " if parts else ""

@@ -1,4 +1,4 @@
-"""The registry of pretext tasks: a tag to rank, a tag to classify.
+"""The registry of pretext tasks: a tag to rank, a tag to classify, a manipulation of the face to detect.
 
 One entry is all that a new task needs: its head, loss, validation figure and tests follow from it.
 """
@@ -28,27 +28,30 @@ MAKERS = (
 
 @dataclass(frozen=True)
 class Task:
-    """One thing to learn from a photograph's EXIF.
+    """One thing to learn from a photograph: from its EXIF, or from what we did to its face.
 
     Attributes:
         name: the task and its head.
-        tag: the EXIF field (see `photo.exif.Exif`).
-        kind: `rank` (pairwise fidelity) or `classify` (cross-entropy).
+        tag: the EXIF field (see `photo.exif.Exif`); none for a manipulation.
+        kind: `rank` (pairwise fidelity), `classify` (cross-entropy) or `manipulation` (fidelity; 1 = manipulated).
         classes: names of the classes; the last one, `other`, takes what no class names.
     """
 
     name: str
     tag: str
-    kind: Literal["rank", "classify"]
+    kind: Literal["rank", "classify", "manipulation"]
     classes: tuple[str, ...] = field(default=())
 
     @property
     def outputs(self) -> int:
         """Width of the task's head."""
-        return 1 if self.kind == "rank" else len(self.classes)
+        return len(self.classes) if self.kind == "classify" else 1
 
     def target(self, exif: Mapping[str, object]) -> float:
-        """The value to learn: the tag itself, or the index of its class; nan where the photograph lacks it."""
+        """The value to learn: the tag itself, or the index of its class; nan where the photograph lacks it.
+
+        Of manipulations EXIF says nothing: their target is nan here, and the dataset's to give.
+        """
         value = exif.get(self.tag)
         if self.kind == "rank":
             return float(value) if isinstance(value, int | float) else math.nan
@@ -67,5 +70,6 @@ TASKS: dict[str, Task] = {
         Task("exposure", "exposure_time_s", "rank"),
         Task("focal", "focal_length_mm", "rank"),
         Task("make", "make", "classify", (*MAKERS, "other")),
+        Task("face", "", "manipulation"),
     )
 }

@@ -1,0 +1,229 @@
+"""Rows to faces: a crop around each, sometimes manipulated, as the network sees it.
+
+AIGFD-EXIF (arXiv 2501.02207, section III): half the faces are manipulated in one of four ways; a manipulated face takes
+part in the ranking with the tags of its photograph. Where no landmarks are found, nothing is manipulated and nothing is
+said of manipulation: such a row teaches its tags alone. Rows that were manipulated on disk stay as they are.
+
+Shapes: S side of the network's input, T tasks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from cameraborn.photo.crops import face_window
+from cameraborn.photo.decode import open_picture
+from cameraborn.photo.degrade import random_delivery
+from cameraborn.photo.faces import Face, FaceFinder, landmarks_68
+from cameraborn.photo.manifest import Row
+from cameraborn.photo.patches import Pixels, square_resize
+from cameraborn.pretext.dataset import single_threaded, targets_of
+from cameraborn.pretext.manipulate import Kind, ManipulationOptions, draw_kind, manipulate
+from cameraborn.pretext.recipe import FaceSection
+from cameraborn.pretext.tasks import Task
+
+Landmarks = NDArray[np.float32]  # [68 2], x and y in pixels of the crop
+ValidationBatch = tuple[Tensor, Tensor, list[str]]  # inputs [B ...], targets [B T], what each is called [B]
+_TOGETHER = 64  # pictures read at a time while the cache is filled; pictures in a batch of validation
+
+
+class FaceCrops:
+    """Crops of faces and their landmarks, kept in memory up to a budget; the rest is made each time it is asked for.
+
+    Landmarks come from the manifest's row where it has them, else they are found once and remembered. A crop larger
+    than the network's side is shrunk to it at once, with antialiasing: the network would see no more of it, and
+    manipulating it would take a hundred times as long.
+    """
+
+    def __init__(self, rows: Sequence[Row], faces: FaceSection, *, landmarks: bool, budget_mb: int) -> None:
+        self._rows, self._faces, self._landmarks = rows, faces, landmarks
+        self._finder: FaceFinder | None = None
+        self._found: dict[int, Landmarks | None] = {}
+        self._kept: dict[int, Pixels] = {}
+        self._fill(budget_mb * 2**20)
+        self._finder = None  # each worker makes its own: a running network should not be forked
+
+    def __getitem__(self, index: int) -> tuple[Pixels, Landmarks | None]:
+        """The crop [H W 3], and the landmarks in it, None if there is no face or none was asked for."""
+        kept = self._kept.get(index)
+        return (kept, self._found.get(index)) if kept is not None else self._read(index)
+
+    def _fill(self, left: int) -> None:
+        with ThreadPoolExecutor() as pool:
+            for start in range(0, len(self._rows) if left else 0, _TOGETHER):
+                indices = range(start, min(start + _TOGETHER, len(self._rows)))
+                for index, (crop, _) in zip(indices, pool.map(self._read, indices), strict=True):
+                    left -= crop.nbytes
+                    if left < 0:
+                        return
+                    self._kept[index] = crop
+
+    def _read(self, index: int) -> tuple[Pixels, Landmarks | None]:
+        row, faces = self._rows[index], self._faces
+        pixels = open_picture(Path(row.path)).pixels
+        height, width, _ = pixels.shape
+        x0, y0, x1, y1 = face_window(width, height, row.box, faces.crop_scale, faces.crop)
+        crop = pixels[y0:y1, x0:x1].copy()
+        if faces.antialias and min(crop.shape[:2]) > faces.size:
+            crop = square_resize(crop, faces.size)
+        if self._landmarks and index not in self._found:
+            self._finder = self._finder or FaceFinder()
+            found = _find_landmarks(self._finder, pixels, row)
+            scale = np.array([crop.shape[1] / (x1 - x0), crop.shape[0] / (y1 - y0)], np.float32)
+            self._found[index] = None if found is None else (found - np.array([x0, y0], np.float32)) * scale
+        return crop, self._found.get(index)
+
+
+def _find_landmarks(finder: FaceFinder, pixels: Pixels, row: Row) -> Landmarks | None:
+    """In pixels of the whole picture: those of the row, or of its face, or of the largest face."""
+    if row.landmarks is not None:
+        return np.array(row.landmarks, np.float32)
+    faces = [Face(row.box, 1.0)] if row.box is not None else finder.find(pixels)
+    mesh = finder.landmarks_if_sure(pixels, faces[0]) if faces else None
+    return None if mesh is None else landmarks_68(mesh)
+
+
+class FaceDataset(Dataset[tuple[Tensor, Tensor]]):
+    """A face of each photograph: (crop uint8 [3 S S], targets float [T], nan if missing)."""
+
+    def __init__(
+        self, rows: Sequence[Row], tasks: Sequence[Task], *, faces: FaceSection, seed: int, cache_mb: int
+    ) -> None:
+        self.maker = _Maker(faces, tasks)
+        self.crops = FaceCrops(rows, faces, landmarks=self.maker.manipulates, budget_mb=cache_mb)
+        self.targets = targets_of(rows, tasks)
+        self.on_disk = [row.manipulation for row in rows]
+        self.faces, self.seed = faces, seed
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """The sample of (epoch, index)."""
+        epoch, index = key
+        faces, rng = self.faces, np.random.default_rng([self.seed, epoch, index])
+        crop, landmarks = self.crops[index]
+        if self.on_disk[index]:
+            pixels, targets = crop, self.maker.labelled(self.targets[index], 1.0)
+        else:
+            kind = draw_kind(rng, faces.manipulations) if self.maker.manipulates else ""
+            pixels, targets = self.maker.make(crop, landmarks, self.targets[index], kind, rng)
+        if rng.random() < faces.delivery_probability:
+            # Half the network's side is left at least: less is no face that anybody would judge.
+            pixels, _ = random_delivery(pixels, rng, smallest_side=faces.size // 2)
+        if faces.flip and rng.random() < 0.5:
+            pixels = pixels[:, ::-1]
+        return self.maker.tensor(pixels), targets
+
+
+class FaceValidation(Dataset[ValidationBatch]):
+    """Each photograph untouched, and in each manipulation, the same at every validation.
+
+    Untouched faces are called by their row's kind, manipulated ones by their manipulation; these have no tags, so that
+    rankings are measured on untouched faces alone. Iterating gives batches.
+    """
+
+    def __init__(
+        self,
+        rows: Sequence[Row],
+        tasks: Sequence[Task],
+        *,
+        faces: FaceSection,
+        seed: int,
+        cache_mb: int,
+        workers: int,
+    ) -> None:
+        self.maker = _Maker(faces, tasks)
+        self.crops = FaceCrops(rows, faces, landmarks=self.maker.manipulates, budget_mb=cache_mb)
+        self.targets = targets_of(rows, tasks)
+        self.names = [row.kind or "all" for row in rows]
+        self.faces, self.seed, self.workers = faces, seed, workers
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> ValidationBatch:
+        crop, landmarks = self.crops[index]
+        versions: list[tuple[str, Kind, Tensor]] = [(self.names[index], "", self.targets[index])]
+        if self.maker.manipulates and landmarks is not None:
+            tagless = torch.full_like(self.targets[index], math.nan)
+            versions += [(kind, kind, tagless) for kind in self.faces.manipulations]
+        inputs, targets, names = [], [], []
+        for number, (name, kind, known) in enumerate(versions):
+            rng = np.random.default_rng([self.seed, index, number])
+            pixels, target = self.maker.make(crop, landmarks, known, kind, rng)
+            if kind and not bool((target == 1).any()):
+                continue  # the landmarks do not show this feature
+            inputs.append(self.maker.tensor(pixels))
+            targets.append(target)
+            names.append(name)
+        return torch.stack(inputs), torch.stack(targets), names
+
+    def __iter__(self) -> Iterator[ValidationBatch]:
+        return iter(
+            DataLoader(
+                self,
+                batch_size=_TOGETHER,
+                num_workers=self.workers,
+                collate_fn=_one_after_another,
+                worker_init_fn=single_threaded,
+            )
+        )
+
+
+def _one_after_another(parts: Iterable[ValidationBatch]) -> ValidationBatch:
+    inputs, targets, names = zip(*parts, strict=True)
+    return torch.cat(inputs), torch.cat(targets), [name for part in names for name in part]
+
+
+class _Maker:
+    """From a crop to what the network sees and what is to be said of it."""
+
+    def __init__(self, faces: FaceSection, tasks: Sequence[Task]) -> None:
+        self.faces = faces
+        self.columns = [column for column, task in enumerate(tasks) if task.kind == "manipulation"]
+        self.options = ManipulationOptions(
+            side=faces.manipulation_side,
+            match_resampling=faces.match_resampling,
+            eyes=faces.eyes,
+            upside_down=faces.upside_down,
+        )
+
+    @property
+    def manipulates(self) -> bool:
+        return bool(self.columns)
+
+    def make(
+        self, crop: Pixels, landmarks: Landmarks | None, known: Tensor, kind: Kind, rng: np.random.Generator
+    ) -> tuple[Pixels, Tensor]:
+        """The crop in that manipulation [H W 3], and its targets [T].
+
+        If the landmarks do not show what is to be manipulated, the crop is the original that it is.
+        """
+        if not self.manipulates:
+            return crop, known
+        done = (
+            manipulate(crop, landmarks, kind, rng, self.options) if kind and landmarks is not None else None
+        )
+        label = math.nan if landmarks is None else 0.0 if done is None else 1.0
+        if done is None:
+            done = manipulate(crop, None, "", rng, self.options)
+            assert done is not None, "an original is always there"
+        return done, self.labelled(known, label)
+
+    def labelled(self, known: Tensor, label: float) -> Tensor:
+        """The targets [T], with what there is to say of manipulation."""
+        targets = known.clone()
+        targets[self.columns] = label
+        return targets
+
+    def tensor(self, pixels: Pixels) -> Tensor:
+        """Pixels [H W 3] as the network's input [3 S S]."""
+        square = square_resize(pixels, self.faces.size, antialias=self.faces.antialias)
+        return torch.from_numpy(np.ascontiguousarray(square.transpose(2, 0, 1)))
