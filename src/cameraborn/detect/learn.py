@@ -113,7 +113,8 @@ def at_most(photographs: Iterable[Photograph], per_source: int) -> Iterator[Phot
 def _photographs_at(path: Path, split: str, kinds: Sequence[str]) -> Iterator[Photograph]:
     if path.suffix == ".jsonl":
         for row in read_manifest(path):
-            if (not split or row.split == split) and (not kinds or row.kind in kinds):
+            wanted = (not split or row.split == split) and (not kinds or row.kind in kinds)
+            if wanted and not row.manipulation:
                 yield _genuine(path, row)
     elif path.is_dir():
         for file in sorted(path.rglob("*")):
