@@ -31,6 +31,7 @@ from cameraborn.photo.verify import Mapper, digest, identity
 
 SAME_FACE = 0.3  # intersection over union of a data set's box and ours, from which they are one face
 _LINE = re.compile(rb"([0-9a-f]{16}) (\d+) (\d+) ")
+_CUT = re.compile(rb"[0-9a-f]{1,16}( |$)")
 
 
 @dataclass(frozen=True)
@@ -219,6 +220,8 @@ class Journal:
         self._places: dict[int, int] = {}  # key -> where its line begins
 
     def __enter__(self) -> Journal:
+        if self._path.exists() and not self._path.is_file():
+            raise self._foreign()
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._path.open("a+b")
@@ -228,10 +231,11 @@ class Journal:
         at = 0
         for line in self._file:
             match = _LINE.match(line)
-            if line.endswith(b"\n"):
-                if match is None:
-                    self._file.close()
-                    raise ManifestError(f"{self._path}: not the journal of an import: move or delete it")
+            whole = line.endswith(b"\n")
+            if match is None and (whole or not _CUT.match(line)):
+                self._file.close()
+                raise self._foreign()
+            if match and whole:
                 self._places[int(match[1], 16)] = at
                 at += len(line)
         self._file.truncate(at)
@@ -247,6 +251,9 @@ class Journal:
                 raise
         if not self._path.stat().st_size:
             self._path.unlink()
+
+    def _foreign(self) -> ManifestError:
+        return ManifestError(f"{self._path}: not the journal of an import: move or delete it")
 
     def get(self, mark: Mark) -> Looked | None:
         """What was found out of a picture, if it is still the same picture."""

@@ -24,7 +24,7 @@ def stream_object(file: Path) -> Iterator[tuple[str, Any]]:
         ManifestError: the file holds no JSON object, is broken or ends early; the message names the last good entry.
     """
     last = ""
-    with file.open(encoding="utf-8", errors="replace") as source:
+    with file.open(encoding="utf-8-sig", errors="replace") as source:
         text = source.read(CHUNK).lstrip()
         if not text.startswith("{"):
             raise ManifestError(f"{file}: not a JSON object: give the file that came with the data set")
