@@ -24,7 +24,7 @@ EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
 
 def run(*args, cwd):
-    """Exit code, standard output, standard error of the entry point in this process: a start of Python takes seconds."""
+    """Exit code, standard output, standard error of the entry point, run in this process: a start takes seconds."""
     out, error = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(error):
         patch.chdir(cwd)
