@@ -160,7 +160,7 @@ def test_pictures_listed_twice_count_once(album, tmp_path):
 
 def test_nothing_to_import_leaves_what_was_there(tmp_path):
     (tmp_path / "m.jsonl").write_text("older\n")
-    with pytest.raises(ManifestError, match="no picture was found, 1 left out"):
+    with pytest.raises(ManifestError, match="no picture found, 1 left out"):
         import_manifest([LeftOut("x", "x: no")], tmp_path / "m.jsonl")
     assert (tmp_path / "m.jsonl").read_text() == "older\n"
     assert names(tmp_path) == ["m.jsonl"]

@@ -85,7 +85,7 @@ def import_manifest(
     place.unlink(missing_ok=True)
     if first is None:
         raise ManifestError(
-            f"{output}: not written, for no picture was found{_what_was(counts)}: check the path and the layout"
+            f"{output}: not written: no picture found{_what_was(counts)}: check the path and the layout"
         )
     return counts
 
