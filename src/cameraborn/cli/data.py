@@ -2,60 +2,116 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cameraborn.cli.common import EXIT_NOTHING_READ, Argument, Option, app, progress, say
+from cameraborn.cli.common import EXIT_NOTHING_READ, Argument, Jobs, Option, app, progress, say
 from cameraborn.errors import CamerabornError
 from cameraborn.rows import printable
 
+if TYPE_CHECKING:
+    from cameraborn.photo.adapters import Entry, LeftOut
+
 data = typer.Typer(help="Make and check manifests of pictures.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(data, name="data")
+Manifest = Annotated[Path, Argument(metavar="MANIFEST", help="Manifest (.jsonl).", dir_okay=False)]
+FAR_OFF = 0.02  # a split's share of the rows, beyond which the user is told
+
+
+class Group(StrEnum):
+    """What is one group in a folder of photographs."""
+
+    folder = "folder"
+    photo = "photo"
 
 
 @data.command("import")
 def import_(
     layout: Annotated[
-        str, Argument(help="How the data lies: folder, or rows (JSON Lines beside the files).")
+        str, Argument(help="How the data lie: folder, rows, csv, tree, flickr or fdf; see docs/data.md.")
     ],
     sources: Annotated[list[Path], Argument(help="Folders or files of that layout.")],
     output: Annotated[Path, Option("--output", "-o", help="Manifest to write.", dir_okay=False)],
+    faces: Annotated[
+        bool, Option("--faces", help="Find faces: a row is a face, with its box and 68 landmarks.")
+    ] = False,
+    exif: Annotated[
+        Path | None,
+        Option(
+            help="EXIF for flickr and fdf: a YFCC100M-style table, or a folder of <photo id>.json.",
+            show_default="as the data set has it",
+        ),
+    ] = None,
+    group: Annotated[
+        Group, Option(help="What is never divided between splits, for folder: a sub-folder, or a photograph.")
+    ] = Group.folder,
     permitted_only: Annotated[
         bool, Option("--permitted-only", help="Leave out rows for research only.")
     ] = False,
     exclude: Annotated[
         list[str] | None, Option(help="Leave out files whose path ends so; may be repeated.")
     ] = None,
+    jobs: Jobs = None,
 ) -> None:
-    """Make a manifest of pictures."""
-    from cameraborn.photo.adapters import ADAPTERS
-    from cameraborn.photo.manifest import Row, write_manifest
+    """Make a manifest of pictures.
 
-    if layout not in ADAPTERS:
-        raise CamerabornError(f"{layout}: not a layout: choose from {', '.join(sorted(ADAPTERS))}")
+    An interrupted import goes on where it stopped when the same command is given again.
+    """
+    from cameraborn.detect.detector import map_in_order
+    from cameraborn.photo.adapters import LAYOUTS, LeftOut, Options
+    from cameraborn.photo.faces import FaceFinder
+    from cameraborn.photo.importing import import_manifest
+
+    if layout not in LAYOUTS:
+        raise CamerabornError(f"{layout}: not a layout: choose from {', '.join(LAYOUTS)}")
+    for name, given in (("exif", exif is not None), ("group", group is not Group.folder)):
+        if given and name not in LAYOUTS[layout].takes:
+            takers = ", ".join(other for other in LAYOUTS if name in LAYOUTS[other].takes)
+            raise CamerabornError(f"--{name} means nothing to layout {layout}: it is for {takers}")
     endings = tuple(exclude or ())
 
-    def rows(advance: Callable[[int], None]) -> Iterator[Row]:
-        count = 0
+    def found() -> Iterator[Entry | LeftOut]:
         for source in sources:
-            for row in ADAPTERS[layout](source):
-                if (permitted_only and row.research_only) or (endings and row.path.endswith(endings)):
+            for item in LAYOUTS[layout].entries(source, Options(exif=exif, group=group.value)):
+                if not isinstance(item, LeftOut) and (
+                    (permitted_only and item.row.research_only)
+                    or (endings and item.row.path.endswith(endings))
+                ):
                     continue
-                count += 1
-                advance(count)
-                yield row
+                yield item
 
     with progress("importing", None) as advance:
-        found = rows(advance)
-        first = next(found, None)
-        if first is None:  # before anything is written: an older manifest stays
-            raise CamerabornError(f"{sources[0]}: no picture found: check the path and the layout")
-        count = write_manifest(itertools.chain([first], found), output)
-    say(f"{output}: {count} rows")
+        done = 0
+
+        def report(path: str, problem: str) -> None:
+            nonlocal done
+            done += 1
+            advance(done)
+            if problem:
+                say(f"left out: {problem}")
+
+        counts = import_manifest(
+            found(),
+            output,
+            faces=FaceFinder() if faces else None,
+            mapper=partial(map_in_order, jobs=jobs),
+            report=report,
+        )
+    for label, rows in counts.labels.most_common():
+        say(f"{label}: {rows} rows")
+    notes = (
+        ("pictures left out", counts.left_out),
+        ("pictures without a face", counts.without_face),
+        ("listed twice", counts.twice),
+        ("pictures known from the import that was interrupted", counts.reused),
+    )
+    more = "".join(f", {number} {what}" for what, number in notes if number)
+    say(f"{output}: {counts.rows} rows{more}")
 
 
 @data.command()
@@ -70,36 +126,52 @@ def split(
     seed: Annotated[int, Option(help="Of the division.")] = 0,
 ) -> None:
     """Divide the groups of a manifest between splits; a group is never torn."""
-    from cameraborn.photo.manifest import read_manifest, split_by_group, write_manifest
+    from cameraborn.photo.splits import split_manifest
 
-    try:
-        wanted = {name: float(share) for name, _, share in (text.partition("=") for text in shares)}
-    except ValueError as error:
-        raise CamerabornError(
-            f"{' '.join(shares)}: not shares: write them as train=0.75 calibration=0.25"
-        ) from error
-    rows = list(read_manifest(manifest))
-    # A group with one such row goes as a whole: no group is ever torn.
-    groups = {row.group for row in rows if research_only and row.research_only}
-    apart = [row.model_copy(update={"split": research_only}) for row in rows if row.group in groups]
-    divided = split_by_group([row for row in rows if row.group not in groups], wanted, seed=seed)
-    write_manifest(divided + apart, manifest)
-    for name in [*wanted, *([research_only] if apart and research_only not in wanted else [])]:
-        members = [row for row in divided + apart if row.split == name]
-        say(f"{name}: {len(members)} rows of {len({row.group for row in members})} groups")
+    wanted = _shares(shares)
+    sizes = split_manifest(manifest, wanted, research_only=research_only, seed=seed)
+    divided = sum(size.rows for name, size in sizes.items() if name in wanted)
+    for name, size in sizes.items():
+        line = f"{name}: {size.rows} rows of {size.groups} groups"
+        got = size.rows / divided if divided else 0.0
+        if name in wanted and name != research_only and abs(got - wanted[name]) > FAR_OFF:
+            line += (
+                f", {got:.0%} where {wanted[name]:.0%} was asked for: groups are not torn, "
+                f"and its largest has {size.largest} rows"
+            )
+        say(line)
+
+
+def _shares(texts: list[str]) -> dict[str, float]:
+    """Split names and shares as they are written on the command line."""
+    wanted: dict[str, float] = {}
+    for text in texts:
+        name, _, share = text.partition("=")
+        try:
+            value = float(share)
+        except ValueError:
+            value = -1.0
+        if not name or not 0 < value <= 1:
+            raise CamerabornError(f"{text}: not a split and its share: write it as train=0.75")
+        if name in wanted:
+            raise CamerabornError(f"{name}: this split is given twice: give each one share")
+        wanted[name] = value
+    return wanted
 
 
 @data.command("verify")
-def verify_(
-    manifest: Annotated[Path, Argument(help="Manifest to check.", dir_okay=False)],
-) -> None:
-    """See that every file of a manifest is there and unchanged."""
-    from cameraborn.photo.manifest import read_manifest, verify_manifest
+def verify_(manifest: Manifest, jobs: Jobs = None) -> None:
+    """See that a manifest is sound: rows, files and their hashes, no row twice, no group torn."""
+    from cameraborn.detect.detector import map_in_order
+    from cameraborn.photo.manifest import manifest_lines
+    from cameraborn.photo.verify import verify_manifest
 
     problems = 0
-    for row, problem in verify_manifest(read_manifest(manifest)):
-        problems += 1
-        print(printable(f"{row.path}: {problem}"))
+    with progress("verifying", sum(1 for _ in manifest_lines(manifest))) as advance:
+        for problem in verify_manifest(manifest, mapper=partial(map_in_order, jobs=jobs), report=advance):
+            problems += 1
+            print(printable(problem))
     if problems:
+        say(f"{manifest}: {problems} problems")
         raise typer.Exit(EXIT_NOTHING_READ)
     say(f"{manifest}: every file is as it was imported")

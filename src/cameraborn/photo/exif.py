@@ -19,6 +19,8 @@ from typing import Any, Literal, cast
 
 from PIL import ExifTags, Image
 
+from cameraborn.photo.exif_text import parse_number
+
 # What Pillow raises on malformed blocks, in files and in pictures assembled in memory.
 MALFORMED = (
     AssertionError,
@@ -91,7 +93,7 @@ class Exif:
 
     @staticmethod
     def from_mapping(mapping: Mapping[str, object]) -> "Exif":
-        """Read a manifest row's `"exif"`: the rules for files, but numbers may be strings ("16", "1/250").
+        """Read values by field name: the rules for files, but numbers may be texts ("16", "1/250", "1/60 sec", "F2.8").
 
         Args:
             mapping: field name -> value; unknown keys are ignored, unusable values are missing.
@@ -205,11 +207,7 @@ def _from_json(tag: Tag, value: object) -> Fraction | str | None:
         return value if isinstance(value, str) else None
     if not isinstance(value, str):
         return None if isinstance(value, bool) else _number(value)
-    numerator, slash, denominator = value.partition("/")
-    try:  # not Fraction(value): "1e999999999" would make it fill the memory
-        return _number(float(numerator) / float(denominator) if slash else float(numerator))
-    except (ArithmeticError, ValueError):
-        return None
+    return parse_number(tag.name, value)
 
 
 def _believed(found: Mapping[str, Fraction | str | None]) -> Exif:

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
-import random
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from cameraborn.errors import ManifestError
+from cameraborn.photo.exif import TAGS
+
+LANDMARKS = 68  # of the 300-W scheme, in its order: see `photo.faces.landmarks_68`
+Point = tuple[float, float]
+Manipulation = Literal["", "eye", "mouth", "mouth-vertical", "nose", "affine"]
 
 
 class Row(BaseModel):
@@ -32,12 +36,13 @@ class Row(BaseModel):
         source: where it came from.
         group: what it shares with others; rows of one group are never divided between splits.
         kind: how it was cut from its original (`native-crop`, `web-320`, `face`, ...).
-        box: x0, y0, x1, y1 of the face, in pixels of this image.
-        landmarks: the 68 points of 300-W on the face, x and y in pixels of this image.
-        manipulation: what was done to the face artificially (`pretext.manipulate`); empty: nothing.
-        exif: tags by the names of `photo.exif.Exif`.
-        licence: the licence of the picture.
-        research_only: True if it may be measured on but must not train weights that are given away.
+        box: x0, y0, x1, y1 of the face, in pixels of this image turned upright; it may reach outside.
+        landmarks: the face's 68 points, x and y each, in the same pixels.
+        points: other points of the face by name (`nose`, `right_eye`, ...), in the same pixels.
+        manipulation: what was done to the face by hand, as a sample for training; empty for pictures as they were
+        taken. exif: tags by the names of `photo.exif.Exif`: numbers, and texts for `make`, `model` and `software`.
+        licence: the licence of the picture. research_only: True if it may be measured on but must not train weights
+        that are given away.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,55 +56,96 @@ class Row(BaseModel):
     group: str = ""
     kind: str = ""
     box: tuple[float, float, float, float] | None = None
-    landmarks: tuple[tuple[float, float], ...] | None = Field(default=None, min_length=68, max_length=68)
-    manipulation: Literal["", "eye", "mouth", "mouth-vertical", "nose", "affine"] = ""
+    landmarks: Annotated[tuple[Point, ...], Field(min_length=LANDMARKS, max_length=LANDMARKS)] | None = None
+    points: dict[str, Point] = Field(default_factory=dict)
+    manipulation: Manipulation = ""
     exif: dict[str, Any] = Field(default_factory=dict)
     licence: str = ""
     research_only: bool = False
 
+    @field_validator("box")
+    @classmethod
+    def _has_area(cls, box: tuple[float, float, float, float] | None) -> object:
+        if box is not None and not (box[0] < box[2] and box[1] < box[3]):
+            raise ValueError("a box is x0, y0, x1, y1 with x0 < x1 and y0 < y1")
+        return box
+
+    @field_validator("exif")
+    @classmethod
+    def _tags_have_their_types(cls, exif: dict[str, Any]) -> dict[str, Any]:
+        # A text where a number belongs would be a photograph without that tag to every reader, silently.
+        for tag in TAGS:
+            value = exif.get(tag.name)
+            if tag.kind == "text":
+                if not isinstance(value, str | None):
+                    raise ValueError(f"{tag.name} is {value!r}, which is no text")
+            elif value is not None and (
+                isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value)
+            ):
+                raise ValueError(f"{tag.name} is {value!r}, which is no number")
+        return exif
+
 
 def read_manifest(path: Path) -> Iterator[Row]:
-    """Yield the rows with `path` made absolute.
+    """Yield the rows with `path` made absolute, one by one.
 
     Raises:
         ManifestError: the file is missing, empty, or a row is broken; the message names the line.
+    """
+    for number, line in manifest_lines(path):
+        yield parse_row(path, number, line)
+
+
+def manifest_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield the number and the text of each line that is not blank.
+
+    Raises:
+        ManifestError: the file is missing or empty.
     """
     if not path.is_file():
         raise ManifestError(f"{path}: no such manifest: make one with 'cameraborn data import'")
     seen = 0
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            seen += 1
-            yield _parse(path, number, line)
+            if line.strip():
+                seen += 1
+                yield number, line
     if not seen:
         raise ManifestError(f"{path}: the manifest is empty: import some pictures into it first")
 
 
-def _parse(path: Path, number: int, line: bytes) -> Row:
+def parse_row(path: Path, number: int, line: bytes) -> Row:
+    """The row in line `number` of the manifest `path`. Raises ManifestError if it is broken."""
     try:
         row = Row.model_validate_json(line)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "row"
         raise ManifestError(
-            f"{path}, line {number}: {where}: {first['msg']}: mend or delete the line"
+            f"{path}, line {number}: {first_problem(error)}: mend or delete the line"
         ) from error
     absolute = os.path.abspath(path.parent / row.path)  # noqa: PTH100 (resolve() would follow links)
     return row.model_copy(update={"path": absolute})
+
+
+def first_problem(error: ValidationError) -> str:
+    """What is wrong with a row, in one line that begins with the field."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or "row"
+    return f"{where}: {first['msg'].removeprefix('Value error, ')}"
 
 
 def write_manifest(rows: Iterable[Row], path: Path) -> int:
     """Write the rows (absolute paths are made relative to the manifest's folder); return how many.
 
     The file appears only when it is complete: it is written beside its place and renamed.
+
+    Raises:
+        ManifestError: it cannot be written, as on a full disk; an older manifest stays as it was.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    folder = path.parent.resolve()
     count = 0
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        folder = path.parent.resolve()
         with part.open("w", encoding="utf-8") as out:
             for row in rows:
                 relative = (
@@ -113,52 +159,23 @@ def write_manifest(rows: Iterable[Row], path: Path) -> int:
                 out.write(json.dumps(fields, ensure_ascii=False) + "\n")
                 count += 1
         part.replace(path)
+    except OSError as error:
+        if error.filename not in (None, str(part), str(path.parent)):  # a file that `rows` reads
+            raise
+        raise cannot_write(path, error) from error
     finally:
         part.unlink(missing_ok=True)
     return count
 
 
-def split_by_group(rows: Sequence[Row], shares: Mapping[str, float], *, seed: int = 0) -> list[Row]:
-    """Give every row a split so that no group is divided, each as near to its share of the rows as groups allow.
-
-    Groups are taken in a seeded random order, large ones first, each to the split that lacks most.
-
-    Raises:
-        ManifestError: shares do not sum to 1, or there are fewer groups than splits.
-    """
-    if not shares or any(share <= 0 for share in shares.values()) or abs(sum(shares.values()) - 1) > 1e-6:
-        raise ManifestError(
-            f"split shares must be positive and sum to 1, got {dict(shares)}: mend the shares"
-        )
-    sizes = Counter(_group(row) for row in rows)
-    if len(sizes) < len(shares):
-        raise ManifestError(
-            f"{len(sizes)} group(s) cannot be divided into {len(shares)} splits: "
-            "give rows a 'group', or use fewer splits"
-        )
-    order = sorted(sizes)
-    random.Random(seed).shuffle(order)
-    order.sort(key=lambda group: -sizes[group])
-    lacking = {name: share * len(rows) for name, share in shares.items()}
-    assigned: dict[str, str] = {}
-    for group in order:
-        split = max(lacking, key=lambda name: lacking[name] / shares[name])
-        assigned[group] = split
-        lacking[split] -= sizes[group]
-    return [row.model_copy(update={"split": assigned[_group(row)]}) for row in rows]
+def cannot_write(path: Path, error: OSError) -> ManifestError:
+    """One line for a file that cannot be written, for example on a full disk."""
+    return ManifestError(f"{path}: cannot be written ({error.strerror}): free some space or check the folder")
 
 
-def _group(row: Row) -> str:
+def group_of(row: Row) -> str:
+    """What a row shares with others: its group; without one its source; without that it is alone."""
     return row.group or row.source or row.path
-
-
-def verify_manifest(rows: Iterable[Row]) -> Iterator[tuple[Row, str]]:
-    """Yield each row whose file is missing or has changed, with what is wrong."""
-    for row in rows:
-        if not Path(row.path).is_file():
-            yield row, "the file is missing"
-        elif sha256_of(Path(row.path)) != row.sha256:
-            yield row, "the file is not the one that was imported (its SHA-256 differs)"
 
 
 def sha256_of(path: Path) -> str:
