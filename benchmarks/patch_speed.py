@@ -104,7 +104,9 @@ def measured(
         rows += [
             row(f"{name}: {precision} / literal", speed[precision] / speed["literal"], "ratio"),
             row(f"{name}: matrix speed in {precision}", matrix / 1e9, "GFLOP/s"),
-            row(f"{name}: share of the matrix speed, {precision}", flops * speed[precision] / matrix, "ratio"),
+            row(
+                f"{name}: share of the matrix speed, {precision}", flops * speed[precision] / matrix, "ratio"
+            ),
         ]
     return rows
 
@@ -115,7 +117,9 @@ def relative_difference(ours: Tensor, theirs: Tensor) -> float:
 
 def convolved(x: Tensor, convolution: nn.Conv2d) -> Tensor:
     """One map [C H W] under a convolution, as the product of a matrix of windows."""
-    return windows_times(x, convolution.weight, convolution.bias, convolution.padding[0], convolution.stride[0])
+    return windows_times(
+        x, convolution.weight, convolution.bias, convolution.padding[0], convolution.stride[0]
+    )
 
 
 def windows_times(x: Tensor, weight: Tensor, bias: Tensor | None, padding: int, stride: int = 1) -> Tensor:

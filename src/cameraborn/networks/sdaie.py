@@ -1,6 +1,6 @@
 """SDAIE's network: a picture's 64x64 patches in, one feature of 528 numbers out.
 
-As published ("Self-Supervised AI-Generated Image Detection: A Camera Metadata Perspective", arXiv 2512.05651, section 3;
+As published ("Self-Supervised AI-Generated Image Detection: A Camera Metadata Perspective", arXiv 2512.05651, sec. 3;
 what the text leaves open is as the authors' public code does it): 30 fixed high-pass kernels on each colour channel,
 convolutions with layer norms over whole maps, covariance pooling of each patch to a token of 528, and a transformer
 of two layers over the tokens, without positions.
@@ -46,7 +46,9 @@ class FoldedStem(nn.Module):
     """
 
     kernels: Tensor  # [30 5 5]
-    reach: Tensor  # [9 9]: 1 where, at a place (its row here), a tap of the second convolution finds residuals
+    reach: (
+        Tensor  # [9 9]: 1 where, at a place (its row here), a tap of the second convolution finds residuals
+    )
 
     def __init__(self, channels: int) -> None:
         super().__init__()
