@@ -22,7 +22,7 @@ def network():
 
 @torch.no_grad()
 def test_sizes_are_the_published_ones(network):
-    *maps, tokens, feature = network.stages(patches(2, 3))
+    *maps, tokens, feature = network.stages_of(patches(2, 3))
     assert [tuple(stage.shape) for stage in maps] == [(6, 32, side, side) for side in (32, 16, 8, 8)]
     assert tokens.shape == (2, 3, 528)
     assert feature.shape == (2, 528)

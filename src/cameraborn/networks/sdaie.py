@@ -126,6 +126,7 @@ class SdaieNet(nn.Module):
     def __init__(self, *, pool: Pool = "mean") -> None:
         super().__init__()
         self.pool = pool
+        self.features = FEATURES
         self.register_buffer("mean", 255 * torch.tensor(MEAN)[:, None, None], persistent=False)
         self.register_buffer("std", 255 * torch.tensor(STD)[:, None, None], persistent=False)
         self.stem = FoldedStem(CHANNELS)
@@ -142,9 +143,9 @@ class SdaieNet(nn.Module):
 
     def forward(self, patches: Tensor) -> Tensor:
         """Patches [B P 3 64 64], float in 0..255, to features [B 528]."""
-        return self.stages(patches)[-1]
+        return self.stages_of(patches)[-1]
 
-    def stages(self, patches: Tensor) -> list[Tensor]:
+    def stages_of(self, patches: Tensor) -> list[Tensor]:
         """What is made of patches [B P 3 64 64] on the way, and the feature.
 
         Returns:
