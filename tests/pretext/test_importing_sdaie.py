@@ -11,7 +11,13 @@ from cameraborn.binary.regularised import RegularisedClassifier
 from cameraborn.errors import RecipeError
 from cameraborn.networks.sdaie import SdaieNet, SdaieRanker
 from cameraborn.networks.srm import srm_kernels
-from cameraborn.pretext.importing_sdaie import AUTHORS_HEADS, import_sdaie, import_sdaie_binary
+from cameraborn.pretext.importing import import_checkpoint, load_init
+from cameraborn.pretext.importing_sdaie import (
+    AUTHORS_HEADS,
+    import_sdaie,
+    import_sdaie_binary,
+    sdaie_binary_shapes,
+)
 
 MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073]).double()[:, None, None]
 STD = torch.tensor([0.26862954, 0.26130258, 0.27577711]).double()[:, None, None]
@@ -113,7 +119,7 @@ def linear(x, state, name):
 
 @pytest.fixture(scope="module")
 def pictures():
-    return torch.randint(0, 256, (2, 3, 3, 64, 64), generator=torch.Generator().manual_seed(9)).float()
+    return torch.randint(0, 256, (2, 2, 3, 64, 64), generator=torch.Generator().manual_seed(9)).float()
 
 
 def pretext_state(seed=0):
@@ -157,6 +163,9 @@ def test_a_binary_checkpoint_gives_the_authors_outputs(pictures):
     feature = torch.stack([literal_feature(networks["diffusionextractor_random"], one) for one in pictures])
     with torch.no_grad():
         logits = classifier(pictures)
+    assert {
+        name: tuple(value.shape) for name, value in classifier.state_dict().items()
+    } == sdaie_binary_shapes()
     expected = feature @ head.double().T + torch.tensor([0.5, -0.5])
     torch.testing.assert_close(logits.double(), expected, atol=1e-2, rtol=1e-3)
 
@@ -166,14 +175,26 @@ def test_without_the_prefix_of_parallel_training():
     SdaieRanker(SdaieNet(pool="first"), AUTHORS_HEADS).load_state_dict(import_sdaie(state))
 
 
-@pytest.mark.parametrize("name", ["module.backbone.group6.0.weight", "module.fc15.weight", "conv1.weight"])
-def test_a_foreign_parameter_is_refused_by_name(name):
-    with pytest.raises(RecipeError, match=f"'{name}' is not a parameter of SDAIE's network"):
-        import_sdaie({**pretext_state(), name: torch.zeros(1)})
-
-
-def test_a_missing_parameter_fails_the_strict_load():
+def test_a_file_is_known_by_its_names_and_read_strictly(tmp_path):
     state = pretext_state()
+    torch.save({"state_net": state}, tmp_path / "1000.pth")
+    imported = import_checkpoint(tmp_path / "1000.pth")
+    assert imported.layout == "sdaie"
+    assert set(imported.tensors) == set(import_sdaie(state))
+
+    foreign = {"module.backbone.group6.0.weight": torch.zeros(1), "module.fc15.weight": torch.zeros(1)}
+    torch.save({"state_net": state | foreign}, tmp_path / "foreign.pth")
+    with pytest.raises(RecipeError, match=r"unknown: encoder\.group6\.0\.weight, fc15\.weight"):
+        import_checkpoint(tmp_path / "foreign.pth")
     del state["module.backbone.group4.3.bias"]
-    with pytest.raises(RuntimeError, match=r"groups\.2\.3\.bias"):
-        SdaieRanker(SdaieNet(pool="first"), AUTHORS_HEADS).load_state_dict(import_sdaie(state))
+    torch.save({"state_net": state}, tmp_path / "cut.pth")
+    with pytest.raises(RecipeError, match=r"missing: encoder\.groups\.2\.3\.bias"):
+        import_checkpoint(tmp_path / "cut.pth")
+
+
+def test_an_imported_file_starts_a_network(tmp_path):
+    torch.save({"state_net": pretext_state()}, tmp_path / "1000.pth")
+    ranker = SdaieRanker(SdaieNet(), {"iso": 1})
+    load_init(ranker, tmp_path / "1000.pth")
+    kernels = network_state(0)["group1.hpf.weight"][:, 0]
+    assert torch.equal(ranker.encoder.stem.kernels, kernels)

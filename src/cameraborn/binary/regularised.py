@@ -65,10 +65,11 @@ class RegularisedClassifier(nn.Module):
 
     def score(self, patches: Tensor) -> Tensor:
         """Patches [B P 3 64 64] to scores [B]: the log-odds of generated, higher = less like a photograph."""
-        logits = self(patches)
+        logits: Tensor = self(patches)
         return logits[:, 1] - logits[:, 0]
 
 
 def regularised_loss(logits: Tensor, distance: Tensor, labels: Tensor, *, alpha: float) -> Tensor:
     """Cross-entropy of logits [B 2] against labels [B] (1 = generated), plus alpha times the distance."""
-    return F.cross_entropy(logits.float(), labels.long()) + alpha * distance
+    loss: Tensor = F.cross_entropy(logits.float(), labels.long()) + alpha * distance
+    return loss

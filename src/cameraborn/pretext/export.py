@@ -40,7 +40,7 @@ class ExportedNetwork:
     tasks: tuple[str, ...]
     manifest_sha256: str
     seen: tuple[str, ...]  # SHA-256 of every photograph that was trained on
-    input_kind: Literal["patches", "crop"]  # and the name of the graph's input
+    input_kind: Literal["patches", "patch-set", "crop"]  # and the name of the graph's input
     side: int  # of that input, pixels
     crop_scale: float  # of faces: side of the crop over the longer side of the box
     antialias: bool  # of faces: how the crop is shrunk
