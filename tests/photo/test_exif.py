@@ -22,6 +22,7 @@ from cameraborn.photo.exif import TAGS, Exif, pillow_warnings_silenced, read_exi
 ASCII, SHORT, LONG, RATIONAL, UNDEFINED, SRATIONAL, FLOAT, DOUBLE = 2, 3, 4, 5, 7, 10, 11, 12
 ISO, FNUMBER, EXPOSURE, FOCAL, FOCAL_35 = 0x8827, 0x829D, 0x829A, 0x920A, 0xA405
 APERTURE_VALUE, SHUTTER_SPEED_VALUE = 0x9202, 0x9201
+BIAS, BRIGHTNESS = 0x9204, 0x9203
 FLASH, METERING, EXPOSURE_MODE, WHITE_BALANCE, PROGRAM, SCENE = 0x9209, 0x9207, 0xA402, 0xA403, 0x8822, 0xA406
 MAKE, MODEL, SOFTWARE, ORIENTATION, EXIF_IFD = 0x010F, 0x0110, 0x0131, 0x0112, 0x8769
 
@@ -86,6 +87,8 @@ def exiftool(path):
         "exposure_time_s": "ExifIFD:ExposureTime",
         "focal_length_mm": "ExifIFD:FocalLength",
         "focal_35mm": "ExifIFD:FocalLengthIn35mmFormat",
+        "exposure_bias_ev": "ExifIFD:ExposureCompensation",
+        "brightness_ev": "ExifIFD:BrightnessValue",
         "make": "IFD0:Make",
         "model": "IFD0:Model",
         "software": "IFD0:Software",
@@ -111,6 +114,8 @@ TYPICAL = block(
         (ISO, SHORT, [400]),
         (SHUTTER_SPEED_VALUE, SRATIONAL, [(7965784, 1000000)]),
         (APERTURE_VALUE, RATIONAL, [(2970854, 1000000)]),
+        (BRIGHTNESS, SRATIONAL, [(-45, 10)]),
+        (BIAS, SRATIONAL, [(-1, 3)]),
         (METERING, SHORT, [5]),
         (FLASH, SHORT, [16]),
         (FOCAL, RATIONAL, [(50, 1)]),
@@ -127,6 +132,8 @@ TYPICAL_VALUES = {
     "exposure_time_s": 1 / 250,
     "focal_length_mm": 50.0,
     "focal_35mm": 75.0,
+    "exposure_bias_ev": -1 / 3,
+    "brightness_ev": -4.5,
     "make": "Canon",
     "model": "EOS R6",
     "flash": 16,
@@ -201,6 +208,12 @@ CASES = {
     "focal-absurd": ([(FOCAL, RATIONAL, [(100001, 1)])], "focal_length_mm", None, "outside the range"),
     "focal-zero": ([(FOCAL, RATIONAL, [(0, 100)])], "focal_length_mm", None, "outside the range"),
     "focal-35-zero": ([(FOCAL_35, SHORT, [0])], "focal_35mm", None, "outside the range"),
+    "bias-zero": ([(BIAS, SRATIONAL, [(0, 6)])], "exposure_bias_ev", 0.0, ""),
+    "bias-absurd": ([(BIAS, SRATIONAL, [(-1501, 100)])], "exposure_bias_ev", None, "outside the range"),
+    "brightness-lowest": ([(BRIGHTNESS, SRATIONAL, [(-300, 10)])], "brightness_ev", -30.0, ""),
+    "brightness-zero": ([(BRIGHTNESS, SRATIONAL, [(0, 256)])], "brightness_ev", 0.0, ""),
+    "brightness-unknown": ([(BRIGHTNESS, SRATIONAL, [(-1, 1)])], "brightness_ev", None, "overflow"),
+    "brightness-over-zero": ([(BRIGHTNESS, SRATIONAL, [(-1, 0)])], "brightness_ev", None, "no single number"),
     "flash-zero": ([(FLASH, SHORT, [0])], "flash", 0, ""),
     "flash-ascii": ([(FLASH, ASCII, b"16\0")], "flash", None, "wrong type"),
     "metering-other": ([(METERING, SHORT, [255])], "metering", 255, ""),

@@ -8,6 +8,7 @@ import torch
 
 from cameraborn.errors import RecipeError
 from cameraborn.networks.patchnet import PatchNet
+from cameraborn.networks.sdaie import SdaieNet
 from cameraborn.photo.manifest import read_manifest, sha256_of
 from cameraborn.pretext.architectures import build_network
 from cameraborn.pretext.export import export_run, to_onnx
@@ -56,6 +57,21 @@ def test_a_resnet_is_exported_as_it_is(faces, tmp_path):
             expected = network.eval().encoder(crops.float()).numpy()
         (features,) = session.run(None, {"crop": crops.numpy()})
         np.testing.assert_allclose(features, expected, atol=1e-4)
+
+
+def test_onnx_of_a_set_of_patches():
+    torch.manual_seed(0)
+    encoder = SdaieNet().eval().to(memory_format=torch.channels_last)
+    session = onnxruntime.InferenceSession(to_onnx(encoder), providers=["CPUExecutionProvider"])
+    for count in (1, 2, 5):
+        patches = torch.randint(0, 256, (count, 3, 64, 64), dtype=torch.uint8)
+        (features,) = session.run(None, {"patches": patches.numpy()})
+        with torch.no_grad():
+            expected = encoder(patches[None].float()).numpy()
+        assert features.shape == (1, 528)
+        np.testing.assert_allclose(features, expected, atol=1e-4)
+    shuffled = patches[torch.randperm(count)].numpy()
+    np.testing.assert_allclose(session.run(None, {"patches": shuffled})[0], features, atol=1e-4)
 
 
 def test_a_run_is_exported_whole(run, toys):  # noqa: F811

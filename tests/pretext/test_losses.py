@@ -4,13 +4,21 @@ import math
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cameraborn.pretext import losses
-from cameraborn.pretext.losses import LINK_SCALES, binary_fidelity, pair_accuracy, pairwise_fidelity
+from cameraborn.pretext.losses import (
+    LINK_SCALES,
+    RANK_LOSSES,
+    binary_fidelity,
+    pair_accuracy,
+    pairwise_cross_entropy,
+    pairwise_fidelity,
+)
 
 TAGS = st.one_of(st.sampled_from([1.0, 2.0, 3.0, math.nan]), st.floats(-1e6, 1e6))
 SCORES = st.one_of(st.sampled_from([-1.0, 0.0, 2.0]), st.floats(-6, 6))
@@ -62,6 +70,21 @@ def test_fidelity_is_the_papers_formula(link, tie, items):
     assert float(loss) == pytest.approx(literal_fidelity(scores, tags, k, tie), abs=2.1e-4)
 
 
+@pytest.mark.parametrize("tie", [0.5, 1.0])
+@pytest.mark.parametrize("link", LINK_SCALES)
+def test_cross_entropy_is_the_literal_one(link, tie):
+    rng = np.random.default_rng(4)
+    scores, tags = torch.from_numpy(rng.normal(size=9)), torch.from_numpy(rng.integers(0, 4, 9).astype(float))
+    terms = []
+    for i in range(9):
+        for j in range(i + 1, 9):
+            p = 0.5 * (1 + math.erf(LINK_SCALES[link] * float(scores[i] - scores[j]) / math.sqrt(2)))
+            g = tie if tags[i] == tags[j] else float(tags[i] > tags[j])
+            terms.append(-g * math.log(p) - (1 - g) * math.log(1 - p))
+    loss = pairwise_cross_entropy(scores, tags, link_scale=LINK_SCALES[link], tie=tie)
+    assert float(loss) == pytest.approx(np.mean(terms), rel=1e-9)
+
+
 def test_link_scales_are_the_published_ones():
     published = {"paper": pytest.approx(0.70710678), "aigfd-code": 2.0, "sdaie-code": 1.0}
     assert published == LINK_SCALES
@@ -69,18 +92,18 @@ def test_link_scales_are_the_published_ones():
 
 @pytest.mark.parametrize("tie", [0.5, 1.0])
 @pytest.mark.parametrize("link", LINK_SCALES)
-def test_gradient_is_that_of_finite_differences(link, tie):
+@pytest.mark.parametrize("loss", RANK_LOSSES.values(), ids=RANK_LOSSES)
+def test_gradient_is_that_of_finite_differences(loss, link, tie):
     scores = torch.tensor([0.3, -0.7, 1.1, 0.2, 0.9], dtype=torch.float64, requires_grad=True)
     tags = torch.tensor([1.0, 2.0, 2.0, math.nan, 0.5], dtype=torch.float64)
-    assert torch.autograd.gradcheck(
-        lambda s: pairwise_fidelity(s, tags, link_scale=LINK_SCALES[link], tie=tie), scores
-    )
+    assert torch.autograd.gradcheck(lambda s: loss(s, tags, link_scale=LINK_SCALES[link], tie=tie), scores)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
-def test_gradient_is_finite_far_from_the_truth(dtype):
+@pytest.mark.parametrize("loss", RANK_LOSSES.values(), ids=RANK_LOSSES)
+def test_gradient_is_finite_far_from_the_truth(loss, dtype):
     scores = torch.tensor([-90.0, 90.0, 90.0], dtype=dtype, requires_grad=True)
-    pairwise_fidelity(scores, torch.tensor([3.0, 1.0, 1.0]), link_scale=2.0).backward()
+    loss(scores, torch.tensor([3.0, 1.0, 1.0]), link_scale=2.0).backward()
     assert torch.isfinite(scores.grad).all()
 
 

@@ -5,8 +5,10 @@ from dataclasses import fields
 
 import pytest
 
-from cameraborn.photo.exif import Exif
+from cameraborn.photo.exif import TAGS, Exif
 from cameraborn.pretext.tasks import TASKS
+
+KINDS = {tag.name: tag.kind for tag in TAGS}
 
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
@@ -23,20 +25,54 @@ def test_every_task(task):
         assert task.outputs == 1
         assert task.classes == ()
         assert task.target({task.tag: 2}) < task.target({task.tag: 2.5})
+        assert task.target({task.tag: -1.5}) == -1.5
         assert math.isnan(task.target({task.tag: "2"}))
-    else:
-        assert task.outputs == len(task.classes) == len(set(task.classes)) >= 2
+        return
+    assert task.outputs == len(task.classes) == len(set(task.classes)) >= 2
+    if KINDS[task.tag] == "text":
         assert task.classes[-1] == "other"
         for index, name in enumerate(task.classes):
-            assert task.target({task.tag: f" {name.upper()} of something"}) == index
-        assert task.target({task.tag: "a maker nobody has heard of"}) == task.outputs - 1
+            assert task.target({task.tag: f" {name.upper()}7 of something"}) == index
+        assert task.target({task.tag: "a thing nobody has heard of"}) == task.outputs - 1
         assert math.isnan(task.target({task.tag: 3}))
+    else:  # every class is some code's, and no code makes another number
+        targets = {task.target({task.tag: code}) for code in range(256)}
+        assert {target for target in targets if not math.isnan(target)} == set(range(task.outputs))
+        assert math.isnan(task.target({task.tag: task.classes[0]}))
 
 
 @pytest.mark.parametrize(
-    ("make", "name"),
-    [("NIKON CORPORATION", "nikon"), ("Canon", "canon"), ("OLYMPUS, Tokyo", "olympus"), ("", "other")],
+    ("name", "value", "expected"),
+    [
+        ("make", "NIKON CORPORATION", "nikon"),
+        ("make", "Canon", "canon"),
+        ("make", "OLYMPUS, Tokyo", "olympus"),
+        ("make", "", "other"),
+        ("model", "iPhone 14 Pro Max", "iphone"),
+        ("model", "Canon EOS R6m2", "canon eos"),
+        ("model", "SM-G970U", "sm-"),
+        ("model", "X-T20", "other"),
+        ("flash", 0, "unstated"),
+        ("flash", 9, "fired"),
+        ("flash", 16, "off"),
+        ("flash", 24, "automatic"),
+        ("flash", 93, "fired"),
+        ("metering", 5, "pattern"),
+        ("metering", 255, "other"),
+        ("metering", 0, None),
+        ("exposure_mode", 2, "bracket"),
+        ("white_balance", 2, None),
+        ("scene", 3, "night"),
+    ],
 )
-def test_makers_by_the_first_word(make, name):
-    task = TASKS["make"]
-    assert task.classes[int(task.target({"make": make}))] == name
+def test_classes(name, value, expected):
+    task = TASKS[name]
+    target = task.target({task.tag: value})
+    assert math.isnan(target) if expected is None else task.classes[int(target)] == expected
+
+
+def test_the_fourteen_tags_of_sdaie():
+    ranked = {"iso", "fnumber", "exposure", "focal", "focal_35mm", "exposure_bias", "brightness"}
+    named = {"make", "model", "flash", "metering", "exposure_mode", "white_balance", "scene"}
+    assert ranked <= {name for name, task in TASKS.items() if task.kind == "rank"}
+    assert named <= {name for name, task in TASKS.items() if task.kind == "classify"}

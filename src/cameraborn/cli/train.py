@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cameraborn.cli.common import Argument, Option, app, needs_torch, progress, say
 from cameraborn.detect.bundle import BundleInfo, Preprocessing, write_bundle
@@ -36,17 +38,11 @@ def train(
     """
     needs_torch()
     from cameraborn.pretext.processes import is_first
-    from cameraborn.pretext.recipe import read_recipe
-    from cameraborn.pretext.selection import select_rows
+    from cameraborn.pretext.recipe import kind_of
     from cameraborn.pretext.train import Progress as Step
-    from cameraborn.pretext.train import train as run
 
     folder = output or Path("runs") / recipe.stem
-    settings = read_recipe(recipe)
-    if init is not None:
-        settings = settings.model_copy(update={"init": init})
-    # The length of a bar is worth reading the manifest for.
-    steps = settings.optimise.steps or settings.optimise.steps_for(len(select_rows(settings)[0]))
+    steps, run = (_binary if kind_of(recipe) == "binary" else _pretext)(recipe, init)
     with progress("training", steps) as advance:
         last = time.monotonic()
 
@@ -60,7 +56,7 @@ def train(
                     f"{step.seconds_left / 60:.1f} min left"
                 )
 
-        figures = run(settings, folder, report)
+        figures = run(folder, report)
     if not is_first():
         return
     for figure, value in figures.items():
@@ -77,7 +73,10 @@ def import_checkpoint_(
     ],
     layout: Annotated[
         str,
-        Option(help="aigfd, blades, exif-as-language, torchvision, timm or auto: found by the names in it."),
+        Option(
+            help="aigfd, blades, exif-as-language, sdaie, sdaie-binary, torchvision, timm or auto: found by the "
+            "names in it."
+        ),
     ] = "auto",
     new_fc: Annotated[
         bool,
@@ -86,8 +85,8 @@ def import_checkpoint_(
 ) -> None:
     """Turn a published checkpoint into weights to start from.
 
-    Reads AIGFD-EXIF, BLADES (OC, BC), EXIF-as-Language, and ResNet-50 of torchvision and timm. Nothing in the file is
-    run; a name in it that is not known, or one that is missing, is an error.
+    Reads AIGFD-EXIF, BLADES (OC, BC), SDAIE, EXIF-as-Language, and ResNet-50 of torchvision and timm. Nothing in the
+    file is run; a name in it that is not known, or one that is missing, is an error.
     """
     needs_torch()
     from cameraborn.photo.manifest import sha256_of
@@ -107,6 +106,36 @@ def import_checkpoint_(
     )
 
 
+_Run = Callable[[Path, Callable[[Any], None]], dict[str, float]]  # of a folder and a report of progress
+
+
+def _pretext(recipe: Path, init: Path | None) -> tuple[int, _Run]:
+    """How many steps a recipe has, and what runs it."""
+    from cameraborn.pretext.recipe import read_recipe
+    from cameraborn.pretext.selection import select_rows
+    from cameraborn.pretext.train import train as run
+
+    settings = read_recipe(recipe)
+    if init is not None:
+        settings = settings.model_copy(update={"init": init})
+    # The length of a bar is worth reading the manifest for.
+    steps = settings.optimise.steps or settings.optimise.steps_for(len(select_rows(settings)[0]))
+    return steps, partial(run, settings)
+
+
+def _binary(recipe: Path, init: Path | None) -> tuple[int, _Run]:
+    """The same of a classifier's recipe."""
+    from cameraborn.binary.dataset import labelled_rows
+    from cameraborn.binary.recipe import read_binary_recipe
+    from cameraborn.binary.train import train_binary
+
+    settings = read_binary_recipe(recipe)
+    if init is not None:
+        settings = settings.model_copy(update={"weights": init})
+    rows, _ = labelled_rows(settings.data, settings.optimise.pictures)
+    return settings.optimise.steps_for(len(rows)), partial(train_binary, settings)
+
+
 @app.command()
 def export(
     run: Annotated[Path, Argument(help="Folder of a finished run.", file_okay=False)],
@@ -124,7 +153,7 @@ def export(
         Option(
             min=64,
             help="Size crops are shrunk to, pixels; may be repeated.",
-            show_default="256 and 128; of faces, the recipe's",
+            show_default="256 and 128; of a classifier, 256; of faces, the recipe's",
         ),
     ] = None,
     smallest_side: Annotated[
@@ -140,11 +169,17 @@ def export(
 ) -> None:
     """Make a bundle of a trained network; fit and calibrate come next."""
     needs_torch()
+    from cameraborn.binary.export import export_binary, is_binary
     from cameraborn.detect.learn import seen_file, software_versions
     from cameraborn.pretext.export import export_run
 
-    network = export_run(run)
+    network, head = export_binary(run) if is_binary(run) else (export_run(run), None)
     faces = network.input_kind == "crop"
+    if head is not None and side and len(set(side)) > 1:
+        raise CamerabornError(
+            f"--side {side[1]}: a head was trained on features of one size: give one --side"
+        )
+    usual = (network.side,) if faces else (256, 128) if head is None else (256,)
     if faces and side and set(side) != {network.side}:
         raise CamerabornError(
             f"--side {side[0]}: the network was trained on crops of {network.side} pixels: leave it out"
@@ -156,7 +191,7 @@ def export(
         preprocessing=Preprocessing(
             input=network.input_kind,
             crop_scale=crop_scale or (network.crop_scale if faces else 1.5),
-            sides=tuple(sorted(set(side or ((network.side,) if faces else (256, 128))), reverse=True)),
+            sides=tuple(sorted(set(side or usual), reverse=True)),
             smallest_side=smallest_side or (64 if faces else 160),
             antialias=network.antialias,
         ),
@@ -170,5 +205,10 @@ def export(
         "weights.safetensors": network.weights,
         "seen.txt": seen_file(network.seen),
     }
+    if head is not None:
+        files["head.safetensors"] = head
     write_bundle(info, files, output)
-    say(f"{output}: exported; now 'cameraborn fit PHOTOS --bundle {output} -o BUNDLE'")
+    follows = (
+        f"fit PHOTOS --bundle {output} -o BUNDLE" if head is None else f"calibrate PHOTOS --bundle {output}"
+    )
+    say(f"{output}: exported; now 'cameraborn {follows}'")

@@ -69,6 +69,7 @@ class PatchNet(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        self.features = features
         self.stem = ResidualStem(widths[0])
         stages: list[nn.Module] = []
         for narrow, wide in pairwise(widths):
@@ -79,22 +80,30 @@ class PatchNet(nn.Module):
             ]
             stages += [ResidualBlock(wide) for _ in range(blocks)]
         self.stages = nn.Sequential(*stages)
+        self.stage_length = 3 + blocks  # modules
         self.dropout = nn.Dropout(dropout)
         self.project = nn.Linear(2 * widths[-1], features)
 
     def forward(self, patches: Tensor) -> Tensor:
         """Patches [N 3 64 64], float in 0..255, to features [N D]."""
+        return self.stages_of(patches)[-1]
+
+    def stages_of(self, patches: Tensor) -> list[Tensor]:
+        """What is made of patches [N 3 64 64] on the way: the residuals, each stage's maps [N C h h], the features."""
         # The stem stays in full precision: residuals of one grey level drown in the rounding of bfloat16 pixels.
         with torch.autocast(device_type=patches.device.type, enabled=False):
-            residual = F.hardtanh(self.stem(patches.float()), -3.0, 3.0)
-        x = self.stages(residual)
+            x = F.hardtanh(self.stem(patches.float()), -3.0, 3.0)
+        stages = [x]
+        for start in range(0, len(self.stages), self.stage_length):
+            x = self.stages[start : start + self.stage_length](x)
+            stages.append(x)
         # In full precision again: the variance of a map is a difference of large numbers.
         with torch.autocast(device_type=patches.device.type, enabled=False):
             x = x.float().flatten(2)
             mean = x.mean(dim=2)
             spread = ((x - mean[:, :, None]).square().mean(dim=2) + 1e-4).sqrt()
             feature: Tensor = self.project(self.dropout(torch.cat([mean, spread], dim=1)))
-        return feature
+        return [*stages, feature]
 
 
 class PatchRanker(nn.Module):

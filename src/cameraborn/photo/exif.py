@@ -45,7 +45,7 @@ class Tag:
     kind: Literal["ordinal", "categorical", "text"]
     low: float = 0  # least and greatest value believed, inclusive
     high: float = 255  # no code of any categorical tag is larger
-    overflow: int | None = None  # value that only says "does not fit"
+    overflow: int | None = None  # value that only says "does not fit", or "unknown"
     apex_id: int | None = None  # tag read where `id` is absent: base 2 logarithm of the value ...
     apex_factor: float = 0.0  # ... after this factor
 
@@ -58,6 +58,9 @@ TAGS: tuple[Tag, ...] = (
     ),  # t = 2^-TV
     Tag("focal_length_mm", 0x920A, "Exif", "ordinal", 0.1, 1e5),
     Tag("focal_35mm", 0xA405, "Exif", "ordinal", 0.1, 1e5),
+    Tag("exposure_bias_ev", 0x9204, "Exif", "ordinal", -15, 15),
+    # -1/1 is how the standard's "unknown", a numerator of FFFFFFFF, reads as a signed number.
+    Tag("brightness_ev", 0x9203, "Exif", "ordinal", -30, 30, overflow=-1),
     Tag("make", 0x010F, "IFD0", "text"),
     Tag("model", 0x0110, "IFD0", "text"),
     Tag("flash", 0x9209, "Exif", "categorical"),
@@ -79,6 +82,8 @@ class Exif:
     exposure_time_s: float | None = None  # seconds
     focal_length_mm: float | None = None  # millimetres
     focal_35mm: float | None = None  # millimetres, for a 36 mm x 24 mm frame
+    exposure_bias_ev: float | None = None  # steps (APEX) that the photographer asked for, 0 mostly
+    brightness_ev: float | None = None  # of the scene, in steps (APEX)
     make: str | None = None
     model: str | None = None
     flash: int | None = None  # bit field: 1 fired, 2-4 return, 8-16 mode, 32 no flash, 64 red-eye
@@ -219,7 +224,7 @@ def _believed(found: Mapping[str, Fraction | str | None]) -> Exif:
             values[tag.name] = value.strip("\0 \t\r\n").partition("\0")[0].strip() or None
         elif value is None or value == tag.overflow:
             continue
-        elif 0 <= value <= tag.high and tag.low <= float(value):
+        elif min(tag.low, 0) <= value <= tag.high and tag.low <= float(value):
             if tag.kind == "ordinal":
                 values[tag.name] = float(value)
             elif value.denominator == 1:

@@ -18,6 +18,7 @@ from torch.utils.data import Dataset
 
 from cameraborn.networks.patchnet import PatchNet, PatchRanker
 from cameraborn.networks.resnet import ResNet, ResNetRanker
+from cameraborn.networks.sdaie import SdaieNet, SdaieRanker
 from cameraborn.photo.manifest import Row
 from cameraborn.photo.patches import PATCH_SIZE, grid_patches
 from cameraborn.pretext.dataset import PatchDataset, PictureCache, targets_of
@@ -37,15 +38,15 @@ class Architecture:
             [B size] by the task's name; its `encoder` is what is exported, and gives features [N D].
         training: samples by (epoch, index): (input uint8, targets [T]).
         validation: batches to measure on; they may be iterated many times.
-        input_kind: what the encoder takes, and the name of the ONNX graph's input: `patches` uint8 [N 3 64 64], or
-            `crop` uint8 [N 3 S S].
+        input_kind: what the encoder takes, and the name of the ONNX graph's input: `patches` uint8 [N 3 64 64],
+            `patch-set` uint8 [P 3 64 64], which are one picture's, or `crop` uint8 [N 3 S S].
         side: of that input, pixels.
     """
 
     build: Callable[[Recipe], nn.Module]
     training: Callable[[Sequence[Row], Sequence[Task], Recipe], Dataset[tuple[Tensor, Tensor]]]
     validation: Callable[[Sequence[Row], Sequence[Task], Recipe], Iterable[ValidationBatch]]
-    input_kind: Literal["patches", "crop"]
+    input_kind: Literal["patches", "patch-set", "crop"]
     side: Callable[[Recipe], int]
 
 
@@ -88,6 +89,10 @@ def _patch_validation(
     return batches
 
 
+def _sdaie(recipe: Recipe) -> nn.Module:
+    return SdaieRanker(SdaieNet(**recipe.network.model_dump(exclude={"type"})), _heads(recipe))
+
+
 def _resnet(recipe: Recipe) -> nn.Module:
     size = recipe.network.model_dump(exclude={"type"})
     return ResNetRanker(ResNet(**size), _heads(recipe))
@@ -114,6 +119,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     "patch": Architecture(
         _patch_network, _patch_training, _patch_validation, "patches", lambda recipe: PATCH_SIZE
     ),
+    "sdaie": Architecture(_sdaie, _patch_training, _patch_validation, "patch-set", lambda recipe: PATCH_SIZE),
     "resnet50": Architecture(
         _resnet, _face_training, _face_validation, "crop", lambda recipe: recipe.faces.size
     ),

@@ -1,11 +1,12 @@
 """A finished run becomes a bundle's network: ONNX for scoring, safetensors for training on.
 
-The ONNX graph takes pixels as they come, uint8: `patches` [N 3 64 64], or a `crop` [N 3 S S] already shrunk to the
-network's side; it gives `features` [N D].
+The ONNX graph takes pixels as they come, uint8: `patches` [N 3 64 64] to `features` [N D], a `crop` [N 3 S S] already
+shrunk to the network's side to the same, or a `patch-set`, one picture's patches [P 3 64 64], to `features` [1 D].
 """
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import warnings
@@ -20,6 +21,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from cameraborn.errors import RecipeError
+from cameraborn.networks.sdaie import SdaieNet
 from cameraborn.photo.manifest import sha256_of
 from cameraborn.photo.patches import PATCH_SIZE
 from cameraborn.pretext.architectures import ARCHITECTURES, build_network
@@ -38,7 +40,7 @@ class ExportedNetwork:
     tasks: tuple[str, ...]
     manifest_sha256: str
     seen: tuple[str, ...]  # SHA-256 of every photograph that was trained on
-    input_kind: Literal["patches", "crop"]  # and the name of the graph's input
+    input_kind: Literal["patches", "patch-set", "crop"]  # and the name of the graph's input
     side: int  # of that input, pixels
     crop_scale: float  # of faces: side of the crop over the longer side of the box
     antialias: bool  # of faces: how the crop is shrunk
@@ -82,7 +84,9 @@ def export_run(folder: Path) -> ExportedNetwork:
 
 def to_onnx(encoder: nn.Module, input_name: str = "patches", side: int = PATCH_SIZE) -> bytes:
     """The encoder as an ONNX file with a free batch size; its input is uint8 [N 3 side side]."""
-    graph = _FromBytes(encoder).eval()
+    # A copy in the layout that ONNX knows: the graph is traced along the layout that the weights have.
+    encoder = copy.deepcopy(encoder).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    graph = (_SetFromBytes(encoder) if isinstance(encoder, SdaieNet) else _FromBytes(encoder)).eval()
     example = torch.zeros(2, 3, side, side, dtype=torch.uint8)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
@@ -114,4 +118,16 @@ class _FromBytes(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         features: Tensor = self.encoder(pixels.float())
+        return features
+
+
+class _SetFromBytes(nn.Module):
+    """The encoder of a set of patches behind the cast from uint8, for one picture."""
+
+    def __init__(self, encoder: SdaieNet) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, patches: Tensor) -> Tensor:
+        features: Tensor = self.encoder(patches.float()[None])
         return features

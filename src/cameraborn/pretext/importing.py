@@ -5,6 +5,7 @@
 | `aigfd` | `ckpt_epoch_N.pth` of AIGFD-EXIF (arXiv 2501.02207) | encoder, four or five heads, remains of CLIP |
 | `blades` | `OC.pth`, `BC.pth` of BLADES (arXiv 2507.22824) | encoder, text tower; in BC a classifier `fc1`, `fc2` |
 | `exif-as-language` | `wrapper_75_new.pth` (Zheng et al., CVPR 2023) | encoder, text tower |
+| `sdaie`, `sdaie-binary` | `N.pth` of SDAIE (arXiv 2512.05651) | encoder and heads; two encoders and a head |
 | `torchvision`, `timm` | ResNet-50 of ImageNet | encoder, whose `fc` gives classes and no feature |
 | `cameraborn` | `network.safetensors` of a run, or what this module made | encoder, heads |
 
@@ -29,9 +30,15 @@ from torch import Tensor, nn
 
 from cameraborn.errors import RecipeError
 from cameraborn.networks.resnet import ResNet
+from cameraborn.pretext.importing_sdaie import (
+    import_sdaie,
+    import_sdaie_binary,
+    sdaie_binary_shapes,
+    sdaie_shapes,
+)
 
 FEATURES = 768  # of the last layer of every published encoder of this kind
-_WRAPPERS = ("model", "state_dict")  # under which checkpoints keep their weights
+_WRAPPERS = ("model", "state_dict", "state_net")  # under which checkpoints keep their weights
 _HEADS = {  # theirs: ours, sign
     "fc_iso": ("iso", 1),
     "fc_av": ("fnumber", 1),
@@ -65,8 +72,14 @@ _LAYOUTS = {  # in the order in which they are tried: the more particular first
     "exif-as-language": _Layout(
         "model.visual.", rf"model\.({_TEXT})|sink_temp", lambda keys: "model.visual.conv1.weight" in keys
     ),
+    "sdaie": _Layout("", found_in=lambda keys: "backbone.group1.hpf.weight" in keys),
+    "sdaie-binary": _Layout("", found_in=lambda keys: "diffusionextractor_random.group1.hpf.weight" in keys),
     "torchvision": _Layout("", found_in=lambda keys: "conv1.weight" in keys, classes=True),
     "timm": _Layout("", classes=True),
+}
+_SDAIE = {  # no ResNet: its names are translated by a module of their own
+    "sdaie": (import_sdaie, sdaie_shapes),
+    "sdaie-binary": (import_sdaie_binary, sdaie_binary_shapes),
 }
 LAYOUTS = tuple(name for name in _LAYOUTS if name != "cameraborn")
 
@@ -99,11 +112,15 @@ def import_checkpoint(path: Path, layout: str = "auto", *, new_fc: bool = False)
     """
     weights = _read(path)
     name = _detect(path, weights) if layout == "auto" else layout
+    if name in _SDAIE:
+        rename, shapes = _SDAIE[name]
+        _compare(path, f"layout {name}", shapes(), tensors := rename(weights), [])
+        return Imported(tensors, name, ())
     rules = _LAYOUTS[name]
     if name == "blades" and any(key.startswith("model.model.") for key in weights):
         # BC wraps the network of OC once more.
         weights = {re.sub(r"^model\.model\.", "model.", key): value for key, value in weights.items()}
-    tensors: dict[str, Tensor] = {}
+    tensors = {}
     dropped, unknown = [], []
     for key, value in weights.items():
         ours = _our_name(key, name, rules)

@@ -11,6 +11,7 @@ Shapes: B pictures in the batch.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -36,6 +37,19 @@ def pairwise_fidelity(scores: Tensor, tags: Tensor, *, link_scale: float, tie: f
     Returns:
         A scalar; zero, still attached to the graph, if fewer than two pictures have the tag.
     """
+    return _mean_over_pairs(_infidelity_of_link, scores, tags, link_scale, tie)
+
+
+def pairwise_cross_entropy(scores: Tensor, tags: Tensor, *, link_scale: float, tie: float = 0.5) -> Tensor:
+    """Mean cross-entropy -g log p - (1 - g) log(1 - p) over the same pairs, as SDAIE ranks; see `pairwise_fidelity`."""
+    return _mean_over_pairs(_cross_entropy_of_link, scores, tags, link_scale, tie)
+
+
+RANK_LOSSES = {"fidelity": pairwise_fidelity, "cross-entropy": pairwise_cross_entropy}
+_PairLoss = Callable[[Tensor, Tensor], Tensor]  # of k (s_x - s_y) and g
+
+
+def _mean_over_pairs(loss: _PairLoss, scores: Tensor, tags: Tensor, link_scale: float, tie: float) -> Tensor:
     known = torch.isfinite(tags)
     scores, tags = scores[known], tags[known]
     if scores.dtype != torch.float64:
@@ -45,22 +59,35 @@ def pairwise_fidelity(scores: Tensor, tags: Tensor, *, link_scale: float, tie: f
         return scores.sum() * 0.0
     rows = max(1, _BLOCK // B)
     if rows >= B:
-        total = _block(scores, tags, 0, B, link_scale, tie)
+        total = _block(loss, scores, tags, 0, B, link_scale, tie)
     else:
         blocks = [
-            checkpoint(_block, scores, tags, start, rows, link_scale, tie, use_reentrant=False)
+            checkpoint(_block, loss, scores, tags, start, rows, link_scale, tie, use_reentrant=False)
             for start in range(0, B - 1, rows)
         ]
         total = torch.stack(blocks).sum()
-    return total / (B * (B - 1) / 2)
+    mean: Tensor = total / (B * (B - 1) / 2)
+    return mean
 
 
-def _block(scores: Tensor, tags: Tensor, start: int, rows: int, link_scale: float, tie: float) -> Tensor:
+def _block(
+    loss: _PairLoss, scores: Tensor, tags: Tensor, start: int, rows: int, link_scale: float, tie: float
+) -> Tensor:
     """The summed loss of the pairs i < j with `start` <= i < `start` + `rows`."""
     row_tags, column_tags = tags[start : start + rows, None], tags[None, start:]
     truth = torch.where(row_tags == column_tags, tie, (row_tags > column_tags).to(scores.dtype))
-    p = torch.special.ndtr(link_scale * (scores[start : start + rows, None] - scores[None, start:]))
-    return _infidelity(p, truth).triu(diagonal=1).sum()
+    link = link_scale * (scores[start : start + rows, None] - scores[None, start:])
+    return loss(link, truth).triu(diagonal=1).sum()
+
+
+def _infidelity_of_link(link: Tensor, truth: Tensor) -> Tensor:
+    return _infidelity(torch.special.ndtr(link), truth)
+
+
+def _cross_entropy_of_link(link: Tensor, truth: Tensor) -> Tensor:
+    # log_ndtr: the logarithm of p itself is minus infinity where p is rounded to nothing.
+    loss: Tensor = -truth * torch.special.log_ndtr(link) - (1 - truth) * torch.special.log_ndtr(-link)
+    return loss
 
 
 def binary_fidelity(logits: Tensor, labels: Tensor) -> Tensor:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from cameraborn.errors import RecipeError
+from cameraborn.networks.sdaie import FEATURES
 from cameraborn.pretext.losses import LINK_SCALES
 from cameraborn.pretext.manipulate import PAPER_KINDS, Kind
 from cameraborn.pretext.tasks import TASKS
@@ -56,8 +57,24 @@ class ResNetSection(_Section):
     normalise: Literal["clip", "imagenet"] = "clip"
 
 
+class SdaieSection(_Section):
+    """SDAIE's network, whose sizes are fixed."""
+
+    sees_faces: ClassVar[bool] = False
+
+    type: Literal["sdaie"]
+    pool: Literal["mean", "first"] = (
+        "mean"  # of the patches' tokens; `first` is the authors', and knows an order
+    )
+
+    @property
+    def features(self) -> int:
+        """Width of the feature."""
+        return FEATURES
+
+
 # A new type of network: its section here, and its entry in `pretext.architectures`.
-NetworkSection = Annotated[PatchNetworkSection | ResNetSection, Field(discriminator="type")]
+NetworkSection = Annotated[PatchNetworkSection | ResNetSection | SdaieSection, Field(discriminator="type")]
 
 
 class FaceSection(_Section):
@@ -94,6 +111,7 @@ class PretextSection(_Section):
 
     tasks: dict[str, float]
     link: Literal["paper", "aigfd-code", "sdaie-code"] = "paper"
+    rank_loss: Literal["fidelity", "cross-entropy"] = "fidelity"  # of pairs; SDAIE's is cross-entropy
     tie: float = Field(default=0.5, ge=0, le=1)
 
     @field_validator("tasks")
@@ -216,15 +234,41 @@ def read_recipe(path: Path) -> Recipe:
     Raises:
         RecipeError: the file is missing, not TOML, or a field is wrong; the message names the field.
     """
-    if not path.is_file():
-        raise RecipeError(f"{path}: no such recipe: see configs/ for those that ship")
+    return read_as(path, Recipe)
+
+
+def kind_of(path: Path) -> str:
+    """What kind of recipe a file is: `binary`, or `pretext` where it says nothing.
+
+    Raises:
+        RecipeError: the file is missing or not TOML.
+    """
+    return str(_read_toml(path).get("kind", "pretext"))
+
+
+AnyRecipe = TypeVar("AnyRecipe", bound=BaseModel)
+
+
+def read_as(path: Path, kind: type[AnyRecipe]) -> AnyRecipe:
+    """Read and validate a TOML recipe of some kind.
+
+    Raises:
+        RecipeError: the file is missing, not TOML, or a field is wrong; the message names the field.
+    """
     try:
-        return Recipe.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: not valid TOML: {error}") from error
+        return kind.model_validate(_read_toml(path))
     except ValidationError as error:
         first = error.errors()[0]
         raise RecipeError(f"{path}: {_place(first['loc'])}{first['msg']}") from error
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise RecipeError(f"{path}: no such recipe: see configs/ for those that ship")
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: not valid TOML: {error}") from error
 
 
 def _place(loc: tuple[int | str, ...]) -> str:

@@ -16,16 +16,15 @@ from pathlib import Path
 
 import safetensors
 import torch
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from cameraborn.errors import RecipeError
-from cameraborn.pretext.recipe import Recipe
 
 
-def claim(folder: Path, recipe: Recipe) -> None:
+def claim(folder: Path, recipe: BaseModel) -> None:
     """Make the run's folder, or see that the one there belongs to this very recipe.
 
     Raises:
@@ -37,7 +36,7 @@ def claim(folder: Path, recipe: Recipe) -> None:
         write_text(file, recipe.model_dump_json(indent=1))
         return
     try:
-        held = Recipe.model_validate_json(file.read_bytes())  # a field it does not know has its default
+        held = type(recipe).model_validate_json(file.read_bytes())  # a field it does not know has its default
     except ValidationError as error:
         reason = str(error.errors()[0]["msg"])
         raise RecipeError(f"{file}: damaged or of another release ({reason}): give another folder") from error

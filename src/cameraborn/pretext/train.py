@@ -34,7 +34,7 @@ from cameraborn.errors import CamerabornError, RecipeError
 from cameraborn.pretext.architectures import ARCHITECTURES, build_network
 from cameraborn.pretext.dataset import EpochSampler, single_threaded
 from cameraborn.pretext.importing import load_init
-from cameraborn.pretext.losses import binary_fidelity, pairwise_fidelity
+from cameraborn.pretext.losses import RANK_LOSSES, binary_fidelity
 from cameraborn.pretext.optimise import average, learning_rate, make_optimiser
 from cameraborn.pretext.processes import Processes, join
 from cameraborn.pretext.recipe import OptimiseSection, PretextSection, Recipe
@@ -43,7 +43,7 @@ from cameraborn.pretext.selection import check_files, select_rows
 from cameraborn.pretext.tasks import TASKS, Task
 from cameraborn.pretext.validate import Validator
 
-_PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
+PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _READY = 4  # batches that a worker keeps ready
 
 
@@ -94,7 +94,7 @@ def _train(
     if world > 1 and device.type == "cuda":
         # Statistics of the whole batch too.
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
-    precision = _PRECISIONS[settings.precision]
+    precision = PRECISIONS[settings.precision]
     scaler = torch.amp.GradScaler(device.type, enabled=precision is torch.float16)
     state = State(network, averaged, make_optimiser(network, settings), scaler)
     first_step = state.load(folder / "checkpoint.safetensors")
@@ -189,9 +189,8 @@ def task_losses(
     for column, task in enumerate(tasks):
         target, output = targets[:, column], outputs[task.name].float()
         if task.kind == "rank":
-            losses[task.name] = pairwise_fidelity(
-                output[:, 0], target, link_scale=pretext.link_scale, tie=pretext.tie
-            )
+            pairwise = RANK_LOSSES[pretext.rank_loss]
+            losses[task.name] = pairwise(output[:, 0], target, link_scale=pretext.link_scale, tie=pretext.tie)
         elif task.kind == "manipulation":
             losses[task.name] = binary_fidelity(output[:, 0], target)
         else:

@@ -1,0 +1,1 @@
+"""Detectors that have also seen generated pictures."""

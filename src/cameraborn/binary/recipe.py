@@ -1,0 +1,66 @@
+"""The recipe of a binary detector: one validated TOML file with `kind = "binary"`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from cameraborn.pretext.recipe import DataSection, LogSection, NetworkSection, OptimiseSection, read_as
+
+
+class DeliverySection(BaseModel):
+    """What a training picture may have been through; the defaults are SDAIE's."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    resize_probability: float = Field(default=0.3, ge=0, le=1)  # to a square
+    resize_side: tuple[int, int] = (64, 128)  # its least and greatest side, pixels
+    blur_probability: float = Field(default=0.1, ge=0, le=1)
+    blur_sigma: float = Field(default=1.0, ge=0)  # greatest, pixels; the least is 0
+    jpeg_probability: float = Field(default=0.25, ge=0, le=1)
+    jpeg_quality: tuple[int, int] = (90, 99)
+
+    @model_validator(mode="after")
+    def _ranges(self) -> DeliverySection:
+        if not 64 <= self.resize_side[0] <= self.resize_side[1]:
+            raise ValueError(f"resize_side {self.resize_side}: give [lowest, highest], at least 64")
+        if not 1 <= self.jpeg_quality[0] <= self.jpeg_quality[1] <= 100:
+            raise ValueError(f"jpeg_quality {self.jpeg_quality}: give [lowest, highest] of 1..100")
+        return self
+
+
+class BinaryRecipe(BaseModel):
+    """Everything that decides the training of a classifier."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["binary"]
+    data: DataSection
+    network: NetworkSection  # as in the recipe that made `weights`
+    weights: Path  # safetensors with `encoder.*`: a pretext run's network, or an imported checkpoint
+    start: Literal["random", "weights"] = "random"  # of the trained copy; the authors' is random
+    alpha: float = Field(default=0.05, ge=0)  # weight of the distance to the frozen copy
+    augment: DeliverySection = DeliverySection()
+    optimise: OptimiseSection
+    log: LogSection = LogSection()
+
+    @model_validator(mode="after")
+    def _of_patches(self) -> BinaryRecipe:
+        if self.network.type not in ("patch", "sdaie"):
+            raise ValueError(f"network.type {self.network.type!r} sees no patches: choose patch or sdaie")
+        if self.optimise.accumulate > 1 or self.optimise.compile:
+            raise ValueError(
+                "optimise.accumulate and optimise.compile are for pretext recipes: take them out"
+            )
+        return self
+
+
+def read_binary_recipe(path: Path) -> BinaryRecipe:
+    """Read and validate a TOML recipe; paths in it are relative to the working directory.
+
+    Raises:
+        RecipeError: the file is missing, not TOML, or a field is wrong; the message names the field.
+    """
+    return read_as(path, BinaryRecipe)
