@@ -10,8 +10,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from cameraborn.errors import ManifestError, PictureError
-from cameraborn.photo.decode import SUPPORTED_EXTENSIONS, open_picture
+from cameraborn.photo.decode import open_picture
 from cameraborn.photo.exif import Exif
+from cameraborn.photo.files import pictures_in
 from cameraborn.photo.manifest import Row, sha256_of
 
 
@@ -22,9 +23,7 @@ def import_folder(folder: Path) -> Iterator[Row]:
     """
     if not folder.is_dir():
         raise ManifestError(f"{folder}: no such folder: give a folder of pictures")
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() not in SUPPORTED_EXTENSIONS or not path.is_file():
-            continue
+    for path in map(Path, pictures_in(str(folder))):
         try:
             picture = open_picture(path)
         except PictureError:
