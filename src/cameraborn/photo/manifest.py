@@ -35,6 +35,7 @@ class Row(BaseModel):
         box: x0, y0, x1, y1 of the face, in pixels of this image.
         exif: tags by the names of `photo.exif.Exif`.
         licence: the licence of the picture.
+        original: hex digest of the file that this one was made from, where it was.
         research_only: True if it may be measured on but must not train weights that are given away.
     """
 
@@ -51,6 +52,7 @@ class Row(BaseModel):
     box: tuple[float, float, float, float] | None = None
     exif: dict[str, Any] = Field(default_factory=dict)
     licence: str = ""
+    original: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
     research_only: bool = False
 
 
