@@ -87,7 +87,7 @@ def test_auc_counts_pairs_of_one_fold(items):
     assert got == (pytest.approx(won / pairs) if pairs else None)
 
 
-@pytest.mark.parametrize("name", LEAKS)
+@pytest.mark.parametrize("name", sorted(LEAKS))
 def test_a_planted_leak_is_found(tmp_path, name):
     found = audit(dataset(tmp_path, generated=LEAKS[name]), jobs=1)
     leak = cue(found, name)
@@ -119,7 +119,7 @@ def test_no_leak_is_found_where_there_is_none(tmp_path, seed):
 
 
 def test_a_group_is_one_observation(tmp_path):
-    """Each group has its own brightness, drawn by chance: a leak if its 8 pictures were independent, and none as they are."""
+    """Each group has its own brightness, drawn by chance: a leak only if its 8 pictures were independent."""
     rng = np.random.default_rng(5)
     rows = []
     for group in range(12):

@@ -201,7 +201,8 @@ def _measure(kept: Sequence[_Kept], seed: int) -> tuple[list[CueAudit], CueAudit
         )
     for k, name in enumerate(NUMBERS):
         values = numbers[:, k]
-        sign = 1.0 if (_auc(values, sample.positive) or 0.5) >= 0.5 else -1.0
+        rising = _auc(values, sample.positive)
+        sign = -1.0 if rising is not None and rising < 0.5 else 1.0
         direction = ("higher" if sign > 0 else "lower") if varying[len(CATEGORIES) + k] else ""
         summaries = [_median(values[here]) for here in sample.labels]
         audits.append(sample.cue(name, sign * values, np.zeros_like(folds), z, direction, *summaries))
@@ -260,6 +261,9 @@ class _Sample:
         if auc is not None:
             drawn = [ranking.auc(weights[has]) for weights in self._resampled()]
             spread = float(np.std([value for value in drawn if value is not None]))
+            if np.ptp(scores[has]) > 0:
+                # A perfect ranking stays perfect in every bootstrap sample, however few pictures it is of.
+                spread = max(spread, 0.5 / self.independent)
             low, high = max(0.0, auc - z * spread), min(1.0, auc + z * spread)
         return CueAudit(name, int(has.sum()), auc, low, high, direction, photo, generated)
 
