@@ -58,10 +58,8 @@ def exif():
 LEAKS = {
     "format": Storage(format="PNG", options={}),
     "dimensions": Storage(side=96),
-    "short side": Storage(side=96),
     "aspect": Storage(width=80),
     "JPEG quality": Storage(options={"quality": 70}),
-    "JPEG tables": Storage(options={"quality": 70}),
     "chroma subsampling": Storage(options={"quality": 85, "subsampling": "4:4:4"}),
     "ICC profile": Storage(options={"quality": 85, "icc_profile": SRGB}),
     "EXIF": Storage(options={"quality": 85, "exif": exif()}),

@@ -97,7 +97,9 @@ def test_a_planted_leak_is_found(tmp_path, name):
     assert found.cues[0].leaks
     assert found.verdict.startswith(f"{found.cues[0].name} alone tells the labels apart, AUC ")
     assert name in found.verdict
-    assert leak.photo != leak.generated or name == "JPEG tables"
+    assert leak.photo != leak.generated
+    for other in {"dimensions": ["short side"], "JPEG quality": ["JPEG tables"]}.get(name, []):
+        assert cue(found, other).leaks
     if name != "brightness":
         assert any("--equalise" in line for line in found.advice)
     else:
@@ -105,12 +107,12 @@ def test_a_planted_leak_is_found(tmp_path, name):
         assert any("match the generated pictures in brightness" in line for line in found.advice)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_no_leak_is_found_where_there_is_none(tmp_path, seed):
     found = audit(dataset(tmp_path, seed=seed), jobs=1)
     assert [item.name for item in found.cues if item.leaks] == []
     assert found.verdict.startswith("No cue tells the labels apart by more than chance.")
-    assert found.together.low <= 0.5 <= found.together.high
+    assert not found.together.leaks
     assert found.together.name == TOGETHER
     assert (found.photos, found.generated, found.unreadable, found.smallest_side) == (40, 40, 0, 64)
     assert found.advice == ()
