@@ -257,13 +257,13 @@ class _Sample:
         has = ~np.isnan(scores)
         ranking = _Ranking(scores[has], self.positive[has], folds[has])
         auc = ranking.auc(np.ones(int(has.sum())))
-        low = high = None
-        if auc is not None:
+        low = high = auc
+        if auc is not None and np.ptp(scores[has]) > 0:
             drawn = [ranking.auc(weights[has]) for weights in self._resampled()]
-            spread = float(np.std([value for value in drawn if value is not None]))
-            if np.ptp(scores[has]) > 0:
-                # A perfect ranking stays perfect in every bootstrap sample, however few pictures it is of.
-                spread = max(spread, 0.5 / self.independent)
+            # A perfect ranking stays perfect in every bootstrap sample, however few pictures it is of.
+            spread = max(
+                float(np.std([value for value in drawn if value is not None])), 0.5 / self.independent
+            )
             low, high = max(0.0, auc - z * spread), min(1.0, auc + z * spread)
         return CueAudit(name, int(has.sum()), auc, low, high, direction, photo, generated)
 
