@@ -9,6 +9,10 @@ class PictureError(CamerabornError):
     """A picture cannot be read, or is not a picture."""
 
 
+class DegradationError(CamerabornError):
+    """A name of a degradation cannot be understood."""
+
+
 class ManifestError(CamerabornError):
     """A manifest is missing, broken, or cannot serve the purpose it was given for."""
 

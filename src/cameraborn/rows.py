@@ -21,7 +21,7 @@ from typing import Any, TextIO
 
 from cameraborn.detect.detector import Verdict
 from cameraborn.errors import CamerabornError
-from cameraborn.photo.decode import SUPPORTED_EXTENSIONS
+from cameraborn.photo.files import pictures_in
 
 COLUMNS = tuple(Verdict.__dataclass_fields__)
 # What UTF-8 cannot hold (file names need not be text) is written as \udcXX, which JSON reads back as it was.
@@ -58,7 +58,7 @@ def expand(paths: Iterable[str]) -> Iterator[str]:
 
 def _files(path: str) -> Iterator[str]:
     if os.path.isdir(path):  # noqa: PTH112 (strings all the way: a list may hold millions)
-        yield from _walk(path)
+        yield from pictures_in(path)
     else:
         yield path
 
@@ -75,47 +75,26 @@ def _matches(pattern: str) -> Iterator[str]:
         yield from _files(path)
 
 
-def _walk(folder: str) -> Iterator[str]:
-    try:
-        with os.scandir(folder) as entries:
-            names = sorted(_wanted(entries))
-    except OSError:
-        yield folder  # which cannot be opened: its row will say so
-        return
-    for name in names:
-        path = os.path.join(folder, name)  # noqa: PTH118
-        if name.endswith("/"):
-            yield from _walk(path[:-1])
-        else:
-            yield path
-
-
-def _wanted(entries: Iterable[os.DirEntry[str]]) -> Iterator[str]:
-    """Names of pictures, and of folders with a slash; links to folders may be circles and are not followed."""
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            yield entry.name + "/"
-        elif os.path.splitext(entry.name)[1].lower() in SUPPORTED_EXTENSIONS and not entry.is_dir():  # noqa: PTH122
-            yield entry.name
-
-
 @contextmanager
 def writer(format: Format, output: Path | None) -> Iterator[Callable[[Verdict], None]]:
     """A function that writes one verdict, to standard output or to a file that appears when complete."""
+    with opened(output) as out, _formatted(format, out) as write:
+        yield write
+
+
+@contextmanager
+def opened(output: Path | None) -> Iterator[TextIO]:
+    """Standard output, or a file that appears under its name when it is complete."""
     if output is None:
-        with _formatted(format, sys.stdout) as write:
-            yield write
+        yield sys.stdout
         return
     # A device or a pipe is written to; only a file can be put in its place.
     place = output if output.exists() and not output.is_file() else None
     target = Path(os.path.realpath(output))
     part = place or target.with_name(target.name + ".part")
     try:
-        with (
-            part.open("w", encoding="utf-8", errors=ENCODING_ERRORS, newline="") as out,
-            _formatted(format, out) as write,
-        ):
-            yield write
+        with part.open("w", encoding="utf-8", errors=ENCODING_ERRORS, newline="") as out:
+            yield out
         if place is None:
             part.replace(target)
     except OSError as error:

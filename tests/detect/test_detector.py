@@ -2,7 +2,6 @@
 
 import io
 import json
-import threading
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ from PIL import Image
 import cameraborn
 from cameraborn.detect.bundle import read_bundle, write_bundle
 from cameraborn.detect.conformal import benjamini_hochberg
-from cameraborn.detect.detector import Detector, Verdict, control_discoveries, has_colour, map_in_order
+from cameraborn.detect.detector import Detector, Verdict, control_discoveries, has_colour
 from cameraborn.detect.golden import GOLDEN_NAMES, golden_picture
 from cameraborn.detect.learn import LearnOptions, calibrate, fit
 from cameraborn.errors import BundleError, CalibrationError
@@ -222,22 +221,6 @@ def test_many_are_taken_lazily(detector, jobs):
         assert count <= asked <= count + 2 * jobs
     verdicts.close()
     assert asked <= 7 + 2 * jobs
-
-
-def test_an_exception_ends_the_work():
-    started, release = [], threading.Event()
-
-    def work(item):
-        started.append(item)
-        if item == 0:
-            raise ZeroDivisionError
-        release.wait(10)
-
-    results = map_in_order(work, iter(range(1000)), 2)
-    with pytest.raises(ZeroDivisionError):
-        next(results)
-    release.set()
-    assert len(started) <= 4
 
 
 def test_golden_pictures_verify_and_a_tampered_score_does_not(tiny_bundle, tmp_path):

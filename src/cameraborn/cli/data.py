@@ -62,10 +62,10 @@ def import_(
 
     An interrupted import goes on where it stopped when the same command is given again.
     """
-    from cameraborn.detect.detector import map_in_order
     from cameraborn.photo.adapters import LAYOUTS, LeftOut, Options
     from cameraborn.photo.faces import FaceFinder
     from cameraborn.photo.importing import import_manifest
+    from cameraborn.photo.parallel import map_in_order
 
     if layout not in LAYOUTS:
         raise CamerabornError(f"{layout}: not a layout: choose from {', '.join(LAYOUTS)}")
@@ -162,8 +162,8 @@ def _shares(texts: list[str]) -> dict[str, float]:
 @data.command("verify")
 def verify_(manifest: Manifest, jobs: Jobs = None) -> None:
     """See that a manifest is sound: rows, files and their hashes, no row twice, no group torn."""
-    from cameraborn.detect.detector import map_in_order
     from cameraborn.photo.manifest import manifest_lines
+    from cameraborn.photo.parallel import map_in_order
     from cameraborn.photo.verify import verify_manifest
 
     problems = 0

@@ -12,8 +12,8 @@ import typer
 
 from cameraborn.cli.common import EXIT_NOTHING_READ, Argument, Jobs, Option, progress, say
 from cameraborn.cli.data import data
-from cameraborn.detect.detector import map_in_order
 from cameraborn.errors import CamerabornError, PictureError
+from cameraborn.photo.parallel import map_in_order
 
 if TYPE_CHECKING:
     from cameraborn.photo.faces import FaceFinder

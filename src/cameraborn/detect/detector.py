@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +18,8 @@ from cameraborn.detect.golden import GOLDEN_TOLERANCE, golden_picture
 from cameraborn.errors import BundleError, PictureError
 from cameraborn.photo.decode import Picture, PictureSource, open_picture
 from cameraborn.photo.faces import FaceFinder, square_crop
+from cameraborn.photo.parallel import map_in_order
 
-S = TypeVar("S")
-T = TypeVar("T")
 Scope = Literal["ok", "no-face", "too-small", "beyond-calibration", "unreadable"]
 Pixels = NDArray[np.uint8]
 
@@ -231,28 +227,6 @@ def control_discoveries(verdicts: Iterable[Verdict], rate: float) -> list[Verdic
         verdict if verdict.p_value is None else replace(verdict, flagged=bool(next(flags)))
         for verdict in verdicts
     ]
-
-
-def map_in_order(work: Callable[[S], T], items: Iterable[S], jobs: int | None) -> Iterator[T]:
-    """`map` over `jobs` threads, lazily and in order: never more than two items a thread are under way.
-
-    On an exception or when the generator is closed, what has not started is cancelled.
-    """
-    jobs = jobs or os.cpu_count() or 1
-    if jobs == 1:
-        yield from map(work, items)
-        return
-    pool = ThreadPoolExecutor(jobs)
-    pending: deque[Future[T]] = deque()
-    items = iter(items)
-    try:
-        pending.extend(pool.submit(work, item) for item in itertools.islice(items, 2 * jobs))
-        while pending:
-            result = pending.popleft().result()
-            pending.extend(pool.submit(work, item) for item in itertools.islice(items, 1))
-            yield result
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def longer_side(box: tuple[float, float, float, float]) -> float:

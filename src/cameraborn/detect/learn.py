@@ -22,13 +22,15 @@ from numpy.typing import NDArray
 
 from cameraborn.detect.bundle import Bundle, CalibrationRow, Coverage, calibration_csv
 from cameraborn.detect.conformal import Cell, Tail, cell_of, merge_cells
-from cameraborn.detect.detector import Detector, has_colour, longer_side, map_in_order
+from cameraborn.detect.detector import Detector, has_colour, longer_side
 from cameraborn.detect.golden import GOLDEN_NAMES, golden_picture
 from cameraborn.detect.mixture import fit_mixture
 from cameraborn.errors import CalibrationError, PictureError
-from cameraborn.photo.decode import SUPPORTED_EXTENSIONS, open_picture
+from cameraborn.photo.decode import open_picture
 from cameraborn.photo.degrade import random_delivery
+from cameraborn.photo.files import pictures_in
 from cameraborn.photo.manifest import Row, read_manifest
+from cameraborn.photo.parallel import map_in_order
 
 _HASH_LENGTH = 16  # hex digits kept of a photograph's SHA-256: enough to recognise it
 
@@ -119,9 +121,8 @@ def _photographs_at(path: Path, split: str, kinds: Sequence[str]) -> Iterator[Ph
             if wanted and not row.manipulation:
                 yield _genuine(path, row)
     elif path.is_dir():
-        for file in sorted(path.rglob("*")):
-            if file.suffix.lower() in SUPPORTED_EXTENSIONS:
-                yield Photograph(str(file), path.name)
+        for file in pictures_in(str(path)):
+            yield Photograph(file, path.name)
     elif path.exists():
         yield Photograph(str(path), path.parent.name)
     else:

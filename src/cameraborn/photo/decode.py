@@ -87,6 +87,10 @@ class Picture:
     sha256: str | None  # hex, of the encoded file
     jpeg_quality: int | None  # IJG quality 1..100 that comes nearest to the luminance table; None if not JPEG
     exif: Exif
+    jpeg_tables: str | None = None  # fingerprint of all quantisation tables; None if not JPEG
+    subsampling: str | None = None  # of the chroma, "4:2:0", "4:4:4", ..., "grey"; None if not JPEG
+    has_icc: bool = False  # a colour profile is embedded
+    has_exif: bool = False  # an EXIF block is there, whatever it says
 
 
 def open_picture(source: PictureSource, *, name: str | None = None, max_pixels: int = MAX_PIXELS) -> Picture:
@@ -268,6 +272,7 @@ def _from_image(image: Image.Image, name: str, format: str, max_pixels: int, dat
         method = _UPRIGHT.get(read_orientation(image))
         pixels = np.ascontiguousarray(rgb if method is None else rgb.transpose(method))
     pixels.flags.writeable = False
+    exif = read_exif(image)
     return Picture(
         pixels=pixels,
         name=name,
@@ -275,7 +280,11 @@ def _from_image(image: Image.Image, name: str, format: str, max_pixels: int, dat
         n_bytes=None if data is None else len(data),
         sha256=None if data is None else hashlib.sha256(data).hexdigest(),
         jpeg_quality=_jpeg_quality(image) if isinstance(image, JpegImageFile) else None,
-        exif=read_exif(image),
+        exif=exif,
+        jpeg_tables=_jpeg_tables(image) if isinstance(image, JpegImageFile) else None,
+        subsampling=_subsampling(image) if isinstance(image, JpegImageFile) else None,
+        has_icc=bool(image.info.get("icc_profile")),
+        has_exif=bool(image.info.get("exif")) or exif != Exif(),
     )
 
 
@@ -346,6 +355,22 @@ def _jpeg_quality(image: JpegImageFile) -> int | None:
     table = image.quantization.get(0) or next(iter(image.quantization.values()))
     luminance = np.minimum(table, 255)  # the standard tables below are clipped so too
     return int(np.abs(_ijg_tables() - luminance).sum(axis=1).argmin()) + 1
+
+
+def _jpeg_tables(image: JpegImageFile) -> str:
+    tables = sorted((number, tuple(table)) for number, table in image.quantization.items())
+    return hashlib.sha256(repr(tables).encode()).hexdigest()[:6]
+
+
+def _subsampling(image: JpegImageFile) -> str:
+    """Return the usual name, or where there is none the sampling factors of each component."""
+    factors = [(h, v) for _, h, v, _ in image.layer]
+    if len(factors) == 1:
+        return "grey"
+    names = {(1, 1): "4:4:4", (2, 1): "4:2:2", (2, 2): "4:2:0", (4, 1): "4:1:1", (1, 2): "4:4:0"}
+    if factors[1:] == [(1, 1)] * 2 and factors[0] in names:
+        return names[factors[0]]
+    return " ".join(f"{h}x{v}" for h, v in factors)
 
 
 @lru_cache(maxsize=1)

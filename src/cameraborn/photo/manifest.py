@@ -39,10 +39,11 @@ class Row(BaseModel):
         box: x0, y0, x1, y1 of the face, in pixels of this image turned upright; it may reach outside.
         landmarks: the face's 68 points, x and y each, in the same pixels.
         points: other points of the face by name (`nose`, `right_eye`, ...), in the same pixels.
-        manipulation: what was done to the face by hand, as a sample for training; empty for pictures as they were
-        taken. exif: tags by the names of `photo.exif.Exif`: numbers, and texts for `make`, `model` and `software`.
-        licence: the licence of the picture. research_only: True if it may be measured on but must not train weights
-        that are given away.
+        manipulation: what was done to the face by hand, as a sample for training; empty for pictures as taken.
+        exif: tags by the names of `photo.exif.Exif`: numbers, and texts for `make`, `model` and `software`.
+        licence: the licence of the picture.
+        original: SHA-256 of the file that this one was made from, where it was.
+        research_only: True if it may be measured on but must not train weights that are given away.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -61,6 +62,7 @@ class Row(BaseModel):
     manipulation: Manipulation = ""
     exif: dict[str, Any] = Field(default_factory=dict)
     licence: str = ""
+    original: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
     research_only: bool = False
 
     @field_validator("box")

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from cameraborn.errors import ManifestError
+from cameraborn.photo import files
 from cameraborn.photo.decode import SUPPORTED_EXTENSIONS
 from cameraborn.photo.manifest import Row, first_problem
 
@@ -79,7 +80,7 @@ def listed_entry(where: str, path: Path, fields: dict[str, Any]) -> Entry:
 
 
 def pictures_in(folder: Path) -> Iterator[Path]:
-    """Pictures under a folder, those of one folder in the order of their names; links to folders are not followed.
+    """Pictures under a folder, as `photo.files` finds them.
 
     Raises:
         ManifestError: there is no such folder, or one in it cannot be opened.
@@ -87,11 +88,9 @@ def pictures_in(folder: Path) -> Iterator[Path]:
     if not folder.is_dir():
         raise ManifestError(f"{folder}: no such folder: give a folder of pictures")
 
-    def refuse(error: OSError) -> None:
-        raise ManifestError(f"{error.filename}: cannot be opened ({error.strerror}): check its permissions")
-
-    for root, folders, files in os.walk(folder.absolute(), onerror=refuse):
-        folders.sort()
-        for name in sorted(files):
-            if os.path.splitext(name)[1].lower() in SUPPORTED_EXTENSIONS:  # noqa: PTH122 (millions of names)
-                yield Path(root, name)
+    for path in map(Path, files.pictures_in(str(folder.absolute()))):
+        if (
+            path.suffix.lower() not in SUPPORTED_EXTENSIONS
+        ):  # no picture, so a folder that is passed on unopened
+            raise ManifestError(f"{path}: cannot be opened: check its permissions")
+        yield path

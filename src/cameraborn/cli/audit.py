@@ -1,0 +1,160 @@
+"""`cameraborn audit`: what gives the label of a data set away, and a copy that does not."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, astuple
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, TextIO
+
+from cameraborn.cli.common import Argument, Jobs, Kind, Option, Split, app, progress, say
+from cameraborn.errors import ManifestError
+from cameraborn.photo.audit import Audit, CueAudit
+from cameraborn.photo.audit import audit as audit_rows
+from cameraborn.photo.equalise import Treatment
+from cameraborn.photo.equalise import equalise as equalise_rows
+from cameraborn.photo.manifest import Row, read_manifest
+from cameraborn.rows import opened, printable
+
+_ROW = "{:<19}{:>6}{:>14}  {:<9}  {:<22}{}"
+_SHOWN = 10  # sets of copies in the table; the JSON has all
+
+
+class AuditFormat(StrEnum):
+    """How an audit is written."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+
+
+@app.command()
+def audit(
+    manifest: Annotated[Path, Argument(help="Manifest to audit.", dir_okay=False)],
+    split: Split = "",
+    kind: Kind = None,
+    format: Annotated[
+        AuditFormat, Option(help="A table, the cues as CSV, or everything as JSON.")
+    ] = AuditFormat.table,
+    output: Annotated[
+        Path | None, Option("--output", "-o", help="File for the audit.", dir_okay=False)
+    ] = None,
+    equalise: Annotated[
+        Path | None,
+        Option(
+            metavar="DIR", help="Also write a copy of the set with one treatment for all.", file_okay=False
+        ),
+    ] = None,
+    size: Annotated[
+        int | None,
+        Option(min=16, help="Side of the copy's pictures, px.", show_default="the smallest picture's"),
+    ] = None,
+    quality: Annotated[int, Option(min=1, max=100, help="JPEG quality of the copy.")] = 90,
+    jobs: Jobs = None,
+    seed: Annotated[int, Option(help="Of the cross-validation and the bootstrap.")] = 0,
+) -> None:
+    """Find what gives the label away without looking at the pictures.
+
+    Measures how well format, size, compression, metadata, sharpness and colour alone tell generated pictures from
+    photographs, and looks for near-duplicates across splits and labels.
+    """
+
+    def rows() -> Iterator[Row]:
+        return _rows(manifest, split, kind or [])
+
+    with _reporting("auditing") as report:
+        found = audit_rows(rows(), jobs=jobs, seed=seed, report=report)
+    with opened(output) as out:
+        _WRITERS[format](found, out)
+    if equalise is not None:
+        treatment = Treatment(size or found.smallest_side, quality)
+        with _reporting("equalising") as report:
+            count = equalise_rows(rows(), equalise, treatment, jobs=jobs, report=report)
+        say(f"{equalise / 'manifest.jsonl'}: {count} pictures of {treatment.size} x {treatment.size}")
+
+
+def _rows(manifest: Path, split: str, kinds: list[str]) -> Iterator[Row]:
+    found = False
+    for row in read_manifest(manifest):
+        if (not split or row.split == split) and (not kinds or row.kind in kinds):
+            found = True
+            yield row
+    if not found:
+        raise ManifestError(f"{manifest}: no row of that split and kind: check --split and --kind")
+
+
+@contextmanager
+def _reporting(word: str) -> Iterator[Callable[[str, str | None], None]]:
+    """Counts pictures on a terminal, and gives a line to each one that is left out."""
+    with progress(word, None) as advance:
+        done = 0
+
+        def report(path: str, problem: str | None) -> None:
+            nonlocal done
+            done += 1
+            advance(done)
+            if problem:
+                say(f"left out: {problem}")
+
+        yield report
+
+
+def _write_table(found: Audit, out: TextIO) -> None:
+    lines = [
+        f"{found.photos} photographs, {found.generated} generated"
+        + (f", {found.unreadable} left out" if found.unreadable else ""),
+        "",
+        _ROW.format("cue", "AUC", "interval", "gen. is", "photographs", "generated"),
+        *(_cue_line(cue) for cue in (found.together, *found.cues)),
+        "",
+        found.verdict,
+        *(f"Note: {note}." for note in found.notes),
+        "",
+        *_copies_lines(found),
+    ]
+    if found.advice:
+        lines += ["", "What to do:", *(f"- {line}" for line in found.advice)]
+    out.writelines(line.rstrip() + "\n" for line in lines)
+
+
+def _cue_line(cue: CueAudit) -> str:
+    auc = "" if cue.auc is None else f"{cue.auc:.2f}"
+    interval = "" if cue.low is None else f"{cue.low:.2f} to {cue.high:.2f}"
+    return _ROW.format(cue.name, auc, interval, cue.direction, cue.photo, cue.generated)
+
+
+def _copies_lines(found: Audit) -> Iterator[str]:
+    if not found.copies:
+        yield "No near-duplicates across splits or labels."
+        return
+    across = {
+        "splits": sum(len(copies.splits) > 1 for copies in found.copies),
+        "labels": sum(len(copies.labels) > 1 for copies in found.copies),
+    }
+    yield f"Near-duplicates: {across['splits']} across splits, {across['labels']} across labels."
+    for copies in found.copies[:_SHOWN]:
+        yield "  " + "  ".join(printable(path) for path in copies.paths)
+    if len(found.copies) > _SHOWN:
+        yield f"  and {len(found.copies) - _SHOWN} more: --format json names all"
+
+
+def _write_csv(found: Audit, out: TextIO) -> None:
+    table = csv.writer(out, lineterminator="\n")
+    table.writerow(CueAudit.__dataclass_fields__)
+    table.writerows(astuple(cue) for cue in (found.together, *found.cues))
+
+
+def _write_json(found: Audit, out: TextIO) -> None:
+    json.dump(asdict(found), out, ensure_ascii=False, indent=1)
+    out.write("\n")
+
+
+_WRITERS = {
+    AuditFormat.table: _write_table,
+    AuditFormat.csv: _write_csv,
+    AuditFormat.json: _write_json,
+}
