@@ -6,13 +6,13 @@ step over full covariances costs K products of [N Q] with [Q Q] for the densitie
 - The factor of a precision is triangular, so the product is done in blocks of columns that skip its zeros; and a
   covariance is the product of a matrix with its own transpose, which BLAS knows: half the operations of each.
 - With many features nearly every sample belongs to one component. A pair of a sample and a component whose
-  responsibility is under e^-40 would not change a float64 sum and is left out. Steps over all pairs find which those are;
-  the steps between look at the others alone, the sparse variant of Neal and Hinton (1998, "A view of the EM algorithm that
-  justifies incremental, sparse, and other variants"), which raises the likelihood as any EM step does. Only a step over
-  all pairs declares convergence.
+  responsibility is under e^-40 would not change a float64 sum and is left out. Steps over all pairs find which those
+  are; the steps between look at the others alone, the sparse variant of Neal and Hinton (1998, "A view of the EM
+  algorithm that justifies incremental, sparse, and other variants"), which raises the likelihood as any EM step does.
+  Only a step over all pairs declares convergence.
 - In a step over all pairs, a component is given up for a sample as soon as its first columns rule it out.
-- float32 samples are multiplied in float32 where the covariances are conditioned well enough for it. What is summed over
-  blocks, factored or exponentiated is float64.
+- float32 samples are multiplied in float32 where the covariances are conditioned well enough for it. What is summed
+  over blocks, factored or exponentiated is float64.
 
 The arrays may be of any namespace `xp` with the functions that NumPy and torch share; nothing here imports torch.
 
@@ -24,16 +24,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from types import ModuleType
-from typing import Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cameraborn.errors import CalibrationError
 
-Covariance = Literal["full", "tied", "diag"]
-Array = NDArray[np.floating]  # of the namespace in use
+Array = NDArray[Any]  # of the namespace in use
 
 _NEGLIGIBLE = -40.0  # log of a responsibility that is lost beside 1 in float64
 _NOBODY = 1e-3  # of one sample: a component with less is dropped
@@ -46,22 +46,31 @@ _SINGLE_RANGE = 1e-30, 1e30  # mean squares whose products float32 can hold
 _SINGULAR = 1e-13  # share of a variance that the features before it must leave unexplained
 
 
+class Covariance(StrEnum):
+    """What the components' covariances have in common."""
+
+    full = "full"  # nothing: a matrix each
+    tied = "tied"  # one matrix for all
+    diag = "diag"  # features are independent: variances alone
+
+
 @dataclass(frozen=True)
 class Settings:
     """What EM estimates, and when it stops.
 
-    From the weighted covariance S of a component's samples (of all components together if tied, diagonal if "diag") the
+    From the weighted covariance S of a component's samples (of all components together if tied, diagonal if diag) the
     estimate is `(1 - shrinkage) S + shrinkage trace(S) / Q I + reg_covar I`.
 
     Attributes:
-        covariance: "full", a matrix a component; "tied", one for all; "diag", variances alone.
-        shrinkage: 0 to 1, towards a sphere of the same mean variance (Friedman 1989, "Regularized discriminant analysis").
+        covariance: what is estimated.
+        shrinkage: 0 to 1, towards a sphere of the same mean variance (Friedman 1989, "Regularized discriminant
+            analysis").
         reg_covar: added to every variance.
         tol: converged when the mean log-likelihood of a sample changes by less, in nats.
         max_iter: steps at most.
     """
 
-    covariance: Covariance = "full"
+    covariance: Covariance = Covariance.full
     shrinkage: float = 0.0
     reg_covar: float = 1e-6
     tol: float = 1e-3
@@ -75,15 +84,15 @@ class Gaussians:
     Attributes:
         weights: [K], summing to 1.
         means: [K Q].
-        factors: upper Cholesky factors of the precisions, precision = L L^T: [K Q Q] full, [1 Q Q] tied; or the roots of
-            the precisions [K Q], diagonal.
-        single: whether products with them are accurate enough in float32.
+        factors: upper Cholesky factors of the precisions, precision = L L^T: [K Q Q] full, [Q Q] tied, and [K 1 Q], the
+            diagonals alone, if diagonal.
+        single: for each component, whether float32 products are accurate enough.
     """
 
     weights: Array
     means: Array
     factors: Array
-    single: bool
+    single: list[bool]
 
 
 @dataclass(frozen=True)
@@ -109,29 +118,30 @@ def em(x: Array, responsibilities: Array, settings: Settings, xp: ModuleType = n
     A component that no sample belongs to any more is dropped.
 
     Raises:
-        CalibrationError: the features overflow, or a covariance is singular in spite of the regularisation.
+        CalibrationError: a covariance is singular in spite of the regularisation.
     """
     model = _MODELS[settings.covariance](_Samples(x, xp), settings)
-    gaussians = model.maximise(_alive(responsibilities, xp), single=False)
-    responsibilities = _alive(responsibilities, xp)
+    single = [False] * responsibilities.shape[1]
     bounds: list[float] = []
     everything = True
-    for step in range(1, settings.max_iter + 1):
+    while True:
+        alive = xp.sum(responsibilities, axis=0) > _NOBODY
+        everything = everything or not bool(xp.all(alive))
+        responsibilities = responsibilities[:, alive]
+        single = [one for one, lives in zip(single, alive, strict=True) if lives]
+        gaussians = model.maximise(responsibilities, single)
         log_joint = model.log_joint(gaussians, responsibilities > 0, everything)
         log_likelihood = log_sum_exp(log_joint, xp)
         bounds.append(float(xp.mean(log_likelihood)))
+        step, single = len(bounds), gaussians.single
         settled = step > 1 and abs(bounds[-1] - bounds[-2]) < settings.tol
-        if settled and everything:
-            return Fit(gaussians, bounds, True, model.operations)
+        if (settled and everything) or step >= settings.max_iter:
+            return Fit(gaussians, bounds, settled and everything, model.operations)
         log_responsibilities = log_joint - log_likelihood[:, None]
-        negligible = log_responsibilities < _NEGLIGIBLE
         dense = xp.exp(log_responsibilities)
-        responsibilities = _alive(xp.where(negligible, xp.zeros_like(dense), dense), xp)
-        gaussians = model.maximise(responsibilities, gaussians.single)
-        dropped = responsibilities.shape[1] < dense.shape[1]
+        responsibilities = xp.where(log_responsibilities < _NEGLIGIBLE, xp.zeros_like(dense), dense)
         # Early steps move most: look at all pairs in steps 1, 2, 4, 8 ..., and whenever the few settle.
-        everything = settled or dropped or step & (step + 1) == 0
-    return Fit(gaussians, bounds, False, model.operations)
+        everything = settled or step & (step + 1) == 0
 
 
 def log_sum_exp(logs: Array, xp: ModuleType = np) -> Array:
@@ -141,9 +151,11 @@ def log_sum_exp(logs: Array, xp: ModuleType = np) -> Array:
     return result
 
 
-def _alive(responsibilities: Array, xp: ModuleType) -> Array:
-    counts = xp.sum(responsibilities, axis=0)
-    return responsibilities[:, counts > _NOBODY]
+def diagonals(factors: Array, xp: ModuleType = np) -> Array:
+    """The diagonals of factors as in `Gaussians`: [K Q], or [Q] if tied."""
+    diagonal = factors.ndim == 3 and factors.shape[1] == 1
+    result: Array = factors[:, 0] if diagonal else xp.linalg.diagonal(factors)
+    return result
 
 
 class _Samples:
@@ -153,8 +165,6 @@ class _Samples:
         self.x, self.xp = x, xp
         self.N, self.Q = x.shape
         self.mean_square = sum(float(xp.sum(z * z)) for _, z in self.blocks(single=False)) / self.N
-        if not math.isfinite(self.mean_square):
-            raise CalibrationError("the features are too large to be squared: scale them down")
 
     def zeros(self, *shape: int) -> Array:
         """In float64, on the samples' device."""
@@ -168,14 +178,18 @@ class _Samples:
             block = slice(start, start + _ROWS)
             yield block, self.xp.asarray(self.x[block if rows is None else rows[block]], dtype=dtype)
 
-    def single(self, precisions: Array) -> bool:
-        """Whether float32 resolves the smallest direction of covariances, given the diagonals of their inverses.
+    def single(self, factor: Array) -> bool:
+        """Whether float32 resolves the smallest direction of a covariance, given the factor of its inverse.
 
-        A product in float32 is off by about epsilon times the spread of the samples.
+        Rounding adds to a covariance a matrix of entries of about epsilon times a variance, whose signs are random, so
+        that it is about sqrt(Q) times as large in the worst direction.
         """
         low, high = _SINGLE_RANGE
-        error = _SINGLE_EPSILON * self.mean_square * float(self.xp.amax(precisions))
-        return bool(self.x.dtype == self.xp.float32 and low < self.mean_square < high and error < _SINGLE_ERROR)
+        precision = float(self.xp.amax(self.xp.sum(factor**2, axis=1)))
+        error = _SINGLE_EPSILON * self.mean_square / math.sqrt(self.Q) * precision
+        return bool(
+            self.x.dtype == self.xp.float32 and low < self.mean_square < high and error < _SINGLE_ERROR
+        )
 
 
 class _Full:
@@ -192,17 +206,17 @@ class _Full:
         """
         xp, K = self.xp, len(g.weights)
         offsets = _offsets(g, xp)
-        factors = xp.asarray(g.factors, dtype=xp.float32) if g.single else g.factors
         logs = self.samples.zeros(*likely.shape) - math.inf
         best = logs[:, 0]
         for among in (likely, ~likely) if everything else (likely,):
             for k in range(K):
                 (rows,) = xp.where(among[:, k])
+                factor = xp.asarray(g.factors[k], dtype=xp.float32 if g.single[k] else xp.float64)
                 # Whoever is farther than this cannot come within e^-40 of the best component.
                 limits = 2 * (offsets[k] - _NEGLIGIBLE - best[rows])
-                for block, x in self.samples.blocks(rows, single=g.single):
+                for block, x in self.samples.blocks(rows, single=g.single[k]):
                     z = x - xp.asarray(g.means[k], dtype=x.dtype)
-                    logs[rows[block], k] = offsets[k] - 0.5 * self._distances(z, factors[k], limits[block])
+                    logs[rows[block], k] = offsets[k] - 0.5 * self._distances(z, factor, limits[block])
             best = xp.amax(logs, axis=1)
         return logs
 
@@ -223,29 +237,35 @@ class _Full:
         distances[rows] = total
         return distances
 
-    def maximise(self, responsibilities: Array, single: bool) -> Gaussians:
-        """The parameters of most likelihood, given the responsibilities [N K], in float32 if that is accurate."""
-        xp, Q = self.xp, self.samples.Q
-        counts = xp.sum(responsibilities, axis=0)
-        means = self.samples.zeros(len(counts), Q)
-        covariances = self.samples.zeros(len(counts), Q, Q)
-        for k in range(len(counts)):
+    def maximise(self, responsibilities: Array, single: list[bool]) -> Gaussians:
+        """The parameters of most likelihood, given the responsibilities [N K]; in float32 where that was accurate."""
+        xp, Q, K = self.xp, self.samples.Q, responsibilities.shape[1]
+        means, factors = self.samples.zeros(K, Q), self.samples.zeros(K, Q, Q)
+        accurate = [False] * K
+        for k in range(K):
             (rows,) = xp.where(responsibilities[:, k] > 0)
             shares = responsibilities[rows, k]
-            for block, x in self.samples.blocks(rows, single=single):
-                means[k] += xp.asarray(shares[block], dtype=x.dtype) @ x
-            means[k] /= counts[k]
-            for block, x in self.samples.blocks(rows, single=single):
-                z = x - xp.asarray(means[k], dtype=x.dtype)
-                z *= xp.asarray(xp.sqrt(shares[block]), dtype=x.dtype)[:, None]
-                covariances[k] += z.T @ z
-            covariances[k] /= counts[k]
-            self.operations += len(rows) * Q * (Q + 1)
-        factors = _factors(_regularised(covariances, self.settings, xp), xp)
-        g = Gaussians(
-            counts / xp.sum(counts), means, factors, self.samples.single(xp.sum(factors**2, axis=2))
-        )
-        return self.maximise(responsibilities, single=False) if single and not g.single else g
+            if single[k]:
+                means[k], factors[k], accurate[k] = self._component(rows, shares, single=True)
+            if not accurate[k]:
+                means[k], factors[k], accurate[k] = self._component(rows, shares, single=False)
+        return Gaussians(_weights(responsibilities, xp), means, factors, accurate)
+
+    def _component(self, rows: Array, shares: Array, single: bool) -> tuple[Array, Array, bool]:
+        """Mean, factor, and whether float32 was or would be accurate, of some rows with their responsibilities."""
+        xp, Q = self.xp, self.samples.Q
+        mean, covariance = self.samples.zeros(Q), self.samples.zeros(Q, Q)
+        count = xp.sum(shares)
+        for block, x in self.samples.blocks(rows, single=single):
+            mean += xp.asarray(shares[block], dtype=x.dtype) @ x
+        mean /= count
+        for block, x in self.samples.blocks(rows, single=single):
+            z = x - xp.asarray(mean, dtype=x.dtype)
+            z *= xp.asarray(xp.sqrt(shares[block]), dtype=x.dtype)[:, None]
+            covariance += z.T @ z
+        self.operations += len(rows) * Q * (Q + 1)
+        factor = _factor(_regularised(covariance / count, self.settings, xp), xp)
+        return mean, factor, self.samples.single(factor)
 
 
 class _Tied:
@@ -262,10 +282,11 @@ class _Tied:
         """Log of weight times density of every pair: [N K]."""
         xp, Q = self.xp, self.samples.Q
         offsets = _offsets(g, xp)
-        (factor,) = xp.asarray(g.factors, dtype=xp.float32) if g.single else g.factors
-        means = g.means @ g.factors[0]
+        single = g.single[0]
+        factor = xp.asarray(g.factors, dtype=xp.float32 if single else xp.float64)
+        means = g.means @ g.factors
         logs = self.samples.zeros(*likely.shape)
-        for block, x in self.samples.blocks(single=g.single):
+        for block, x in self.samples.blocks(single=single):
             y = xp.zeros_like(x)
             for start in range(0, Q, _COLUMNS):
                 stop = min(start + _COLUMNS, Q)
@@ -276,16 +297,16 @@ class _Tied:
                 logs[block, k] = offsets[k] - 0.5 * xp.sum(z * z, axis=1)
         return logs
 
-    def maximise(self, responsibilities: Array, single: bool) -> Gaussians:
+    def maximise(self, responsibilities: Array, single: list[bool]) -> Gaussians:
         """The parameters of most likelihood, given the responsibilities [N K]."""
         xp = self.xp
         counts = xp.sum(responsibilities, axis=0)
-        means = _means(self.samples, responsibilities, counts)
+        means = _means(self.samples, responsibilities)
         # The scatter of all samples is that around the means plus that of the means.
         within = (self.scatter - (means * counts[:, None]).T @ means) / self.samples.N
-        factors = _factors(_regularised(within[None], self.settings, xp), xp)
-        precisions = xp.sum(factors**2, axis=2)
-        return Gaussians(counts / xp.sum(counts), means, factors, self.samples.single(precisions))
+        factor = _factor(_regularised(within, self.settings, xp), xp)
+        accurate = [self.samples.single(factor)] * len(counts)
+        return Gaussians(_weights(responsibilities, xp), means, factor, accurate)
 
 
 class _Diagonal:
@@ -306,11 +327,11 @@ class _Diagonal:
                 logs[block, k] = offsets[k] - 0.5 * xp.sum(z * z, axis=1)
         return logs
 
-    def maximise(self, responsibilities: Array, single: bool) -> Gaussians:
+    def maximise(self, responsibilities: Array, single: list[bool]) -> Gaussians:
         """The parameters of most likelihood, given the responsibilities [N K]."""
         xp = self.xp
         counts = xp.sum(responsibilities, axis=0)
-        means = _means(self.samples, responsibilities, counts)
+        means = _means(self.samples, responsibilities)
         variances = xp.zeros_like(means)
         for block, x in self.samples.blocks(single=False):
             for k in range(len(counts)):
@@ -319,67 +340,74 @@ class _Diagonal:
         s = self.settings
         spherical = xp.mean(variances, axis=1)[:, None]
         variances = (1 - s.shrinkage) * variances + s.shrinkage * spherical + s.reg_covar
-        if not bool(xp.all(variances > 0)):
+        if not bool(xp.all(variances > _SINGULAR**2 * self.samples.mean_square)):  # else it is rounding
             raise _singular()
-        return Gaussians(counts / xp.sum(counts), means, 1 / xp.sqrt(variances), single=False)
+        weights = _weights(responsibilities, xp)
+        return Gaussians(weights, means, 1 / xp.sqrt(variances)[:, None], [False] * len(weights))
 
 
 _MODELS: dict[Covariance, type[_Full] | type[_Tied] | type[_Diagonal]] = {
-    "full": _Full,
-    "tied": _Tied,
-    "diag": _Diagonal,
+    Covariance.full: _Full,
+    Covariance.tied: _Tied,
+    Covariance.diag: _Diagonal,
 }
 
 
-def _means(samples: _Samples, responsibilities: Array, counts: Array) -> Array:
+def _weights(responsibilities: Array, xp: ModuleType) -> Array:
+    counts = xp.sum(responsibilities, axis=0)
+    weights: Array = counts / xp.sum(counts)
+    return weights
+
+
+def _means(samples: _Samples, responsibilities: Array) -> Array:
+    counts = samples.xp.sum(responsibilities, axis=0)
     means = samples.zeros(len(counts), samples.Q)
     for block, x in samples.blocks(single=False):
         means += responsibilities[block].T @ x
-    return means / counts[:, None]
+    means /= counts[:, None]
+    return means
 
 
 def _offsets(g: Gaussians, xp: ModuleType) -> Array:
     """The part of each component's log density that is the same for all samples, with its weight: [K]."""
     Q = g.means.shape[1]
-    roots = g.factors if g.factors.ndim == 2 else xp.linalg.diagonal(g.factors)
-    offsets: Array = xp.log(g.weights) + xp.sum(xp.log(roots), axis=1) - 0.5 * Q * math.log(2 * math.pi)
+    half_log_det = xp.sum(xp.log(diagonals(g.factors, xp)), axis=-1)
+    offsets: Array = xp.log(g.weights) + half_log_det - 0.5 * Q * math.log(2 * math.pi)
     return offsets
 
 
-def _regularised(covariances: Array, s: Settings, xp: ModuleType) -> Array:
-    """See `Settings`: [K Q Q]."""
-    Q = covariances.shape[1]
-    identity = xp.eye(Q, dtype=covariances.dtype, device=covariances.device)
-    spherical = xp.mean(xp.linalg.diagonal(covariances), axis=1)[:, None, None]
-    result: Array = (1 - s.shrinkage) * covariances + (s.shrinkage * spherical + s.reg_covar) * identity
-    return result
+def _regularised(covariance: Array, s: Settings, xp: ModuleType) -> Array:
+    """See `Settings`: [Q Q], in place."""
+    diagonal = xp.arange(len(covariance), device=covariance.device)
+    spherical = xp.mean(covariance[diagonal, diagonal])
+    covariance *= 1 - s.shrinkage
+    covariance[diagonal, diagonal] += s.shrinkage * spherical + s.reg_covar
+    return covariance
 
 
-def _factors(covariances: Array, xp: ModuleType) -> Array:
-    """Upper Cholesky factors of the inverses of covariances [K Q Q]."""
+def _factor(covariance: Array, xp: ModuleType) -> Array:
+    """The upper Cholesky factor of the inverse of a covariance [Q Q]."""
     try:
-        lower = xp.linalg.cholesky(covariances)
+        lower = xp.linalg.cholesky(covariance)
     except xp.linalg.LinAlgError as error:
         raise _singular() from error
-    unexplained = xp.linalg.diagonal(lower) ** 2 / xp.linalg.diagonal(covariances)
-    if not bool(xp.all(unexplained > _SINGULAR)):
+    if not bool(xp.all(xp.linalg.diagonal(lower) ** 2 > _SINGULAR * xp.linalg.diagonal(covariance))):
         raise _singular()
-    factors: Array = _inverted(lower, xp).mT
-    return factors
+    factor: Array = _inverted(lower, xp).T
+    return factor
 
 
 def _inverted(lower: Array, xp: ModuleType) -> Array:
-    """Inverses of lower triangles [K Q Q], by halves: a third of the operations of a general inverse."""
-    Q = lower.shape[1]
+    """The inverse of a lower triangle [Q Q], by halves: a third of the operations of a general inverse."""
+    Q = len(lower)
     if Q <= _SMALL_TRIANGLE:
         small: Array = xp.tril(xp.linalg.inv(lower))
         return small
     half = Q // 2
     result: Array = xp.zeros_like(lower)
-    result[:, :half, :half] = _inverted(lower[:, :half, :half], xp)
-    result[:, half:, half:] = _inverted(lower[:, half:, half:], xp)
-    corner = result[:, half:, half:] @ lower[:, half:, :half]
-    result[:, half:, :half] = -(corner @ result[:, :half, :half])
+    result[:half, :half] = _inverted(lower[:half, :half], xp)
+    result[half:, half:] = _inverted(lower[half:, half:], xp)
+    result[half:, :half] = -(result[half:, half:] @ lower[half:, :half] @ result[:half, :half])
     return result
 
 
