@@ -145,6 +145,7 @@ def fit_mixture(
     max_iter: int = 100,
     seed: int = 0,
     xp: ModuleType = np,
+    report: Callable[[Fit], None] = lambda fit: None,
 ) -> Mixture:
     """Fit a mixture to features [N D] of photographs.
 
@@ -166,6 +167,7 @@ def fit_mixture(
         max_iter: steps of EM at most.
         seed: of the starts.
         xp: namespace to compute with: NumPy, or torch, given by the caller, for tensors on any device.
+        report: told where each start ended.
 
     Raises:
         CalibrationError: too few photographs, or features that are not finite or do not vary.
@@ -192,6 +194,7 @@ def fit_mixture(
     best: Fit | None = None
     for responsibilities in _starts(_host(x), components, Init(init), n_init, seed):
         fit = em(x, xp.asarray(responsibilities, device=x.device), settings, xp)
+        report(fit)
         best = fit if best is None or fit.bounds[-1] > best.bounds[-1] else best
     assert best is not None
     g: Gaussians = best.gaussians
