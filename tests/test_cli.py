@@ -460,7 +460,12 @@ def test_from_photographs_to_a_verdict(tmp_path):
     go("export", "run", "-o", "bundle", "--side", "64", "--smallest-side", "64")
     whole = ["--whole-image", "--bundle", "bundle"]
     fitting = ["--split", "fit", "--dimensions", "2", "-o", "bundle"]
-    assert "mixture fitted" in go("fit", "data.jsonl", *whole, *fitting)
+    assert "mixture fitted (1 Gaussian(s))" in go("fit", "data.jsonl", *whole, *fitting)
+    diagonal = ["--covariance", "diag", "--components", "auto", "--shrinkage", "0.2", "--dimensions", "0"]
+    assert "Gaussian(s))" in go("fit", "data.jsonl", *whole, "--split", "fit", *diagonal, "-o", "diagonal")
+    code, _, error = run("fit", "data.jsonl", *whole, *fitting, "--components", "all", cwd=tmp_path)
+    assert code == 2
+    assert "neither a number from 1 nor auto" in error
 
     code, _, error = run("calibrate", "data.jsonl", "--split", "fit", *whole, cwd=tmp_path)
     assert code == 2

@@ -8,7 +8,9 @@ from PIL import Image
 
 from cameraborn.detect.bundle import read_bundle
 from cameraborn.detect.detector import Detector
+from cameraborn.detect.em import Covariance
 from cameraborn.detect.learn import (
+    CANDIDATES,
     LearnOptions,
     Photograph,
     at_most,
@@ -81,6 +83,24 @@ def test_coverage_is_what_the_calibration_had_been_through(fitted, photographs, 
             image.convert("L").save(path)
     some_grey = [*photographs["calibration"][:10], *(Photograph(str(path), "") for path in grey)]
     assert not calibrate(fitted, some_grey, options=plain).info.coverage.colour
+
+
+def test_without_a_number_of_components_held_out_photographs_choose(network_bundle, photographs):
+    made = [
+        fit(
+            network_bundle,
+            photographs["fit"] + photographs["calibration"],
+            components=components,
+            dimensions=2,
+            covariance=Covariance.diag,
+            shrinkage=0.1,
+            options=OPTIONS,
+        )
+        for components in (None, 1)
+    ]
+    assert [bundle.mixture.covariance for bundle in made] == [Covariance.diag] * 2
+    assert 1 <= len(made[0].mixture.weights) <= max(CANDIDATES)
+    assert len(made[1].mixture.weights) == 1
 
 
 def test_a_new_fit_drops_the_older_calibration(tiny_bundle, photographs):

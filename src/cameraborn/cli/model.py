@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+from typer import BadParameter
+
 from cameraborn.cli.common import (
     Argument,
     BundlePath,
@@ -23,6 +25,7 @@ from cameraborn.cli.common import (
 from cameraborn.detect.bundle import read_bundle, write_bundle
 from cameraborn.detect.conformal import describe_class, smallest_rate
 from cameraborn.detect.detector import default_bundle, load
+from cameraborn.detect.em import Covariance
 
 
 @app.command()
@@ -31,8 +34,22 @@ def fit(
     output: Annotated[Path, Option("--output", "-o", help="Folder of the new bundle.", file_okay=False)],
     bundle: BundlePath = None,
     name: Annotated[str | None, Option(help="Name of the new bundle.", show_default="its folder's")] = None,
-    components: Annotated[int, Option(min=1, help="Gaussians in the mixture.")] = 1,
-    dimensions: Annotated[int, Option(min=1, help="Principal components kept.")] = 32,
+    components: Annotated[
+        str,
+        Option(
+            metavar="<int or auto>",
+            help="Gaussians in the mixture; auto takes the number under which held-out photographs are likeliest.",
+        ),
+    ] = "1",
+    dimensions: Annotated[
+        int, Option(min=0, help="Principal components kept; 0 models the features as they are.")
+    ] = 32,
+    covariance: Annotated[
+        Covariance, Option(help="A matrix each, one for all, or variances.")
+    ] = Covariance.full,
+    shrinkage: Annotated[
+        float, Option(min=0, max=1, help="Of the covariances towards a sphere, when photographs are few.")
+    ] = 0,
     copies: Annotated[
         int, Option(min=0, help="Randomly shrunk and recompressed copies of each photograph.")
     ] = 4,
@@ -51,16 +68,18 @@ def fit(
         fitted = learn.fit(
             read_bundle(bundle or default_bundle()),
             learn.at_most(learn.find_photographs(photos, split=split, kinds=kind or ()), per_source),
-            components=components,
-            dimensions=dimensions,
+            components=_count_or_auto(components),
+            dimensions=dimensions or None,
+            covariance=covariance,
+            shrinkage=shrinkage,
             options=options,
             report=report,
         )
     info = fitted.info.model_copy(update={"name": name or output.name})
     write_bundle(info, fitted.files, output)
     say(
-        f"{output}: mixture fitted; now 'cameraborn calibrate PHOTOS --bundle {output}', "
-        "with photographs that were not fitted to"
+        f"{output}: mixture fitted ({len(fitted.mixture.weights)} Gaussian(s)); now "
+        f"'cameraborn calibrate PHOTOS --bundle {output}', with photographs that were not fitted to"
     )
 
 
@@ -119,3 +138,11 @@ def verify(
     detector = load(bundle, verify=True)
     info = detector.bundle.info
     print(f"{info.name}: whole; {len(detector.bundle.golden)} golden pictures score as recorded")
+
+
+def _count_or_auto(text: str) -> int | None:
+    if text == "auto":
+        return None
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise BadParameter(f"{text!r} is neither a number from 1 nor auto.", param_hint="--components")

@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 from cameraborn.detect.bundle import Bundle, CalibrationRow, Coverage, calibration_csv
 from cameraborn.detect.conformal import Cell, Tail, cell_of, merge_cells
 from cameraborn.detect.detector import Detector, has_colour, longer_side
+from cameraborn.detect.em import Covariance
 from cameraborn.detect.golden import GOLDEN_NAMES, golden_picture
-from cameraborn.detect.mixture import fit_mixture
+from cameraborn.detect.mixture import Mixture, choose_components, fit_mixture
 from cameraborn.errors import CalibrationError, PictureError
 from cameraborn.photo.decode import open_picture
 from cameraborn.photo.degrade import random_delivery
@@ -34,6 +35,7 @@ from cameraborn.photo.parallel import map_in_order
 
 _HASH_LENGTH = 16  # hex digits kept of a photograph's SHA-256: enough to recognise it
 
+CANDIDATES = (1, 2, 3, 4, 6, 8, 12, 16)  # numbers of components to choose from
 # Pixels that part the sizes of faces, and of whole pictures, for p-values conditional on them.
 FACE_SIZE_EDGES, WHOLE_SIZE_EDGES = (130, 200), (320, 640)
 _COLOURLESS_SHARE = 0.05  # of the calibration photographs, to say that colourless pictures are covered
@@ -142,12 +144,17 @@ def fit(
     bundle: Bundle,
     photographs: Iterable[Photograph],
     *,
-    components: int,
-    dimensions: int,
+    components: int | None,
+    dimensions: int | None,
+    covariance: Covariance = Covariance.full,
+    shrinkage: float = 0.0,
     options: LearnOptions,
     report: Report = lambda path, problem: None,
 ) -> Bundle:
     """A copy of the bundle with a mixture fitted to the photographs; an older calibration is dropped.
+
+    The mixture's options are those of `fit_mixture`. Without a number of `components`, it is that of `CANDIDATES` under
+    which photographs held out from the fit are likeliest.
 
     Raises:
         CalibrationError: too few of the photographs show a face that can be used.
@@ -158,7 +165,22 @@ def fit(
             "none of the photographs shows a usable face: give others, or use --whole-image"
         )
     features = np.stack([view.feature for view in views])
-    mixture = fit_mixture(features, components=components, dimensions=dimensions, seed=options.seed)
+
+    def fit_to(some: NDArray[np.floating], K: int) -> Mixture:
+        return fit_mixture(
+            some,
+            components=K,
+            dimensions=dimensions,
+            covariance=covariance,
+            shrinkage=shrinkage,
+            seed=options.seed,
+        )
+
+    if components is None:
+        groups = [view.sha256 for view in views]
+        choices = choose_components(features, CANDIDATES, fit_to, groups=groups, seed=options.seed)
+        components = max(choices, key=lambda choice: choice.held_out_log_likelihood).components
+    mixture = fit_to(features, components)
     seen = bundle.files.get("seen.txt", b"").decode().split()
     files = {
         name: data for name, data in bundle.files.items() if name not in ("calibration.csv", "golden.json")
