@@ -115,9 +115,17 @@ class Analysis:
         self.results = results
         self.draws = results.config.draws
         self.seed = results.config.seed
+        self._differences: list[DifferenceFigures] | None = None
+        self._known: dict[tuple[str, str], list[GeneratorFigures]] = {}
 
     def generators(self, detector: DetectorRecord, degradation: str = UNDEGRADED) -> list[GeneratorFigures]:
         """Each generator, worst AUC first; then, of several, the mean over them."""
+        key = detector.key, degradation
+        if key not in self._known:
+            self._known[key] = self._generators(detector, degradation)
+        return self._known[key]
+
+    def _generators(self, detector: DetectorRecord, degradation: str) -> list[GeneratorFigures]:
         rows, drawn = [], []
         for comparison in self.results.comparisons:
             values = self._generator(detector, comparison, degradation)
@@ -220,7 +228,7 @@ class Analysis:
                     degradation,
                     mean,
                     worst,
-                    f"{where.generator} ({where.track})",
+                    where.name,
                     self._false_alarms(parts),
                     abstained / max(pictures, 1),
                 )
@@ -229,6 +237,11 @@ class Analysis:
 
     def differences(self) -> list[DifferenceFigures]:
         """Every pair of detectors on every generator, undegraded, on the pictures that both have scored."""
+        if self._differences is None:
+            self._differences = self._all_differences()
+        return self._differences
+
+    def _all_differences(self) -> list[DifferenceFigures]:
         found = []
         for first, second in itertools.combinations(self.results.judges, 2):
             for comparison in self.results.comparisons:

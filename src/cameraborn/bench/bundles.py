@@ -138,12 +138,14 @@ class BundleJudge:
         Needs neither a mixture nor a calibration: any encoder can be looked through.
 
         Raises:
-            PictureError: the file cannot be read.
+            PictureError: the file cannot be read, or is another than it was.
         """
         known = self._cache.picture(self._encoder.key, sha256, whole=self.section.whole_image)
         if known is not None:
             return known
         picture = open_picture(file)
+        if picture.sha256 != sha256:
+            raise PictureError(f"{file}: not the file that was imported (its SHA-256 differs): import it again")
         self._encoder.begin()
         whole = self.section.whole_image
         scope, feature = "no-face", None

@@ -92,7 +92,7 @@ class ProtocolSection(_Section):
     """The papers' protocol: a mixture on photographs, the threshold a percentile of those same photographs."""
 
     fit: PhotographSection
-    held_out: PhotographSection | None = None  # for the threshold as it ought to be set, and for figure 4
+    held_out: PhotographSection  # for the threshold as it ought to be set, and for figure 4
     limit: int = Field(default=25_000, ge=1)  # the first so many photographs are fitted to
     components: int = Field(default=8, ge=1)
     dimensions: int | None = Field(default=None, ge=1)  # principal components; None: every one of the feature

@@ -118,10 +118,19 @@ class Comparison:
         return self.generated.generator
 
     @property
+    def name(self) -> str:
+        """Generator and track: no other comparison has both."""
+        return f"{self.generator} ({self.track})"
+
+    @property
     def track(self) -> str:
-        """For people: the track, with its set where that says more."""
-        test_set, track = self.generated.test_set, self.generated.track
-        return track if test_set == track else f"{test_set}: {track}"
+        """For people: the track; a set without tracks is one."""
+        return track_name(self.generated)
+
+
+def track_name(stratum: Stratum) -> str:
+    """For people: the track, with its set where that says more."""
+    return stratum.track if stratum.test_set == stratum.track else f"{stratum.test_set}/{stratum.track}"
 
 
 class Results:

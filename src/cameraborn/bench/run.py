@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cameraborn.bench.bundles import BundleJudge
 from cameraborn.bench.cache import FeatureCache
-from cameraborn.bench.config import UNDEGRADED, BenchConfig
+from cameraborn.bench.config import BenchConfig
 from cameraborn.bench.delivery import deliver
 from cameraborn.bench.judge import ERROR_SCOPE, SEEN_SCOPE, CueJudge, Judge, Judgement
 from cameraborn.bench.scores import ScoreFile, ScoreRow
@@ -173,6 +173,7 @@ def write_record(config: BenchConfig, detectors: Sequence[DetectorRecord]) -> No
     Raises:
         BenchError: two detectors have one name.
     """
+    config.output.mkdir(parents=True, exist_ok=True)
     names = [detector.name for detector in detectors]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
@@ -263,20 +264,3 @@ def _bytes_of(specimen: Specimen) -> tuple[str, bytes]:
         return f"{specimen.path}: not the file that was imported (its SHA-256 differs): import it again", b""
     return "", data
 
-
-__all__ = [
-    "RUN",
-    "SCORES",
-    "UNDEGRADED",
-    "DetectorRecord",
-    "RunRecord",
-    "Tally",
-    "bundle_judges",
-    "open_cache",
-    "read_record",
-    "read_sets",
-    "record_of",
-    "row_of",
-    "run",
-    "write_record",
-]
