@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from cameraborn.bench import metrics
 from cameraborn.bench.bootstrap import in_chunks, interval, weights
-from cameraborn.bench.config import UNDEGRADED
+from cameraborn.bench.delivery import UNDEGRADED
 from cameraborn.bench.judge import ERROR_SCOPE, SEEN_SCOPE
 from cameraborn.bench.results import Answers, Comparison, Results, Stratum
 from cameraborn.bench.run import DetectorRecord
@@ -153,11 +153,11 @@ class Analysis:
 
         value = figures(None, None)[0]
         draws = self._drawn(figures, comparison.photos, comparison.generated)
-        by_name = {name: _figure(value[i], draws[:, i]) for i, name in enumerate(NAMES)}
+        by_name: dict[str, Figure] = {name: _figure(value[i], draws[:, i]) for i, name in enumerate(NAMES)}
         by_name["false_alarms"] = self._rate(photos, comparison.photos, draws[:, NAMES.index("false_alarms")])
         by_name["found"] = self._rate(generated, comparison.generated, draws[:, NAMES.index("found")])
-        counts = int(photos.scored.sum()), int(generated.scored.sum())
-        return GeneratorFigures(detector, comparison, *counts, **by_name), draws
+        n_photos, n_generated = int(photos.scored.sum()), int(generated.scored.sum())
+        return GeneratorFigures(detector, comparison, n_photos, n_generated, **by_name), draws
 
     def _mean(
         self, detector: DetectorRecord, rows: Sequence[GeneratorFigures], drawn: Array
@@ -255,7 +255,9 @@ class Analysis:
         self, first: DetectorRecord, second: DetectorRecord, comparison: Comparison
     ) -> tuple[Figure, float] | None:
         strata = comparison.photos, comparison.generated
-        answers = [[self.results.answers(detector, stratum) for stratum in strata] for detector in (first, second)]
+        answers = [
+            [self.results.answers(detector, stratum) for stratum in strata] for detector in (first, second)
+        ]
         (photos, generated), (other_photos, other_generated) = answers
         if photos is None or generated is None or other_photos is None or other_generated is None:
             return None
@@ -331,7 +333,8 @@ class Analysis:
                 drawn = self._weights(stratum, first, draws)[:, judged]
                 flagged = flagged + drawn @ (answers.flagged[judged] == 1)
                 total = total + drawn.sum(axis=1)
-            return np.divide(flagged, total, out=np.full(draws, np.nan), where=total > 0)
+            shares: Array = np.divide(flagged, total, out=np.full(draws, np.nan), where=total > 0)
+            return shares
 
         drawn = in_chunks(chunk, draws=self.draws, pictures=n)
         return _share_figure(hits / n, drawn, sum(len(set(s.units[judged])) for s, _, judged in parts))

@@ -145,7 +145,9 @@ class BundleJudge:
             return known
         picture = open_picture(file)
         if picture.sha256 != sha256:
-            raise PictureError(f"{file}: not the file that was imported (its SHA-256 differs): import it again")
+            raise PictureError(
+                f"{file}: not the file that was imported (its SHA-256 differs): import it again"
+            )
         self._encoder.begin()
         whole = self.section.whole_image
         scope, feature = "no-face", None
@@ -204,15 +206,13 @@ def fit_density(features: Features, *, components: int, dimensions: int | None, 
     """
     if len(features) == 0:
         raise CalibrationError("no photograph to fit to shows a usable face: give others")
-    return fit_mixture(
-        features, components=components, dimensions=dimensions or features.shape[1], seed=seed
-    )
+    return fit_mixture(features, components=components, dimensions=dimensions or features.shape[1], seed=seed)
 
 
 def free_parameters(density: Density) -> int:
     """Of a mixture of K full Gaussians in Q dimensions: weights, means, covariances."""
     K, Q = density.tensors()["means"].shape
-    return K - 1 + K * Q + K * Q * (Q + 1) // 2
+    return int(K - 1 + K * Q + K * Q * (Q + 1) // 2)
 
 
 def held_out_p_values(scores: NDArray[np.floating], held_out: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -52,7 +52,9 @@ class FeatureCache:
             self._file.execute("PRAGMA synchronous=NORMAL")
             self._file.executescript(_TABLES)
         except sqlite3.Error as error:
-            raise BenchError(f"{path}: not a file of features ({error}): delete it, or name another") from error
+            raise BenchError(
+                f"{path}: not a file of features ({error}): delete it, or name another"
+            ) from error
 
     def __enter__(self) -> Self:
         return self
@@ -97,5 +99,6 @@ class FeatureCache:
         """Keep which crop a file has, or why it has none."""
         with self._lock:
             self._file.execute(
-                "INSERT OR REPLACE INTO pictures VALUES (?, ?, ?, ?, ?)", (encoder, whole, sha256, scope, crop)
+                "INSERT OR REPLACE INTO pictures VALUES (?, ?, ?, ?, ?)",
+                (encoder, whole, sha256, scope, crop),
             )

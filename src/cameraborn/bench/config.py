@@ -20,9 +20,8 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from cameraborn.bench.cues import CUES
-from cameraborn.errors import BenchError
-
-UNDEGRADED = "none"
+from cameraborn.bench.delivery import UNDEGRADED, check_degradation
+from cameraborn.errors import BenchError, CamerabornError
 
 
 class _Section(BaseModel):
@@ -126,6 +125,16 @@ class BenchConfig(_Section):
             {"cue" if item in CUES else "bundle": item} if isinstance(item, str) else item
             for item in detectors
         ]
+
+    @field_validator("degradations")
+    @classmethod
+    def _known(cls, degradations: tuple[str, ...]) -> tuple[str, ...]:
+        for name in degradations:
+            try:
+                check_degradation(name)
+            except CamerabornError as error:
+                raise ValueError(str(error)) from error
+        return degradations
 
     @model_validator(mode="after")
     def _names_once(self) -> Self:

@@ -28,7 +28,7 @@ def brightness(picture: Picture) -> float:
 def bytes_a_pixel(picture: Picture) -> float:
     """Size of the encoded file over its pixels."""
     H, W, _ = picture.pixels.shape
-    return (picture.n_bytes or 0) / (H * W)
+    return float((picture.n_bytes or 0) / (H * W))
 
 
 CUES: dict[str, Callable[[Picture], float]] = {

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import io
 
+import numpy as np
 from PIL import Image
 
-from cameraborn.bench.config import UNDEGRADED
 from cameraborn.photo.decode import open_picture
 from cameraborn.photo.degrade import degrade
+
+UNDEGRADED = "none"
+
+
+def check_degradation(name: str) -> None:
+    """See that a name is one, before the first picture.
+
+    Raises:
+        PictureError: it is not; the message names those that are.
+    """
+    if name != UNDEGRADED:
+        degrade(np.zeros((64, 64, 3), np.uint8), name)
 
 
 def deliver(data: bytes, degradation: str, name: str) -> bytes:

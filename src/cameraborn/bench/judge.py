@@ -38,8 +38,8 @@ class Judgement:
     remembered: bool = False
 
 
-class Judge(Protocol):
-    """A detector as the benchmark sees it; thread-safe."""
+class Named(Protocol):
+    """What a row says of its detector."""
 
     @property
     def name(self) -> str:
@@ -55,6 +55,10 @@ class Judge(Protocol):
     def sources(self) -> Collection[str]:
         """Photograph sources that it has learnt from."""
         ...
+
+
+class Judge(Named, Protocol):
+    """A detector as the benchmark sees it; thread-safe."""
 
     def has_seen(self, sha256: str) -> bool:
         """Has it learnt from this file?"""

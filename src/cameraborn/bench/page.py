@@ -97,7 +97,8 @@ def _attribute(text: str) -> str:
 
 def _html_table(table: Table) -> str:
     head = "".join(
-        f'<th{_word(place, table)} scope="col">{escape(name)}</th>' for place, name in enumerate(table.columns)
+        f'<th{_word(place, table)} scope="col">{escape(name)}</th>'
+        for place, name in enumerate(table.columns)
     )
     lines = []
     for number, row in enumerate(table.rows):

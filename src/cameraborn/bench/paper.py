@@ -1,4 +1,4 @@
-"""Tables I to III as the papers lay them out, from scores; and what their threshold does to photographs it has not seen."""
+"""Tables I to III as the papers lay them out; and what their threshold does to photographs it was not set with."""
 
 from __future__ import annotations
 
@@ -61,7 +61,9 @@ def equal_number_figures(
         if not len(photo_scores):
             continue
         ranked = metrics.rank(photo_scores, generated_scores)
-        rights = np.concatenate([photo_flags[photo_flags >= 0] == 0, generated_flags[generated_flags >= 0] == 1])
+        rights = np.concatenate(
+            [photo_flags[photo_flags >= 0] == 0, generated_flags[generated_flags >= 0] == 1]
+        )
         rows.append(
             EqualNumbers(
                 detector,
@@ -98,9 +100,9 @@ def threshold_figures(analysis: Analysis, detector: DetectorRecord, rate: float)
                 here: np.ndarray = here,
                 flags: np.ndarray = flags,
             ) -> Array:
-                drawn = weights(
-                    stratum.units, stratum.name, seed=analysis.seed, draws=draws, first=first
-                )[:, here]
+                drawn = weights(stratum.units, stratum.name, seed=analysis.seed, draws=draws, first=first)[
+                    :, here
+                ]
                 return np.stack([metrics.share(flag, drawn) for flag in flags], axis=1)
 
             drawn = in_chunks(shares, draws=analysis.draws, pictures=n)
@@ -113,8 +115,8 @@ def threshold_figures(analysis: Analysis, detector: DetectorRecord, rate: float)
                     metrics.clopper_pearson(round(hits / n * units), units) if exact else interval(column)
                 )
                 figures.append(Figure(hits / n, *limits))
-            gap = Figure(figures[0].value - figures[1].value, *interval(drawn[:, 0] - drawn[:, 1]))
-            rows.append(
-                Thresholds(detector, stratum, source, bool(answers.in_source[here].any()), n, *figures, gap)
-            )
+            fitted, held_out = figures
+            gap = Figure(fitted.value - held_out.value, *interval(drawn[:, 0] - drawn[:, 1]))
+            known = bool(answers.in_source[here].any())
+            rows.append(Thresholds(detector, stratum, source, known, n, fitted, held_out, gap))
     return rows

@@ -5,21 +5,23 @@ Matplotlib is imported inside: only who draws needs it (`pip install 'cameraborn
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 import numpy as np
 
 from cameraborn.bench.analysis import Analysis
-from cameraborn.bench.config import UNDEGRADED
+from cameraborn.bench.delivery import UNDEGRADED
 from cameraborn.bench.results import Array
 from cameraborn.errors import BenchError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure as Plot
 
 INK, FAINT, GRID = "#1d2430", "#6b7480", "#e3e6ea"
@@ -27,7 +29,7 @@ INK, FAINT, GRID = "#1d2430", "#6b7480", "#e3e6ea"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _WIDTH = 8.6  # inches
-_STYLE = {
+_STYLE: Any = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 9,
@@ -63,16 +65,30 @@ def needs_matplotlib() -> None:
         raise BenchError("plots need matplotlib: pip install 'cameraborn[plots]'")
 
 
+P = ParamSpec("P")
+
+
+def _styled(draw: Callable[P, Plot]) -> Callable[P, Plot]:
+    """Draw in the house style, whatever the host's."""
+
+    @functools.wraps(draw)
+    def styled(*args: P.args, **kwargs: P.kwargs) -> Plot:
+        from matplotlib import rc_context
+
+        with rc_context(_STYLE):
+            return draw(*args, **kwargs)
+
+    return styled
+
+
 def _canvas(rows: int, columns: int, *, height: float, sharex: bool = False) -> tuple[Plot, list[Axes]]:
-    """Axes in the house style, row by row."""
-    from matplotlib import rc_context
+    """Axes, row by row."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    with rc_context(_STYLE):
-        plot = Figure(figsize=(_WIDTH, height), layout="constrained")
-        FigureCanvasAgg(plot)  # never a window
-        axes = plot.subplots(rows, columns, squeeze=False, sharex=sharex)
+    plot = Figure(figsize=(_WIDTH, height), layout="constrained")
+    FigureCanvasAgg(plot)  # never a window
+    axes = plot.subplots(rows, columns, squeeze=False, sharex=sharex)
     return plot, list(axes.flat)
 
 
@@ -98,6 +114,7 @@ def svg(plot: Plot) -> str:
     return out.getvalue()
 
 
+@_styled
 def forest(analysis: Analysis) -> Plot:
     """AUC with its interval, every detector on every generator, worst on top, the mean at the bottom."""
     detectors = analysis.results.judges
@@ -115,7 +132,9 @@ def forest(analysis: Analysis) -> Plot:
         places = [place + shift for place, name in enumerate(order) if name in figures]
         values = [figures[name] for name in order if name in figures]
         colour = COLOURS[number % len(COLOURS)]
-        axes.hlines(places, [v.low for v in values], [v.high for v in values], color=colour, lw=1.8, alpha=0.55)
+        axes.hlines(
+            places, [v.low for v in values], [v.high for v in values], color=colour, lw=1.8, alpha=0.55
+        )
         axes.plot(
             [v.value for v in values],
             places,
@@ -166,6 +185,7 @@ def _legend(plot: Plot, axes: Axes) -> None:
         )
 
 
+@_styled
 def robustness(analysis: Analysis) -> Plot:
     """Mean AUC, and the false-alarm rate at the nominal rate, under each degradation."""
     detectors = [detector for detector in analysis.results.judges if detector.kind != "aigfd"]
@@ -176,7 +196,7 @@ def robustness(analysis: Analysis) -> Plot:
     for number, detector in enumerate(detectors):
         rows = {row.degradation: row for row in analysis.robustness(detector)}
         shift = (number - (len(detectors) - 1) / 2) * min(0.16, 0.6 / max(len(detectors), 1))
-        style = {
+        style: dict[str, Any] = {
             "color": COLOURS[number % len(COLOURS)],
             "marker": MARKERS[number % len(MARKERS)],
             "ms": 5.5,
@@ -194,7 +214,8 @@ def robustness(analysis: Analysis) -> Plot:
             if not len(values):
                 continue
             axes.vlines(places, values[:, 1], values[:, 2], color=style["color"], lw=1.6, alpha=0.45)
-            axes.plot(places, values[:, 0], label=detector.name if axes is upper else "", **style)
+            name = detector.name if axes is upper else ""
+            axes.plot(places, values[:, 0], label=name, clip_on=False, **style)
     upper.axhline(0.5, color=FAINT, lw=1, ls=(0, (4, 3)))
     lower.axhline(nominal, color=FAINT, lw=1, ls=(0, (4, 3)))
     lower.annotate(
@@ -217,25 +238,25 @@ def robustness(analysis: Analysis) -> Plot:
     if len(order) > 7:
         lower.tick_params(axis="x", rotation=45)
         for text in lower.get_xticklabels():
-            text.set_ha("right")
-            text.set_rotation_mode("anchor")
+            text.set(ha="right", rotation_mode="anchor")
     for axes in (upper, lower):
         axes.grid(visible=False, axis="x")
     _legend(plot, upper)
     return plot
 
 
+@_styled
 def false_alarms(analysis: Analysis) -> Plot:
     """The false-alarm rate on each photograph source, exact or by group, against what was promised."""
     detectors = analysis.results.judges
     rows = [row for detector in detectors for row in analysis.sources(detector)]
-    names = list(dict.fromkeys(_source_name(row.source, row.stratum.track) for row in rows))
+    names = list(dict.fromkeys(_source_name(row.source, row.stratum.shown) for row in rows))
     plot, (axes,) = _canvas(1, 1, height=1.2 + len(names) * max(0.3, 0.18 * len(detectors)))
     nominal = 100 * analysis.results.config.false_alarm_rate
     for number, detector in enumerate(detectors):
         mine = [row for row in rows if row.detector.key == detector.key]
         shift = (number - (len(detectors) - 1) / 2) * 0.8 / max(len(detectors), 1)
-        places = [names.index(_source_name(row.source, row.stratum.track)) + shift for row in mine]
+        places = [names.index(_source_name(row.source, row.stratum.shown)) + shift for row in mine]
         colour = COLOURS[number % len(COLOURS)]
         lows, highs = [100 * row.rate.low for row in mine], [100 * row.rate.high for row in mine]
         axes.hlines(places, lows, highs, color=colour, lw=1.8, alpha=0.55)
@@ -247,11 +268,21 @@ def false_alarms(analysis: Analysis) -> Plot:
             ms=5.5,
             mec="white",
             mew=0.8,
+            clip_on=False,
+            zorder=3,
             label=detector.name,
         )
     axes.axvline(nominal, color=FAINT, lw=1, ls=(0, (4, 3)))
-    axes.annotate("promised", (nominal, -0.7), fontsize=8, color=FAINT, ha="left", va="bottom", xytext=(3, 0),
-                  textcoords="offset points")
+    axes.annotate(
+        "promised",
+        (nominal, -0.7),
+        fontsize=8,
+        color=FAINT,
+        ha="left",
+        va="bottom",
+        xytext=(3, 0),
+        textcoords="offset points",
+    )
     axes.set(ylim=(len(names) - 0.4, -0.75), xlabel="photographs flagged, with the 95 % interval")
     axes.set_xlim(left=0, right=max(15.0, axes.get_xlim()[1]))
     axes.set_yticks(range(len(names)), names)
@@ -265,6 +296,7 @@ def _source_name(source: str, track: str) -> str:
     return f"{source or 'not named'} ({track})"
 
 
+@_styled
 def heat_table(
     title: str, rows: Sequence[str], columns: Sequence[str], values: Array, texts: Sequence[Sequence[str]]
 ) -> Plot:
@@ -290,12 +322,13 @@ def heat_table(
     return plot
 
 
-def _diverging() -> object:
+def _diverging() -> Colormap:
     from matplotlib.colors import LinearSegmentedColormap
 
     return LinearSegmentedColormap.from_list("auc", ["#e8a48c", "#f6f4f0", "#8fbfd8"])
 
 
+@_styled
 def components(title: str, curves: Mapping[str, Mapping[str, Sequence[float]]]) -> Plot:
     """Figure 4: held-out and fitted log-likelihood, BIC, and the mean AUC, over the number of Gaussians.
 
@@ -304,9 +337,16 @@ def components(title: str, curves: Mapping[str, Mapping[str, Sequence[float]]]) 
         curves: detector -> column (`components`, `fit`, `held_out`, `bic`, `auc`) -> values.
     """
     plot, axes = _canvas(1, 3, height=3.3)
-    names = ("log-likelihood a photograph, nats", "BIC a photograph (lower is better)", "mean AUC (not for choosing)")
+    names = (
+        "log-likelihood a photograph, nats",
+        "BIC a photograph (lower is better)",
+        "mean AUC (not for choosing)",
+    )
     for number, (detector, columns) in enumerate(curves.items()):
-        style = {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)]}
+        style: dict[str, Any] = {
+            "color": COLOURS[number % len(COLOURS)],
+            "marker": MARKERS[number % len(MARKERS)],
+        }
         style |= {"ms": 5, "mec": "white", "mew": 0.8, "lw": 1.4}
         k = columns["components"]
         axes[0].plot(k, columns["held_out"], label=f"{detector}, held out", **style)
@@ -329,9 +369,12 @@ def components(title: str, curves: Mapping[str, Mapping[str, Sequence[float]]]) 
     return plot
 
 
+@_styled
 def embedding(title: str, panels: Mapping[str, tuple[Array, Sequence[str]]]) -> Plot:
     """Figure 5: places [N 2] of pictures by detector, coloured by what made them; photographs in grey, below."""
-    kinds = list(dict.fromkeys(kind for _, names in panels.values() for kind in names if kind != "photographs"))
+    kinds = list(
+        dict.fromkeys(kind for _, names in panels.values() for kind in names if kind != "photographs")
+    )
     plot, axes = _canvas(1, len(panels), height=1.2 + _WIDTH / max(len(panels), 2))
     for panel, (detector, (places, names)) in zip(axes, panels.items(), strict=True):
         of = np.array(names)
@@ -342,7 +385,14 @@ def embedding(title: str, panels: Mapping[str, tuple[Array, Sequence[str]]]) -> 
             marker = "o" if number < 0 else MARKERS[number % len(MARKERS)]
             label = kind if panel is axes[0] else ""
             panel.scatter(
-                here[:, 0], here[:, 1], s=16, c=colour, marker=marker, alpha=0.75, lw=0.3, edgecolors="white",
+                here[:, 0],
+                here[:, 1],
+                s=16,
+                c=colour,
+                marker=marker,
+                alpha=0.75,
+                lw=0.3,
+                edgecolors="white",
                 label=label,
             )
         panel.set_title(detector)

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cameraborn.bench.bundles import BundleJudge, Density, Features, fit_density, held_out_p_values
-from cameraborn.bench.config import UNDEGRADED, BenchConfig, ProtocolSection
+from cameraborn.bench.config import BenchConfig, ProtocolSection
+from cameraborn.bench.delivery import UNDEGRADED
 from cameraborn.bench.judge import ERROR_SCOPE, SEEN_SCOPE, Judgement
 from cameraborn.bench.run import (
     SCORES,
@@ -52,7 +53,7 @@ class FittedProtocol:
     """A mixture on one encoder's features, with both thresholds.
 
     Attributes:
-        name, key, sources: as of a `Judge`.
+        name, key, sources: as of any detector.
         density: the mixture.
         threshold: on the log-likelihood; under it a picture is called generated.
         held_out: scores of the held-out photographs [n].
@@ -72,10 +73,6 @@ class FittedProtocol:
         likelihood = float(self.density.log_likelihood(feature[None])[0])
         p_value = float(held_out_p_values(np.array([-likelihood]), self.held_out)[0])
         return Judgement("ok", -likelihood, p_value, likelihood < self.threshold)
-
-    def has_seen(self, sha256: str) -> bool:
-        """Never: fitting photographs that are also tested are refused."""
-        return False
 
 
 def section_of(config: BenchConfig) -> ProtocolSection:

@@ -1,7 +1,7 @@
 """The papers' printed figures, and why ours may not be set against them.
 
-`published.csv` holds what the papers are known to have printed, in percent, with its source; a figure that is known only
-from a third party's digest says so. None of it was measured here.
+`published.csv` holds what the papers are known to have printed, in percent, with its source; a figure that is known
+only from a third party's digest says so. None of it was measured here.
 """
 
 from __future__ import annotations
@@ -97,9 +97,9 @@ def not_comparable(
     if figure.metric == "average precision" and figure.positive_class != "photo":
         reasons.append(f"the positive class of theirs is {figure.positive_class}, of ours the photograph")
     if figure.detector not in detector.name:
-        reasons.append(f"another detector: {figure.detector}, trained on other data")
+        reasons.append("other detectors, trained on other data")
     if figure.third_party:
-        reasons.append("theirs is known from a third party's digest alone")
+        reasons.append("theirs known from a third party's digest alone")
     return reasons
 
 

@@ -92,7 +92,9 @@ def build(analysis: Analysis, figures: Path) -> Report:
                 "How well each detector ranks generated pictures above photographs of the same track: AUC, .50 is "
                 "chance. The mean comes last because it hides what fails.",
                 [
-                    picture("auc", plots.forest, "AUC of each detector on each generator with 95 % intervals"),
+                    picture(
+                        "auc", plots.forest, "AUC of each detector on each generator with 95 % intervals"
+                    ),
                     tables.overview(analysis),
                 ],
             ),
@@ -146,7 +148,11 @@ def build(analysis: Analysis, figures: Path) -> Report:
     left_out = tables.abstention_table(analysis)
     if left_out.rows:
         sections.append(
-            Section("What was not judged", "Nothing is silently dropped: every picture is counted here.", [left_out])
+            Section(
+                "What was not judged",
+                "Nothing is silently dropped: every picture is counted here.",
+                [left_out],
+            )
         )
     return Report("Benchmark", list(_summary(analysis)), _facts(analysis), sections)
 
@@ -157,7 +163,11 @@ def _protocol_sections(analysis: Analysis) -> list[Section]:
     if protocol is None or not fitted:
         return []
     nominal = analysis.results.config.false_alarm_rate
-    counted = [row for detector in analysis.results.judges for row in equal_number_figures(analysis, detector, protocol)]
+    counted = [
+        row
+        for detector in analysis.results.judges
+        for row in equal_number_figures(analysis, detector, protocol)
+    ]
     both = [row for detector in fitted for row in threshold_figures(analysis, detector, nominal)]
     return [
         Section(
@@ -228,9 +238,13 @@ def _facts(analysis: Analysis) -> list[tuple[str, str]]:
         ("Detectors", ", ".join(f"{detector.name} [{detector.key}]" for detector in results.detectors)),
         ("Degradations", ", ".join(config.degradations)),
         ("Nominal false-alarm rate", f"{100 * config.false_alarm_rate:g} %"),
-        ("Intervals", f"95 %, {config.draws} bootstrap draws by group; of false alarms exact where nothing is grouped"),
-        ("Positive class", "generated, unless a column says otherwise; higher scores are less like a photograph"),
+        (
+            "Intervals",
+            f"95 %, {config.draws} bootstrap draws by group; of false alarms exact where nothing is grouped",
+        ),
+        (
+            "Positive class",
+            "generated, unless a column says otherwise; higher scores are less like a photograph",
+        ),
         ("Software", ", ".join(f"{name} {version}" for name, version in results.record.versions.items())),
     ]
-
-

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cameraborn.bench.bootstrap import drawn_by
-from cameraborn.bench.config import UNDEGRADED
+from cameraborn.bench.delivery import UNDEGRADED
 from cameraborn.bench.judge import SEEN_SCOPE
 from cameraborn.bench.run import SCORES, DetectorRecord, RunRecord, read_record
 from cameraborn.bench.scores import ScoreRow, read_scores
@@ -32,12 +32,14 @@ class Stratum:
     Attributes:
         test_set, track: where they belong.
         generator: what made them; empty: photographs.
+        shown: the track as people see it.
         sources, groups: of each picture.
     """
 
     test_set: str
     track: str
     generator: str
+    shown: str
     sources: list[str] = field(default_factory=list)
     groups: list[str] = field(default_factory=list)
     _place: dict[str, int] = field(default_factory=dict)
@@ -124,13 +126,8 @@ class Comparison:
 
     @property
     def track(self) -> str:
-        """For people: the track; a set without tracks is one."""
-        return track_name(self.generated)
-
-
-def track_name(stratum: Stratum) -> str:
-    """For people: the track, with its set where that says more."""
-    return stratum.track if stratum.test_set == stratum.track else f"{stratum.test_set}/{stratum.track}"
+        """As people see it."""
+        return self.generated.shown
 
 
 class Results:
@@ -179,7 +176,9 @@ class Results:
                 found.append(Comparison(photos, stratum))
         return found
 
-    def answers(self, detector: DetectorRecord, stratum: Stratum, degradation: str = UNDEGRADED) -> Answers | None:
+    def answers(
+        self, detector: DetectorRecord, stratum: Stratum, degradation: str = UNDEGRADED
+    ) -> Answers | None:
         """What a detector said; None where it has measured nothing of it."""
         return self._answers.get((detector.key, degradation, stratum.name))
 
@@ -196,12 +195,18 @@ class Results:
             if row.detector_key in keys and row.test_set in sets and row.degradation in degradations:
                 yield row
 
+    def _shown(self, row: ScoreRow) -> str:
+        """The track, with its set where there are several."""
+        alone = len(self.config.sets) == 1 or row.track == row.test_set
+        return row.track if alone else f"{row.test_set}/{row.track}"
+
     def _align(self, rows: Iterable[ScoreRow]) -> dict[tuple[str, str, str], Answers]:
         found: dict[tuple[str, str, str], list[tuple[int, ScoreRow]]] = {}
         for row in rows:
-            stratum = self._strata.setdefault(
-                (row.test_set, row.track, row.generator), Stratum(row.test_set, row.track, row.generator)
-            )
+            place = row.test_set, row.track, row.generator
+            if place not in self._strata:
+                self._strata[place] = Stratum(*place, self._shown(row))
+            stratum = self._strata[place]
             found.setdefault((row.detector_key, row.degradation, stratum.name), []).append(
                 (stratum.place(row), row)
             )

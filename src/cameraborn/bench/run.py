@@ -22,7 +22,7 @@ from cameraborn.bench.bundles import BundleJudge
 from cameraborn.bench.cache import FeatureCache
 from cameraborn.bench.config import BenchConfig
 from cameraborn.bench.delivery import deliver
-from cameraborn.bench.judge import ERROR_SCOPE, SEEN_SCOPE, CueJudge, Judge, Judgement
+from cameraborn.bench.judge import ERROR_SCOPE, SEEN_SCOPE, CueJudge, Judge, Judgement, Named
 from cameraborn.bench.scores import ScoreFile, ScoreRow
 from cameraborn.bench.sets import Specimen, read_set
 from cameraborn.detect.detector import map_in_order
@@ -64,6 +64,7 @@ class Tally:
     errors: int = 0
     known: int = 0  # rows that an earlier run had measured
     problems: list[str] = field(default_factory=list)  # the first few errors, a line each
+    detectors: tuple[DetectorRecord, ...] = ()
 
     def add(self, row: ScoreRow) -> None:
         """Count a row."""
@@ -102,7 +103,9 @@ def bundle_judges(config: BenchConfig, cache: FeatureCache) -> list[BundleJudge]
     return [BundleJudge(section, cache) for section in config.detectors if section.bundle]
 
 
-def run(config: BenchConfig, *, jobs: int | None = None, advance: Advance = lambda done, total: None) -> Tally:
+def run(
+    config: BenchConfig, *, jobs: int | None = None, advance: Advance = lambda done, total: None
+) -> Tally:
     """Measure what is still missing in the output folder.
 
     Raises:
@@ -118,7 +121,8 @@ def run(config: BenchConfig, *, jobs: int | None = None, advance: Advance = lamb
             judge.check(config.false_alarm_rate)
         judges = _in_order(config, bundles)
         with ScoreFile(config.output / SCORES) as scores:
-            write_record(config, [record_of(judge) for judge in judges])
+            tally.detectors = tuple(record_of(judge) for judge in judges)
+            write_record(config, tally.detectors)
             works = list(_missing(specimens, config.degradations, judges, scores))
             total = len(specimens) * len(config.degradations) * len(judges)
             tally.known = total - sum(len(by) for work in works for _, by in work.wanted)
@@ -134,7 +138,9 @@ def run(config: BenchConfig, *, jobs: int | None = None, advance: Advance = lamb
     return tally
 
 
-def row_of(specimen: Specimen, judge: Judge, degradation: str, said: Judgement, seconds: float | None) -> ScoreRow:
+def row_of(
+    specimen: Specimen, judge: Named, degradation: str, said: Judgement, seconds: float | None
+) -> ScoreRow:
     """A judgement as a row."""
     return ScoreRow(
         path=specimen.path,
@@ -177,7 +183,9 @@ def write_record(config: BenchConfig, detectors: Sequence[DetectorRecord]) -> No
     names = [detector.name for detector in detectors]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise BenchError(f"two detectors are called '{twice}': give one of them another name in the configuration")
+        raise BenchError(
+            f"two detectors are called '{twice}': give one of them another name in the configuration"
+        )
     packages = ("cameraborn", "numpy", "onnxruntime", "pillow", "scikit-learn")
     versions = {"python": platform.python_version(), **{name: metadata.version(name) for name in packages}}
     record = RunRecord(config=config, detectors=tuple(detectors), versions=versions)
@@ -199,7 +207,9 @@ def read_record(folder: Path) -> RunRecord:
         return RunRecord.model_validate(json.loads(path.read_text(encoding="utf-8")))
     except (json.JSONDecodeError, UnicodeDecodeError, ValidationError) as error:
         reason = str(error).splitlines()[0]
-        raise BenchError(f"{path}: damaged, or of another release ({reason}): run the benchmark again") from error
+        raise BenchError(
+            f"{path}: damaged, or of another release ({reason}): run the benchmark again"
+        ) from error
 
 
 def _in_order(config: BenchConfig, bundles: Iterable[BundleJudge]) -> list[Judge]:
@@ -239,8 +249,12 @@ def _measure(work: _Work, false_alarm_rate: float) -> Iterator[ScoreRow]:
                 here = str(error)
         for judge in judges:
             start = time.perf_counter()
-            said = Judgement(ERROR_SCOPE, error=here) if here else _judge(judge, specimen, delivered, false_alarm_rate)
-            seconds = None if here or said.remembered else time.perf_counter() - start
+            said = (
+                Judgement(ERROR_SCOPE, error=here)
+                if here
+                else _judge(judge, specimen, delivered, false_alarm_rate)
+            )
+            seconds = None if here or said.remembered else round(time.perf_counter() - start, 6)
             yield row_of(specimen, judge, degradation, said, seconds)
 
 
@@ -263,4 +277,3 @@ def _bytes_of(specimen: Specimen) -> tuple[str, bytes]:
     if hashlib.sha256(data).hexdigest() != specimen.sha256:
         return f"{specimen.path}: not the file that was imported (its SHA-256 differs): import it again", b""
     return "", data
-

@@ -91,7 +91,7 @@ def _cell(value: object) -> str:
     if isinstance(value, bool) or value is None:
         return _FLAGS[value]
     if isinstance(value, float):
-        return f"{value:.8g}"
+        return repr(value)
     return str(value).replace("\\", "\\\\").replace("\r", "\\r").replace("\n", "\\n")
 
 
@@ -109,9 +109,7 @@ def parse_row(cells: list[str]) -> ScoreRow:
     if len(cells) != len(COLUMNS):
         raise ValueError(f"{len(cells)} columns instead of {len(COLUMNS)}")
     row = dict(zip(COLUMNS, cells, strict=True))
-    numbers = {
-        name: float(row[name]) if row[name] else None for name in ("score", "p_value", "seconds")
-    }
+    numbers = {name: float(row[name]) if row[name] else None for name in ("score", "p_value", "seconds")}
     if row["in_source"] not in ("true", "false") or row["flagged"] not in _READ_FLAGS:
         raise ValueError("in_source or flagged is neither true nor false")
     texts = {

@@ -107,7 +107,9 @@ def refuse_overlap(photographs: Iterable[Specimen], others: Iterable[Specimen], 
 def _from_manifest(section: SetSection) -> Iterator[Specimen]:
     manifest = section.manifest or Path()
     for row in read_manifest(manifest):
-        if (section.split and row.split != section.split) or (section.kinds and row.kind not in section.kinds):
+        if (section.split and row.split != section.split) or (
+            section.kinds and row.kind not in section.kinds
+        ):
             continue
         yield Specimen(
             file=Path(row.path),
@@ -130,7 +132,9 @@ def _from_folders(section: SetSection) -> Iterator[Specimen]:
     for label, name, folder in labelled:
         files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUPPORTED_EXTENSIONS)
         if not files:
-            raise BenchError(f"{folder}: no picture in it: check the path of '{name}' in set '{section.name}'")
+            raise BenchError(
+                f"{folder}: no picture in it: check the path of '{name}' in set '{section.name}'"
+            )
         for file in files:
             yield Specimen(
                 file=file,

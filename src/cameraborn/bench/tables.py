@@ -9,11 +9,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cameraborn.bench.analysis import NAMES, Analysis, Figure, GeneratorFigures
-from cameraborn.bench.config import UNDEGRADED
+from cameraborn.bench.delivery import UNDEGRADED
 from cameraborn.bench.judge import ERROR_SCOPE, SEEN_SCOPE
 from cameraborn.bench.paper import EqualNumbers, Thresholds, equal_number_figures, threshold_figures
-from cameraborn.bench.published import figures_on, not_comparable, our_metric, published_figures
-from cameraborn.bench.results import track_name
+from cameraborn.bench.published import (
+    Published,
+    figures_on,
+    not_comparable,
+    our_metric,
+    published_figures,
+)
 from cameraborn.bench.run import DetectorRecord
 
 NONE = "–"
@@ -86,9 +91,7 @@ def overview(analysis: Analysis) -> Table:
     names = {comparison.name for comparison in analysis.results.comparisons}
 
     def best(name: str) -> float:
-        return max(
-            (rows[name].auc.value for rows in found.values() if name in rows), default=math.nan
-        )
+        return max((rows[name].auc.value for rows in found.values() if name in rows), default=math.nan)
 
     cue = _best_cues(analysis)
     rows = []
@@ -107,9 +110,7 @@ def overview(analysis: Analysis) -> Table:
         ["generator", *(detector.name for detector in detectors), "best trivial cue"],
         rows,
         last_apart=any(means),
-        notes=(
-            "A trivial cue counts in whichever direction separates better, which flatters it.",
-        ),
+        notes=("A trivial cue counts in whichever direction separates better, which flatters it.",),
     )
 
 
@@ -146,7 +147,9 @@ def cue_table(analysis: Analysis) -> Table:
     return Table(
         ["generator", *(cue.name for cue in analysis.results.cues)],
         rows,
-        notes=("Tinted: the cue alone tells the classes apart (its interval excludes .50, in either direction).",),
+        notes=(
+            "Tinted: the cue alone tells the classes apart (its interval excludes .50, in either direction).",
+        ),
     )
 
 
@@ -172,15 +175,26 @@ def generator_table(analysis: Analysis, detector: DetectorRecord) -> Table:
     notes = [
         "AP: average precision with that class as the positive one, both classes weighted alike. Accuracy: mean of the "
         "shares of both classes decided rightly, at the detector's own threshold. TPR: generated pictures found by the "
-        "threshold that flags at most 1 % or 5 % of this track's photographs."
+        "threshold that flags at most 1 % or 5 % of this track's photographs. The mean counts each generator alike, "
+        "however few its pictures."
     ]
     if few:
         notes.append(
-            "With fewer than 100 photographs, 'at 1 %' is above every one of them, and with fewer than 20 'at 5 %' is too."
+            "With fewer than 100 photographs, 'at 1 %' is above every one of them; with fewer than 20 'at 5 %' is too."
         )
     return Table(
-        ["generator", "photographs / generated", "AUC", "AP generated", "AP photograph", "accuracy", "TPR at 1 %"]
-        + ["TPR at 5 %", "found", "false alarms"],
+        [
+            "generator",
+            "photographs / generated",
+            "AUC",
+            "AP generated",
+            "AP photograph",
+            "accuracy",
+            "TPR at 1 %",
+            "TPR at 5 %",
+            "found",
+            "false alarms",
+        ],
         rows,
         last_apart=len(figures) > 1,
         notes=notes,
@@ -201,7 +215,9 @@ def difference_table(analysis: Analysis) -> Table:
                 Cell(value, f"{difference.auc.low:+.2f} to {difference.auc.high:+.2f}".replace("-", "−")),
                 Cell(_p(difference.p)),
                 Cell(_p(difference.adjusted_p)),
-                Cell("noise", tone="noise") if difference.noise else Cell(f"{better.name} is better", tone="good"),
+                Cell("noise", tone="noise")
+                if difference.noise
+                else Cell(f"{better.name} is better", tone="good"),
             ]
         )
     return Table(
@@ -209,8 +225,8 @@ def difference_table(analysis: Analysis) -> Table:
         rows,
         left=2,
         notes=(
-            "On the same pictures: paired bootstrap interval, DeLong's p (by the bootstrap's spread where pictures come "
-            "in groups), adjusted for the number of lines (Holm). 'Noise': the adjusted p is over .05.",
+            "On the same pictures: paired bootstrap interval, DeLong's p (by the bootstrap's spread where pictures "
+            "come in groups), adjusted for the number of lines (Holm). 'Noise': the adjusted p is over .05.",
         ),
     )
 
@@ -227,7 +243,7 @@ def source_table(analysis: Analysis) -> Table:
     rows = [
         [
             Cell(row.source or "not named"),
-            Cell(track_name(row.stratum)),
+            Cell(row.stratum.shown),
             Cell(row.detector.name),
             Cell("in-source" if row.in_source else "out-of-source"),
             Cell(str(row.n)),
@@ -269,8 +285,8 @@ def robustness_table(analysis: Analysis) -> Table:
         rows,
         left=2,
         notes=(
-            f"False alarms: all photographs together, at the nominal {100 * nominal:g} %; tinted where they are more than "
-            "that, beyond chance. Both classes are degraded alike.",
+            f"False alarms: all photographs together, at the nominal {100 * nominal:g} %; tinted where they are more "
+            "than that, beyond chance. Both classes are degraded alike.",
         ),
     )
 
@@ -286,10 +302,14 @@ def abstention_table(analysis: Analysis) -> Table:
             for stratum in strata:
                 answers = results.answers(detector, stratum, degradation)
                 of = counts["generated" if stratum.generator else "photo"]
-                for scope, count in ({"missing": len(stratum)} if answers is None else answers.counts()).items():
+                for scope, count in (
+                    {"missing": len(stratum)} if answers is None else answers.counts()
+                ).items():
                     of[scope] = of.get(scope, 0) + count
             if any(set(of) - {"ok"} for of in counts.values()):
-                rows.append([Cell(detector.name), Cell(degradation), *(Cell(_scopes(of)) for of in counts.values())])
+                rows.append(
+                    [Cell(detector.name), Cell(degradation), *(Cell(_scopes(of)) for of in counts.values())]
+                )
     return Table(
         ["detector", "degradation", "photographs", "generated"],
         rows,
@@ -301,7 +321,12 @@ def abstention_table(analysis: Analysis) -> Table:
     )
 
 
-_SCOPE_WORDS = {"ok": "judged", ERROR_SCOPE: "failed", SEEN_SCOPE: "seen in training", "missing": "not measured yet"}
+_SCOPE_WORDS = {
+    "ok": "judged",
+    ERROR_SCOPE: "failed",
+    SEEN_SCOPE: "seen in training",
+    "missing": "not measured yet",
+}
 
 
 def _scopes(counts: Mapping[str, int]) -> str:
@@ -332,12 +357,19 @@ def protocol_table(figures: Sequence[EqualNumbers]) -> Table:
 def threshold_table(figures: Sequence[Thresholds], nominal: float) -> Table:
     """The real false-alarm rate of both thresholds."""
     return Table(
-        ["photographs of", "track", "detector", "judged", "flagged, papers' threshold"]
-        + ["flagged, held-out threshold", "difference"],
+        [
+            "photographs of",
+            "track",
+            "detector",
+            "judged",
+            "flagged, papers' threshold",
+            "flagged, held-out threshold",
+            "difference",
+        ],
         [
             [
                 Cell(row.source or "not named"),
-                Cell(track_name(row.stratum)),
+                Cell(row.stratum.shown),
                 Cell(row.detector.name),
                 Cell(str(row.n)),
                 percent(row.fitted, nominal=nominal),
@@ -359,32 +391,48 @@ def threshold_table(figures: Sequence[Thresholds], nominal: float) -> Table:
 
 def published_table(analysis: Analysis) -> Table:
     """Ours beside the papers' printed figures, with why they do not compare."""
+    judges, config = analysis.results.judges, analysis.results.config
+    mine = {judge.key: by_comparison(analysis.generators(judge)) for judge in judges}
     rows = []
-    for detector in analysis.results.judges:
-        mine = by_comparison(analysis.generators(detector))
-        for comparison in analysis.results.comparisons:
-            for figure in figures_on(comparison.generator):
-                metric = our_metric(figure)
-                ours = getattr(mine.get(comparison.name), metric, None) if metric else None
-                if not isinstance(ours, Figure) or not ours.known:
-                    continue
-                reasons = not_comparable(figure, detector, comparison, analysis.results.config)
-                positive = f", positive class {figure.positive_class}" if figure.positive_class else ""
+    for comparison in analysis.results.comparisons:
+        printed: dict[tuple[str, str, str], list[Published]] = {}
+        for figure in figures_on(comparison.generator):
+            if our_metric(figure):
+                key = figure.paper, figure.metric, figure.positive_class
+                printed.setdefault(key, []).append(figure)
+        for (_, metric, positive), figures in printed.items():
+            ours = [
+                (judge, getattr(mine[judge.key][comparison.name], our_metric(figures[0]) or ""))
+                for judge in judges
+                if comparison.name in mine[judge.key]
+            ]
+            known = [(judge, figure) for judge, figure in ours if figure.known]
+            reasons = dict.fromkeys(
+                reason
+                for judge, _ in known
+                for figure in figures
+                for reason in not_comparable(figure, judge, comparison, config)
+            )
+            if known:
                 rows.append(
                     [
                         Cell(comparison.name),
-                        Cell(figure.metric + positive),
-                        Cell(f"{100 * ours.value:.1f}", f"{100 * ours.low:.1f}–{100 * ours.high:.1f}"),
-                        Cell(detector.name),
-                        Cell(f"{figure.value:.2f}"),
-                        Cell(f"{figure.detector} ({figure.source})"),
-                        Cell("; ".join(reasons), tone="noise") if reasons else Cell("comparable", tone="good"),
+                        Cell(metric + (f", positive class {positive}" if positive else "")),
+                        Cell("; ".join(f"{100 * figure.value:.1f} {judge.name}" for judge, figure in known)),
+                        Cell(
+                            "; ".join(f"{figure.value:.2f} {figure.detector}" for figure in figures),
+                            "; ".join(dict.fromkeys(figure.source for figure in figures)),
+                        ),
+                        Cell("comparable", tone="good") if not reasons else Cell("; ".join(reasons)),
                     ]
                 )
     return Table(
-        ["generator", "figure, %", "ours", "of", "printed", "of", "not comparable, because"],
+        ["generator", "figure, %", "ours", "printed", "not comparable, because"],
         rows,
-        notes=(f"All {len(published_figures())} printed figures, with their sources: published.csv in the package.",),
+        left=5,
+        notes=(
+            f"All {len(published_figures())} printed figures, with their sources: published.csv in the package.",
+        ),
     )
 
 
