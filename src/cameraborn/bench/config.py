@@ -47,17 +47,17 @@ class DetectorSection(_Section):
 
 
 class PhotographSection(_Section):
-    """Photographs of a manifest or folder, to fit to or to set a threshold with."""
+    """Photographs of manifests and folders, to fit to or to set a threshold with."""
 
-    manifest: Path | None = None
-    folder: Path | None = None
-    split: str = ""
+    manifests: tuple[Path, ...] = ()
+    folders: tuple[Path, ...] = ()
+    split: str = ""  # of the manifests' rows
     kinds: tuple[str, ...] = ()
 
     @model_validator(mode="after")
-    def _one_of_both(self) -> Self:
-        if (self.manifest is None) == (self.folder is None):
-            raise ValueError("give either a manifest or a folder")
+    def _some(self) -> Self:
+        if not self.manifests and not self.folders:
+            raise ValueError("give manifests or folders")
         return self
 
 

@@ -74,20 +74,19 @@ def read_photographs(section: PhotographSection, *, limit: int | None = None) ->
         BenchError: there are none, or a picture is labelled generated.
         ManifestError: the manifest is missing or broken.
     """
-    origin = section.manifest or section.folder
-    if section.manifest:
-        as_set = SetSection(
-            name="photographs", manifest=section.manifest, split=section.split, kinds=section.kinds
-        )
-    else:
-        folder = section.folder or Path()
-        as_set = SetSection(name="photographs", photographs={folder.name: folder})
-    photographs = read_set(as_set)[:limit]
+    name = "photographs"
+    parts = [
+        SetSection(name=name, manifest=manifest, split=section.split, kinds=section.kinds)
+        for manifest in section.manifests
+    ]
+    parts += [SetSection(name=name, photographs={folder.name: folder}) for folder in section.folders]
+    once = {specimen.sha256: specimen for part in parts for specimen in read_set(part)}
+    photographs = list(once.values())[:limit]
     for specimen in photographs:
         if specimen.label != "photo":
             raise BenchError(
-                f"{origin}: {specimen.path} is labelled generated: a one-class model learns from photographs "
-                "alone, choose a split without generated pictures"
+                f"{specimen.file}: labelled generated: a one-class model learns from photographs alone, choose a "
+                "split without generated pictures"
             )
     return photographs
 

@@ -99,8 +99,11 @@ def figure4(
                     density = fit_density(
                         learnt, components=components, dimensions=section.dimensions, seed=section.seed
                     )
-                except CalibrationError as error:
+                except CalibrationError as error:  # too many for so few photographs: the row says so
                     problem = str(error)
+                    rows.append(
+                        _figure4_row(judge.name, components, len(learnt), len(checked)) | {"problem": problem}
+                    )
                     continue
                 fitted = density.log_likelihood(learnt)
                 parameters = free_parameters(density)
@@ -115,14 +118,11 @@ def figure4(
                 }
                 for name, value in values.items():
                     columns[name].append(value)
-                error_of_mean = (
-                    float(unseen.std(ddof=1) / np.sqrt(len(unseen))) if len(unseen) > 1 else float("nan")
-                )
                 rows.append(
-                    {"detector": judge.name, "photographs": len(learnt), "held_out_photographs": len(checked)}
+                    _figure4_row(judge.name, components, len(learnt), len(checked))
                     | {"free_parameters": parameters}
-                    | {name: round(value, 4) for name, value in values.items()}
-                    | {"held_out_standard_error": round(error_of_mean, 4)}
+                    | {name: round(value, 4) for name, value in values.items() if name != "components"}
+                    | {"held_out_standard_error": round(float(unseen.std() / np.sqrt(len(unseen))), 4)}
                 )
             if not columns["components"]:
                 raise BenchError(f"{judge.name}: {problem}")
@@ -169,6 +169,13 @@ def figure5(
     folder = config.output / FOLDER
     plot = plots.embedding("Figure 5: features in the plane (t-SNE)", panels)
     return [write_csv(rows, folder / "fig5.csv"), plots.save(plot, folder / "fig5.png")]
+
+
+def _figure4_row(detector: str, components: int, photographs: int, held_out: int) -> dict[str, object]:
+    """A row of figure 4 with nothing measured yet."""
+    counts = {"photographs": photographs, "held_out_photographs": held_out}
+    blank = ("free_parameters", "fit", "held_out", "held_out_standard_error", "bic", "auc", "problem")
+    return {"detector": detector, "components": components} | counts | dict.fromkeys(blank, "")
 
 
 def _equal_numbers(config: BenchConfig, kinds: Sequence[str]) -> list[EqualNumbers]:

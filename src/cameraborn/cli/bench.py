@@ -66,6 +66,8 @@ def run(
     from cameraborn.bench.run import run as measure
 
     settings = read_config(config)
+    if protocol is not None:
+        papers.section_of(settings)  # before anything is measured
     with _pictures("measuring") as advance:
         tally = measure(settings, jobs=jobs, advance=advance)
     tallies = [tally]
