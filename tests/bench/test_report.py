@@ -34,6 +34,7 @@ def synthetic(folder, config_of, *, n=200, groups=False, **changes):
         DetectorRecord(name="sharpness", key=CueJudge(DetectorSection(cue="sharpness")).key, kind="cue")
     )
     rng = np.random.default_rng(0)
+    rows = []
     with ScoreFile(config.output / "scores.csv") as scores:
         write_record(config, detectors)
         counter = itertools.count()
@@ -46,30 +47,29 @@ def synthetic(folder, config_of, *, n=200, groups=False, **changes):
                     gain = {"good": 0.0, "better": 0.6}.get(detector.name, -distance) * (generator == "easy")
                     score = shared + gain + 0.2 * rng.normal()
                     cue = detector.kind == "cue"
-                    scores.append(
-                        [
-                            ScoreRow(
-                                f"{number}.jpg",
-                                digest,
-                                detector.name,
-                                detector.key,
-                                "set",
-                                "a",
-                                degradation,
-                                "generated" if generator else "photo",
-                                generator,
-                                "one" if number % 2 else "two",
-                                f"g{number // 20}" if groups else "",
-                                number % 2 == 1,
-                                "ok",
-                                score,
-                                None if cue else 0.5,
-                                None if cue else score > 1.645,
-                                0.1,
-                                "",
-                            )
-                        ]
+                    rows.append(
+                        ScoreRow(
+                            f"{number}.jpg",
+                            digest,
+                            detector.name,
+                            detector.key,
+                            "set",
+                            "a",
+                            degradation,
+                            "generated" if generator else "photo",
+                            generator,
+                            "one" if number % 2 else "two",
+                            f"g{number // 20}" if groups else "",
+                            number % 2 == 1,
+                            "ok",
+                            score,
+                            None if cue else 0.5,
+                            None if cue else score > 1.645,
+                            0.1,
+                            "",
+                        )
                     )
+        scores.append(rows)
     return Analysis(Results(config.output))
 
 

@@ -169,7 +169,7 @@ def _cue_marks(axes: Axes, analysis: Analysis, order: Sequence[str]) -> None:
                 label = ""
 
 
-def _legend(plot: Plot, axes: Axes, *, place: str = "outside upper left") -> None:
+def _legend(plot: Plot, axes: Axes, *, place: Any = "outside upper left") -> None:
     handles, labels = axes.get_legend_handles_labels()
     shown = [(handle, text) for handle, text in zip(handles, labels, strict=True) if text]
     if shown:

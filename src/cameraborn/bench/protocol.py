@@ -34,7 +34,7 @@ from cameraborn.bench.run import (
 )
 from cameraborn.bench.scores import ScoreFile
 from cameraborn.bench.sets import Specimen, read_photographs, refuse_overlap
-from cameraborn.detect.detector import map_in_order
+from cameraborn.photo.parallel import map_in_order
 from cameraborn.errors import BenchError, PictureError
 
 Array = NDArray[np.float64]

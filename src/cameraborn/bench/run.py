@@ -25,7 +25,7 @@ from cameraborn.bench.delivery import deliver
 from cameraborn.bench.judge import ERROR_SCOPE, SEEN_SCOPE, CueJudge, Judge, Judgement, Named
 from cameraborn.bench.scores import ScoreFile, ScoreRow
 from cameraborn.bench.sets import Specimen, read_set
-from cameraborn.detect.detector import map_in_order
+from cameraborn.photo.parallel import map_in_order
 from cameraborn.errors import BenchError, PictureError
 
 SCORES, RUN = "scores.csv", "run.json"
