@@ -27,3 +27,7 @@ class CalibrationError(CamerabornError):
 
 class RecipeError(CamerabornError):
     """A training recipe or checkpoint is invalid."""
+
+
+class BenchError(CamerabornError):
+    """A benchmark's configuration or results cannot be used."""

@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 
 from cameraborn import __version__
-from cameraborn.cli import audit, data, explain, manipulate, model, score, stats, train
+from cameraborn.cli import audit, bench, data, explain, manipulate, model, score, stats, train
 from cameraborn.cli.common import Option, app, interrupted
 from cameraborn.rows import ENCODING_ERRORS
 
-__all__ = ["app", "audit", "data", "explain", "main", "manipulate", "model", "score", "stats", "train"]
+__all__ = ["app", "audit", "bench", "data", "explain", "main", "manipulate", "model", "score", "stats", "train"]
 
 
 def _version(asked: bool) -> None:

@@ -1,0 +1,104 @@
+"""Features by content: what a network said of a crop is computed once, for every mixture that is put behind it.
+
+One SQLite file with two tables. `crops`: network and crop -> feature, so that a bundle with another mixture needs no
+second pass of the network. `pictures`: network and file -> its crop, so that fitting, the sweep of components and t-SNE
+need not even open the files again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cameraborn.errors import BenchError
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS crops (encoder TEXT, crop TEXT, feature BLOB, PRIMARY KEY (encoder, crop)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS pictures (
+  encoder TEXT, whole INTEGER, sha256 TEXT, scope TEXT, crop TEXT, PRIMARY KEY (encoder, whole, sha256)
+) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What is known of a file: its feature [D], or the scope that says why it has none."""
+
+    scope: str
+    feature: NDArray[np.float32] | None
+
+
+class FeatureCache:
+    """A file of features; thread-safe, and safe to interrupt.
+
+    Raises:
+        BenchError: the file is not such a cache, or cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.Lock()
+        try:
+            self._file = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            self._file.execute("PRAGMA journal_mode=WAL")
+            self._file.execute("PRAGMA synchronous=NORMAL")
+            self._file.executescript(_TABLES)
+        except sqlite3.Error as error:
+            raise BenchError(
+                f"{path}: not a file of features ({error}): delete it, or name another"
+            ) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._file.close()
+
+    def crop(self, encoder: str, crop: str) -> NDArray[np.float32] | None:
+        """The feature [D] of a crop, if it is known."""
+        with self._lock:
+            row = self._file.execute(
+                "SELECT feature FROM crops WHERE encoder = ? AND crop = ?", (encoder, crop)
+            ).fetchone()
+        return None if row is None else np.frombuffer(row[0], np.float32)
+
+    def put_crop(self, encoder: str, crop: str, feature: NDArray[np.float32]) -> None:
+        """Keep the feature [D] of a crop."""
+        data = np.ascontiguousarray(feature, np.float32).tobytes()
+        with self._lock:
+            self._file.execute("INSERT OR REPLACE INTO crops VALUES (?, ?, ?)", (encoder, crop, data))
+
+    def picture(self, encoder: str, sha256: str, *, whole: bool) -> Looked | None:
+        """What is known of a file."""
+        with self._lock:
+            row = self._file.execute(
+                "SELECT scope, feature FROM pictures LEFT JOIN crops USING (encoder, crop) "
+                "WHERE encoder = ? AND whole = ? AND sha256 = ?",
+                (encoder, whole, sha256),
+            ).fetchone()
+        if row is None:
+            return None
+        return Looked(row[0], None if row[1] is None else np.frombuffer(row[1], np.float32))
+
+    def put_picture(self, encoder: str, sha256: str, *, whole: bool, scope: str, crop: str | None) -> None:
+        """Keep which crop a file has, or why it has none."""
+        with self._lock:
+            self._file.execute(
+                "INSERT OR REPLACE INTO pictures VALUES (?, ?, ?, ?, ?)",
+                (encoder, whole, sha256, scope, crop),
+            )

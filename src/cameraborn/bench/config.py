@@ -1,0 +1,168 @@
+"""What a benchmark measures: one validated TOML file.
+
+    output = "runs/bench"
+    detectors = ["models/default", "sharpness"]
+    degradations = ["none", "jpeg:75"]
+    [[sets]]
+    name = "dev"
+    manifest = "runs/dev.jsonl"
+
+Paths are relative to the working directory, as in a training recipe.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections import Counter
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from cameraborn.bench.cues import CUES
+from cameraborn.bench.delivery import UNDEGRADED, check_degradation
+from cameraborn.errors import BenchError, CamerabornError
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DetectorSection(_Section):
+    """One detector: a bundle's folder (`default` is the one that ships), or a trivial cue by its name."""
+
+    bundle: str = ""
+    cue: str = ""
+    name: str = ""  # in tables; empty: the bundle's own, or the cue's
+    whole_image: bool = False  # judge whole pictures, look for no faces
+    sources: tuple[str, ...] = ()  # photograph sources it has learnt from, beside those its bundle names
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if bool(self.bundle) == bool(self.cue):
+            raise ValueError("give either a bundle or a cue")
+        if self.cue and self.cue not in CUES:
+            raise ValueError(f"'{self.cue}' is no cue: choose from {', '.join(CUES)}")
+        return self
+
+
+class PhotographSection(_Section):
+    """Photographs of manifests and folders, to fit to or to set a threshold with."""
+
+    manifests: tuple[Path, ...] = ()
+    folders: tuple[Path, ...] = ()
+    split: str = ""  # of the manifests' rows
+    kinds: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if not self.manifests and not self.folders:
+            raise ValueError("give manifests or folders")
+        return self
+
+
+class SetSection(_Section):
+    """One test set: a manifest, or folders of photographs (by source) and of generated pictures (by generator).
+
+    Each generator is compared with the photographs of its own track: with `tracks = "kind"` those of the same kind,
+    else all of the set. A set without generated pictures gives false-alarm rates alone.
+    """
+
+    name: str = Field(min_length=1)
+    manifest: Path | None = None
+    split: str = ""
+    kinds: tuple[str, ...] = ()
+    tracks: Literal["", "kind"] = ""
+    photographs: dict[str, Path] = Field(default_factory=dict)  # source -> folder
+    generated: dict[str, Path] = Field(default_factory=dict)  # generator -> folder
+    limit: int | None = Field(default=None, ge=1)  # pictures of a generator, or photograph source, and kind
+    of_paper: str = ""  # the paper whose own test pictures these are: what makes figures comparable
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.manifest is None) == (not self.photographs and not self.generated):
+            raise ValueError("give either a manifest, or folders as photographs and generated")
+        if self.manifest is None and (self.split or self.kinds or self.tracks):
+            raise ValueError("split, kinds and tracks are for manifests")
+        return self
+
+
+class ProtocolSection(_Section):
+    """The papers' protocol: a mixture on photographs, the threshold a percentile of those same photographs."""
+
+    fit: PhotographSection
+    held_out: PhotographSection  # for the threshold as it ought to be set, and for figure 4
+    limit: int = Field(default=25_000, ge=1)  # the first so many photographs are fitted to
+    components: int = Field(default=8, ge=1)
+    dimensions: int | None = Field(default=None, ge=1)  # principal components; None: every one of the feature
+    quantile: float = Field(default=0.05, gt=0, lt=1)  # of the fitting photographs' likelihoods
+    equal_numbers: int = Field(default=5000, ge=1)  # generated pictures at most, and as many photographs
+    seed: int = 2024
+    sweep: tuple[int, ...] = (1, 2, 4, 8, 12, 16)  # components of figure 4
+    tsne_pictures: int = Field(default=300, ge=10)  # of each class and generator in figure 5
+
+
+class BenchConfig(_Section):
+    """Everything that decides a benchmark."""
+
+    output: Path  # folder of scores.csv, tables, figures and the report
+    detectors: tuple[DetectorSection, ...] = Field(min_length=1)
+    degradations: tuple[str, ...] = (UNDEGRADED,)
+    sets: tuple[SetSection, ...] = Field(min_length=1)
+    false_alarm_rate: float = Field(default=0.05, gt=0, lt=1)  # the nominal one, at which detectors flag
+    draws: int = Field(default=1000, ge=100)  # of each bootstrap
+    seed: int = Field(default=0, ge=0)  # of the bootstrap, and of limits
+    cache: Path | None = None  # file of features; None: features.sqlite in the output folder
+    protocol: ProtocolSection | None = None
+
+    @field_validator("detectors", mode="before")
+    @classmethod
+    def _by_name(cls, detectors: Any) -> Any:  # noqa: ANN401 (raw TOML)
+        """A plain string is a cue's name, or else a bundle's folder."""
+        if not isinstance(detectors, list):
+            return detectors
+        return [
+            {"cue" if item in CUES else "bundle": item} if isinstance(item, str) else item
+            for item in detectors
+        ]
+
+    @field_validator("degradations")
+    @classmethod
+    def _known(cls, degradations: tuple[str, ...]) -> tuple[str, ...]:
+        for name in degradations:
+            try:
+                check_degradation(name)
+            except CamerabornError as error:
+                raise ValueError(str(error)) from error
+        return degradations
+
+    @model_validator(mode="after")
+    def _names_once(self) -> Self:
+        for word, names in (
+            ("set", [test_set.name for test_set in self.sets]),
+            ("degradation", list(self.degradations)),
+        ):
+            twice = [name for name, count in Counter(names).items() if count > 1]
+            if twice:
+                raise ValueError(f"the {word} '{twice[0]}' is given twice")
+        if UNDEGRADED not in self.degradations:
+            raise ValueError(f"degradations must hold '{UNDEGRADED}': the others are compared with it")
+        return self
+
+
+def read_config(path: Path) -> BenchConfig:
+    """Read and validate a TOML configuration.
+
+    Raises:
+        BenchError: the file is missing, not TOML, or a field is wrong; the message names the field.
+    """
+    if not path.is_file():
+        raise BenchError(f"{path}: no such configuration: see configs/ for those that ship")
+    try:
+        return BenchConfig.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BenchError(f"{path}: not valid TOML: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "configuration"
+        raise BenchError(f"{path}: {field}: {first['msg']}") from error

@@ -1,0 +1,158 @@
+"""Test sets: manifests and folders in, one list of pictures out, each known by its content."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from cameraborn.bench.config import PhotographSection, SetSection
+from cameraborn.errors import BenchError
+from cameraborn.photo.decode import SUPPORTED_EXTENSIONS
+from cameraborn.photo.manifest import read_manifest, sha256_of
+
+Label = Literal["photo", "generated"]
+
+
+@dataclass(frozen=True, slots=True)
+class Specimen:
+    """One picture of a test set.
+
+    Attributes:
+        file: where it lies.
+        path: relative to the manifest or folder that named it, which is what is written down.
+        sha256: hex digest of the file.
+        test_set: name of the set.
+        track: pictures are compared within it; the set's name where it has no tracks.
+        label: `photo` or `generated`.
+        generator: what made it; empty for photographs.
+        source: where it came from.
+        group: what it shares with others of its class; empty: nothing.
+    """
+
+    file: Path
+    path: str
+    sha256: str
+    test_set: str
+    track: str
+    label: Label
+    generator: str
+    source: str
+    group: str
+
+
+def read_set(section: SetSection, *, seed: int = 0) -> list[Specimen]:
+    """The pictures of a set; copies of a file count once.
+
+    Raises:
+        BenchError: a folder is missing or empty, or one file is called both a photograph and generated.
+        ManifestError: the manifest is missing or broken.
+    """
+    found = _from_manifest(section) if section.manifest else _from_folders(section)
+    once: dict[str, Specimen] = {}
+    for specimen in found:
+        other = once.setdefault(specimen.sha256, specimen)
+        if other.label != specimen.label:
+            raise BenchError(
+                f"{section.name}: {other.path} and {specimen.path} are the same file, once as a photograph and "
+                "once as generated: mend the set"
+            )
+    specimens = list(once.values())
+    if not specimens:
+        raise BenchError(f"{section.name}: no picture in it: check its manifest, split and kinds")
+    return specimens if section.limit is None else _limited(specimens, section.limit, seed)
+
+
+def read_photographs(section: PhotographSection, *, limit: int | None = None) -> list[Specimen]:
+    """Photographs to fit to, or to set a threshold with, in their order; the first `limit` of them.
+
+    Raises:
+        BenchError: there are none, or a picture is labelled generated.
+        ManifestError: the manifest is missing or broken.
+    """
+    name = "photographs"
+    parts = [
+        SetSection(name=name, manifest=manifest, split=section.split, kinds=section.kinds)
+        for manifest in section.manifests
+    ]
+    parts += [SetSection(name=name, photographs={folder.name: folder}) for folder in section.folders]
+    once = {specimen.sha256: specimen for part in parts for specimen in read_set(part)}
+    photographs = list(once.values())[:limit]
+    for specimen in photographs:
+        if specimen.label != "photo":
+            raise BenchError(
+                f"{specimen.file}: labelled generated: a one-class model learns from photographs alone, choose a "
+                "split without generated pictures"
+            )
+    return photographs
+
+
+def refuse_overlap(photographs: Iterable[Specimen], others: Iterable[Specimen], why: str) -> None:
+    """See that no picture is in both lists.
+
+    Raises:
+        BenchError: one is; the message names it and says why that is wrong.
+    """
+    known = {specimen.sha256: specimen.path for specimen in photographs}
+    for specimen in others:
+        if specimen.sha256 in known:
+            raise BenchError(f"{specimen.path}: {why}: take it out of one of them")
+
+
+def _from_manifest(section: SetSection) -> Iterator[Specimen]:
+    manifest = section.manifest or Path()
+    for row in read_manifest(manifest):
+        if (section.split and row.split != section.split) or (
+            section.kinds and row.kind not in section.kinds
+        ):
+            continue
+        yield Specimen(
+            file=Path(row.path),
+            path=os.path.relpath(row.path, os.path.abspath(manifest.parent)),  # noqa: PTH100 (resolve follows links)
+            sha256=row.sha256,
+            test_set=section.name,
+            track=(row.kind if section.tracks else "") or section.name,
+            label=row.label,
+            generator=(row.generator or "generated") if row.label == "generated" else "",
+            source=row.source,
+            group=row.group,
+        )
+
+
+def _from_folders(section: SetSection) -> Iterator[Specimen]:
+    labelled: list[tuple[Label, str, Path]] = [
+        *(("photo", name, folder) for name, folder in section.photographs.items()),
+        *(("generated", name, folder) for name, folder in section.generated.items()),
+    ]
+    for label, name, folder in labelled:
+        files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUPPORTED_EXTENSIONS)
+        if not files:
+            raise BenchError(
+                f"{folder}: no picture in it: check the path of '{name}' in set '{section.name}'"
+            )
+        for file in files:
+            yield Specimen(
+                file=file,
+                path=os.path.join(folder.name, file.relative_to(folder)),  # noqa: PTH118
+                sha256=sha256_of(file),
+                test_set=section.name,
+                track=section.name,
+                label=label,
+                generator=name if label == "generated" else "",
+                source=name,
+                group="",
+            )
+
+
+def _limited(specimens: list[Specimen], limit: int, seed: int) -> list[Specimen]:
+    """At most so many of each generator, or photograph source, of a track; drawn at random, in their order."""
+    by_kind: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for index, specimen in enumerate(specimens):
+        by_kind[specimen.track, specimen.generator or f"photo {specimen.source}"].append(index)
+    rng = random.Random(seed)
+    kept = (rng.sample(members, min(limit, len(members))) for members in by_kind.values())
+    return [specimens[index] for index in sorted(index for members in kept for index in members)]

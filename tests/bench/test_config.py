@@ -1,0 +1,71 @@
+"""Configurations: what is wrong is named, with its field."""
+
+from pathlib import Path
+
+import pytest
+
+from cameraborn.bench.config import read_config
+from cameraborn.errors import BenchError
+
+ROOT = Path(__file__).resolve().parents[2]
+GOOD = """
+output = "runs/x"
+detectors = ["default", "sharpness", {bundle = "models/other", name = "other", whole_image = true}]
+degradations = ["none", "jpeg:75"]
+[[sets]]
+name = "dev"
+manifest = "dev.jsonl"
+tracks = "kind"
+"""
+
+
+def read(tmp_path, text):
+    path = tmp_path / "bench.toml"
+    path.write_text(text)
+    return read_config(path)
+
+
+def test_names_are_cues_or_bundles(tmp_path):
+    config = read(tmp_path, GOOD)
+    assert [(d.bundle, d.cue, d.name) for d in config.detectors] == [
+        ("default", "", ""),
+        ("", "sharpness", ""),
+        ("models/other", "", "other"),
+    ]
+    assert type(config).model_validate_json(config.model_dump_json()) == config
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("bench*.toml")), ids=lambda path: path.name)
+def test_configurations_that_ship_are_valid(path):
+    assert read_config(path).sets
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('"none", "jpeg:75"', '"jpeg:75"', "must hold 'none'"),
+        ('"none", "jpeg:75"', '"none", "none"', "degradation 'none' is given twice"),
+        ('"none", "jpeg:75"', '"none", "jpg:75"', "jpg:75: not a degradation"),
+        (
+            'manifest = "dev.jsonl"',
+            'manifest = "dev.jsonl"\ngenerated = {x = "y"}',
+            "either a manifest, or folders",
+        ),
+        ('manifest = "dev.jsonl"', 'photographs = {x = "y"}', "are for manifests"),
+        ('"sharpness"', '{cue = "beauty"}', "detectors.1: .*no cue: choose from sharpness"),
+        ('"sharpness"', '{cue = "sharpness", bundle = "x"}', "either a bundle or a cue"),
+        ("output =", "outptu =", "output: Field required"),
+        ("[[sets]]", "[[sets]", "not valid TOML"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path, old, new, words):
+    assert old in GOOD
+    with pytest.raises(BenchError, match=words) as caught:
+        read(tmp_path, GOOD.replace(old, new))
+    assert "bench.toml" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(BenchError, match=r"no such configuration"):
+        read_config(tmp_path / "nothing.toml")
