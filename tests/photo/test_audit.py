@@ -146,6 +146,22 @@ def test_a_label_that_is_one_group_is_said_so(tmp_path):
     assert any("the generated pictures are one group" in note for note in found.notes)
 
 
+def test_of_one_encoding_the_bytes_lie_in_the_pictures(tmp_path):
+    """Nothing is left to equalise when smooth and detailed pictures were stored alike; when they were not, there is."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for number in range(30):
+        label = ("photo", "generated")[number % 2]
+        rough = texture(rng, 64) if number % 2 else rng.integers(0, 256, (64, 64, 3), np.uint8)
+        path = store(rough, tmp_path / str(number), "JPEG", quality=85)
+        rows.append(Row(path=str(path), sha256="0" * 64, label=label))
+    found = audit(rows, jobs=1)
+    assert cue(found, "bytes a pixel").leaks
+    assert cue(found, "JPEG tables").low == cue(found, "JPEG tables").high == 0.5
+    assert not any("--equalise" in line for line in found.advice)
+    assert any("bytes a pixel and sharpness" in line for line in found.advice)
+
+
 def test_an_audit_is_the_same_again_and_with_many_threads(tmp_path):
     rows = dataset(tmp_path, count=8, generated=Storage(gain=12))
     assert audit(rows, jobs=1) == audit(iter(rows), jobs=3)

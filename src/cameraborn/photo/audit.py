@@ -258,7 +258,7 @@ class _Sample:
         ranking = _Ranking(scores[has], self.positive[has], folds[has])
         auc = ranking.auc(np.ones(int(has.sum())))
         low = high = auc
-        if auc is not None and np.ptp(scores[has]) > 0:
+        if auc is not None and not ranking.flat:
             drawn = [ranking.auc(weights[has]) for weights in self._resampled()]
             # A perfect ranking stays perfect in every bootstrap sample, however few pictures it is of.
             spread = max(
@@ -294,6 +294,7 @@ class _Ranking:
         new_fold = np.diff(folds, prepend=np.nan) != 0
         self.ties = np.flatnonzero(new_fold | (np.diff(scores, prepend=np.nan) != 0))
         self.fold_of_tie = np.cumsum(new_fold)[self.ties] - 1 if len(self.ties) else self.ties
+        self.flat = len(self.ties) == new_fold.sum()  # every score is the same as all others of its fold
 
     def auc(self, weights: Floats) -> float | None:
         """The share of pairs (photograph, generated) with the higher score at the generated one; ties count half."""
@@ -401,11 +402,13 @@ def _verdict(cues: Sequence[CueAudit], together: CueAudit) -> str:
 
 def _advice(cues: Sequence[CueAudit], together: CueAudit, copies: Sequence[Copies]) -> Iterable[str]:
     leaks = [cue for cue in cues if cue.leaks]
-    if any(cue.name not in LOOKS for cue in leaks):
+    looks = LOOKS | ({"bytes a pixel"} if _encoded_alike(cues) else set())
+    if any(cue.name not in looks for cue in leaks):
         yield "Give both labels the same size, filter and encoding: --equalise DIR, then audit the copy."
-    if looks := [cue.name for cue in leaks if cue.name in LOOKS]:
+    if any(cue.name in looks for cue in leaks):
+        names = " and ".join(cue.name for cue in leaks if cue.name in looks)
         yield (
-            f"Choose photographs that match the generated pictures in {' and '.join(looks)}; "
+            f"Choose photographs that match the generated pictures in {names}; "
             "what equalising leaves of it lies in the pictures themselves."
         )
     if leaks or together.leaks:
@@ -414,3 +417,11 @@ def _advice(cues: Sequence[CueAudit], together: CueAudit, copies: Sequence[Copie
         yield "Put all copies of a picture into one split: give them one group, then 'cameraborn data split'."
     if any(len(item.labels) > 1 for item in copies):
         yield "Look at the copies across labels: one may be labelled wrongly, or be an edit of the other."
+
+
+def _encoded_alike(cues: Sequence[CueAudit]) -> bool:
+    """Whether all are JPEGs of the same tables, so that what differs in bytes a pixel lies in the pictures."""
+    by_name = {cue.name: cue for cue in cues}
+    tables = by_name["JPEG tables"]
+    same = tables.low is not None and tables.low == tables.high
+    return same and by_name["JPEG quality"].pictures == tables.pictures
