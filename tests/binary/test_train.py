@@ -1,6 +1,8 @@
 """Training a binary detector on toys: smooth "generated" pictures against grainy ones; resumed and exported."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import onnxruntime
@@ -14,6 +16,7 @@ from cameraborn.binary.export import export_binary
 from cameraborn.binary.recipe import BinaryRecipe, DeliverySection, read_binary_recipe
 from cameraborn.binary.regularised import RegularisedClassifier, stages_of
 from cameraborn.binary.train import build_classifier, build_encoder, train_binary
+from cameraborn.detect.bundle import read_bundle
 from cameraborn.detect.head import Head
 from cameraborn.errors import ManifestError, RecipeError
 from cameraborn.photo.manifest import Row, read_manifest, sha256_of, write_manifest
@@ -235,6 +238,42 @@ def test_probabilities_are_those_asked_for():
 def test_small_pictures_become_one_patch():
     assert large_enough(np.zeros((20, 300, 3), np.uint8)).shape == (64, 64, 3)
     assert large_enough(np.zeros((64, 300, 3), np.uint8)).shape == (64, 300, 3)
+
+
+def test_the_command_line_trains_and_exports(toys, tmp_path):
+    recipe_of(toys)  # writes the weights
+    (tmp_path / "r.toml").write_text(
+        f"""
+kind = "binary"
+weights = "{toys.with_name("patch.safetensors")}"
+[data]
+manifest = "{toys}"
+[network]
+type = "patch"
+widths = [6, 8, 8, 8]
+features = 8
+[optimise]
+epochs = 1
+pictures = 8
+threads = 1
+workers = 0
+"""
+    )
+    for words, said in (
+        (("train", "r.toml"), "step 3/3"),
+        (
+            ("export", "runs/r", "-o", "bundle", "--side", "64"),
+            "now 'cameraborn calibrate PHOTOS --bundle bundle'",
+        ),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "cameraborn", *words], cwd=tmp_path, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        assert said in done.stderr
+    bundle = read_bundle(tmp_path / "bundle")
+    assert bundle.info.preprocessing.input == "patches"
+    assert {"network.onnx", "head.safetensors", "seen.txt"} <= set(bundle.files)
 
 
 GOOD = """

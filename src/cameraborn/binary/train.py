@@ -77,7 +77,7 @@ def train_binary(
     )
     validate = BinaryValidator(val_rows, recipe.data.cache_mb, device, precision)
     figures: dict[str, float] = {}
-    started = time.monotonic()
+    started, last_loss = time.monotonic(), math.nan
 
     with Log(folder, first_step) as log:
         batches = iter(loader)
@@ -104,15 +104,16 @@ def train_binary(
                 figures = validate(averaged)
                 log.write(done, {f"val/{name}": value for name, value in figures.items()})
             if done % recipe.log.log_every == 0 or done == steps:
-                if not math.isfinite(float(loss.detach())):
-                    raise RecipeError(f"{folder}: the loss is no number at step {done}: lower learning_rate")
-                log.write(
-                    done, {"loss": float(loss.detach()), "distance": float(distance.detach()), "lr": rate}
-                )
+                last_loss = float(loss.detach())
+                if not math.isfinite(last_loss):
+                    raise RecipeError(
+                        f"{folder}: the loss is {last_loss} at step {done}: lower learning_rate, in another folder"
+                    )
+                log.write(done, {"loss": last_loss, "distance": float(distance.detach()), "lr": rate})
             if done % recipe.log.checkpoint_every == 0 or done == steps:
                 state.save(folder / "checkpoint.safetensors", done)
             left = (time.monotonic() - started) / (done - first_step) * (steps - done)
-            report(Progress(done, steps, float(loss.detach()), left, figures))
+            report(Progress(done, steps, last_loss, left, figures))
     write_tensors(averaged.state_dict(), folder / "network.safetensors", {"step": str(steps)})
     return figures or validate(averaged)
 
