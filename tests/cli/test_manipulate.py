@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cameraborn.photo.manifest import Row, read_manifest, sha256_of, verify_manifest, write_manifest
+from cameraborn.photo.manifest import Row, read_manifest, sha256_of, write_manifest
+from cameraborn.photo.verify import verify_manifest
 
 from ..conftest import varied_copies
 
@@ -66,7 +67,7 @@ def test_originals_and_four_variants_with_rows(whole):
         *(f"manipulated/000_{number}.png" for number in range(4)),
     ]
     assert len(rows) == 25
-    assert not list(verify_manifest(rows))
+    assert not list(verify_manifest(folder / "manifest.jsonl"))
     assert {row.manipulation for row in rows} == {"", "mouth-vertical", "mouth", "eye", "affine"}
     assert set(contents(folder)) == {
         *(os.path.relpath(row.path, folder) for row in rows),

@@ -10,7 +10,7 @@ from cameraborn.errors import ManifestError
 from cameraborn.photo.audit import audit
 from cameraborn.photo.cues import LOOKS
 from cameraborn.photo.equalise import Treatment, equalise
-from cameraborn.photo.manifest import Row, read_manifest, sha256_of, verify_manifest
+from cameraborn.photo.manifest import Row, read_manifest, sha256_of
 
 from .sets import LEAKS, dataset, store
 
@@ -53,7 +53,7 @@ def test_rows_keep_what_they_say(tmp_path):
     changed = {"path", "sha256", "original"}
     assert made.model_dump(exclude=changed) == row.model_dump(exclude=changed)
     assert made.original == row.sha256
-    assert list(verify_manifest([made])) == []
+    assert made.sha256 == sha256_of(Path(made.path))
     with Image.open(made.path) as image:
         assert (image.format, image.size) == ("JPEG", (48, 48))
         assert not image.getexif()

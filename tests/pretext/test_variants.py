@@ -9,7 +9,8 @@ from PIL import Image
 from cameraborn.errors import CamerabornError, PictureError
 from cameraborn.photo.decode import open_picture
 from cameraborn.photo.faces import FaceFinder, landmarks_68
-from cameraborn.photo.manifest import Row, read_manifest, sha256_of, verify_manifest
+from cameraborn.photo.manifest import Row, read_manifest, sha256_of
+from cameraborn.photo.verify import verify_manifest
 from cameraborn.pretext.contact_sheet import contact_sheet
 from cameraborn.pretext.manipulate import KINDS, ManipulationOptions
 from cameraborn.pretext.variants import (
@@ -111,7 +112,7 @@ def test_files_and_rows(face, tmp_path):
         ("train", "gallery", "gallery", 100.0)
     }
     read = list(read_manifest(tmp_path / "manifest.jsonl"))
-    assert not list(verify_manifest(read))
+    assert not list(verify_manifest(tmp_path / "manifest.jsonl"))
     assert len(read[0].landmarks) == 68
     np.testing.assert_allclose(read[0].box, face.box, atol=0.01)
     for row in read:
