@@ -1,6 +1,7 @@
 """A copy with one treatment for all: the planted leak is gone, and nothing is half-written."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
