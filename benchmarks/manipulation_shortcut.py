@@ -37,7 +37,7 @@ from PIL import Image
 
 from cameraborn.errors import PictureError
 from cameraborn.photo.faces import FaceFinder
-from cameraborn.photo.manifest import Row, read_manifest
+from cameraborn.photo.manifest import Row, group_of, read_manifest
 from cameraborn.photo.splits import assign_splits
 from cameraborn.pretext.manipulate import KINDS, PAPER_KINDS, ManipulationOptions
 from cameraborn.pretext.variants import FaceCut, VariantOptions, cut_face, make_variant
@@ -68,8 +68,8 @@ def main() -> None:
     rows = [row for row in rows if row.label == "photo" and row.kind in (arguments.kind or [row.kind])]
     if arguments.limit and arguments.limit < len(rows):
         rows = [rows[place] for place in np.linspace(0, len(rows) - 1, arguments.limit).astype(int)]
-    halves = assign_splits(Counter(row.group for row in rows), {"choose": 0.5, "measure": 0.5})
-    rows = [row.model_copy(update={"split": halves[row.group]}) for row in rows]
+    split = assign_splits(Counter(map(group_of, rows)), {"choose": 0.5, "measure": 0.5})
+    rows = [row.model_copy(update={"split": split[group_of(row)]}) for row in rows]
     sharp = {way: [] for way in WAYS}
     splits = []
     for face in cut_all(rows, arguments.side):

@@ -1,6 +1,7 @@
 """A copy with one treatment for all: the planted leak is gone, and nothing is half-written."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,6 @@ from cameraborn.photo.audit import audit
 from cameraborn.photo.cues import LOOKS
 from cameraborn.photo.equalise import Treatment, equalise
 from cameraborn.photo.manifest import Row, read_manifest, sha256_of
-from cameraborn.photo.verify import verify_manifest
 
 from .sets import LEAKS, dataset, store
 
@@ -54,7 +54,7 @@ def test_rows_keep_what_they_say(tmp_path):
     changed = {"path", "sha256", "original"}
     assert made.model_dump(exclude=changed) == row.model_dump(exclude=changed)
     assert made.original == row.sha256
-    assert list(verify_manifest(tmp_path / "copy" / "manifest.jsonl")) == []
+    assert made.sha256 == sha256_of(Path(made.path))
     with Image.open(made.path) as image:
         assert (image.format, image.size) == ("JPEG", (48, 48))
         assert not image.getexif()

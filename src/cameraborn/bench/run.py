@@ -25,8 +25,8 @@ from cameraborn.bench.delivery import deliver
 from cameraborn.bench.judge import ERROR_SCOPE, SEEN_SCOPE, CueJudge, Judge, Judgement, Named
 from cameraborn.bench.scores import ScoreFile, ScoreRow
 from cameraborn.bench.sets import Specimen, read_set
-from cameraborn.photo.parallel import map_in_order
 from cameraborn.errors import BenchError, PictureError
+from cameraborn.photo.parallel import map_in_order
 
 SCORES, RUN = "scores.csv", "run.json"
 Advance = Callable[[int, int], None]  # how many pictures of how many are done

@@ -13,7 +13,19 @@ from cameraborn.cli import audit, bench, data, explain, manipulate, model, score
 from cameraborn.cli.common import Option, app, interrupted
 from cameraborn.rows import ENCODING_ERRORS
 
-__all__ = ["app", "audit", "bench", "data", "explain", "main", "manipulate", "model", "score", "stats", "train"]
+__all__ = [
+    "app",
+    "audit",
+    "bench",
+    "data",
+    "explain",
+    "main",
+    "manipulate",
+    "model",
+    "score",
+    "stats",
+    "train",
+]
 
 
 def _version(asked: bool) -> None:

@@ -126,10 +126,12 @@ def split(
     seed: Annotated[int, Option(help="Of the division.")] = 0,
 ) -> None:
     """Divide the groups of a manifest between splits; a group is never torn."""
+    from cameraborn.photo.manifest import manifest_lines
     from cameraborn.photo.splits import split_manifest
 
     wanted = _shares(shares)
-    sizes = split_manifest(manifest, wanted, research_only=research_only, seed=seed)
+    with progress("splitting", 2 * sum(1 for _ in manifest_lines(manifest))) as advance:
+        sizes = split_manifest(manifest, wanted, research_only=research_only, seed=seed, report=advance)
     divided = sum(size.rows for name, size in sizes.items() if name in wanted)
     for name, size in sizes.items():
         line = f"{name}: {size.rows} rows of {size.groups} groups"

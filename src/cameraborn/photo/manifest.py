@@ -39,7 +39,7 @@ class Row(BaseModel):
         box: x0, y0, x1, y1 of the face, in pixels of this image turned upright; it may reach outside.
         landmarks: the face's 68 points, x and y each, in the same pixels.
         points: other points of the face by name (`nose`, `right_eye`, ...), in the same pixels.
-        manipulation: what was done to the face by hand, as a sample for training; empty for pictures as taken.
+        manipulation: what was done to the face as a sample for training (`pretext.manipulate`); empty: nothing.
         exif: tags by the names of `photo.exif.Exif`: numbers, and texts for `make`, `model` and `software`.
         licence: the licence of the picture.
         original: SHA-256 of the file that this one was made from, where it was.

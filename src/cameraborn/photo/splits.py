@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from cameraborn.errors import ManifestError
-from cameraborn.photo.manifest import group_of, read_manifest, write_manifest
+from cameraborn.photo.manifest import Row, group_of, read_manifest, write_manifest
 
 
 @dataclass
@@ -59,7 +59,12 @@ def assign_splits(sizes: Mapping[str, int], shares: Mapping[str, float], *, seed
 
 
 def split_manifest(
-    path: Path, shares: Mapping[str, float], *, research_only: str = "", seed: int = 0
+    path: Path,
+    shares: Mapping[str, float],
+    *,
+    research_only: str = "",
+    seed: int = 0,
+    report: Callable[[int], None] = lambda _: None,
 ) -> dict[str, SplitSize]:
     """Write the manifest again, in place and in its order, with every row's split; return what each split has got.
 
@@ -68,15 +73,18 @@ def split_manifest(
     Args:
         path: the manifest.
         shares: split -> share of the rows.
-        research_only: the split that takes all groups in which a row is for research only; empty: they are divided
-        too. seed: of the division.
+        research_only: the split of all groups in which a row is for research only; empty: they are divided too.
+        seed: of the division.
+        report: told how many rows have been read; in the end that is twice as many as there are.
 
     Raises:
         ManifestError: the manifest is broken, or cannot be divided so.
     """
     sizes: Counter[str] = Counter()
     apart: set[str] = set()
-    for row in read_manifest(path):
+    count = 0
+    for count, row in enumerate(read_manifest(path), 1):
+        report(count)
         group = group_of(row)
         sizes[group] += 1
         if research_only and row.research_only:
@@ -85,9 +93,13 @@ def split_manifest(
         {group: n for group, n in sizes.items() if group not in apart}, shares, seed=seed
     )
     assigned |= dict.fromkeys(apart, research_only)
-    write_manifest(
-        (row.model_copy(update={"split": assigned[group_of(row)]}) for row in read_manifest(path)), path
-    )
+
+    def divided() -> Iterator[Row]:
+        for number, row in enumerate(read_manifest(path), count + 1):
+            report(number)
+            yield row.model_copy(update={"split": assigned[group_of(row)]})
+
+    write_manifest(divided(), path)
     found = {name: SplitSize() for name in [*shares, *([research_only] if apart else [])]}
     for group, split in assigned.items():
         found[split].add(sizes[group])

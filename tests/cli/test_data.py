@@ -20,7 +20,7 @@ from cameraborn.cli import main
 from tests.photo.adapters.helpers import picture
 from tests.test_cli import CAMERABORN, ENVIRONMENT
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 def run(*args, cwd):
