@@ -157,6 +157,23 @@ def test_nothing_usable(network_bundle, fitted, tmp_path):
             act()
 
 
+def test_the_middle_of_photographs_without_a_face_is_taken_if_asked(network_bundle, photographs, tmp_path):
+    wide = np.full((90, 200, 3), 90, np.uint8)
+    wide[:, 55:145] = np.random.default_rng(0).integers(0, 256, (90, 90, 3))
+    Image.fromarray(wide).save(tmp_path / "wide.png")
+    Image.fromarray(wide[:60]).save(tmp_path / "small.png")
+    options = LearnOptions(copies=0, jobs=1, faceless=True)
+    given = [Photograph(str(tmp_path / name), "") for name in ("wide.png", "small.png")]
+    (view,) = look(network_bundle, given, options, lambda *_: None)
+    encoder = Detector(network_bundle).encoder
+    np.testing.assert_array_equal(view.feature, encoder.feature(wide[:, 55:145]))
+    assert view.face_size == round(90 / 1.3)
+    face = photographs["calibration"][0]
+    (with_face,) = look(network_bundle, [face], options, lambda *_: None)
+    (as_ever,) = look(network_bundle, [face], LearnOptions(copies=0, jobs=1), lambda *_: None)
+    np.testing.assert_array_equal(with_face.feature, as_ever.feature)
+
+
 def test_too_few_to_fit(network_bundle, photographs):
     with pytest.raises(CalibrationError, match="too few"):
         fit(network_bundle, photographs["fit"][:2], components=2, dimensions=4, options=OPTIONS)

@@ -54,6 +54,12 @@ def fit(
         int, Option(min=0, help="Randomly shrunk and recompressed copies of each photograph.")
     ] = 4,
     whole_image: WholeImage = False,
+    faceless: Annotated[
+        bool,
+        Option(
+            "--faceless", help="Take the middle of photographs that show no face instead of leaving them out."
+        ),
+    ] = False,
     split: Split = "",
     kind: Kind = None,
     per_source: PerSource = sys.maxsize,
@@ -63,7 +69,9 @@ def fit(
     """Model your own photographs: fit the mixture of a bundle to them."""
     from cameraborn.detect import learn
 
-    options = learn.LearnOptions(whole_image=whole_image, copies=copies, jobs=jobs, seed=seed)
+    options = learn.LearnOptions(
+        whole_image=whole_image, copies=copies, faceless=faceless, jobs=jobs, seed=seed
+    )
     with learning("fitting") as report:
         fitted = learn.fit(
             read_bundle(bundle or default_bundle()),

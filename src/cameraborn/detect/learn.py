@@ -69,6 +69,8 @@ class LearnOptions:
         whole_image: take the whole picture instead of its faces.
         copies: randomly delivered copies of each face; 0 looks at it only as it is.
         as_is: also look at it as it is.
+        faceless: take the middle square of a photograph without a usable face instead of leaving it out: what a
+            camera leaves in pixels is no matter of faces, and there are more photographs without.
         jobs: pictures at a time.
         seed: of the random deliveries.
     """
@@ -76,6 +78,7 @@ class LearnOptions:
     whole_image: bool = False
     copies: int = 4
     as_is: bool = True
+    faceless: bool = False
     jobs: int | None = None
     seed: int = 0
 
@@ -313,22 +316,34 @@ def _views(detector: Detector, photograph: Photograph, options: LearnOptions) ->
     sha256 = picture.sha256 or hashlib.sha256(picture.pixels.tobytes()).hexdigest()
     rng = _rng(sha256, options.seed)
     preprocessing = detector.encoder.preprocessing
+    crops = [
+        (detector.crop(picture.pixels, box, whole_image=options.whole_image), longer_side(box))
+        for box in detector.boxes(picture.pixels, whole_image=options.whole_image)
+    ]
+    crops = [(crop, size) for crop, size in crops if min(crop.shape[:2]) >= preprocessing.smallest_side]
+    if options.faceless and not crops and min(picture.pixels.shape[:2]) >= preprocessing.smallest_side:
+        middle = _middle_square(picture.pixels)
+        crops = [(middle, len(middle) / preprocessing.crop_scale)]
     views = []
-    for box in detector.boxes(picture.pixels, whole_image=options.whole_image):
-        crop = detector.crop(picture.pixels, box, whole_image=options.whole_image)
-        if min(crop.shape[:2]) < preprocessing.smallest_side:
-            continue
+    for crop, size in crops:
         looks = [(crop, picture.jpeg_quality)] if options.as_is else []
         looks += [
             random_delivery(crop, rng, smallest_side=preprocessing.smallest_side)
             for _ in range(options.copies)
         ]
         for pixels, quality in looks:
-            size = round(longer_side(box) * pixels.shape[0] / crop.shape[0])
+            left = round(size * pixels.shape[0] / crop.shape[0])
             views.append(
-                View(photograph, sha256, detector.encoder.feature(pixels), size, quality, has_colour(pixels))
+                View(photograph, sha256, detector.encoder.feature(pixels), left, quality, has_colour(pixels))
             )
     return views
+
+
+def _middle_square(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    H, W, _ = pixels.shape
+    side = min(H, W)
+    y, x = (H - side) // 2, (W - side) // 2
+    return pixels[y : y + side, x : x + side]
 
 
 def _rng(sha256: str, seed: int) -> np.random.Generator:
