@@ -9,10 +9,10 @@ What is measured:
   whether the machine did something else meanwhile: they are then fewer than the seconds times the threads.
 - mean log-likelihood of held-out samples, in nats a feature. Expected: ours at most 0.01 lower.
 - operations: additions and multiplications of the matrix products. scikit-learn's by the formula 4 K N D^2 a step, plus
-  2 K N D^2 for the last; ours as counted, N D (D + 1) for a covariance of N samples, 2 N a b for a block of a columns
-  times b of a triangular factor.
+  4 K N D^2 for its start and end; ours as counted, N D (D + 1) for a covariance of N samples, 2 N a b for a block of
+  a columns times b of a triangular factor.
 - share: operations a second, of those of a product of two large matrices, measured in the same run in the same
-  precision. It may exceed 1 where a triangular product is counted as a full one.
+  precision.
 """
 
 import argparse
@@ -106,7 +106,7 @@ def draw(count: int, width: int, seed: int) -> NDArray[np.float64]:
 def scikit_learn(x: Features, components: int, seed: int) -> tuple[Callable[[Features], Features], int, int]:
     model = GaussianMixture(components, random_state=seed, tol=TOL, max_iter=MAX_ITER).fit(x)
     N, D = x.shape
-    return model.score_samples, model.n_iter_, (4 * model.n_iter_ + 2) * components * N * D**2
+    return model.score_samples, model.n_iter_, 4 * (model.n_iter_ + 1) * components * N * D**2
 
 
 def cameraborn(
