@@ -406,7 +406,7 @@ def _advice(cues: Sequence[CueAudit], together: CueAudit, copies: Sequence[Copie
     if any(cue.name not in looks for cue in leaks):
         yield "Give both labels the same size, filter and encoding: --equalise DIR, then audit the copy."
     if any(cue.name in looks for cue in leaks):
-        names = " and ".join(cue.name for cue in leaks if cue.name in looks)
+        names = ", ".join(cue.name for cue in leaks if cue.name in looks)
         yield (
             f"Choose photographs that match the generated pictures in {names}; "
             "what equalising leaves of it lies in the pictures themselves."
