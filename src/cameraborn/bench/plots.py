@@ -10,7 +10,7 @@ import importlib.util
 import io
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec
 
 import numpy as np
 
@@ -169,7 +169,12 @@ def _cue_marks(axes: Axes, analysis: Analysis, order: Sequence[str]) -> None:
                 label = ""
 
 
-def _legend(plot: Plot, axes: Axes, *, place: Any = "outside upper left") -> None:
+def _legend(
+    plot: Plot,
+    axes: Axes,
+    *,
+    place: Literal["outside upper left", "outside lower left"] = "outside upper left",
+) -> None:
     handles, labels = axes.get_legend_handles_labels()
     shown = [(handle, text) for handle, text in zip(handles, labels, strict=True) if text]
     if shown:

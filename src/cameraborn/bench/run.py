@@ -23,6 +23,7 @@ from cameraborn.bench.cache import FeatureCache
 from cameraborn.bench.config import BenchConfig
 from cameraborn.bench.delivery import deliver
 from cameraborn.bench.judge import ERROR_SCOPE, SEEN_SCOPE, CueJudge, Judge, Judgement, Named
+from cameraborn.bench.leaks import audit_tracks
 from cameraborn.bench.scores import ScoreFile, ScoreRow
 from cameraborn.bench.sets import Specimen, read_set
 from cameraborn.errors import BenchError, PictureError
@@ -135,6 +136,7 @@ def run(
                 for row in rows:
                     tally.add(row)
                 advance(done, len(works))
+    audit_tracks(specimens, config.output, jobs=jobs)
     return tally
 
 
@@ -244,7 +246,7 @@ def _measure(work: _Work, false_alarm_rate: float) -> Iterator[ScoreRow]:
         here = problem
         if not here:
             try:
-                delivered = deliver(data, degradation, specimen.path)
+                delivered = deliver(data, degradation, name=specimen.path, key=specimen.sha256)
             except PictureError as error:
                 here = str(error)
         for judge in judges:
