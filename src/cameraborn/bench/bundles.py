@@ -87,6 +87,7 @@ class BundleJudge:
             *(hashlib.sha256(bundle.files[name]).hexdigest() for name in sorted(bundle.files)),
             bundle.info.model_dump_json(exclude={"name", "versions", "licences"}),
             section.whole_image,
+            sorted(section.sources),
         )
         calibration = bundle.files.get("calibration.csv", b"").decode("utf-8")
         rows = list(csv.DictReader(io.StringIO(calibration)))

@@ -210,6 +210,8 @@ def run_protocol(
         records = list(beside)
         for judge in bundle_judges(config, cache):
             fitted = fit_protocol(judge, section, photographs, look)
+            if any(record.key == fitted.key for record in records):
+                continue  # another bundle has the same encoder
             records.append(
                 DetectorRecord(
                     name=fitted.name,

@@ -179,7 +179,7 @@ def write_record(config: BenchConfig, detectors: Sequence[DetectorRecord]) -> No
     """Write `run.json`.
 
     Raises:
-        BenchError: two detectors have one name.
+        BenchError: two detectors have one name, or are the same.
     """
     config.output.mkdir(parents=True, exist_ok=True)
     names = [detector.name for detector in detectors]
@@ -188,6 +188,10 @@ def write_record(config: BenchConfig, detectors: Sequence[DetectorRecord]) -> No
         raise BenchError(
             f"two detectors are called '{twice}': give one of them another name in the configuration"
         )
+    keys = {detector.key: detector.name for detector in detectors}
+    if len(keys) < len(detectors):
+        same = next(d for d in detectors if keys[d.key] != d.name)
+        raise BenchError(f"'{same.name}' and '{keys[same.key]}' are one and the same detector: name it once")
     packages = ("cameraborn", "numpy", "onnxruntime", "pillow", "scikit-learn")
     versions = {"python": platform.python_version(), **{name: metadata.version(name) for name in packages}}
     record = RunRecord(config=config, detectors=tuple(detectors), versions=versions)

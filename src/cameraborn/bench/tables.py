@@ -22,6 +22,7 @@ from cameraborn.bench.published import (
 from cameraborn.bench.run import DetectorRecord
 
 NONE = "–"
+_NOISE_SHOWN = 20  # lines of differences that are noise
 
 
 @dataclass(frozen=True)
@@ -244,33 +245,39 @@ def generator_table(analysis: Analysis, detector: DetectorRecord) -> Table:
 
 
 def difference_table(analysis: Analysis) -> Table:
-    """Which detectors differ on which generators by more than chance."""
+    """Which detectors differ on which generators by more than chance; of noise only the first lines."""
+    ordered = sorted(analysis.differences(), key=lambda row: (row.noise, -abs(row.auc.value)))
+    shown = sum(not row.noise for row in ordered) + _NOISE_SHOWN
     rows = []
-    for difference in sorted(analysis.differences(), key=lambda row: (row.noise, -abs(row.auc.value))):
-        better = difference.first if difference.auc.value > 0 else difference.second
-        sign = "+" if difference.auc.value > 0 else "−"
-        value = f"{sign}{abs(difference.auc.value):.2f}" if difference.auc.known else NONE
+    for row in ordered[:shown]:
+        better = row.first if row.auc.value > 0 else row.second
         rows.append(
             [
-                Cell(difference.comparison.name),
-                Cell(f"{difference.first.name} against {difference.second.name}"),
-                Cell(value, f"{difference.auc.low:+.2f} to {difference.auc.high:+.2f}".replace("-", "−")),
-                Cell(_p(difference.p)),
-                Cell(_p(difference.adjusted_p)),
-                Cell("noise", tone="noise")
-                if difference.noise
-                else Cell(f"{better.name} is better", tone="good"),
+                Cell(row.comparison.name),
+                Cell(f"{row.first.name} against {row.second.name}"),
+                Cell(_signed(row.auc.value), f"{_signed(row.auc.low)} to {_signed(row.auc.high)}"),
+                Cell(_p(row.p)),
+                Cell(_p(row.adjusted_p)),
+                Cell("noise", tone="noise") if row.noise else Cell(f"{better.name} is better", tone="good"),
             ]
         )
+    notes = [
+        "On the same pictures: paired bootstrap interval, DeLong's p (by the bootstrap's spread where pictures come in "
+        f"groups), adjusted for all {len(ordered)} differences (Holm). 'Noise': the adjusted p is over .05."
+    ]
+    if len(ordered) > shown:
+        notes.append(f"{len(ordered) - shown} more lines of noise are in tables/differences.csv.")
     return Table(
         ["generator", "detectors", "difference of AUC", "p", "p, adjusted", "so"],
         rows,
         left=2,
-        notes=(
-            "On the same pictures: paired bootstrap interval, DeLong's p (by the bootstrap's spread where pictures "
-            "come in groups), adjusted for the number of lines (Holm). 'Noise': the adjusted p is over .05.",
-        ),
+        notes=notes,
+        words=(5,),
     )
+
+
+def _signed(value: float) -> str:
+    return "0.00" if abs(value) < 0.005 else f"{value:+.2f}".replace("-", "−")
 
 
 def _p(value: float) -> str:
