@@ -13,14 +13,16 @@ import pytest
 
 from cameraborn.bench import metrics, studies
 from cameraborn.bench.analysis import Analysis
-from cameraborn.bench.config import DetectorSection
+from cameraborn.bench.config import DetectorSection, SetSection
 from cameraborn.bench.judge import CueJudge
+from cameraborn.bench.leaks import audit_tracks
 from cameraborn.bench.paper import equal_number_figures, threshold_figures
 from cameraborn.bench.published import figures_on, not_comparable, published_figures
 from cameraborn.bench.report import write_report
 from cameraborn.bench.results import Results
 from cameraborn.bench.run import DetectorRecord, write_record
 from cameraborn.bench.scores import ScoreFile, ScoreRow
+from cameraborn.bench.sets import read_set
 from cameraborn.errors import BenchError
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -285,3 +287,32 @@ def test_what_does_not_compare_is_said(tmp_path, config_of):
     same = config.model_copy(update={"sets": (of_paper,)})
     theirs = DetectorRecord(name="BLADES-OC (aigfd)", key="k", kind="aigfd")
     assert not_comparable(dataclasses.replace(figure, third_party=False), theirs, comparison, same) == []
+
+
+def test_the_audit_stands_above_the_detectors(page, finished):
+    audits = Results(finished.output).audits
+    assert set(audits) == {("set", "a"), ("set", "b")}
+    text = page.with_suffix(".md").read_text(encoding="utf-8")
+    for found in audits.values():
+        assert found.verdict in text
+        assert text.index(found.verdict) < text.index("## Generators, the worst first")
+
+
+def test_the_audit_is_made_once_and_anew_when_the_pictures_change(tmp_path, album):
+    def tracks(limit=None):
+        return read_set(
+            SetSection(
+                name="x", photographs={"a": album / "fit"}, generated={"b": album / "gan"}, limit=limit
+            )
+        )
+
+    first = audit_tracks(tracks(), tmp_path)
+    (tmp_path / "audit.json").write_text(
+        (tmp_path / "audit.json").read_text().replace(first[0].verdict, "kept")
+    )
+    assert [found.verdict for found in audit_tracks(tracks(), tmp_path)] == ["kept"]
+    assert [found.verdict for found in audit_tracks(tracks(limit=3), tmp_path)] != ["kept"]
+    assert audit_tracks([s for s in tracks() if s.label == "photo"], tmp_path) == []
+    (tmp_path / "audit.json").write_text("{")
+    with pytest.raises(BenchError, match=r"audit\.json: damaged"):
+        audit_tracks(tracks(), tmp_path)

@@ -149,9 +149,10 @@ def test_another_bundle_under_the_same_name_is_measured_anew(tmp_path, tiny_bund
     with FeatureCache(tmp_path / "f.sqlite") as cache:
         keys = [
             BundleJudge(DetectorSection(bundle=str(tiny_bundle), **extra), cache).key
-            for extra in ({}, {"name": "x"}, {"whole_image": True})
+            for extra in ({}, {"name": "x"}, {"whole_image": True}, {"sources": ["mine"]})
         ]
-    assert keys[0] == keys[1] != keys[2]
+    assert keys[0] == keys[1]
+    assert len(set(keys)) == 3
 
 
 def test_features_are_found_again_without_the_file(tmp_path, tiny_bundle, album):
@@ -219,6 +220,12 @@ def test_protocol_rows_hold_both_decisions(finished):
 def test_two_detectors_of_one_name_are_refused(tmp_path, config_of):
     with pytest.raises(BenchError, match="two detectors are called 'sharpness'"):
         run(config_of(tmp_path / "out", detectors=["sharpness", "sharpness"]), jobs=1)
+
+
+def test_one_detector_under_two_names_is_refused(tmp_path, config_of):
+    detectors = ["sharpness", {"cue": "sharpness", "name": "other"}]
+    with pytest.raises(BenchError, match="'sharpness' and 'other' are one and the same detector"):
+        run(config_of(tmp_path / "out", detectors=detectors), jobs=1)
 
 
 def test_a_run_says_what_it_was(finished):

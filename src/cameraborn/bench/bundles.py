@@ -10,10 +10,8 @@ import csv
 import hashlib
 import io
 import threading
-from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +23,8 @@ from cameraborn.detect.bundle import Bundle, read_bundle
 from cameraborn.detect.conformal import p_values
 from cameraborn.detect.detector import Detector, default_bundle
 from cameraborn.detect.encoder import Encoder
-from cameraborn.detect.mixture import fit_mixture
-from cameraborn.errors import CalibrationError, PictureError
+from cameraborn.detect.mixture import Init, Mixture, fit_mixture
+from cameraborn.errors import PictureError
 from cameraborn.photo.decode import open_picture
 
 Features = NDArray[np.floating]
@@ -89,6 +87,7 @@ class BundleJudge:
             *(hashlib.sha256(bundle.files[name]).hexdigest() for name in sorted(bundle.files)),
             bundle.info.model_dump_json(exclude={"name", "versions", "licences"}),
             section.whole_image,
+            sorted(section.sources),
         )
         calibration = bundle.files.get("calibration.csv", b"").decode("utf-8")
         rows = list(csv.DictReader(io.StringIO(calibration)))
@@ -186,33 +185,22 @@ def encoder_key(bundle: Bundle) -> str:
     )
 
 
-class Density(Protocol):
-    """A fitted mixture."""
+def fit_density(features: Features, *, components: int, dimensions: int | None, seed: int) -> Mixture:
+    """The papers' mixture, fitted to features [N D] as they are, or to so many principal components.
 
-    def log_likelihood(self, features: Features) -> NDArray[np.float64]:
-        """Of features [N D]: [N], in nats."""
-        ...
-
-    def tensors(self) -> Mapping[str, NDArray[np.float64]]:
-        """Its numbers by name."""
-        ...
-
-
-def fit_density(features: Features, *, components: int, dimensions: int | None, seed: int) -> Density:
-    """The project's own mixture, fitted to features [N D].
+    Full covariances, one start by k-means++, as their code has it; the fit is the project's own.
 
     Raises:
         CalibrationError: there are too few photographs for so many parameters.
     """
-    if len(features) == 0:
-        raise CalibrationError("no photograph to fit to shows a usable face: give others")
-    return fit_mixture(features, components=components, dimensions=dimensions or features.shape[1], seed=seed)
-
-
-def free_parameters(density: Density) -> int:
-    """Of a mixture of K full Gaussians in Q dimensions: weights, means, covariances."""
-    K, Q = density.tensors()["means"].shape
-    return int(K - 1 + K * Q + K * Q * (Q + 1) // 2)
+    return fit_mixture(
+        features,
+        components=components,
+        dimensions=dimensions,
+        init=Init.kmeans_pp,
+        n_init=1,
+        seed=seed,
+    )
 
 
 def held_out_p_values(scores: NDArray[np.floating], held_out: NDArray[np.floating]) -> NDArray[np.float64]:

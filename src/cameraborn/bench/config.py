@@ -20,8 +20,9 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from cameraborn.bench.cues import CUES
-from cameraborn.bench.delivery import UNDEGRADED, check_degradation
-from cameraborn.errors import BenchError, CamerabornError
+from cameraborn.bench.delivery import UNDEGRADED
+from cameraborn.errors import BenchError, DegradationError
+from cameraborn.photo.degrade import STANDARD, parse
 
 
 class _Section(BaseModel):
@@ -107,7 +108,7 @@ class BenchConfig(_Section):
 
     output: Path  # folder of scores.csv, tables, figures and the report
     detectors: tuple[DetectorSection, ...] = Field(min_length=1)
-    degradations: tuple[str, ...] = (UNDEGRADED,)
+    degradations: tuple[str, ...] = (UNDEGRADED,)  # `standard`: the whole suite
     sets: tuple[SetSection, ...] = Field(min_length=1)
     false_alarm_rate: float = Field(default=0.05, gt=0, lt=1)  # the nominal one, at which detectors flag
     draws: int = Field(default=1000, ge=100)  # of each bootstrap
@@ -126,14 +127,22 @@ class BenchConfig(_Section):
             for item in detectors
         ]
 
+    @field_validator("degradations", mode="before")
+    @classmethod
+    def _suite(cls, degradations: Any) -> Any:  # noqa: ANN401 (raw TOML)
+        """`standard` is the suite of `photo/degrade.py`."""
+        if not isinstance(degradations, list | tuple):
+            return degradations
+        return [name for item in degradations for name in (STANDARD if item == "standard" else (item,))]
+
     @field_validator("degradations")
     @classmethod
     def _known(cls, degradations: tuple[str, ...]) -> tuple[str, ...]:
-        for name in degradations:
-            try:
-                check_degradation(name)
-            except CamerabornError as error:
-                raise ValueError(str(error)) from error
+        try:
+            for name in degradations:
+                _ = name == UNDEGRADED or parse(name)
+        except DegradationError as error:
+            raise ValueError(str(error)) from error
         return degradations
 
     @model_validator(mode="after")

@@ -114,7 +114,7 @@ def _html_table(table: Table) -> str:
 
 
 def _word(place: int, table: Table) -> str:
-    return ' class="word"' if place < table.left else ""
+    return ' class="word"' if table.is_word(place) else ""
 
 
 def _html_cell(cell: Cell, word: str) -> str:
@@ -139,7 +139,7 @@ def _markdown(report: Report) -> Iterator[str]:
     yield f"# {report.title}\n"
     yield from (f"- {_plain(sentence)}" for sentence in report.summary)
     yield ""
-    yield from _markdown_rows(["", ""], [[name, fact] for name, fact in report.facts], left=2)
+    yield from _markdown_rows(["", ""], [[name, fact] for name, fact in report.facts], (True, True))
     for section in report.sections:
         yield f"## {_plain(section.title)}\n"
         if section.text:
@@ -147,15 +147,19 @@ def _markdown(report: Report) -> Iterator[str]:
         for part in section.parts:
             if isinstance(part, Table):
                 rows = [[_words(cell) for cell in row] for row in part.rows]
-                yield from _markdown_rows(part.columns, rows, left=part.left)
+                yield from _markdown_rows(
+                    part.columns, rows, [part.is_word(i) for i in range(len(part.columns))]
+                )
                 yield from (f"{_plain(note)}\n" for note in part.notes)
             else:
                 yield f"![{_plain(part.says)}](figures/{part.name}.png)\n"
 
 
-def _markdown_rows(columns: Sequence[str], rows: Sequence[Sequence[str]], *, left: int) -> Iterator[str]:
+def _markdown_rows(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], words: Sequence[bool]
+) -> Iterator[str]:
     yield "| " + " | ".join(_plain(column) for column in columns) + " |"
-    yield "|" + "|".join("---" if place < left else "--:" for place in range(len(columns))) + "|"
+    yield "|" + "|".join("---" if word else "--:" for word in words) + "|"
     for row in rows:
         yield "| " + " | ".join(_plain(text) for text in row) + " |"
     yield ""

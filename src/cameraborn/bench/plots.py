@@ -10,7 +10,7 @@ import importlib.util
 import io
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec
 
 import numpy as np
 
@@ -169,14 +169,19 @@ def _cue_marks(axes: Axes, analysis: Analysis, order: Sequence[str]) -> None:
                 label = ""
 
 
-def _legend(plot: Plot, axes: Axes, *, above: bool = True) -> None:
+def _legend(
+    plot: Plot,
+    axes: Axes,
+    *,
+    place: Literal["outside upper left", "outside lower left"] = "outside upper left",
+) -> None:
     handles, labels = axes.get_legend_handles_labels()
     shown = [(handle, text) for handle, text in zip(handles, labels, strict=True) if text]
     if shown:
         plot.legend(
             [handle for handle, _ in shown],
             [text for _, text in shown],
-            loc="outside upper left" if above else "outside lower left",
+            loc=place,
             ncols=min(4, len(shown)),
             handletextpad=0.4,
             columnspacing=1.6,
@@ -365,7 +370,7 @@ def components(title: str, curves: Mapping[str, Mapping[str, Sequence[float]]]) 
         panel.minorticks_off()
     axes[2].axhline(0.5, color=FAINT, lw=1, ls=(0, (4, 3)))
     plot.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
-    _legend(plot, axes[0], above=False)
+    _legend(plot, axes[0], place="outside lower left")
     return plot
 
 
@@ -402,5 +407,5 @@ def embedding(title: str, panels: Mapping[str, tuple[Array, Sequence[str]]]) -> 
         for side in ("left", "bottom"):
             panel.spines[side].set_visible(False)
     plot.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
-    _legend(plot, axes[0], above=False)
+    _legend(plot, axes[0], place="outside lower left")
     return plot

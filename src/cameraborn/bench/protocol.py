@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cameraborn.bench.bundles import BundleJudge, Density, Features, fit_density, held_out_p_values
+from cameraborn.bench.bundles import BundleJudge, Features, fit_density, held_out_p_values
 from cameraborn.bench.config import BenchConfig, ProtocolSection
 from cameraborn.bench.delivery import UNDEGRADED
 from cameraborn.bench.judge import ERROR_SCOPE, SEEN_SCOPE, Judgement
@@ -34,6 +34,7 @@ from cameraborn.bench.run import (
 )
 from cameraborn.bench.scores import ScoreFile
 from cameraborn.bench.sets import Specimen, read_photographs, refuse_overlap
+from cameraborn.detect.mixture import Mixture
 from cameraborn.errors import BenchError, PictureError
 from cameraborn.photo.parallel import map_in_order
 
@@ -63,7 +64,7 @@ class FittedProtocol:
     name: str
     key: str
     sources: frozenset[str]
-    density: Density
+    density: Mixture
     threshold: float
     held_out: Array
     note: str
@@ -209,6 +210,8 @@ def run_protocol(
         records = list(beside)
         for judge in bundle_judges(config, cache):
             fitted = fit_protocol(judge, section, photographs, look)
+            if any(record.key == fitted.key for record in records):
+                continue  # another bundle has the same encoder
             records.append(
                 DetectorRecord(
                     name=fitted.name,

@@ -76,13 +76,14 @@ def build(analysis: Analysis, figures: Path) -> Report:
         return Picture(name, plots.svg(drawn), says)  # type: ignore[arg-type]
 
     sections = []
-    if results.cues and results.comparisons:
+    leaks = [table for table in (tables.audit_table(analysis), tables.cue_table(analysis)) if table.rows]
+    if results.audits or results.cues:
         sections.append(
             Section(
                 "What gives the labels away",
-                "Trivial cues, which look for no generator. Where one separates the classes, a detector that does too "
-                "may have learnt nothing else.",
-                [tables.cue_table(analysis)],
+                "What looks for no generator at all. Where it separates the classes, a detector that does too may have "
+                "learnt nothing else.",
+                leaks,
             )
         )
     if results.judges and results.comparisons:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from cameraborn.bench.bootstrap import drawn_by
 from cameraborn.bench.delivery import UNDEGRADED
 from cameraborn.bench.judge import SEEN_SCOPE
+from cameraborn.bench.leaks import read_audits
 from cameraborn.bench.run import SCORES, DetectorRecord, RunRecord, read_record
 from cameraborn.bench.scores import ScoreRow, read_scores
 from cameraborn.errors import BenchError
@@ -143,6 +144,7 @@ class Results:
         self.config = self.record.config
         self._strata: dict[tuple[str, str, str], Stratum] = {}
         self._answers = self._align(self._wanted(read_scores(folder / SCORES)))
+        self.audits = {(found.test_set, found.track): found for found in read_audits(folder)}
         if not self._answers:
             raise BenchError(f"{folder}: no score of the configuration's detectors yet: run the benchmark")
 

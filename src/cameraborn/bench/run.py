@@ -23,6 +23,7 @@ from cameraborn.bench.cache import FeatureCache
 from cameraborn.bench.config import BenchConfig
 from cameraborn.bench.delivery import deliver
 from cameraborn.bench.judge import ERROR_SCOPE, SEEN_SCOPE, CueJudge, Judge, Judgement, Named
+from cameraborn.bench.leaks import audit_tracks
 from cameraborn.bench.scores import ScoreFile, ScoreRow
 from cameraborn.bench.sets import Specimen, read_set
 from cameraborn.errors import BenchError, PictureError
@@ -135,6 +136,7 @@ def run(
                 for row in rows:
                     tally.add(row)
                 advance(done, len(works))
+    audit_tracks(specimens, config.output, jobs=jobs)
     return tally
 
 
@@ -177,7 +179,7 @@ def write_record(config: BenchConfig, detectors: Sequence[DetectorRecord]) -> No
     """Write `run.json`.
 
     Raises:
-        BenchError: two detectors have one name.
+        BenchError: two detectors have one name, or are the same.
     """
     config.output.mkdir(parents=True, exist_ok=True)
     names = [detector.name for detector in detectors]
@@ -186,6 +188,10 @@ def write_record(config: BenchConfig, detectors: Sequence[DetectorRecord]) -> No
         raise BenchError(
             f"two detectors are called '{twice}': give one of them another name in the configuration"
         )
+    keys = {detector.key: detector.name for detector in detectors}
+    if len(keys) < len(detectors):
+        same = next(d for d in detectors if keys[d.key] != d.name)
+        raise BenchError(f"'{same.name}' and '{keys[same.key]}' are one and the same detector: name it once")
     packages = ("cameraborn", "numpy", "onnxruntime", "pillow", "scikit-learn")
     versions = {"python": platform.python_version(), **{name: metadata.version(name) for name in packages}}
     record = RunRecord(config=config, detectors=tuple(detectors), versions=versions)
@@ -244,7 +250,7 @@ def _measure(work: _Work, false_alarm_rate: float) -> Iterator[ScoreRow]:
         here = problem
         if not here:
             try:
-                delivered = deliver(data, degradation, specimen.path)
+                delivered = deliver(data, degradation, name=specimen.path, key=specimen.sha256)
             except PictureError as error:
                 here = str(error)
         for judge in judges:

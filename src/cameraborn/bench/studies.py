@@ -15,7 +15,7 @@ import numpy as np
 
 from cameraborn.bench import metrics, plots
 from cameraborn.bench.analysis import Analysis
-from cameraborn.bench.bundles import Density, Features, fit_density, free_parameters
+from cameraborn.bench.bundles import Features, fit_density
 from cameraborn.bench.config import BenchConfig
 from cameraborn.bench.paper import EqualNumbers, equal_number_figures
 from cameraborn.bench.protocol import (
@@ -29,6 +29,7 @@ from cameraborn.bench.results import Array, Results
 from cameraborn.bench.run import Advance, bundle_judges, open_cache, read_sets, run
 from cameraborn.bench.sets import Specimen
 from cameraborn.bench.tables import equal_numbers_row, write_csv
+from cameraborn.detect.mixture import Mixture
 from cameraborn.errors import BenchError, CalibrationError
 
 FOLDER = "paper"
@@ -106,7 +107,7 @@ def figure4(
                     )
                     continue
                 fitted = density.log_likelihood(learnt)
-                parameters = free_parameters(density)
+                parameters = density.free_parameters
                 unseen = density.log_likelihood(checked)
                 values = {
                     "components": float(components),
@@ -227,7 +228,7 @@ def _percents(values: Sequence[float]) -> str:
 def _mean_auc(
     specimens: Sequence[Specimen],
     features: Sequence[Features | None],
-    density: Density,
+    density: Mixture,
 ) -> float:
     """Over generators, each against its track's photographs."""
     usable = [

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cameraborn.bench.analysis import NAMES, Analysis, Figure, GeneratorFigures
+from cameraborn.bench.analysis import NAMES, UNKNOWN, Analysis, Figure, GeneratorFigures
 from cameraborn.bench.delivery import UNDEGRADED
 from cameraborn.bench.judge import ERROR_SCOPE, SEEN_SCOPE
 from cameraborn.bench.paper import EqualNumbers, Thresholds, equal_number_figures, threshold_figures
@@ -22,6 +22,7 @@ from cameraborn.bench.published import (
 from cameraborn.bench.run import DetectorRecord
 
 NONE = "–"
+_NOISE_SHOWN = 20  # lines of differences that are noise
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,11 @@ class Table:
     left: int = 1  # so many first columns are words
     last_apart: bool = False  # the last row is a summary of the others
     notes: Sequence[str] = field(default_factory=tuple)
+    words: Sequence[int] = ()  # other columns that are words
+
+    def is_word(self, column: int) -> bool:
+        """Whether a column holds words, which stand on the left."""
+        return column < self.left or column in self.words
 
 
 def number(figure: Figure, *, shade: bool = False) -> Cell:
@@ -128,11 +134,48 @@ def _best_cues(analysis: Analysis) -> dict[str, Cell]:
     return {name: Cell(_decimal(value), cue) for name, (value, cue) in best.items()}
 
 
+def audit_table(analysis: Analysis) -> Table:
+    """What everything but the picture says of the label, track by track."""
+    rows = []
+    for stratum in analysis.results.photographs:
+        found = analysis.results.audits.get((stratum.test_set, stratum.track))
+        if found is None:
+            continue
+        together = _interval(found.auc, found.low, found.high)
+        leaks = found.low is not None and found.low > 0.5
+        cell = number(together)
+        rows.append(
+            [
+                Cell(stratum.shown),
+                Cell(cell.text, cell.detail, -abs(auc_shade(together.value)) if leaks else None),
+                Cell(NONE)
+                if found.strongest_auc is None
+                else Cell(_decimal(found.strongest_auc), found.strongest),
+                Cell(", ".join(found.leaks) or "none", tone="" if found.leaks else "good"),
+                Cell(str(found.copies)),
+                Cell(found.verdict),
+            ]
+        )
+    return Table(
+        ["track", "all cues together", "strongest", "cues that tell the labels apart", "copies", "verdict"],
+        rows,
+        notes=(
+            "AUC of format, size, compression, metadata, sharpness and colour, cross-validated, without looking at the "
+            "picture; tinted where that is more than chance. Copies: near-duplicates under both labels.",
+        ),
+        words=(0, 3, 5),
+    )
+
+
+def _interval(value: float | None, low: float | None, high: float | None) -> Figure:
+    return UNKNOWN if value is None or low is None or high is None else Figure(value, low, high)
+
+
 def cue_table(analysis: Analysis) -> Table:
     """What gives the labels away: each cue's AUC on each generator."""
     found = {cue.key: by_comparison(analysis.generators(cue)) for cue in analysis.results.cues}
     rows = []
-    for comparison in analysis.results.comparisons:
+    for comparison in analysis.results.comparisons if found else ():
         cells = [Cell(comparison.name)]
         for cue in analysis.results.cues:
             figures = found[cue.key].get(comparison.name)
@@ -202,33 +245,39 @@ def generator_table(analysis: Analysis, detector: DetectorRecord) -> Table:
 
 
 def difference_table(analysis: Analysis) -> Table:
-    """Which detectors differ on which generators by more than chance."""
+    """Which detectors differ on which generators by more than chance; of noise only the first lines."""
+    ordered = sorted(analysis.differences(), key=lambda row: (row.noise, -abs(row.auc.value)))
+    shown = sum(not row.noise for row in ordered) + _NOISE_SHOWN
     rows = []
-    for difference in sorted(analysis.differences(), key=lambda row: (row.noise, -abs(row.auc.value))):
-        better = difference.first if difference.auc.value > 0 else difference.second
-        sign = "+" if difference.auc.value > 0 else "−"
-        value = f"{sign}{abs(difference.auc.value):.2f}" if difference.auc.known else NONE
+    for row in ordered[:shown]:
+        better = row.first if row.auc.value > 0 else row.second
         rows.append(
             [
-                Cell(difference.comparison.name),
-                Cell(f"{difference.first.name} against {difference.second.name}"),
-                Cell(value, f"{difference.auc.low:+.2f} to {difference.auc.high:+.2f}".replace("-", "−")),
-                Cell(_p(difference.p)),
-                Cell(_p(difference.adjusted_p)),
-                Cell("noise", tone="noise")
-                if difference.noise
-                else Cell(f"{better.name} is better", tone="good"),
+                Cell(row.comparison.name),
+                Cell(f"{row.first.name} against {row.second.name}"),
+                Cell(_signed(row.auc.value), f"{_signed(row.auc.low)} to {_signed(row.auc.high)}"),
+                Cell(_p(row.p)),
+                Cell(_p(row.adjusted_p)),
+                Cell("noise", tone="noise") if row.noise else Cell(f"{better.name} is better", tone="good"),
             ]
         )
+    notes = [
+        "On the same pictures: paired bootstrap interval, DeLong's p (by the bootstrap's spread where pictures come in "
+        f"groups), adjusted for all {len(ordered)} differences (Holm). 'Noise': the adjusted p is over .05."
+    ]
+    if len(ordered) > shown:
+        notes.append(f"{len(ordered) - shown} more lines of noise are in tables/differences.csv.")
     return Table(
         ["generator", "detectors", "difference of AUC", "p", "p, adjusted", "so"],
         rows,
         left=2,
-        notes=(
-            "On the same pictures: paired bootstrap interval, DeLong's p (by the bootstrap's spread where pictures "
-            "come in groups), adjusted for the number of lines (Holm). 'Noise': the adjusted p is over .05.",
-        ),
+        notes=notes,
+        words=(5,),
     )
+
+
+def _signed(value: float) -> str:
+    return "0.00" if abs(value) < 0.005 else f"{value:+.2f}".replace("-", "−")
 
 
 def _p(value: float) -> str:
