@@ -9,7 +9,19 @@ from typing import Annotated
 import typer
 
 from cameraborn import __version__
-from cameraborn.cli import audit, bench, data, explain, manipulate, model, score, stats, train
+from cameraborn.cli import (
+    audit,
+    bench,
+    binary,
+    data,
+    explain,
+    manipulate,
+    model,
+    score,
+    stats,
+    train,
+    weights,
+)
 from cameraborn.cli.common import Option, app, interrupted
 from cameraborn.rows import ENCODING_ERRORS
 
@@ -17,6 +29,7 @@ __all__ = [
     "app",
     "audit",
     "bench",
+    "binary",
     "data",
     "explain",
     "main",
@@ -25,6 +38,7 @@ __all__ = [
     "score",
     "stats",
     "train",
+    "weights",
 ]
 
 

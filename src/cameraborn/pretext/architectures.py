@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from cameraborn.networks.clip import PromptRanker
 from cameraborn.networks.patchnet import PatchNet, PatchRanker
 from cameraborn.networks.resnet import ResNet, ResNetRanker
 from cameraborn.networks.sdaie import SdaieNet, SdaieRanker
@@ -23,6 +24,7 @@ from cameraborn.photo.manifest import Row
 from cameraborn.photo.patches import PATCH_SIZE, grid_patches
 from cameraborn.pretext.dataset import PatchDataset, PictureCache, targets_of
 from cameraborn.pretext.face_dataset import FaceDataset, FaceValidation, ValidationBatch
+from cameraborn.pretext.prompts import prompt_heads
 from cameraborn.pretext.recipe import Recipe
 from cameraborn.pretext.tasks import TASKS, Task
 
@@ -95,7 +97,12 @@ def _sdaie(recipe: Recipe) -> nn.Module:
 
 def _resnet(recipe: Recipe) -> nn.Module:
     size = recipe.network.model_dump(exclude={"type"})
-    return ResNetRanker(ResNet(**size), _heads(recipe))
+    encoder = ResNet(**size)
+    if recipe.prompts is not None:
+        return PromptRanker(
+            encoder, prompt_heads(recipe.prompts, recipe.pretext.tasks, encoder.fc.out_features)
+        )
+    return ResNetRanker(encoder, _heads(recipe))
 
 
 def _face_training(rows: Sequence[Row], tasks: Sequence[Task], recipe: Recipe) -> FaceDataset:

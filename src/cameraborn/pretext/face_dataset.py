@@ -110,7 +110,7 @@ class FaceDataset(Dataset[tuple[Tensor, Tensor]]):
         faces, rng = self.faces, np.random.default_rng([self.seed, epoch, index])
         crop, landmarks = self.crops[index]
         if self.on_disk[index]:
-            pixels, targets = crop, self.maker.labelled(self.targets[index], 1.0)
+            pixels, targets = crop, self.maker.labelled(self.targets[index], self.on_disk[index])
         else:
             kind = draw_kind(rng, faces.manipulations) if self.maker.manipulates else ""
             pixels, targets = self.maker.make(crop, landmarks, self.targets[index], kind, rng)
@@ -158,7 +158,7 @@ class FaceValidation(Dataset[ValidationBatch]):
         for number, (name, kind, known) in enumerate(versions):
             rng = np.random.default_rng([self.seed, index, number])
             pixels, target = self.maker.make(crop, landmarks, known, kind, rng)
-            if kind and not bool((target == 1).any()):
+            if kind and not bool((target > 0).any()):
                 continue  # the landmarks do not show this feature
             inputs.append(self.maker.tensor(pixels))
             targets.append(target)
@@ -187,7 +187,7 @@ class _Maker:
 
     def __init__(self, faces: FaceSection, tasks: Sequence[Task]) -> None:
         self.faces = faces
-        self.columns = [column for column, task in enumerate(tasks) if task.kind == "manipulation"]
+        self.columns = {column: task for column, task in enumerate(tasks) if task.artificial}
         self.options = ManipulationOptions(
             side=faces.manipulation_side,
             match_resampling=faces.match_resampling,
@@ -211,16 +211,17 @@ class _Maker:
         done = (
             manipulate(crop, landmarks, kind, rng, self.options) if kind and landmarks is not None else None
         )
-        label = math.nan if landmarks is None else 0.0 if done is None else 1.0
+        did = None if landmarks is None else "" if done is None else kind
         if done is None:
             done = manipulate(crop, None, "", rng, self.options)
             assert done is not None, "an original is always there"
-        return done, self.labelled(known, label)
+        return done, self.labelled(known, did)
 
-    def labelled(self, known: Tensor, label: float) -> Tensor:
-        """The targets [T], with what there is to say of manipulation."""
+    def labelled(self, known: Tensor, did: str | None) -> Tensor:
+        """The targets [T], with what there is to say of the manipulation that was done; None: nothing."""
         targets = known.clone()
-        targets[self.columns] = label
+        for column, task in self.columns.items():
+            targets[column] = math.nan if did is None else task.label(did)
         return targets
 
     def tensor(self, pixels: Pixels) -> Tensor:

@@ -110,7 +110,7 @@ def import_checkpoint(path: Path, layout: str = "auto", *, new_fc: bool = False)
     Raises:
         RecipeError: the file cannot be read safely, or is not of that layout; the message lists both sides.
     """
-    weights = _read(path)
+    weights = read_weights(path)
     name = _detect(path, weights) if layout == "auto" else layout
     if name in _SDAIE:
         rename, shapes = _SDAIE[name]
@@ -173,8 +173,12 @@ def load_init(network: nn.Module, path: Path) -> None:
     network.load_state_dict(own | known)
 
 
-def _read(path: Path) -> dict[str, Tensor]:
-    """The weights in a file, by its own names less what wrappers put before all of them."""
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The weights in a file, by its own names less what wrappers put before all of them.
+
+    Raises:
+        RecipeError: the file is missing, cannot be read safely, or holds something else.
+    """
     if not path.is_file():
         raise RecipeError(f"{path}: no such file: give a checkpoint")
     try:

@@ -12,7 +12,7 @@ from cameraborn.errors import RecipeError
 from cameraborn.networks.sdaie import FEATURES
 from cameraborn.pretext.losses import LINK_SCALES
 from cameraborn.pretext.manipulate import PAPER_KINDS, Kind
-from cameraborn.pretext.tasks import TASKS
+from cameraborn.pretext.tasks import TASKS, TEMPLATES
 
 _Count = Annotated[int, Field(ge=1)]
 
@@ -128,6 +128,34 @@ class PretextSection(_Section):
         return LINK_SCALES[self.link]
 
 
+class PromptSection(_Section):
+    """Heads by text prompts, as BLADES has them, in place of plain ones; the sizes are those of CLIP RN50's tower."""
+
+    vocabulary: Path | None = None  # CLIP's bpe_simple_vocab_16e6.txt.gz; without it every byte is a token
+    weights: Path | None = None  # a checkpoint of BLADES, whose text tower is gone on with; else a random one
+    width: int = Field(default=512, ge=1)
+    layers: int = Field(default=12, ge=1)
+    heads: int = Field(default=8, ge=1)
+    embedding: int = Field(default=1024, ge=1)
+
+    @model_validator(mode="after")
+    def _fitting(self) -> PromptSection:
+        if self.width % self.heads:
+            raise ValueError(
+                f"a width of {self.width} cannot be divided between {self.heads} heads: change either"
+            )
+        return self
+
+
+class BilevelSection(_Section):
+    """Weights of the tasks that are learnt, from those in `pretext.tasks` on; see `pretext.weighting`."""
+
+    primary: str  # the task that the others are to help
+    learning_rate: float = Field(default=3e-4, gt=0)  # of the weights
+    upper_share: float = Field(default=0.1, gt=0, lt=1)  # of the training photographs, not trained on
+    constraint: Literal["none", "clamp", "normalise"] = "none"
+
+
 class AugmentSection(_Section):
     """What a training picture may have been through before its patches are cut."""
 
@@ -209,6 +237,8 @@ class Recipe(_Section):
     data: DataSection
     network: NetworkSection = PatchNetworkSection()
     pretext: PretextSection
+    prompts: PromptSection | None = None
+    bilevel: BilevelSection | None = None
     augment: AugmentSection = AugmentSection()  # of patches
     faces: FaceSection = FaceSection()
     optimise: OptimiseSection
@@ -222,9 +252,30 @@ class Recipe(_Section):
 
     @model_validator(mode="after")
     def _faces_where_needed(self) -> Recipe:
-        needing = [name for name in self.pretext.tasks if TASKS[name].kind == "manipulation"]
+        needing = [name for name in self.pretext.tasks if TASKS[name].artificial]
         if needing and not self.network.sees_faces:
             raise ValueError(f"pretext.tasks: {needing[0]} needs a network that sees faces: set network.type")
+        return self
+
+    @model_validator(mode="after")
+    def _prompts_where_known(self) -> Recipe:
+        if self.prompts is None:
+            return self
+        without = [name for name in self.pretext.tasks if name not in TEMPLATES]
+        if without:
+            raise ValueError(f"prompts: task {without[0]} has none: choose from {', '.join(TEMPLATES)}")
+        if self.network.type != "resnet50":
+            raise ValueError("prompts: only network.type = 'resnet50' can have them")
+        return self
+
+    @model_validator(mode="after")
+    def _levels_can_be_trained(self) -> Recipe:
+        if self.bilevel is None:
+            return self
+        if self.bilevel.primary not in self.pretext.tasks:
+            raise ValueError(f"bilevel.primary: {self.bilevel.primary} is not in pretext.tasks")
+        if self.optimise.accumulate > 1:
+            raise ValueError("bilevel: a step has one batch of each level: set optimise.accumulate = 1")
         return self
 
 

@@ -1,8 +1,8 @@
 """What a run leaves on disk, and how it is found again: nothing half-written, nothing pickled.
 
 `recipe.json` says what was asked, `log.jsonl` has a line a logged step, `checkpoint.safetensors` holds the network, the
-averaged network, the optimiser's moments by parameter name and the step. All but the log is written beside its place
-and renamed, so a full disk or a killed process leaves the older file whole.
+averaged network, the optimiser's moments by parameter name, learnt weights of the tasks and the step. All but the log
+is written beside its place and renamed, so a full disk or a killed process leaves the older file whole.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from cameraborn.errors import RecipeError
+from cameraborn.pretext.weighting import BilevelWeights
 
 
 def claim(folder: Path, recipe: BaseModel) -> None:
@@ -52,6 +53,7 @@ class State:
     averaged: nn.Module
     optimiser: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
+    weighting: BilevelWeights | None = None
 
     def save(self, path: Path, step: int) -> None:
         """Write a checkpoint.
@@ -64,6 +66,8 @@ class State:
         for name, parameter in self.network.named_parameters():
             moments = self.optimiser.state[parameter]
             tensors |= {f"optimiser.{name}.{moment}": value for moment, value in moments.items()}
+        if self.weighting is not None:
+            tensors |= {f"weighting.{name}": value for name, value in self.weighting.state_dict().items()}
         write_tensors(tensors, path, {"step": str(step), "scaler": json.dumps(self.scaler.state_dict())})
 
     def load(self, path: Path) -> int:
@@ -86,6 +90,8 @@ class State:
             raise RecipeError(
                 f"{path}: damaged checkpoint ({reason}): delete it to start the run again"
             ) from error
+        if self.weighting is not None:
+            self.weighting.load_state_dict(_under(tensors, "weighting."))
         if scaler := json.loads(metadata.get("scaler", "{}")):
             self.scaler.load_state_dict(scaler)
         for name, parameter in self.network.named_parameters():

@@ -50,6 +50,20 @@ def select_rows(recipe: Recipe) -> tuple[list[Row], list[Row]]:
     return train_rows, val_rows
 
 
+def check_enough(recipe: Recipe, lower: Sequence[Row], upper: Sequence[Row], world: int) -> None:
+    """See that both levels of the bi-level weighting have a batch.
+
+    Raises:
+        ManifestError: one has not.
+    """
+    needed = recipe.optimise.pictures * recipe.optimise.accumulate
+    if len(lower) < needed or len(upper) < world:
+        raise ManifestError(
+            f"{recipe.data.manifest}: {len(lower)} photographs are left to train on and {len(upper)} to weigh the "
+            f"tasks by, {needed} and {world} are needed: import more, or mend bilevel.upper_share"
+        )
+
+
 def check_files(manifest: Path, rows: Sequence[Row]) -> None:
     """See that every picture is there, before hours of training find out.
 
@@ -66,12 +80,12 @@ def check_files(manifest: Path, rows: Sequence[Row]) -> None:
 
 def _teaches(row: Row, task: Task) -> bool:
     # Every face can be manipulated; whether a picture shows one is seen when it is read.
-    return task.kind == "manipulation" or math.isfinite(task.target(row.exif))
+    return task.artificial or math.isfinite(task.target(row.exif))
 
 
 def _check_variety(manifest: Path, rows: Sequence[Row], tasks: Sequence[Task]) -> None:
     for task in tasks:
-        if task.kind == "manipulation":
+        if task.artificial:
             continue
         values = {value for row in rows if math.isfinite(value := task.target(row.exif))}
         if len(values) < 2:

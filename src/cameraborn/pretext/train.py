@@ -19,7 +19,7 @@ import copy
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,19 +31,31 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from cameraborn.errors import CamerabornError, RecipeError
+from cameraborn.photo.manifest import Row
 from cameraborn.pretext.architectures import ARCHITECTURES, build_network
 from cameraborn.pretext.dataset import EpochSampler, single_threaded
+from cameraborn.pretext.fidelity import (
+    coarse_fidelity,
+    expected_level,
+    fine_fidelity,
+    focal_fidelity,
+    region_labels,
+)
 from cameraborn.pretext.importing import load_init
 from cameraborn.pretext.losses import RANK_LOSSES, binary_fidelity
 from cameraborn.pretext.optimise import average, learning_rate, make_optimiser
 from cameraborn.pretext.processes import Processes, join
+from cameraborn.pretext.prompts import load_text_tower
 from cameraborn.pretext.recipe import OptimiseSection, PretextSection, Recipe
 from cameraborn.pretext.run_folder import Log, State, claim, write_tensors
-from cameraborn.pretext.selection import check_files, select_rows
+from cameraborn.pretext.selection import check_enough, check_files, select_rows
 from cameraborn.pretext.tasks import TASKS, Task
 from cameraborn.pretext.validate import Validator
+from cameraborn.pretext.weighting import BilevelWeights, split_levels
 
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
+Batch = tuple[Tensor, Tensor]  # inputs [B ...], targets [B T]
+Forward = Callable[[Tensor], dict[str, Tensor]]
 _READY = 4  # batches that a worker keeps ready
 
 
@@ -78,17 +90,31 @@ def _train(
     settings, device, world = recipe.optimise, processes.device, processes.world
     _configure(settings, processes)
     train_rows, val_rows = select_rows(recipe)
+    photographs = len(train_rows)
     if processes.first:
         check_files(recipe.data.manifest, [*train_rows, *val_rows])
         claim(folder, recipe)
     processes.wait()
 
     tasks = [TASKS[name] for name in recipe.pretext.tasks]
-    weights = recipe.pretext.tasks  # of the losses; equal and fixed (Eq. 6) unless the recipe says otherwise
+    # Of the losses; equal and fixed (Eq. 6) unless the recipe says otherwise.
+    weights: Mapping[str, float | Tensor] = recipe.pretext.tasks
+    weighting, upper_rows = None, train_rows
+    if recipe.bilevel is not None:
+        weighting = BilevelWeights(
+            recipe.pretext.tasks,
+            recipe.bilevel.primary,
+            learning_rate=recipe.bilevel.learning_rate,
+            constraint=recipe.bilevel.constraint,
+        )
+        train_rows, upper_rows = split_levels(train_rows, recipe.bilevel.upper_share, seed=settings.seed)
+        check_enough(recipe, train_rows, upper_rows, world)
     architecture = ARCHITECTURES[recipe.network.type]
     network = build_network(recipe)
     if recipe.init is not None:
         load_init(network, recipe.init)
+    if recipe.prompts is not None and recipe.prompts.weights is not None:
+        load_text_tower(network.heads.text, recipe.prompts.weights)
     network = network.to(device, memory_format=torch.channels_last)
     averaged = copy.deepcopy(network).requires_grad_(False)
     if world > 1 and device.type == "cuda":
@@ -96,7 +122,7 @@ def _train(
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
     precision = PRECISIONS[settings.precision]
     scaler = torch.amp.GradScaler(device.type, enabled=precision is torch.float16)
-    state = State(network, averaged, make_optimiser(network, settings), scaler)
+    state = State(network, averaged, make_optimiser(network, settings), scaler, weighting)
     first_step = state.load(folder / "checkpoint.safetensors")
     if not processes.agree(first_step):
         raise RecipeError(
@@ -105,31 +131,30 @@ def _train(
     model = network if world == 1 else DistributedDataParallel(network)
     forward = torch.compile(model) if settings.compile else model
 
-    steps, steps_an_epoch = settings.steps_for(len(train_rows)), settings.steps_an_epoch(len(train_rows))
-    sampler = EpochSampler(
-        len(train_rows),
-        settings.pictures,
-        batches=steps * settings.accumulate,
-        first=first_step * settings.accumulate,
-        seed=settings.seed,
-        rank=processes.rank,
-        world=world,
-    )
-    loader = DataLoader(
-        architecture.training(train_rows, tasks, recipe),
-        batch_sampler=sampler,
-        num_workers=settings.workers,
-        prefetch_factor=_READY if settings.workers else None,
-        pin_memory=device.type == "cuda",
-        worker_init_fn=single_threaded,
-    )
+    steps, steps_an_epoch = settings.steps_for(photographs), settings.steps_an_epoch(photographs)
     validation = architecture.validation(val_rows, tasks, recipe) if processes.first else []
     validate = Validator(validation, tasks, device, precision)
     figures: dict[str, float] = {}
     started, waited, last_loss = time.monotonic(), 0.0, math.nan
 
+    def losses_of(forward: Forward, batch: Batch, precision: torch.dtype | None) -> dict[str, Tensor]:
+        inputs, targets = batch
+        with torch.autocast(device.type, precision, enabled=precision is not None):
+            outputs = forward(_to(device, inputs))
+        outputs = {name: processes.gather(output) for name, output in outputs.items()}
+        targets = processes.gather(targets.to(device, non_blocking=True))
+        return task_losses(outputs, targets, tasks, recipe.pretext)
+
+    def full_losses(forward: Forward, batch: Batch) -> dict[str, Tensor]:
+        return {name: whole_gradient(loss, world) for name, loss in losses_of(forward, batch, None).items()}
+
     with Log(folder, first_step) if processes.first else nullcontext() as log:
-        batches = iter(loader)
+        batches = _batches(train_rows, recipe, processes, settings.seed, first_step, steps)
+        upper = (
+            _batches(upper_rows, recipe, processes, settings.seed + 1, first_step, steps)
+            if weighting
+            else None
+        )
         for step in range(first_step, steps):
             rate = learning_rate(step, settings, steps=steps, steps_an_epoch=steps_an_epoch)
             for group in state.optimiser.param_groups:
@@ -140,15 +165,15 @@ def _train(
                 # Dropout too must not know where a run was resumed; each process and part has its own.
                 torch.manual_seed(settings.seed + step + (processes.rank * settings.accumulate + part << 32))
                 asked = time.monotonic()
-                inputs, targets = _next(batches)
+                batch, above = _next(batches), _next(upper) if upper is not None else None
                 waited += time.monotonic() - asked
+                if weighting is not None and above is not None:
+                    decay = settings.weight_decay
+                    weighting.update(network, full_losses, batch, above, alpha=rate, weight_decay=decay)
+                    weights = weighting.values()
                 waits = world > 1 and part < settings.accumulate - 1
                 with model.no_sync() if waits else nullcontext():  # gradients are exchanged once a step
-                    with torch.autocast(device.type, precision, enabled=precision is not None):
-                        outputs = forward(_to(device, inputs))
-                    outputs = {name: processes.gather(output) for name, output in outputs.items()}
-                    targets = processes.gather(targets.to(device, non_blocking=True))
-                    losses = task_losses(outputs, targets, tasks, recipe.pretext)
+                    losses = losses_of(forward, batch, precision)
                     loss = torch.stack([weights[name] * value for name, value in losses.items()]).sum()
                     # The processes' mean of `world` times the gradient by one's own part is the whole gradient.
                     scaler.scale(loss * world / settings.accumulate).backward()  # type: ignore[no-untyped-call]
@@ -170,7 +195,8 @@ def _train(
             if done % recipe.log.log_every == 0 or done == steps:
                 means = {name: float(sum(part[name] for part in parts)) / len(parts) for name in parts[0]}
                 last_loss = _finite(means["loss"], done, folder)
-                log.write(done, {**means, "lr": rate, "data_wait_share": waited / elapsed})
+                learnt = {f"weight/{name}": float(w) for name, w in weights.items()} if weighting else {}
+                log.write(done, {**means, **learnt, "lr": rate, "data_wait_share": waited / elapsed})
             if done % recipe.log.checkpoint_every == 0 or done == steps:
                 state.save(folder / "checkpoint.safetensors", done)
             left = elapsed / (done - first_step) * (steps - done)
@@ -186,13 +212,25 @@ def task_losses(
 ) -> dict[str, Tensor]:
     """Each task's loss on a batch; targets [B T] in the order of `tasks`, nan where missing."""
     losses = {}
+    pairwise = RANK_LOSSES[pretext.rank_loss]
     for column, task in enumerate(tasks):
         target, output = targets[:, column], outputs[task.name].float()
         if task.kind == "rank":
-            pairwise = RANK_LOSSES[pretext.rank_loss]
             losses[task.name] = pairwise(output[:, 0], target, link_scale=pretext.link_scale, tie=pretext.tie)
+        elif task.kind == "level":
+            losses[task.name] = pairwise(
+                expected_level(output), target, link_scale=pretext.link_scale, tie=pretext.tie
+            )
+        elif task.kind == "focal":
+            losses[task.name] = focal_fidelity(output, target)
+        elif task.kind == "regions":
+            losses[task.name] = fine_fidelity(output, region_labels(target, task.outputs))
         elif task.kind == "manipulation":
-            losses[task.name] = binary_fidelity(output[:, 0], target)
+            losses[task.name] = (
+                binary_fidelity(output[:, 0], target)
+                if task.outputs == 1
+                else coarse_fidelity(output, target)
+            )
         else:
             known = torch.isfinite(target)
             losses[task.name] = (
@@ -216,7 +254,38 @@ def _configure(settings: OptimiseSection, processes: Processes) -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what determinism asks for on CUDA
 
 
-def _next(batches: Iterator[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+def _batches(
+    rows: Sequence[Row], recipe: Recipe, processes: Processes, seed: int, first_step: int, steps: int
+) -> Iterator[Batch]:
+    """The run's batches from a step on; of fewer rows than a batch has, each takes all that can be divided equally."""
+    settings = recipe.optimise
+    sampler = EpochSampler(
+        len(rows),
+        min(settings.pictures, len(rows) // processes.world * processes.world),
+        batches=steps * settings.accumulate,
+        first=first_step * settings.accumulate,
+        seed=seed,
+        rank=processes.rank,
+        world=processes.world,
+    )
+    tasks = [TASKS[name] for name in recipe.pretext.tasks]
+    loader = DataLoader(
+        ARCHITECTURES[recipe.network.type].training(rows, tasks, recipe),
+        batch_sampler=sampler,
+        num_workers=settings.workers,
+        prefetch_factor=_READY if settings.workers else None,
+        pin_memory=processes.device.type == "cuda",
+        worker_init_fn=single_threaded,
+    )
+    return iter(loader)
+
+
+def whole_gradient(loss: Tensor, world: int) -> Tensor:
+    """The same loss with `world` times the gradient by one's own part: the processes' mean is the whole gradient."""
+    return world * loss - (world - 1) * loss.detach()
+
+
+def _next(batches: Iterator[Batch]) -> Batch:
     try:
         return next(batches)
     except CamerabornError as error:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from cameraborn.pretext.face_dataset import ValidationBatch
+from cameraborn.pretext.fidelity import expected_level, region_labels
 from cameraborn.pretext.losses import pair_accuracy
 from cameraborn.pretext.tasks import Task
 
@@ -17,7 +18,7 @@ class Validator:
 
     A ranked tag: share of pairs ordered rightly. A class: share of pictures. A manipulation: under its own name the
     mean of the shares of manipulated and of all untouched faces that are told rightly, under the name of a kind of
-    photographs the share of these.
+    photographs the share of these. Regions: the share of all regions of all faces.
     """
 
     def __init__(
@@ -49,13 +50,27 @@ class Validator:
             for column, task in enumerate(self.tasks):
                 output, target = torch.cat(outputs[task.name]), whole[:, column]
                 if task.kind == "manipulation":
-                    figure = _balanced(output[:, 0], target, of_name)
-                elif task.kind == "rank":
-                    figure = pair_accuracy(output[of_name, 0], target[of_name])
+                    figure = _balanced(manipulation_logit(output), target, of_name)
+                elif task.kind == "regions":
+                    figure = _share_of_regions(output[of_name], target[of_name])
+                elif task.ordered:
+                    score = output[:, 0] if task.kind == "rank" else expected_level(output)
+                    figure = pair_accuracy(score[of_name], target[of_name])
                 else:
                     figure = _accuracy(output[of_name], target[of_name])
                 figures[f"{name}/{task.name}"] = figure
         return figures
+
+
+def manipulation_logit(output: Tensor) -> Tensor:
+    """The logit of "manipulated" [B], of one output or of two (original, manipulated)."""
+    return output[:, 0] if output.shape[1] == 1 else output[:, 1] - output[:, 0]
+
+
+def _share_of_regions(output: Tensor, bits: Tensor) -> float:
+    labels = region_labels(bits, output.shape[1])
+    right = ((output > 0) == (labels == 1)).float()
+    return float(right[torch.isfinite(labels)].mean())
 
 
 def _accuracy(output: Tensor, target: Tensor) -> float:

@@ -1,0 +1,37 @@
+"""`cameraborn weights`: how the tasks' weights went over training."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+from cameraborn.cli.common import Argument, Option, app, needs_torch, say
+from cameraborn.errors import CamerabornError
+
+
+@app.command()
+def weights(
+    run: Annotated[
+        Path, Argument(help='Folder of a run whose recipe says weighting = "bilevel".', file_okay=False)
+    ],
+    output: Annotated[
+        Path | None,
+        Option(
+            "--output",
+            "-o",
+            help="Picture (.png, .svg, .pdf).",
+            show_default="RUN/weights.png",
+            dir_okay=False,
+        ),
+    ] = None,
+) -> None:
+    """Draw the tasks' weights over training, learnt by bi-level optimisation."""
+    needs_torch()
+    if find_spec("matplotlib") is None:
+        raise CamerabornError("drawing needs matplotlib: pip install 'cameraborn[plots]'")
+    from cameraborn.pretext.weighting import draw_weights
+
+    picture = output or run / "weights.png"
+    draw_weights(run / "log.jsonl", picture)
+    say(f"{picture}: drawn")

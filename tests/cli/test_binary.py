@@ -1,0 +1,62 @@
+"""`cameraborn fit-binary` as users meet it."""
+
+import json
+
+import pytest
+
+from cameraborn.detect.bundle import write_bundle
+from tests.conftest import EXAMPLES
+from tests.test_cli import run
+
+GENERATED = [part for number in (1, 2, 3) for part in ("--generated", EXAMPLES / f"generated-{number}.jpg")]
+SMALL = ("--components", "1", "--dimensions", "4", "--copies", "2", "--jobs", "1")
+
+
+@pytest.fixture
+def network(tmp_path, network_bundle):
+    write_bundle(network_bundle.info, network_bundle.files, tmp_path / "network")
+    return tmp_path / "network"
+
+
+def test_from_pictures_to_a_verdict(tmp_path, network, photographs):
+    photos = [photograph.path for photograph in photographs["fit"][:5]]
+    code, _, error = run(
+        "fit-binary", *photos, *GENERATED, "--bundle", network, "-o", "binary", *SMALL, cwd=tmp_path
+    )
+    assert code == 0, error
+    assert "8 photographs, 0 left out" in error
+    assert "binary: head trained; now 'cameraborn calibrate PHOTOS --bundle binary'" in error
+    assert (tmp_path / "binary" / "head.safetensors").is_file()
+
+    held_out = [photograph.path for photograph in photographs["calibration"][:20]]
+    code, _, error = run(
+        "calibrate", *held_out, "--bundle", "binary", "--jobs", "1", "--copies", "1", cwd=tmp_path
+    )
+    assert code == 0, error
+    picture = EXAMPLES / "generated-4.jpg"
+    code, out, error = run(
+        "score", picture, "--bundle", "binary", "--false-alarm", "0.5", "--format", "jsonl", cwd=tmp_path
+    )
+    assert code == 0, error
+    verdict = json.loads(out)
+    assert verdict["scope"] == "ok"
+    assert verdict["bundle"] == "binary"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--generated", "missing.jpg"], "missing.jpg: no such file or folder"),
+        ([*GENERATED, "--pseudo-outliers", "1"], r"a share of pseudo-outliers of 1 is not in [0, 1)"),
+        (["--generated", EXAMPLES / "photo-1.jpg"], "is also among the photographs"),
+    ],
+)
+def test_what_is_wrong_is_one_line(tmp_path, network, photographs, arguments, message):
+    photos = [photograph.path for photograph in photographs["fit"][:3]]
+    code, _, error = run(
+        "fit-binary", *photos, *arguments, "--bundle", network, "-o", "out", *SMALL, cwd=tmp_path
+    )
+    assert code == 2
+    (line,) = [line for line in error.splitlines() if line.startswith("cameraborn: ")]
+    assert message in line
+    assert not (tmp_path / "out").exists()

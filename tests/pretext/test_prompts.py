@@ -1,0 +1,127 @@
+"""The fifty prompts: order, slices, tokens, and which towers they are for."""
+
+import gzip
+
+import pytest
+import torch
+
+from cameraborn.errors import RecipeError
+from cameraborn.networks.tokenizer import END, MERGES, START, Tokenizer
+from cameraborn.pretext.prompts import (
+    load_text_tower,
+    prompt_heads,
+    prompt_slices,
+    prompt_tokens,
+    read_tokenizer,
+    sentences,
+)
+from cameraborn.pretext.recipe import PromptSection
+from cameraborn.pretext.tasks import TASKS, TEMPLATES
+
+TINY = {"width": 8, "layers": 1, "heads": 2, "embedding": 6}
+
+# BLADES' code, SSL_training.py: first and last logit of each task.
+PUBLISHED = {
+    "blades_iso": (0, 2),
+    "blades_fnumber": (3, 5),
+    "blades_exposure": (6, 8),
+    "blades_focal": (9, 11),
+    "blades_make": (12, 21),
+    "blades_metering": (22, 29),
+    "blades_exposure_mode": (30, 36),
+    "blades_white_balance": (37, 38),
+    "blades_program": (39, 44),
+    "blades_coarse": (45, 46),
+    "blades_fine": (47, 49),
+}
+
+
+def test_slices_are_the_published_ones():
+    slices = prompt_slices()
+    assert {task: (part.start, part.stop - 1) for task, part in slices.items()} == PUBLISHED
+    assert all(TASKS[task].outputs == part.stop - part.start for task, part in slices.items())
+
+
+def test_every_sentence_is_one_of_its_own():
+    prompts = sentences()
+    assert len(set(prompts)) == len(prompts) == 50
+    assert prompts[1] == "a photo of a face with the medium value of ISO"
+    assert prompts[12] == "a photo of a face with the camera make nikon"
+    assert prompts[45:47] == ["a photographic face", "a manipulated face"]
+
+
+def test_every_blades_task_has_a_prompt():
+    assert list(TEMPLATES) == [name for name in TASKS if name.startswith("blades_")]
+
+
+def test_prompts_fit_the_context_even_byte_by_byte():
+    tokens = prompt_tokens(Tokenizer())
+    assert tokens.shape == (50, 77)
+    assert (tokens[:, 0] == START).all()
+    assert ((tokens == END).sum(dim=1) == 1).all()
+    assert len(torch.unique(tokens, dim=0)) == 50
+
+
+def whole_table(folder):
+    """A file of CLIP's size: the real merges that spell `photo`, and many that spell nothing."""
+    lines = ["#version", "p h", "o t", "ph ot", "phot o</w>"]
+    lines += [f"Ā{n} Ā" for n in range(MERGES - 4)]
+    path = folder / "vocabulary.txt.gz"
+    path.write_bytes(gzip.compress("\n".join(lines).encode(), 1))
+    return path
+
+
+def checkpoint_of(tower, path):
+    """As BLADES saves it, pictures' half and all."""
+    state = {f"model.{name}": value for name, value in tower.state_dict().items()}
+    torch.save({"model": state | {"model.visual.fc.bias": torch.zeros(3)}, "epoch": 1}, path)
+
+
+def test_a_tower_from_elsewhere_needs_the_merges(tmp_path):
+    section = PromptSection(**TINY)
+    source = prompt_heads(section, ["blades_iso"], 5)
+    checkpoint_of(source.text, tmp_path / "OC.pth")
+    imported = section.model_copy(update={"weights": tmp_path / "OC.pth"})
+    with pytest.raises(RecipeError, match=r"give prompts\.vocabulary"):
+        prompt_heads(imported, ["blades_iso"], 5)
+    whole = imported.model_copy(update={"vocabulary": whole_table(tmp_path)})
+    heads = prompt_heads(whole, ["blades_iso"], 5)
+    assert heads.tokens[0, 2] == 512 + 3  # photo
+    assert source.tokens[0, 2] != 512 + 3
+    load_text_tower(heads.text, tmp_path / "OC.pth")
+    assert all(
+        torch.equal(a, b) for a, b in zip(heads.text.parameters(), source.text.parameters(), strict=True)
+    )
+
+
+def test_another_tower_is_refused(tmp_path):
+    wider = prompt_heads(PromptSection(**TINY), ["blades_iso"], 6)
+    checkpoint_of(wider.text, tmp_path / "OC.pth")
+    with pytest.raises(RecipeError, match=r"not this tower's \(size mismatch for text_fc"):
+        load_text_tower(prompt_heads(PromptSection(**TINY), ["blades_iso"], 5).text, tmp_path / "OC.pth")
+
+
+def test_heads_are_those_of_the_tasks_alone():
+    heads = prompt_heads(PromptSection(**TINY), ["blades_make", "blades_coarse"], 5)
+    logits = heads(torch.randn(2, 5))
+    assert {name: tuple(value.shape) for name, value in logits.items()} == {
+        "blades_make": (2, 10),
+        "blades_coarse": (2, 2),
+    }
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (None, "no such vocabulary"),
+        (b"#version\na b\n", "only a part of CLIP's merges"),
+        (b"#version\na b c\n", "line 2 holds 3 symbols"),
+        (b"\x1f\x8b", "not a table of merges"),
+    ],
+)
+def test_a_vocabulary_that_is_not_clips_is_refused(tmp_path, data, message):
+    path = tmp_path / "vocabulary.txt.gz"
+    if data is not None:
+        path.write_bytes(data)
+    with pytest.raises(RecipeError, match=message):
+        read_tokenizer(path)

@@ -1,0 +1,187 @@
+"""Training as BLADES does, on toys: its tasks and prompts, and weights of the tasks that are learnt."""
+
+import json
+import math
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from cameraborn.errors import ManifestError
+from cameraborn.pretext.architectures import build_network
+from cameraborn.pretext.processes import Processes
+from cameraborn.pretext.recipe import PretextSection, Recipe
+from cameraborn.pretext.tasks import TASKS
+from cameraborn.pretext.train import task_losses, train, whole_gradient
+from cameraborn.pretext.weighting import BilevelWeights
+
+from .test_processes import NAMES, TASK_LIST, batch, torchrun
+from .test_train import face_recipe, recipe_of, toys  # noqa: F401 (a fixture)
+
+BLADES = {name: 1.0 for name in TASKS if name.startswith("blades_")}
+# The tests' faces have these tags.
+TAGGED = {name: 1.0 for name in BLADES if TASKS[name].ordered or TASKS[name].artificial}
+BILEVEL = {"primary": "blades_coarse", "learning_rate": 0.01, "upper_share": 0.25}
+TINY_TOWER = {"width": 8, "layers": 1, "heads": 2, "embedding": 6}
+
+
+def blades_recipe(faces, *, tasks=TAGGED, bilevel=BILEVEL, prompts=None, **optimise):
+    changed = face_recipe(faces, tasks=tasks, **optimise).model_dump()
+    return Recipe.model_validate(changed | {"bilevel": bilevel, "prompts": prompts})
+
+
+def log_of(folder):
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+def weights_of(folder):
+    """A mapping of each logged step."""
+    names = [
+        {name.removeprefix("weight/"): value for name, value in line.items() if name.startswith("weight/")}
+        for line in log_of(folder)
+    ]
+    return [weights for weights in names if weights]
+
+
+@pytest.fixture(scope="module")
+def run(faces, tmp_path_factory):
+    """A run with prompts and learnt weights, its recipe and its last figures."""
+    folder = tmp_path_factory.mktemp("blades")
+    recipe = blades_recipe(faces, prompts=TINY_TOWER, steps=4)
+    return folder, recipe, train(recipe, folder)
+
+
+def test_weights_are_learnt_beside_the_network(run):
+    folder, _, figures = run
+    logged = weights_of(folder)
+    assert len(logged) == 4
+    assert all(set(weights) == set(TAGGED) for weights in logged)
+    # Adam's first step is its learning rate long, up or down.
+    assert all(abs(weight - 1) == pytest.approx(0.01, abs=1e-5) for weight in logged[0].values())
+    assert all(math.isfinite(figures[f"portrait/{name}"]) for name in TAGGED)
+    assert math.isfinite(figures["affine/blades_fine"])
+
+
+def test_an_interrupted_run_resumes_to_the_bit(run, tmp_path):
+    folder, recipe, _ = run
+
+    def interrupt(progress):
+        if progress.step == 3:  # one step behind the checkpoint
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, tmp_path, interrupt)
+    train(recipe, tmp_path)
+    whole, parts = (load_file(place / "checkpoint.safetensors") for place in (folder, tmp_path))
+    assert {f"weighting.{name}" for name in ("weights", "exp_avg", "exp_avg_sq", "step")} < whole.keys()
+    assert whole.keys() == parts.keys()
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    assert weights_of(folder) == weights_of(tmp_path)
+
+
+def test_a_run_with_prompts_holds_its_tower(run):
+    folder, recipe, _ = run
+    weights = load_file(folder / "network.safetensors")
+    assert "heads.text.transformer.resblocks.0.attn.in_proj_weight" in weights
+    build_network(recipe).load_state_dict(weights)  # strictly, as export does
+
+
+def test_equal_weights_and_plain_heads_are_the_default(faces, tmp_path):
+    train(blades_recipe(faces, bilevel=None, steps=1), tmp_path)
+    assert not weights_of(tmp_path)
+    weights = load_file(tmp_path / "network.safetensors")
+    assert weights["heads.blades_iso.weight"].shape == (3, 16)
+    assert weights["heads.blades_fine.weight"].shape == (3, 16)
+
+
+def test_a_patch_network_learns_its_weights_too(toys, tmp_path):  # noqa: F811
+    fields = recipe_of(toys, steps=3, tasks={"iso": 1.0, "make": 0.1, "blades_make": 0.5}).model_dump()
+    train(Recipe.model_validate(fields | {"bilevel": BILEVEL | {"primary": "iso"}}), tmp_path)
+    first, *_ = weights_of(tmp_path)
+    start = {"iso": 1.0, "make": 0.1, "blades_make": 0.5}
+    assert all(0 < abs(weight - start[name]) < 0.011 for name, weight in first.items())
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_weights_are_learnt_in_full_precision_whatever_the_network_is(toys, tmp_path, precision):  # noqa: F811
+    """In half precision a step of a hundredth, spread over all parameters, would be lost in rounding."""
+    for name in ("float32", precision):
+        fields = recipe_of(toys, steps=1, precision=name, tasks={"iso": 1.0, "make": 0.1}).model_dump()
+        train(Recipe.model_validate(fields | {"bilevel": BILEVEL | {"primary": "iso"}}), tmp_path / name)
+    whole, half = (load_file(tmp_path / name / "checkpoint.safetensors") for name in ("float32", precision))
+    for name in ("weights", "exp_avg", "exp_avg_sq"):
+        assert torch.equal(whole[f"weighting.{name}"], half[f"weighting.{name}"])
+
+
+def test_too_few_photographs_for_two_levels(faces, tmp_path):
+    with pytest.raises(
+        ManifestError, match="12 photographs are left to train on and 4 to weigh the tasks by"
+    ):
+        train(blades_recipe(faces, pictures=14), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"bilevel": {"primary": "face"}}, "face is not in pretext.tasks"),
+        ({"bilevel": BILEVEL, "optimise": {"accumulate": 2}}, "one batch of each level"),
+        ({"prompts": {}, "pretext": {"tasks": {"iso": 1.0}}}, "task iso has none"),
+        ({"prompts": {"width": 10, "heads": 3}}, "width of 10 cannot be divided between 3 heads"),
+        (
+            {
+                "prompts": TINY_TOWER,
+                "network": {"type": "patch"},
+                "pretext": {"tasks": {"blades_iso": 1.0}},
+            },
+            "only network.type = 'resnet50'",
+        ),
+    ],
+)
+def test_recipes_that_cannot_be(faces, changes, message):
+    fields = blades_recipe(faces, bilevel=None).model_dump()
+    for name, change in changes.items():
+        inside = fields[name] if name == "optimise" else {}
+        fields[name] = {**inside, **change} if isinstance(change, dict) else change
+    with pytest.raises(ValueError, match=message):
+        Recipe.model_validate(fields)
+
+
+TWO = """
+import sys, torch
+from safetensors.torch import save_file
+from cameraborn.pretext.processes import join
+from tests.pretext.test_train_blades import one_update
+with join() as processes:
+    save_file(one_update(processes), sys.argv[1] + str(processes.rank))
+"""
+
+
+def one_update(processes):
+    """The tasks' weights after one update, with the part of the batch that this process has."""
+    network, pixels, targets = batch()
+    share = 8 // processes.world
+    own = slice(processes.rank * share, (processes.rank + 1) * share)
+
+    def losses(model, numbers):
+        pixels, targets = numbers
+        outputs = {name: processes.gather(output) for name, output in model(pixels).items()}
+        of_task = task_losses(outputs, processes.gather(targets), TASK_LIST, PretextSection(tasks=NAMES))
+        return {name: whole_gradient(value, processes.world) for name, value in of_task.items()}
+
+    weighting = BilevelWeights(NAMES, "face")
+    upper = pixels.flip(3)
+    slopes = weighting.update(
+        network, losses, (pixels[own], targets[own]), (upper[own], targets[own]), alpha=0.1, weight_decay=0.1
+    )
+    return {"slopes": torch.tensor(list(slopes.values())), "weights": weighting.state_dict()["weights"]}
+
+
+def test_two_processes_learn_the_weights_of_one(tmp_path):
+    (tmp_path / "two.py").write_text(TWO)
+    done = torchrun("two.py", "of", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    alone = one_update(Processes(device=torch.device("cpu")))
+    for rank in range(2):
+        theirs = load_file(tmp_path / f"of{rank}")
+        torch.testing.assert_close(theirs["slopes"], alone["slopes"], rtol=0.02, atol=1e-6)
+        torch.testing.assert_close(theirs["weights"], alone["weights"])
