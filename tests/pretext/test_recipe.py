@@ -8,7 +8,8 @@ from cameraborn.errors import RecipeError
 from cameraborn.pretext.architectures import build_network
 from cameraborn.pretext.recipe import kind_of, read_recipe
 
-CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.toml"))
+FOLDER = Path(__file__).resolve().parents[2] / "configs"
+CONFIGS = [path for path in sorted(FOLDER.glob("*.toml")) if not path.name.startswith("bench_")]
 GOOD = '[data]\nmanifest = "m.jsonl"\n[pretext]\ntasks = { iso = 1.0 }\n[optimise]\nsteps = 5\n'
 
 

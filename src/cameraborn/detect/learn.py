@@ -35,6 +35,7 @@ from cameraborn.photo.parallel import map_in_order
 
 _HASH_LENGTH = 16  # hex digits kept of a photograph's SHA-256: enough to recognise it
 
+OF_AN_OLDER_FIT = ("head.safetensors", "calibration.csv", "golden.json")
 CANDIDATES = (1, 2, 3, 4, 6, 8, 12, 16)  # numbers of components to choose from
 # Pixels that part the sizes of faces, and of whole pictures, for p-values conditional on them.
 FACE_SIZE_EDGES, WHOLE_SIZE_EDGES = (130, 200), (320, 640)
@@ -154,7 +155,7 @@ def fit(
     options: LearnOptions,
     report: Report = lambda path, problem: None,
 ) -> Bundle:
-    """A copy of the bundle with a mixture fitted to the photographs; an older calibration is dropped.
+    """A copy of the bundle with a mixture fitted to the photographs; an older head and calibration are dropped.
 
     The mixture's options are those of `fit_mixture`. Without a number of `components`, it is that of `CANDIDATES` under
     which photographs held out from the fit are likeliest.
@@ -186,7 +187,7 @@ def fit(
     mixture = fit_to(features, components)
     seen = bundle.files.get("seen.txt", b"").decode().split()
     files = {
-        name: data for name, data in bundle.files.items() if name not in ("calibration.csv", "golden.json")
+        name: data for name, data in bundle.files.items() if name not in OF_AN_OLDER_FIT
     }
     files["mixture.safetensors"] = safetensors.numpy.save(mixture.tensors())
     files["seen.txt"] = seen_file([*seen, *(view.sha256 for view in views)])
