@@ -119,7 +119,8 @@ def conditional(photographs: list[list[CalibrationRow]], rng: np.random.Generato
         for number, cells in enumerate(classes):
             inside = [row for row in rows if cell_of(row.face_size, row.jpeg_quality, edges) in cells]
             if inside:
-                scores[number].append(inside[rng.integers(len(inside))].score)
+                drawn = inside[rng.integers(len(inside))]
+                scores[number].append((rows[0] if inside[0] is rows[0] else drawn).score)
     return Calibration(edges, classes, tuple(np.sort(part) for part in scores))
 
 

@@ -186,9 +186,7 @@ def fit(
         components = max(choices, key=lambda choice: choice.held_out_log_likelihood).components
     mixture = fit_to(features, components)
     seen = bundle.files.get("seen.txt", b"").decode().split()
-    files = {
-        name: data for name, data in bundle.files.items() if name not in OF_AN_OLDER_FIT
-    }
+    files = {name: data for name, data in bundle.files.items() if name not in OF_AN_OLDER_FIT}
     files["mixture.safetensors"] = safetensors.numpy.save(mixture.tensors())
     files["seen.txt"] = seen_file([*seen, *(view.sha256 for view in views)])
     info = bundle.info.model_copy(update={"coverage": None, "versions": software_versions()})
@@ -208,8 +206,8 @@ def calibrate(
 
     Each photograph is looked at after several deliveries, so that it stands for itself in every class of delivery that
     it can reach; classes with fewer than `class_size` photographs are merged. In a class it counts once, as copies
-    of a file do, because two looks at one photograph are not independent: which of its faces and views stands
-    there is drawn at random, seeded by the photograph itself.
+    of a file do, because two looks at one photograph are not independent: the photograph as it is in its own class,
+    elsewhere one of its views, drawn at random, seeded by the photograph itself.
 
     Raises:
         CalibrationError: a photograph was used to fit, or none is usable.
@@ -244,7 +242,7 @@ def calibrate(
     for row in itertools.chain.from_iterable(held_out.values()):
         reached.setdefault(_cell(row, edges), set()).add(row.photograph)
     classes = merge_cells(reached, class_size, edges)
-    rows = [row for looks in held_out.values() for row in _one_a_class(looks, classes, edges, options.seed)]
+    rows = [row for looks in held_out.values() for row in _one_a_class(looks, classes, edges, options)]
     lowest = min((row.jpeg_quality for row in rows if row.jpeg_quality is not None), default=100)
     coverage = Coverage(
         jpeg_quality=(lowest, 100),
@@ -270,14 +268,18 @@ def _cell(row: CalibrationRow, edges: Sequence[int]) -> Cell:
 
 
 def _one_a_class(
-    looks: Sequence[CalibrationRow], classes: Sequence[Sequence[Cell]], edges: Sequence[int], seed: int
+    looks: Sequence[CalibrationRow],
+    classes: Sequence[Sequence[Cell]],
+    edges: Sequence[int],
+    options: LearnOptions,
 ) -> Iterator[CalibrationRow]:
-    """Of one photograph's views, one at random in each class that any of them is in."""
-    rng = _rng(looks[0].photograph, seed + 1)
+    """Of one photograph's views, one in each class that any of them is in: the first as it is, else one at random."""
+    rng = _rng(looks[0].photograph, options.seed + 1)
     for cells in classes:
         inside = [row for row in looks if _cell(row, edges) in cells]
         if inside:
-            yield inside[int(rng.integers(len(inside)))]
+            drawn = inside[int(rng.integers(len(inside)))]
+            yield looks[0] if options.as_is and inside[0] is looks[0] else drawn
 
 
 def look(
