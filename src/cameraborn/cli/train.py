@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -51,10 +52,8 @@ def train(
             advance(step.step)
             if not sys.stderr.isatty() and (time.monotonic() - last > 30 or step.step == step.steps):
                 last = time.monotonic()
-                say(
-                    f"step {step.step}/{step.steps}, loss {step.loss:.4f}, "
-                    f"{step.seconds_left / 60:.1f} min left"
-                )
+                loss = f"loss {step.loss:.4f}, " if math.isfinite(step.loss) else ""  # none was logged yet
+                say(f"step {step.step}/{step.steps}, {loss}{step.seconds_left / 60:.1f} min left")
 
         figures = run(folder, report)
     if not is_first():
