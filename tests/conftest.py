@@ -1,6 +1,7 @@
 """A small but real bundle for every test that scores: an untrained network, fitted and calibrated on photographs."""
 
 import io
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,12 @@ from PIL import Image
 
 from cameraborn.detect.bundle import Bundle, BundleInfo, Preprocessing, read_bundle, write_bundle
 from cameraborn.detect.learn import LearnOptions, Photograph, calibrate, fit, software_versions
+
+
+def pytest_configure():
+    # A background job of a shell ignores SIGINT, and so would the programs that tests start and interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 FEATURES = 16

@@ -38,7 +38,7 @@ def test_continuous_integration_runs_the_readmes_second_command():
 
 @pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("cameraborn ")])
 def test_readme_uses_options_that_exist(command):
-    words = shlex.split(command)
+    words = shlex.split(command, comments=True)
     section = re.search(rf"## {words[0]} {words[1]}\n(.*?)(?:\n## |\Z)", _reference(), re.DOTALL)
     assert section, f"no verb {words[1]}"
     for word in words[2:]:
