@@ -1,6 +1,7 @@
 """Faces cut out and their variants on disk: where things lie, whose rows they are, and going on after a stop."""
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -78,7 +79,7 @@ def test_a_face_that_shows_too_little_for_landmarks_is_only_distorted(finder, tm
     Image.fromarray(np.stack([x, y, x // 2 + 40], axis=2).astype(np.uint8)).save(tmp_path / "sky.png")
     face = cut_face(row_of(tmp_path / "sky.png", box=(50.0, 50.0, 150.0, 150.0)), finder)
     assert face.landmarks is None
-    with VariantFolder(tmp_path / "out", OPTIONS):
+    with VariantFolder(tmp_path / "out", asdict(OPTIONS)):
         rows = write_variants(face, "a", tmp_path / "out", OPTIONS)
     assert [row.manipulation for row in rows] == ["", "affine"]
     assert [row.landmarks for row in rows] == [None, None]
@@ -101,7 +102,7 @@ def test_what_cannot_be_cut_says_why(finder, tmp_path):
 
 
 def test_files_and_rows(face, tmp_path):
-    with VariantFolder(tmp_path, OPTIONS) as folder:
+    with VariantFolder(tmp_path, asdict(OPTIONS)) as folder:
         rows = write_variants(face, "a", tmp_path, OPTIONS)
         folder.add(rows)
         folder.finish()
@@ -121,7 +122,7 @@ def test_files_and_rows(face, tmp_path):
 
 
 def test_variants_of_a_row_without_group_or_source_stay_with_their_original(face, tmp_path):
-    with VariantFolder(tmp_path, OPTIONS):
+    with VariantFolder(tmp_path, asdict(OPTIONS)):
         alone = FaceCut(face.row.model_copy(update={"source": ""}), face.pixels, face.box, face.landmarks)
         assert {row.group for row in write_variants(alone, "a", tmp_path, OPTIONS)} == {"photo-3.jpg"}
 
@@ -129,7 +130,7 @@ def test_variants_of_a_row_without_group_or_source_stay_with_their_original(face
 def test_what_the_landmarks_do_not_show_is_not_made(face, tmp_path):
     blind = face.landmarks.copy()
     blind[42] = blind[45]
-    with VariantFolder(tmp_path, OPTIONS):
+    with VariantFolder(tmp_path, asdict(OPTIONS)):
         rows = write_variants(FaceCut(face.row, face.pixels, face.box, blind), "a", tmp_path, OPTIONS)
         assert [row.manipulation for row in rows] == ["", "mouth-vertical", "mouth", "affine"]
         nothing = FaceCut(face.row, face.pixels, face.box, face.landmarks * np.nan)
@@ -151,7 +152,7 @@ def test_every_row_has_a_name_of_its_own():
 
 
 def fill(folder, faces, options=OPTIONS):
-    with VariantFolder(folder, options) as filled:
+    with VariantFolder(folder, asdict(options)) as filled:
         made = [name for name in faces if name not in filled.done]
         for name in made:
             filled.add(write_variants(faces[name], name, folder, options))
@@ -178,7 +179,7 @@ def test_an_interrupted_run_goes_on_wherever_it_stopped(face, tmp_path):
     }
     for stop, expected in stops.items():
         folder = tmp_path / str(stop)
-        with VariantFolder(folder, OPTIONS):
+        with VariantFolder(folder, asdict(OPTIONS)):
             pass
         (folder / "manifest.jsonl.part").write_bytes(manifest[:stop])
         assert fill(folder, faces) == list(expected)
@@ -206,7 +207,7 @@ def test_other_options_are_refused_before_anything_is_written(face, tmp_path):
 def test_what_cannot_be_written_is_one_line(face, tmp_path):
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
     with pytest.raises(CamerabornError, match="cannot be written"):
-        VariantFolder(tmp_path / "file", OPTIONS)
+        VariantFolder(tmp_path / "file", asdict(OPTIONS))
     with pytest.raises(CamerabornError, match=r"a\.png: cannot be written .* run this again"):
         write_variants(face, "a", tmp_path / "nowhere", OPTIONS)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -138,7 +139,7 @@ def _fill(
         lacking = [kind for kind in options.kinds if kind not in {row.manipulation for row in made}]
         return made, f"{row.path}: its landmarks do not allow: {', '.join(lacking)}" if lacking else None
 
-    with progress("manipulating", total) as advance, VariantFolder(folder, options) as filled:
+    with progress("manipulating", total) as advance, VariantFolder(folder, asdict(options)) as filled:
         faces, variants = len(filled.done), 0
         if faces:
             say(f"{folder}: going on; faces done already: {faces}")

@@ -42,7 +42,7 @@ def train(
     from cameraborn.pretext.train import Progress as Step
 
     folder = output or Path("runs") / recipe.stem
-    steps, run = (_binary if kind_of(recipe) == "binary" else _pretext)(recipe, init)
+    steps, run = {"binary": _binary, "painters": _painters}.get(kind_of(recipe), _pretext)(recipe, init)
     with progress("training", steps) as advance:
         last = time.monotonic()
 
@@ -60,7 +60,8 @@ def train(
     for figure, value in figures.items():
         if math.isfinite(value):
             print(f"{figure}: {value:.3f}")
-    say(f"{folder}: trained; now 'cameraborn export {folder} -o BUNDLE'")
+    follows = "data redraw MANIFEST --painters" if kind_of(recipe) == "painters" else "export"
+    say(f"{folder}: trained; now 'cameraborn {follows} {folder} -o FOLDER'")
 
 
 @app.command("import-checkpoint")
@@ -134,6 +135,16 @@ def _binary(recipe: Path, init: Path | None) -> tuple[int, _Run]:
     return settings.optimise.steps_for(len(rows)), partial(train_binary, settings)
 
 
+def _painters(recipe: Path, init: Path | None) -> tuple[int, _Run]:
+    """The same of a recipe of painters."""
+    from cameraborn.pretext.painters import read_painters_recipe, train_painters
+
+    if init is not None:
+        raise CamerabornError(f"--init {init}: painters start from nothing: leave it out")
+    settings = read_painters_recipe(recipe)
+    return settings.steps, partial(train_painters, settings)
+
+
 @app.command()
 def export(
     run: Annotated[Path, Argument(help="Folder of a finished run.", file_okay=False)],
@@ -205,6 +216,8 @@ def export(
     }
     if head is not None:
         files["head.safetensors"] = head
+    if network.redrawn is not None:
+        files["redrawn.safetensors"] = network.redrawn
     write_bundle(info, files, output)
     follows = (
         f"fit PHOTOS --bundle {output} -o BUNDLE" if head is None else f"calibrate PHOTOS --bundle {output}"

@@ -1,7 +1,8 @@
 """Bundles: one folder (or zip) with everything that scoring needs, no pickle anywhere.
 
 `bundle.json` says what the parts are and holds their SHA-256; `network.onnx` and `mixture.safetensors` are the model
-(`head.safetensors`, the last layers of a detector that has seen generated pictures too, goes before the mixture);
+(`head.safetensors`, the last layers of a detector that has seen generated pictures too, goes before the mixture;
+`redrawn.safetensors`, the layer that tells redrawn photographs, adds to it, see `hybrid`);
 `calibration.csv` is a line a held-out photograph and class of delivery; `golden.json` are scores of pictures made by
 formula, which tell whether this machine computes what the maker's did. A bundle grows in three steps: export (the
 network), fit (the mixture), calibrate (the held-out scores).
@@ -31,6 +32,7 @@ from safetensors import SafetensorError
 
 from cameraborn.detect.conformal import Calibration, Tail, cell_of, describe_class, grid
 from cameraborn.detect.head import Head
+from cameraborn.detect.hybrid import Boundary
 from cameraborn.detect.mixture import Mixture
 from cameraborn.errors import BundleError
 
@@ -155,15 +157,42 @@ class Bundle:
         self._must_take(head.features, "head")
         return head
 
+    @cached_property
+    def boundary(self) -> Boundary | None:
+        """The layer that tells redrawn photographs, if the network learnt to.
+
+        Raises:
+            BundleError: it is damaged.
+        """
+        if "redrawn.safetensors" not in self.files:
+            return None
+        try:
+            boundary = Boundary.from_tensors(safetensors.numpy.load(self.files["redrawn.safetensors"]))
+        except SafetensorError as error:
+            raise BundleError(
+                f"{self.origin}: redrawn.safetensors is damaged ({error}): get the bundle again"
+            ) from error
+        except BundleError as error:
+            raise BundleError(f"{self.origin}: {error}") from error
+        if len(boundary.weight) != self.info.features:
+            raise BundleError(
+                f"{self.origin}: redrawn.safetensors is of {len(boundary.weight)} features and the network gives "
+                f"{self.info.features}: export it again"
+            )
+        return boundary
+
     def scores(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
         """The score of each feature [N D]: the classifier's log odds if there is one, else minus the log-likelihood.
+
+        To that the log odds of having been redrawn are added, if the network can tell (`hybrid`).
 
         Raises:
             BundleError: there is neither, or it is damaged.
         """
         if self.head is not None:
             return self.head.scores(features)
-        return -self.mixture.log_likelihood(features)
+        log_likelihood = self.mixture.log_likelihood(features)
+        return -log_likelihood if self.boundary is None else self.boundary.scores(features, log_likelihood)
 
     def _must_take(self, features: int, what: str) -> None:
         expected = self.info.features * len(self.info.preprocessing.sides)

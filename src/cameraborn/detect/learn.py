@@ -188,6 +188,9 @@ def fit(
     seen = bundle.files.get("seen.txt", b"").decode().split()
     files = {name: data for name, data in bundle.files.items() if name not in OF_AN_OLDER_FIT}
     files["mixture.safetensors"] = safetensors.numpy.save(mixture.tensors())
+    if bundle.boundary is not None:
+        boundary = bundle.boundary.scaled_to(features, mixture.log_likelihood(features))
+        files["redrawn.safetensors"] = safetensors.numpy.save(boundary.tensors())
     files["seen.txt"] = seen_file([*seen, *(view.sha256 for view in views)])
     info = bundle.info.model_copy(update={"coverage": None, "versions": software_versions()})
     return Bundle(info, files, bundle.origin)

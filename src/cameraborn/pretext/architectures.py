@@ -87,7 +87,9 @@ def _patch_validation(
         pixels = large[index]
         if min(pixels.shape[:2]) >= PATCH_SIZE:
             patches = torch.from_numpy(grid_patches(pixels, VALIDATION_PATCHES))
-            batches.append((patches[None], targets[index : index + 1], [row.kind or "all"]))
+            batches.append(
+                (patches[None], targets[index : index + 1], [row.manipulation or row.kind or "all"])
+            )
     return batches
 
 

@@ -27,6 +27,7 @@ from cameraborn.photo.patches import PATCH_SIZE
 from cameraborn.pretext.architectures import ARCHITECTURES, build_network
 from cameraborn.pretext.recipe import Recipe
 from cameraborn.pretext.selection import select_rows
+from cameraborn.pretext.tasks import REDRAWN
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,9 @@ class ExportedNetwork:
     side: int  # of that input, pixels
     crop_scale: float  # of faces: side of the crop over the longer side of the box
     antialias: bool  # of faces: how the crop is shrunk
+    redrawn: bytes | None = (
+        None  # the layer that tells redrawn photographs, if it learnt to; see `detect.hybrid`
+    )
 
 
 def export_run(folder: Path) -> ExportedNetwork:
@@ -79,7 +83,14 @@ def export_run(folder: Path) -> ExportedNetwork:
         side=architecture.side(recipe),
         crop_scale=recipe.faces.crop_scale,
         antialias=recipe.faces.antialias,
+        redrawn=_boundary(network.heads[REDRAWN]) if REDRAWN in recipe.pretext.tasks else None,
     )
+
+
+def _boundary(head: nn.Linear) -> bytes:
+    """Two logits (photograph, redrawn) as one layer of log odds."""
+    weight, bias = head.weight.detach().double(), head.bias.detach().double()
+    return save({"weight": weight[1] - weight[0], "bias": bias[1:] - bias[:1]})
 
 
 def to_onnx(encoder: nn.Module, input_name: str = "patches", side: int = PATCH_SIZE) -> bytes:

@@ -12,7 +12,7 @@ from cameraborn.errors import RecipeError
 from cameraborn.networks.sdaie import FEATURES
 from cameraborn.pretext.losses import LINK_SCALES
 from cameraborn.pretext.manipulate import PAPER_KINDS, Kind
-from cameraborn.pretext.tasks import TASKS, TEMPLATES
+from cameraborn.pretext.tasks import REDRAWN, TASKS, TEMPLATES
 
 _Count = Annotated[int, Field(ge=1)]
 
@@ -252,9 +252,11 @@ class Recipe(_Section):
 
     @model_validator(mode="after")
     def _faces_where_needed(self) -> Recipe:
-        needing = [name for name in self.pretext.tasks if TASKS[name].artificial]
+        needing = [name for name in self.pretext.tasks if TASKS[name].of_faces]
         if needing and not self.network.sees_faces:
             raise ValueError(f"pretext.tasks: {needing[0]} needs a network that sees faces: set network.type")
+        if REDRAWN in self.pretext.tasks and self.network.sees_faces:
+            raise ValueError(f"pretext.tasks: {REDRAWN} needs a network that sees patches: set network.type")
         return self
 
     @model_validator(mode="after")
@@ -289,7 +291,7 @@ def read_recipe(path: Path) -> Recipe:
 
 
 def kind_of(path: Path) -> str:
-    """What kind of recipe a file is: `binary`, or `pretext` where it says nothing.
+    """What kind of recipe a file is: `binary`, `painters`, or `pretext` where it says nothing.
 
     Raises:
         RecipeError: the file is missing or not TOML.

@@ -9,7 +9,7 @@ from pathlib import Path
 from cameraborn.errors import ManifestError
 from cameraborn.photo.manifest import Row, read_manifest
 from cameraborn.pretext.recipe import Recipe
-from cameraborn.pretext.tasks import TASKS, Task
+from cameraborn.pretext.tasks import REDRAWN, TASKS, Task
 
 
 def select_rows(recipe: Recipe) -> tuple[list[Row], list[Row]]:
@@ -27,8 +27,8 @@ def select_rows(recipe: Recipe) -> tuple[list[Row], list[Row]]:
         permitted = row.split == data.val_split or data.allow_research_only or not row.research_only
         if wanted and permitted and any(_teaches(row, task) for task in tasks):
             chosen[row.split].append(row)
-    # Manipulated on disk: to be learnt from; validation makes its own, the same way for each kind.
-    chosen[data.val_split] = [row for row in chosen[data.val_split] if not row.manipulation]
+    # Faces manipulated on disk: to be learnt from; validation makes its own, the same way for each kind.
+    chosen[data.val_split] = [row for row in chosen[data.val_split] if row.manipulation in ("", REDRAWN)]
     train_rows, val_rows = chosen[data.train_split], chosen[data.val_split]
     for split, rows, least in (
         (data.train_split, train_rows, recipe.optimise.pictures * recipe.optimise.accumulate),
@@ -79,12 +79,19 @@ def check_files(manifest: Path, rows: Sequence[Row]) -> None:
 
 
 def _teaches(row: Row, task: Task) -> bool:
-    # Every face can be manipulated; whether a picture shows one is seen when it is read.
-    return task.artificial or math.isfinite(task.target(row.exif))
+    if task.artificial:
+        # Every face can be manipulated; whether a picture shows one is seen when it is read.
+        return math.isfinite(task.label(row.manipulation))
+    return math.isfinite(task.target(row.exif))
 
 
 def _check_variety(manifest: Path, rows: Sequence[Row], tasks: Sequence[Task]) -> None:
     for task in tasks:
+        if task.name == REDRAWN and len({bool(row.manipulation) for row in rows}) < 2:
+            raise ManifestError(
+                f"{manifest}: task '{REDRAWN}' needs photographs and redrawn ones: "
+                "make them with 'cameraborn data redraw'"
+            )
         if task.artificial:
             continue
         values = {value for row in rows if math.isfinite(value := task.target(row.exif))}

@@ -50,7 +50,8 @@ class Task:
         name: the task and its head.
         tag: the EXIF field (see `photo.exif.Exif`); none for a manipulation.
         kind: of a tag `rank` (pairwise fidelity), `level` (the same, of the expected level), `classify` (cross-entropy)
-            or `focal` (focal fidelity); else `manipulation` (fidelity; 1 = manipulated) or `regions` (of each).
+            or `focal` (focal fidelity); else `manipulation` (fidelity; 1 = manipulated), `regions` (of each), or
+            `classify` without a tag: whether the whole picture was redrawn (`pretext.redraw`).
         classes: names of the levels, classes, regions, or of what an original and a manipulated face are called.
         class_of: the name of a value's class; None where the value says nothing.
     """
@@ -73,7 +74,12 @@ class Task:
 
     @property
     def artificial(self) -> bool:
-        """Whether what is learnt was done to the face by us."""
+        """Whether what is learnt was done to the picture by us."""
+        return not self.tag
+
+    @property
+    def of_faces(self) -> bool:
+        """Whether it was done to the face, so that the network must see faces."""
         return self.kind in ("manipulation", "regions")
 
     def target(self, exif: Mapping[str, object]) -> float:
@@ -88,11 +94,14 @@ class Task:
         return math.nan if name is None else float(self.classes.index(name))
 
     def label(self, manipulation: str) -> float:
-        """What to say of a face after a manipulation (empty: none): 1 if there was one; of regions a bit field.
+        """What to say of a picture after a manipulation (empty: none): 1 if there was one; of regions a bit field.
 
         Bit r is set if region r was manipulated, so that every task has one number; `fidelity.region_labels` reads it.
+        A task of faces has nothing to say of what was redrawn, nor the task `redrawn` of what was done to a face.
         """
-        if self.kind == "manipulation":
+        if manipulation and self.of_faces == (manipulation == REDRAWN):
+            return math.nan
+        if not self.of_faces or self.kind == "manipulation":
             return float(manipulation != "")
         return float(
             sum(1 << bit for bit, region in enumerate(self.classes) if region in MANIPULATED[manipulation])
@@ -182,6 +191,7 @@ BLADES_PROGRAMS = listed(
         8: "landscape",
     },
 )
+REDRAWN = "redrawn"
 REGIONS = ("mouth", "eye", "nose")
 MANIPULATED: Mapping[str, tuple[str, ...]] = {  # by `pretext.manipulate.Kind`
     "": (),
@@ -210,6 +220,7 @@ TASKS: dict[str, Task] = {
         Task("white_balance", "white_balance", "classify", *coded(WHITE_BALANCES)),
         Task("scene", "scene_type", "classify", *coded(SCENES)),
         Task("face", "", "manipulation"),
+        Task("redrawn", "", "classify", ("photograph", "redrawn")),
         Task("blades_iso", "iso", "level", LEVELS),
         Task("blades_fnumber", "fnumber", "level", LEVELS),
         Task("blades_exposure", "exposure_time_s", "level", LEVELS),

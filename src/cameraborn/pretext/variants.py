@@ -17,7 +17,7 @@ import json
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -40,7 +40,7 @@ from cameraborn.pretext.manipulate import (
 )
 
 CROP_SCALE = 1.7  # side of the cut over the side of the face's box: a picture cut so already stays whole
-_ORIGINALS, _MANIPULATED = "originals", "manipulated"
+ORIGINALS, MANIPULATED = "originals", "manipulated"
 
 
 @dataclass(frozen=True)
@@ -120,8 +120,8 @@ def write_variants(face: FaceCut, name: str, folder: Path, options: VariantOptio
         pixels = make_variant(face, kind, options)
         if pixels is None:
             continue
-        path = f"{_MANIPULATED}/{name}_{KINDS.index(kind)}.png" if kind else f"{_ORIGINALS}/{name}.png"
-        rows.append(_row(face, kind, path, _write_png(pixels, folder / path)))
+        path = f"{MANIPULATED}/{name}_{KINDS.index(kind)}.png" if kind else f"{ORIGINALS}/{name}.png"
+        rows.append(_row(face, kind, path, write_png(pixels, folder / path)))
     return rows
 
 
@@ -141,19 +141,21 @@ def named(rows: Iterable[Row]) -> Iterator[tuple[str, Row]]:
 class VariantFolder:
     """The folder being filled: `done` says which IDs need not be made again. A context; `finish` completes it.
 
+    The settings, which JSON can hold, say how it is filled.
+
     Raises:
-        CamerabornError: the folder was filled with other options, or cannot be written.
+        CamerabornError: the folder was filled with other settings, or cannot be written.
     """
 
-    def __init__(self, folder: Path, options: VariantOptions) -> None:
+    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
         self._folder = folder
         self.manifest = folder / "manifest.jsonl"
         self._part = folder / "manifest.jsonl.part"
         self.done: set[str] = set()
         with _writing(folder):
-            for inner in (_ORIGINALS, _MANIPULATED):
+            for inner in (ORIGINALS, MANIPULATED):
                 (folder / inner).mkdir(parents=True, exist_ok=True)
-            self._check_settings(asdict(options))
+            self._check_settings(settings)
             if self.manifest.exists() and not self._part.exists():
                 shutil.copyfile(self.manifest, self._part)
             self._journal: BinaryIO = self._part.open("a+b")
@@ -213,7 +215,7 @@ def _original(line: bytes) -> str | None:
         path = Path(json.loads(line)["path"])
     except (ValueError, KeyError, TypeError):
         return None
-    return path.stem if path.parent.name == _ORIGINALS else ""
+    return path.stem if path.parent.name == ORIGINALS else ""
 
 
 def _row(face: FaceCut, kind: Kind, path: str, sha256: str) -> Row:
@@ -232,8 +234,8 @@ def _row(face: FaceCut, kind: Kind, path: str, sha256: str) -> Row:
     )
 
 
-def _write_png(pixels: Pixels, path: Path) -> str:
-    """Write a picture; return its SHA-256."""
+def write_png(pixels: Pixels, path: Path) -> str:
+    """Write a picture; return its SHA-256. Raises CamerabornError if it cannot be written."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
     write_whole(path, buffer.getvalue())

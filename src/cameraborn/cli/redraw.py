@@ -1,0 +1,83 @@
+"""`cameraborn data redraw`: photographs redrawn by painters, to learn from."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cameraborn.cli.common import EXIT_NOTHING_READ, Argument, Jobs, Option, needs_torch, progress, say
+from cameraborn.cli.data import data
+from cameraborn.errors import PictureError
+from cameraborn.photo.parallel import map_in_order
+
+if TYPE_CHECKING:
+    from cameraborn.photo.manifest import Row
+
+
+@data.command("redraw")
+def redraw_(
+    manifest: Annotated[Path, Argument(help="Manifest of photographs.", dir_okay=False)],
+    painters: Annotated[
+        Path, Option(help="Run of painters: 'cameraborn train' with kind = \"painters\".", file_okay=False)
+    ],
+    output: Annotated[
+        Path, Option("--output", "-o", help="Folder for the pictures and their manifest.", file_okay=False)
+    ],
+    copies: Annotated[int, Option(min=1, help="Of each photograph; all but the first are shrunk.")] = 2,
+    smallest_side: Annotated[int, Option(min=64, help="Pixels under which nothing is shrunk.")] = 96,
+    largest_side: Annotated[
+        int, Option(min=64, help="Pixels; of larger photographs the middle is taken.")
+    ] = 512,
+    noise: Annotated[float, Option(min=0, help="Greatest strength of noise that is painted over.")] = 0.15,
+    seed: Annotated[int, Option(min=0, help="Of everything that is drawn.")] = 0,
+    jobs: Jobs = None,
+) -> None:
+    """Redraw photographs by autoencoders that were trained on photographs, for the task `redrawn`.
+
+    What their decoders leave in the pixels is akin to what generators leave. Each original is written beside its
+    redrawing, after the same treatment. A run that was interrupted goes on when started again.
+    """
+    needs_torch()
+    import torch
+
+    from cameraborn.photo.manifest import read_manifest, sha256_of
+    from cameraborn.pretext.painters import read_painters
+    from cameraborn.pretext.redraw import RedrawOptions, copies_of, write_redrawn
+    from cameraborn.pretext.variants import VariantFolder, named
+
+    torch.set_num_threads(1)  # several pictures at a time are faster than several threads a picture
+    ready = read_painters(painters)
+    options = RedrawOptions(tuple(ready), copies, smallest_side, largest_side, noise, seed)
+    rows = list(read_manifest(manifest))
+    names = [name for name, _ in named(rows)]
+
+    def make(item: tuple[str, int, Row]) -> tuple[list[Row], str | None]:
+        name, number, row = item
+        if name in filled.done:
+            return [], None
+        try:
+            return write_redrawn(row, name, number, output, ready, options), None
+        except PictureError as error:
+            return [], None if number else str(error)
+
+    weights = {name: sha256_of(painters / f"{name}.safetensors") for name in ready}
+    settings = {**asdict(options), "painters": weights}
+    with progress("redrawing", copies * len(rows)) as advance, VariantFolder(output, settings) as filled:
+        written = len(filled.done)
+        if written:
+            say(f"{output}: going on; copies done already: {written}")
+        for number, (made, problem) in enumerate(map_in_order(make, copies_of(rows, names, copies), jobs), 1):
+            if problem:
+                say(f"left out: {problem}")
+            if made:
+                filled.add(made)
+                written += 1
+            advance(number)
+        if not written:
+            say(f"{output}: no photograph could be redrawn")
+            raise typer.Exit(EXIT_NOTHING_READ)
+        filled.finish()
+    say(f"{filled.manifest}: {written} photographs and as many redrawn")

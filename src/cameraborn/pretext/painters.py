@@ -1,0 +1,256 @@
+"""Training painters on photographs, one after the other: what `cameraborn train` does with `kind = "painters"`.
+
+Each painter reproduces photographs (absolute difference of pixels and of their gradients), then also deceives a critic
+(hinge loss; and matches its maps), so that what it lacks is made up rather than blurred. A run leaves
+`NAME.safetensors` for each; one that was interrupted goes on with the first painter that is missing.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import safetensors
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cameraborn.errors import ManifestError, RecipeError
+from cameraborn.networks.painter import Critic, Painter, Upsampling
+from cameraborn.photo.manifest import read_manifest
+from cameraborn.photo.patches import PATCH_SIZE
+from cameraborn.pretext.dataset import PictureCache, random_patches
+from cameraborn.pretext.recipe import AugmentSection, DataSection, read_as
+from cameraborn.pretext.run_folder import claim, write_tensors
+from cameraborn.pretext.selection import check_files
+from cameraborn.pretext.train import PRECISIONS, Progress
+
+_GRADIENTS, _DECEIT, _MAPS = 0.5, 0.1, 0.5  # weights of the losses beside the pixels'
+_CRITIC_FROM, _DECEIT_FROM = 0.2, 0.25  # shares of the run: the critic is a little ahead
+
+
+class PainterSection(BaseModel):
+    """One painter; see `networks.painter.Painter`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z0-9-]+$")
+    upsampling: Upsampling
+    factor: Literal[2, 4, 8]
+    latent: int = Field(ge=1)
+    width: int = Field(default=24, ge=1)
+    texture: bool = False
+
+
+class PaintSection(BaseModel):
+    """How each painter learns."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    steps: int = Field(ge=1)
+    pictures: int = Field(default=24, ge=1)  # a batch, a patch of each
+    learning_rate: float = Field(default=2e-3, gt=0)
+    warmup: int = Field(default=50, ge=0)  # steps
+    noise: float = Field(default=0.1, ge=0)  # on the latents
+    precision: Literal["float32", "bfloat16"] = "bfloat16"
+    seed: int = Field(default=0, ge=0)
+    threads: int = Field(default=2, ge=1)
+
+
+class PaintersRecipe(BaseModel):
+    """Everything that decides the training of painters."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["painters"]
+    data: DataSection
+    painters: Annotated[tuple[PainterSection, ...], Field(min_length=1)]
+    augment: AugmentSection = AugmentSection(scale_probability=0.6, scale_min=0.36)
+    optimise: PaintSection
+
+    @model_validator(mode="after")
+    def _names_apart(self) -> PaintersRecipe:
+        names = [painter.name for painter in self.painters]
+        if len(set(names)) < len(names):
+            raise ValueError(f"painters: {names} are not all different: give each its own name")
+        return self
+
+    @property
+    def steps(self) -> int:
+        """Of all painters together."""
+        return self.optimise.steps * len(self.painters)
+
+
+def read_painters_recipe(path: Path) -> PaintersRecipe:
+    """Read and validate a TOML recipe. Raises RecipeError if it is wrong; the message names the field."""
+    return read_as(path, PaintersRecipe)
+
+
+def train_painters(
+    recipe: PaintersRecipe, folder: Path, report: Callable[[Progress], None] = lambda _: None
+) -> dict[str, float]:
+    """Train what is missing in `folder`; return each new painter's mean absolute difference in grey levels.
+
+    Raises:
+        RecipeError: the folder belongs to another recipe, the disk is full, or a loss is no number any more.
+        ManifestError: the manifest has no photograph of the split, or pictures are missing.
+        PictureError: a picture cannot be read.
+    """
+    rows = [
+        row
+        for row in read_manifest(recipe.data.manifest)
+        if row.split == recipe.data.train_split
+        and row.label == "photo"
+        and not row.manipulation
+        and (not recipe.data.kinds or row.kind in recipe.data.kinds)
+        and (recipe.data.allow_research_only or not row.research_only)
+    ]
+    if not rows:
+        raise ManifestError(
+            f"{recipe.data.manifest}: no photograph in split '{recipe.data.train_split}': "
+            "mend the recipe's split and kinds"
+        )
+    check_files(recipe.data.manifest, rows)
+    claim(folder, recipe)
+    torch.set_num_threads(recipe.optimise.threads)
+    torch.use_deterministic_algorithms(mode=True)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what determinism asks for on CUDA
+    pictures, started = PictureCache(rows, recipe.data.cache_mb), time.monotonic()
+    figures: dict[str, float] = {}
+    paths = [row.path for row in rows]
+    missing = [p for p in recipe.painters if not (folder / f"{p.name}.safetensors").exists()]
+    total = recipe.optimise.steps * len(missing)
+    for number, section in enumerate(missing):
+
+        def tell(step: int, loss: float, number: int = number) -> None:
+            done = number * recipe.optimise.steps + step
+            left = (time.monotonic() - started) / done * (total - done)
+            report(Progress(recipe.steps - total + done, recipe.steps, loss, left, figures))
+
+        painter, difference = _train_one(recipe, section, pictures, paths, folder, tell)
+        figures[f"{section.name}/difference"] = difference
+        write_tensors(
+            painter.state_dict(),
+            folder / f"{section.name}.safetensors",
+            {"painter": section.model_dump_json()},
+        )
+    return figures
+
+
+def read_painters(folder: Path) -> dict[str, Painter]:
+    """The painters of a run by name, ready to paint.
+
+    Raises:
+        RecipeError: there is none, or a file is damaged.
+    """
+    painters = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            with safetensors.safe_open(path, framework="pt") as file:
+                section = PainterSection.model_validate(json.loads(file.metadata()["painter"]))
+            painter = Painter(**section.model_dump(exclude={"name"}))
+            painter.load_state_dict(load_file(path))
+        except (
+            safetensors.SafetensorError,
+            ValidationError,
+            KeyError,
+            TypeError,
+            ValueError,
+            RuntimeError,
+        ) as error:
+            raise RecipeError(
+                f"{path}: no painter, or damaged ({str(error).splitlines()[0]}): train it again"
+            ) from error
+        painters[section.name] = painter.eval()
+    if not painters:
+        raise RecipeError(f'{folder}: no painter in it: train a recipe with kind = "painters" first')
+    return painters
+
+
+def _train_one(
+    recipe: PaintersRecipe,
+    section: PainterSection,
+    pictures: PictureCache,
+    paths: Sequence[str],
+    folder: Path,
+    tell: Callable[[int, float], None],
+) -> tuple[Painter, float]:
+    settings = recipe.optimise
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    precision = PRECISIONS[settings.precision]
+    torch.manual_seed(settings.seed)
+    rng = np.random.default_rng(settings.seed)
+    painter = Painter(**section.model_dump(exclude={"name"})).to(device)
+    critic = Critic().to(device)
+    paint = torch.optim.AdamW(painter.parameters(), settings.learning_rate, betas=(0.5, 0.99))
+    judge = torch.optim.AdamW(critic.parameters(), settings.learning_rate / 2, betas=(0.0, 0.99))
+    difference = math.nan
+    for step in range(settings.steps):
+        share = step / settings.steps
+        for group in paint.param_groups:
+            group["lr"] = (
+                settings.learning_rate * min(1.0, (step + 1) / (settings.warmup + 1)) * (1 - share) ** 0.5
+            )
+        real = _batch(pictures, len(paths), settings.pictures, recipe.augment, rng).to(device)
+        with torch.autocast(device.type, precision, enabled=precision is not None):
+            redrawn = painter(real, settings.noise).float()
+            loss = pixels = F.l1_loss(redrawn, real)
+            loss = loss + _GRADIENTS * (
+                F.l1_loss(*_steps(redrawn, real, 3)) + F.l1_loss(*_steps(redrawn, real, 2))
+            )
+            if share > _DECEIT_FROM:
+                judged, maps = critic(redrawn)
+                with torch.no_grad():
+                    _, wanted = critic(real)
+                matched = torch.stack(
+                    [F.l1_loss(a.float(), b.float()) for a, b in zip(maps, wanted, strict=True)]
+                )
+                loss = loss - _DECEIT * judged.float().mean() + _MAPS * matched.mean()
+        _step(paint, loss)
+        if share > _CRITIC_FROM:
+            with torch.autocast(device.type, precision, enabled=precision is not None):
+                true, false = critic(real)[0].float(), critic(redrawn.detach())[0].float()
+            _step(judge, F.relu(1 - true).mean() + F.relu(1 + false).mean())
+        if (step + 1) % 20 == 0 or step + 1 == settings.steps:
+            difference = float(pixels.detach()) * 127.5
+            if not math.isfinite(difference):
+                raise RecipeError(
+                    f"{folder}: painter {section.name} is lost at step {step + 1}: lower learning_rate, "
+                    "in another folder"
+                )
+        tell(step + 1, difference)
+    return painter, difference
+
+
+def _step(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    for group in optimiser.param_groups:
+        nn.utils.clip_grad_norm_(group["params"], 5.0)
+    optimiser.step()
+
+
+def _steps(one: Tensor, other: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+    """Differences of neighbouring pixels of both along an axis."""
+    return one.diff(dim=axis), other.diff(dim=axis)
+
+
+def _batch(
+    pictures: PictureCache, count: int, size: int, augment: AugmentSection, rng: np.random.Generator
+) -> Tensor:
+    """A patch each of random photographs that are large enough, in -1..1: [size 3 64 64]."""
+    patches: list[np.ndarray] = []
+    while len(patches) < size:
+        pixels = pictures[int(rng.integers(count))]
+        if min(pixels.shape[:2]) >= PATCH_SIZE:
+            patches.append(random_patches(pixels, 1, augment, rng)[0])
+    batch = torch.from_numpy(np.stack(patches)).float().sub(127.5).div(127.5)
+    return batch.contiguous(memory_format=torch.channels_last)
