@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -29,7 +28,7 @@ from cameraborn.photo.faces import Face, FaceFinder, landmarks_68
 from cameraborn.photo.manifest import Row
 from cameraborn.photo.patches import Pixels, square_resize
 from cameraborn.pretext.dataset import single_threaded, targets_of
-from cameraborn.pretext.manipulate import Kind, ManipulationOptions, draw_kind, manipulate
+from cameraborn.pretext.manipulate import Kind, ManipulationOptions, draw_kind, interpolated, manipulate
 from cameraborn.pretext.recipe import FaceSection
 from cameraborn.pretext.tasks import Task
 
@@ -228,11 +227,6 @@ class _Maker:
 
     def tensor(self, pixels: Pixels) -> Tensor:
         """Pixels [H W 3] as the network's input [3 S S]."""
-        resize = square_resize if self.faces.antialias else _interpolated
-        return torch.from_numpy(np.ascontiguousarray(resize(pixels, self.faces.size).transpose(2, 0, 1)))
-
-
-def _interpolated(pixels: Pixels, side: int) -> Pixels:
-    """What `square_resize` makes without antialiasing, up to rounding, by OpenCV, which takes a tenth of the time."""
-    exact = cv2.resize(pixels.astype(np.float32), (side, side), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(cv2.convertScaleAbs(exact), np.uint8)  # rounded
+        side, antialias = self.faces.size, self.faces.antialias
+        square = square_resize(pixels, side) if antialias else interpolated(pixels, side, side)
+        return torch.from_numpy(np.ascontiguousarray(square.transpose(2, 0, 1)))
