@@ -193,7 +193,7 @@ def test_the_pixels_alone_are_the_same(tmp_path):
     path.write_bytes(encode(noise(), "JPEG", exif=orientation_exif(6)))
     np.testing.assert_array_equal(np.asarray(open_upright(path)), open_picture(path).pixels)
     path.write_bytes(path.read_bytes()[:-500])
-    with pytest.raises(PictureError, match="turned.jpg: truncated JPEG"):
+    with pytest.raises(PictureError, match="truncated JPEG"):
         open_upright(path)
     path.write_text("no picture")
     with pytest.raises(PictureError, match="not a picture"):

@@ -42,7 +42,7 @@ class FaceCrops:
 
     Landmarks come from the manifest's row where it has them, else they are found once and remembered. A crop larger
     than the network's side is shrunk to it at once, with antialiasing: the network would see no more of it, and
-    manipulating it would take a hundred times as long.
+    manipulating it would take thirty times as long.
     """
 
     def __init__(self, rows: Sequence[Row], faces: FaceSection, *, landmarks: bool, budget_mb: int) -> None:
