@@ -2,22 +2,29 @@
 
     python benchmarks/input_pipeline.py
 
-Some minutes on a machine that does nothing else; on a CPU --batch 16 --steps 4 is enough. What is measured:
+Some minutes on a machine that does nothing else; on a CPU --batch 16 --workers 1 is enough. What is measured:
 
 - input: a 128-pixel PNG (what FDF has) and a 1600-pixel JPEG (what a camera folder has) to a normalised 224-pixel
-  face, in one process. Reference: decode, crop in Python, a float tensor, resize it, normalise it, picture by picture
-  (as the code of arXiv 2501.02207, without its conversions to and from BGR). Ours: the same crop and the same resizing
-  to bytes, normalised a batch at a time; and again with the pictures in memory. The faces must be equal to half a grey
-  level, which is what rounding to bytes costs.
-- where our time goes: decoding, crop, resizing, the manipulations and their resampling, each by itself.
+  face, on one thread, as in a worker. Reference: decode, crop in Python, a float tensor, resize it, normalise it,
+  picture by picture (as the code of arXiv 2501.02207, without its conversions to and from BGR). Ours: the same crop and
+  the same resizing to bytes, normalised a batch at a time; and again with the pictures in memory. Neither manipulates
+  or resamples. The faces must be equal to half a grey level, which is what rounding to bytes costs. The three take
+  turns, so that the ratios hold on a machine that changes its pace.
+- what aigfd_faces asks for besides (manipulations, resampling of originals, antialiasing), landmarks known: the
+  reference does nothing of the kind while it trains.
+- where our time goes: each stage by itself; manipulations on the crops that both recipes make of the picture.
 - loss: four rankings and their gradient by whole matrices of pairs, against ours in blocks; values must agree to 1e-5.
-- the loop: seconds a step of `cameraborn train` on 128-pixel PNGs, against the network alone on a batch that is already
-  there. Expected on an accelerator, with as many workers as cores: at most 1.1.
+- the loop: seconds a step of `cameraborn train` on 128-pixel PNGs, with workers and with ready-made input, against the
+  network alone on a batch that is already there: forward, losses, backward, clipping, step, average. How long the loop
+  waits for data is said apart. Expected on an accelerator, with as many workers as cores: at most 1.1. On a CPU the
+  workers take their time from the network.
 """
 
 import argparse
+import copy
 import csv
 import io
+import json
 import math
 import os
 import platform
@@ -26,33 +33,41 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from PIL import Image
 from torch.nn import functional as F
+from torch.utils.data import Dataset
 
 from cameraborn.networks.resnet import NORMALISATIONS
 from cameraborn.photo.crops import face_window
-from cameraborn.photo.decode import open_picture
+from cameraborn.photo.decode import open_upright
 from cameraborn.photo.manifest import Row, sha256_of, write_manifest
 from cameraborn.photo.patches import square_resize
-from cameraborn.pretext.architectures import build_network
+from cameraborn.pretext.architectures import ARCHITECTURES, build_network
 from cameraborn.pretext.face_dataset import FaceDataset
 from cameraborn.pretext.losses import pairwise_fidelity
-from cameraborn.pretext.manipulate import PAPER_KINDS, ManipulationOptions, manipulate, round_trip
+from cameraborn.pretext.manipulate import PAPER_KINDS, interpolated, manipulate, round_trip
 from cameraborn.pretext.optimise import average, make_optimiser
 from cameraborn.pretext.recipe import FaceSection, Recipe
 from cameraborn.pretext.tasks import TASKS
-from cameraborn.pretext.train import Progress, task_losses, train
+from cameraborn.pretext.train import PRECISIONS, Progress, task_losses, train
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "input_pipeline.csv"
 AUTHORS = FaceSection(crop="authors", antialias=False)
+OURS = FaceSection(eyes="both")  # as aigfd_faces, but for mirroring and deliveries
 RANKED = ["iso", "fnumber", "exposure", "focal"]
 MEAN, DEVIATION = (torch.tensor(numbers)[:, None, None] for numbers in NORMALISATIONS["clip"])
+TOGETHER = 32  # pictures that ours normalises at a time
+WARM = 8  # steps that are not counted: the first ones ask the system for memory
 
 
 def main() -> None:
@@ -73,7 +88,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name, side in (("png-128", 128), ("jpeg-1600", 1600)):
             rows = make_pictures(Path(folder) / name, options.pictures, side)
-            measure_input(table, name, rows)
+            with one_thread():
+                measure_input(table, name, rows)
         measure_loss(table, options.pairs)
         measure_loop(table, Path(folder), options)
     table.write(options.output)
@@ -132,6 +148,28 @@ def seconds(work: Callable[[], object], repeats: int = 3) -> float:
     return statistics.median(taken)
 
 
+def taking_turns(works: dict[str, Callable[[], object]], repeats: int = 5) -> dict[str, float]:
+    """The median of some runs of each, after one that is not counted: one of each, and again one of each."""
+    taken: dict[str, list[float]] = {what: [] for what in works}
+    for _ in range(repeats + 1):
+        for what, work in works.items():
+            started = time.perf_counter()
+            work()
+            taken[what].append(time.perf_counter() - started)
+    return {what: statistics.median(times[1:]) for what, times in taken.items()}
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """As in a worker process."""
+    threads, of_opencv = torch.get_num_threads(), cv2.getNumThreads()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    yield
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(of_opencv)
+
+
 def literal_face(row: Row) -> torch.Tensor:
     """One picture in the authors' way: everything in floats, by itself."""
     data = Path(row.path).read_bytes()
@@ -142,50 +180,66 @@ def literal_face(row: Row) -> torch.Tensor:
 
 
 def measure_input(table: Table, name: str, rows: list[Row]) -> None:
-    tasks = [TASKS[task] for task in RANKED]
+    ranking = [TASKS[task] for task in RANKED]
+    all_tasks = [*ranking, TASKS["face"]]
 
     def ours(dataset: FaceDataset) -> torch.Tensor:
-        batch = torch.stack([dataset[0, index][0] for index in range(len(rows))])
-        return (batch.float() / 255 - MEAN) / DEVIATION
+        parts = []
+        for start in range(0, len(rows), TOGETHER):
+            indices = range(start, min(start + TOGETHER, len(rows)))
+            batch = torch.stack([dataset[0, index][0] for index in indices])
+            parts.append((batch.float() - 255 * MEAN).div_(255 * DEVIATION))
+        return torch.cat(parts)
 
-    plain = FaceDataset(rows, tasks, faces=AUTHORS, seed=0, cache_mb=0)
-    kept = FaceDataset(rows, tasks, faces=AUTHORS, seed=0, cache_mb=4096)
+    plain, kept = (FaceDataset(rows, ranking, faces=AUTHORS, seed=0, cache_mb=budget) for budget in (0, 4096))
     literal = torch.stack([literal_face(row) for row in rows])
     apart = float(((ours(plain) - literal) * DEVIATION * 255).abs().max())
     assert apart < 0.51, f"the faces differ by {apart} grey levels"
-    times = {
-        "reference": seconds(lambda: torch.stack([literal_face(row) for row in rows])),
-        "ours": seconds(lambda: ours(plain)),
-        "ours, pictures in memory": seconds(lambda: ours(kept)),
-    }
+    taught, taught_kept = (
+        FaceDataset(rows, all_tasks, faces=OURS, seed=0, cache_mb=budget) for budget in (0, 4096)
+    )
+    times = taking_turns(
+        {
+            "reference": lambda: torch.stack([literal_face(row) for row in rows]),
+            "ours": lambda: ours(plain),
+            "ours, pictures in memory": lambda: ours(kept),
+            "ours, manipulated and resampled": lambda: ours(taught),
+            "ours, manipulated and resampled, pictures in memory": lambda: ours(taught_kept),
+        }
+    )
     for what, taken in times.items():
         table.add(f"input, {name}: {what}", 1000 * taken / len(rows), "ms a picture")
-    table.add(f"input, {name}: ours / reference", times["ours"] / times["reference"], "ratio")
-    in_memory = times["ours, pictures in memory"] / times["reference"]
-    table.add(f"input, {name}: ours, pictures in memory / reference", in_memory, "ratio")
+    for what in ("ours", "ours, pictures in memory"):
+        table.add(f"input, {name}: {what} / reference", times[what] / times["reference"], "ratio")
     table.add(f"input, {name}: largest difference", apart, "grey levels")
+    measure_stages(table, name, rows[0])
 
-    pixels = open_picture(Path(rows[0].path)).pixels
-    window = face_window(*pixels.shape[1::-1], rows[0].box, 1.3, "square")
-    crop = pixels[window[1] : window[3], window[0] : window[2]].copy()
-    taught = FaceDataset(rows[:1], [TASKS["face"]], faces=FaceSection(), seed=0, cache_mb=64)
-    _, landmarks = taught.crops[0]
-    rng, options = np.random.default_rng(0), ManipulationOptions(match_resampling=True)
+
+def measure_stages(table: Table, name: str, row: Row) -> None:
+    def crop_of(faces: FaceSection) -> FaceDataset:
+        return FaceDataset([row], [TASKS["face"]], faces=faces, seed=0, cache_mb=0)
+
+    batch = torch.randint(0, 256, (TOGETHER, 3, 224, 224), dtype=torch.uint8)
+    image = open_upright(Path(row.path))
+    crop = np.asarray(image.crop(face_window(*image.size, row.box, 1.3, "authors")))
     stages: dict[str, Callable[[], object]] = {
-        "decoding": lambda: open_picture(Path(rows[0].path)),
-        "resizing without antialiasing": lambda: square_resize(crop, 224, antialias=False),
-        "resizing with antialiasing": lambda: square_resize(crop, 224, antialias=True),
-        "resampling of originals": lambda: round_trip(crop),
-        "finding landmarks, once a picture": lambda: FaceDataset(
-            rows[:1], [TASKS["face"]], faces=FaceSection(), seed=0, cache_mb=0
-        ).crops[0],
+        "reading and decoding": lambda: open_upright(Path(row.path)),
+        "resizing without antialiasing": lambda: interpolated(crop, 224, 224),
+        "resizing with antialiasing": lambda: square_resize(crop, 224),
+        "resampling of originals, ours alone": lambda: round_trip(crop),
+        "finding landmarks, once a picture": lambda: crop_of(OURS).crops[0],
     }
-    stages |= {
-        f"manipulation {kind}": lambda kind=kind: manipulate(crop, landmarks, kind, rng, options)
-        for kind in PAPER_KINDS
-    }
+    for faces, whose in ((OURS, "aigfd_faces"), (AUTHORS, "aigfd_paper")):
+        dataset = crop_of(faces)
+        pixels, landmarks = dataset.crops[0]
+        for kind in PAPER_KINDS:
+            stages[f"manipulation {kind}, {whose}, crop of {len(pixels)} pixels"] = partial(
+                manipulate, pixels, landmarks, kind, np.random.default_rng(0), dataset.maker.options
+            )
     for stage, work in stages.items():
         table.add(f"input, {name}: {stage}", 1000 * seconds(work, 9), "ms a picture")
+    normalised = seconds(lambda: (batch.float() - 255 * MEAN).div_(255 * DEVIATION), 9)
+    table.add(f"input, {name}: normalising", 1000 * normalised / TOGETHER, "ms a picture")
 
 
 def literal_ranking(scores: torch.Tensor, tags: torch.Tensor) -> torch.Tensor:
@@ -221,16 +275,25 @@ def measure_loss(table: Table, pictures: int) -> None:
     table.add(f"loss of {pictures} pictures: ours / reference", times["ours"] / times["reference"], "ratio")
 
 
+class ReadyMade(Dataset[tuple[torch.Tensor, torch.Tensor]]):
+    """Samples that were made before."""
+
+    def __init__(self, samples: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
+        self.samples = samples
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.samples[key[1] % len(self.samples)]
+
+
 def measure_loop(table: Table, folder: Path, options: argparse.Namespace) -> None:
-    """The loop's median step against the network's own on one batch: forward, losses, backward, step, average."""
-    warm = 4
+    """The loop's step, with workers and with ready-made input, against the network's own on one batch."""
     rows = make_pictures(folder / "loop", max(options.batch * 8 // 7 + 8, 64), 128)
     varied = [
         row.model_copy(update={"exif": dict.fromkeys(row.exif, 1.0 + number % 9)})
         for number, row in enumerate(rows)
     ]
     write_manifest(varied, folder / "loop.jsonl")
-    steps = options.steps + warm
+    steps = WARM + options.steps + 1
     recipe = Recipe.model_validate(
         {
             "data": {"manifest": folder / "loop.jsonl", "val_limit": 2},
@@ -246,9 +309,36 @@ def measure_loop(table: Table, folder: Path, options: argparse.Namespace) -> Non
                 "threads": torch.get_num_threads(),
                 "workers": options.workers,
             },
-            "log": {"log_every": steps, "validate_every": steps, "checkpoint_every": steps},
+            "log": {
+                "log_every": min(WARM, options.steps),
+                "validate_every": steps,
+                "checkpoint_every": steps,
+            },
         }
     )
+    tasks = [TASKS[name] for name in recipe.pretext.tasks]
+    dataset = FaceDataset(varied[: options.batch], tasks, faces=recipe.faces, seed=0, cache_mb=0)
+    samples = [dataset[0, index] for index in range(options.batch)]
+    before = network_alone(recipe, samples, options.steps)
+    loop, waiting = loop_step(recipe, folder / "workers")
+    held_recipe = recipe.model_copy(update={"optimise": recipe.optimise.model_copy(update={"workers": 0})})
+    usual = ARCHITECTURES["resnet50"]
+    ARCHITECTURES["resnet50"] = replace(usual, training=lambda *_: ReadyMade(samples))
+    held, _ = loop_step(held_recipe, folder / "held")
+    ARCHITECTURES["resnet50"] = usual
+    alone = (before + network_alone(recipe, samples, options.steps)) / 2
+    name = f"loop, batch {options.batch}"
+    table.add(f"{name}: the network alone", alone, "s a step")
+    table.add(f"{name}: with ready-made input", held, "s a step")
+    table.add(f"{name}, {options.workers} workers: a step", loop, "s a step")
+    table.add(f"{name}, {options.workers} workers: of it waiting for data", waiting, "s a step")
+    table.add(f"{name}: with ready-made input / network alone", held / alone, "ratio")
+    table.add(f"{name}, {options.workers} workers: loop / network alone", loop / alone, "ratio")
+    table.add(f"{name}, {options.workers} workers: pictures a second", options.batch / loop, "1/s")
+
+
+def loop_step(recipe: Recipe, folder: Path) -> tuple[float, float]:
+    """Seconds a step of the whole loop, and how many of them it waits for data."""
     moments: list[float] = []
 
     def report(progress: Progress) -> None:
@@ -256,20 +346,29 @@ def measure_loop(table: Table, folder: Path, options: argparse.Namespace) -> Non
             torch.cuda.synchronize()
         moments.append(time.perf_counter())
 
-    train(recipe, folder / "run", report)
+    train(recipe, folder, report)
     # The last step also validates and writes.
-    loop = (moments[-2] - moments[warm - 1]) / (options.steps - 1)
+    loop = (moments[-2] - moments[WARM - 1]) / (len(moments) - 1 - WARM)
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    shares = [
+        line["data_wait_share"]
+        for line in lines
+        if "data_wait_share" in line and WARM < line["step"] < len(moments)
+    ]
+    return loop, loop * statistics.mean(shares)
 
+
+def network_alone(recipe: Recipe, samples: list[tuple[torch.Tensor, torch.Tensor]], steps: int) -> float:
+    """Seconds a step on a batch that lies on the device as the network takes it."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = build_network(recipe).to(device, memory_format=torch.channels_last)
-    forward = torch.compile(network) if options.compile else network
-    averaged, optimiser = build_network(recipe).to(device), make_optimiser(network, recipe.optimise)
-    pixels = torch.randint(0, 256, (options.batch, 3, 224, 224), device=device).float()
-    pixels = pixels.contiguous(memory_format=torch.channels_last)
-    targets = torch.rand(options.batch, 5, device=device).double()
-    targets[:, 4] = targets[:, 4].round()
+    averaged = copy.deepcopy(network).requires_grad_(False)
+    forward = torch.compile(network) if recipe.optimise.compile else network
+    optimiser = make_optimiser(network, recipe.optimise)
+    pixels, targets = (torch.stack(column).to(device) for column in zip(*samples, strict=True))
+    pixels = pixels.to(torch.float32, memory_format=torch.channels_last)
     tasks = [TASKS[name] for name in recipe.pretext.tasks]
-    half = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(options.precision)
+    half = PRECISIONS[recipe.optimise.precision]
 
     def step() -> None:
         optimiser.zero_grad(set_to_none=True)
@@ -280,11 +379,15 @@ def measure_loop(table: Table, folder: Path, options: argparse.Namespace) -> Non
         optimiser.step()
         average(averaged, network, 0.9)
 
-    alone = seconds(step, options.steps)
-    table.add(f"loop, batch {options.batch}, {options.workers} workers: a step", loop, "s")
-    table.add(f"loop, batch {options.batch}: the network alone", alone, "s")
-    table.add(f"loop, batch {options.batch}: loop / network alone", loop / alone, "ratio")
-    table.add(f"loop, batch {options.batch}: pictures a second", options.batch / loop, "1/s")
+    for number in range(WARM + steps):
+        if number == WARM:
+            if device.type == "cuda":
+                torch.cuda.synchronize()
+            started = time.perf_counter()
+        step()
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return (time.perf_counter() - started) / steps
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from cameraborn.photo.decode import (
     Picture,
     heic_available,
     open_picture,
+    open_upright,
 )
 from cameraborn.photo.exif import Exif
 
@@ -185,6 +186,18 @@ def test_orientation_is_applied(orientation, format):
     assert picture.pixels.shape == expected.shape
     assert np.abs(picture.pixels.astype(int) - expected).max() <= (0 if format in LOSSLESS else 3)
     assert picture.pixels.flags.c_contiguous
+
+
+def test_the_pixels_alone_are_the_same(tmp_path):
+    path = tmp_path / "turned.jpg"
+    path.write_bytes(encode(noise(), "JPEG", exif=orientation_exif(6)))
+    np.testing.assert_array_equal(np.asarray(open_upright(path)), open_picture(path).pixels)
+    path.write_bytes(path.read_bytes()[:-500])
+    with pytest.raises(PictureError, match="truncated JPEG"):
+        open_upright(path)
+    path.write_text("no picture")
+    with pytest.raises(PictureError, match="not a picture"):
+        open_upright(path)
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 255])

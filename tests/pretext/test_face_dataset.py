@@ -100,7 +100,10 @@ def test_what_shows_no_face_says_nothing_of_manipulation(tmp_path):
 def test_the_crop_is_around_the_box(rows, rule, antialias):
     row = rows[1].model_copy(update={"box": (50.0, 40.0, 110.0, 120.0)})
     made = dataset([row], RANKING, crop=rule, antialias=antialias)
-    assert torch.equal(made[0, 0][0], as_seen(whole_crop(row, rule), antialias=antialias))
+    apart = made[0, 0][0].int() - as_seen(whole_crop(row, rule), antialias=antialias).int()
+    # Without antialiasing training and scoring resize in two ways: a value that lies halfway is rounded up or down.
+    assert apart.abs().max() <= (0 if antialias else 1)
+    assert (apart != 0).float().mean() < 2e-3
     assert whole_crop(row, rule).shape == (104, 104, 3)
 
 

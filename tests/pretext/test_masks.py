@@ -85,6 +85,14 @@ def test_masks_scale_with_the_picture(feature):
     assert np.abs(shrunk - small.mask).mean() < 0.01
 
 
+@pytest.mark.parametrize(
+    "rectangle", [(4, 60, 70, 110), (0, 0, 60, 40), (150, 180, 220, 222), (2, 2, 222, 222)]
+)
+def test_a_mask_near_the_edge_is_the_literal_one(rectangle):
+    mask = soft_mask(rectangle, SIDE, SIDE, first_blur=(91, 7.0))
+    np.testing.assert_allclose(mask, literal_mask(rectangle, 91, 7), atol=0.01)
+
+
 def test_a_mask_that_the_erosion_would_empty_is_not_eroded():
     rectangle = (100, 100, 112, 112)
     mask = soft_mask(rectangle, SIDE, SIDE, first_blur=(15, 2.0))

@@ -98,7 +98,7 @@ class ResNet(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         """Pictures [N 3 S S], float in 0..255, to features [N D]."""
         with torch.autocast(device_type=pixels.device.type, enabled=False):
-            x = (pixels - self.mean) / self.deviation
+            x = (pixels - self.mean).div_(self.deviation)
         x = F.max_pool2d(F.relu(self.bn1(self.conv1(x))), 3, stride=2, padding=1)
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         # In full precision: ranks are differences of features, and those of half precision would be mostly ties.

@@ -114,13 +114,21 @@ def open_picture(source: PictureSource, *, name: str | None = None, max_pixels: 
         label = name or str(getattr(source, "filename", "") or "<image>")
         return _from_image(source, label, source.format or "IMAGE", max_pixels, None)
     data, label = _read(source, name)
-    format = _sniff(data)
-    if format is None:
-        problem = f"not a picture in a supported format ({_supported()})"
-        raise _error(label, problem, "check it, or convert it to JPEG or PNG")
-    with _named_errors(label, format):
-        image = _open(data, format, label)
+    image, format = _recognised(data, label)
     return _from_image(image, label, format, max_pixels, data)
+
+
+def open_upright(path: Path) -> Image.Image:
+    """The same pixels as a Pillow picture, and nothing else: what training asks for again and again.
+
+    Turning a large photograph into an array takes as long as decoding it; where a crop is wanted, cut it out first.
+
+    Raises:
+        PictureError: as `open_picture`.
+    """
+    data, label = _read(path, None)
+    image, format = _recognised(data, label)
+    return _upright(image, label, format, MAX_PIXELS)
 
 
 def heic_available() -> bool:
@@ -227,6 +235,16 @@ def _open(data: bytes, format: str, label: str) -> ImageFile.ImageFile:
         raise
 
 
+def _recognised(data: bytes, label: str) -> tuple[ImageFile.ImageFile, str]:
+    """The picture, its header read and nothing decoded, and the name of its format."""
+    format = _sniff(data)
+    if format is None:
+        problem = f"not a picture in a supported format ({_supported()})"
+        raise _error(label, problem, "check it, or convert it to JPEG or PNG")
+    with _named_errors(label, format):
+        return _open(data, format, label), format
+
+
 def _heif_decoder(label: str) -> type[ImageFile.ImageFile]:
     if not heic_available():
         raise _error(label, "HEIC needs an optional package", "pip install 'cameraborn[heic]'")
@@ -263,14 +281,9 @@ def _from_array(array: NDArray[np.uint8], name: str, max_pixels: int) -> Picture
 
 
 def _from_image(image: Image.Image, name: str, format: str, max_pixels: int, data: bytes | None) -> Picture:
-    _check_size(*image.size, name, max_pixels)
-    if image.mode == "F":
-        raise _error(name, "floating-point picture, whose range is not known", "save it with 8 or 16 bits")
+    upright = _upright(image, name, format, max_pixels)
     with _named_errors(name, format):
-        image.load()
-        rgb = _to_srgb(image, name)
-        method = _UPRIGHT.get(read_orientation(image))
-        pixels = np.ascontiguousarray(rgb if method is None else rgb.transpose(method))
+        pixels = np.ascontiguousarray(upright)
     pixels.flags.writeable = False
     exif = read_exif(image)
     return Picture(
@@ -286,6 +299,18 @@ def _from_image(image: Image.Image, name: str, format: str, max_pixels: int, dat
         has_icc=bool(image.info.get("icc_profile")),
         has_exif=bool(image.info.get("exif")) or exif != Exif(),
     )
+
+
+def _upright(image: Image.Image, name: str, format: str, max_pixels: int) -> Image.Image:
+    """Decode it: mode RGB, in sRGB, turned as its EXIF says."""
+    _check_size(*image.size, name, max_pixels)
+    if image.mode == "F":
+        raise _error(name, "floating-point picture, whose range is not known", "save it with 8 or 16 bits")
+    with _named_errors(name, format):
+        image.load()
+        rgb = _to_srgb(image, name)
+        method = _UPRIGHT.get(read_orientation(image))
+        return rgb if method is None else rgb.transpose(method)
 
 
 def _check_size(width: int, height: int, name: str, max_pixels: int) -> None:

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from cameraborn.errors import ManifestError
-from cameraborn.photo.decode import open_picture
+from cameraborn.photo.decode import open_upright
 from cameraborn.photo.manifest import Row
 from cameraborn.photo.patches import PATCH_SIZE, Pixels
 from cameraborn.pretext.recipe import AugmentSection
@@ -36,7 +36,7 @@ class PictureCache:
         self._kept: dict[int, Pixels] = {}
         left = budget_mb * 2**20
         for index, path in enumerate(self._paths):
-            pixels = open_picture(Path(path)).pixels
+            pixels = np.asarray(open_upright(Path(path)))
             left -= pixels.nbytes
             if left < 0:
                 break
@@ -44,7 +44,7 @@ class PictureCache:
 
     def __getitem__(self, index: int) -> Pixels:
         kept = self._kept.get(index)
-        return kept if kept is not None else open_picture(Path(self._paths[index])).pixels
+        return kept if kept is not None else np.asarray(open_upright(Path(self._paths[index])))
 
 
 class PatchDataset(Dataset[tuple[Tensor, Tensor]]):

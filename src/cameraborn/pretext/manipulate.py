@@ -11,7 +11,8 @@ are, so that "manipulated" can be seen from the lost sharpness alone (benchmarks
 Where landmarks are missing or show no such feature, a local manipulation gives None: the sample is to be skipped, or
 used as the original that it is. (The authors distort it instead and keep the label "mouth" or "eye".)
 
-A face takes one to three milliseconds if OpenCV uses one thread: call `cv2.setNumThreads(1)` in worker processes.
+A face of 224 pixels takes well under a millisecond if OpenCV uses one thread: call `cv2.setNumThreads(1)` in worker
+processes.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ def manipulate(
         return round_trip(pixels, options.side) if options.match_resampling else pixels.copy()
     work = enlarged(pixels, options.side)
     if kind == "affine":
-        return _resized(piecewise_affine(work, rng), H, W)
+        return _shrunk(piecewise_affine(work, rng), H, W)
     found = regions(
         _moved(landmarks, work.shape[1] / W, work.shape[0] / H), kind, work.shape[0], work.shape[1], options
     )
@@ -105,7 +106,7 @@ def manipulate(
     ratio = _BLEND_RATIOS[rng.integers(len(_BLEND_RATIOS))]
     for region in found:
         _flip(work, region, code, ratio)
-    return _resized(work, H, W)
+    return _shrunk(work, H, W)
 
 
 def regions(
@@ -129,13 +130,22 @@ def enlarged(pixels: Pixels, side: int | None) -> Pixels:
     """A copy of a crop [H W 3] whose shorter side has at least `side` pixels; None: of its own size."""
     H, W, _ = pixels.shape
     factor = max(1.0, side / min(H, W)) if side is not None else 1.0
-    return _resized(pixels, round(H * factor), round(W * factor))
+    return interpolated(pixels, round(H * factor), round(W * factor)) if factor > 1 else pixels.copy()
+
+
+def interpolated(pixels: Pixels, height: int, width: int) -> Pixels:
+    """A crop [H W 3] stretched to that size, each pixel from its four nearest, rounded once.
+
+    It is what `square_resize` makes without antialiasing, by OpenCV, which needs a tenth of the time.
+    """
+    exact = cv2.resize(pixels.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.convertScaleAbs(exact), np.uint8)
 
 
 def round_trip(pixels: Pixels, side: int | None = SIDE) -> Pixels:
     """A crop [H W 3] enlarged as a manipulation would, and shrunk back: its resampling and nothing else."""
     H, W, _ = pixels.shape
-    return _resized(enlarged(pixels, side), H, W)
+    return _shrunk(enlarged(pixels, side), H, W)
 
 
 def _flip(pixels: Pixels, region: Region, code: int, ratio: float) -> None:
@@ -148,10 +158,10 @@ def _flip(pixels: Pixels, region: Region, code: int, ratio: float) -> None:
     pixels[top:bottom, left:right] = (blended + 0.5).astype(np.uint8)
 
 
-def _resized(pixels: Pixels, height: int, width: int) -> Pixels:
-    """A copy of that size: bilinear, averaging where it shrinks."""
+def _shrunk(pixels: Pixels, height: int, width: int) -> Pixels:
+    """Back to that size, averaging."""
     if pixels.shape[:2] == (height, width):
-        return pixels.copy()
+        return pixels
     return np.array(Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR))
 
 

@@ -97,23 +97,41 @@ def soft_mask(rectangle: Rectangle, height: int, width: int, *, first_blur: tupl
     numbers). One that this empties is rounded by a blur of sigma 1; one that the erosion empties is not eroded.
     """
     scale = _scale(height, width)
-    left, top, right, bottom = rectangle
-    sharp = np.zeros((height, width), np.float32)
-    sharp[top:bottom, left:right] = 1
+    # Further out the mask is 0: the first blur adds nothing, but to a narrow gap between rectangle and edge.
+    window = _grown(rectangle, _odd(_LAST_BLUR[0] * scale) // 2 + 1, height, width)
     kernel, sigma = first_blur
-    rounded = _blur(sharp, kernel * scale, sigma * scale) >= 0.5
+    rounded = _rounded(rectangle, window, height, width, kernel * scale, sigma * scale)
     if not rounded.any():
-        rounded = _blur(sharp, kernel * scale, 1.0) >= 0.5
+        rounded = _rounded(rectangle, window, height, width, kernel * scale, 1.0)
     if not rounded.any():
         return None
-    whole = rounded.astype(np.float32)
     size = _odd(_EROSION * scale)
-    eroded: Mask = cv2.erode(  # type: ignore[assignment]
-        whole, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
-    )
-    soft = _blur(eroded if eroded.any() else whole, _LAST_BLUR[0] * scale, _LAST_BLUR[1] * scale)
-    mask: Mask = soft / soft.max()
+    eroded = cv2.erode(rounded, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
+    sharp = (eroded if eroded.any() else rounded).astype(np.float32)
+    size = _odd(_LAST_BLUR[0] * scale)
+    soft = cv2.GaussianBlur(sharp, (size, size), _LAST_BLUR[1] * scale)
+    mask: Mask = np.zeros((height, width), np.float32)
+    left, top, right, bottom = window
+    mask[top:bottom, left:right] = soft / soft.max()
     return mask
+
+
+def _rounded(
+    rectangle: Rectangle, window: Rectangle, height: int, width: int, kernel: float, sigma: float
+) -> NDArray[np.uint8]:
+    """The window's part of the rectangle after it was blurred, 1 where at least a half is left."""
+    (left, top, right, bottom), (x0, y0, x1, y1) = rectangle, window
+    # A blurred rectangle is the product of two blurred lines.
+    down = _blurred_line(top, bottom, height, kernel, sigma)[y0:y1]
+    across = _blurred_line(left, right, width, kernel, sigma)[x0:x1]
+    return (np.outer(down, across) >= 0.5).astype(np.uint8)
+
+
+def _blurred_line(start: int, stop: int, length: int, kernel: float, sigma: float) -> NDArray[np.float32]:
+    """A row of pixels, 1 from start to stop and 0 elsewhere, blurred."""
+    line = np.zeros((1, length), np.float32)
+    line[0, start:stop] = 1
+    return np.asarray(cv2.GaussianBlur(line, (_odd(kernel), 1), sigma)[0])
 
 
 def _line(landmarks: Landmarks, feature: Feature) -> tuple[tuple[int, int], tuple[int, int], int] | None:
@@ -138,12 +156,6 @@ def _pixel(point: Landmarks) -> tuple[int, int]:
 def _grown(rectangle: Rectangle, by: int, height: int, width: int) -> Rectangle:
     left, top, right, bottom = rectangle
     return max(left - by, 0), max(top - by, 0), min(right + by, width), min(bottom + by, height)
-
-
-def _blur(mask: Mask, kernel: float, sigma: float) -> Mask:
-    size = _odd(kernel)
-    blurred: Mask = cv2.GaussianBlur(mask, (size, size), sigma)  # type: ignore[assignment]
-    return blurred
 
 
 def _odd(size: float) -> int:

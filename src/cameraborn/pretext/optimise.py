@@ -6,6 +6,7 @@ import math
 
 import torch
 from torch import nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from cameraborn.pretext.recipe import OptimiseSection
 
@@ -19,7 +20,7 @@ def make_optimiser(network: nn.Module, settings: OptimiseSection) -> torch.optim
         {"params": free, "weight_decay": 0.0},
     ]
     kind = torch.optim.AdamW if settings.optimiser == "adamw" else torch.optim.Adam
-    return kind(groups, lr=settings.learning_rate, betas=settings.betas, eps=settings.epsilon)
+    return kind(groups, lr=settings.learning_rate, betas=settings.betas, eps=settings.epsilon, fused=True)
 
 
 def learning_rate(step: int, settings: OptimiseSection, *, steps: int, steps_an_epoch: int) -> float:
@@ -44,9 +45,12 @@ def learning_rate(step: int, settings: OptimiseSection, *, steps: int, steps_an_
 @torch.no_grad()
 def average(averaged: nn.Module, network: nn.Module, decay: float) -> None:
     """Move the averaged weights towards the trained ones by 1 - `decay` of the way."""
-    ours, theirs = averaged.state_dict(), network.state_dict()
-    for name, value in ours.items():
+    theirs = network.state_dict()
+    moving, towards = [], []
+    for name, value in averaged.state_dict().items():
         if value.is_floating_point():
-            value.lerp_(theirs[name], 1 - decay)
+            moving.append(value)
+            towards.append(theirs[name])
         else:
             value.copy_(theirs[name])
+    get_ema_multi_avg_fn(decay)(moving, towards, None)  # type: ignore[no-untyped-call]

@@ -97,7 +97,7 @@ class State:
         for name, parameter in self.network.named_parameters():
             # On the parameter's device and in its memory format, as the optimiser itself would have made them.
             self.optimiser.state[parameter] = {
-                moment: torch.empty_like(parameter).copy_(value) if value.ndim else value
+                moment: torch.empty_like(parameter).copy_(value) if value.ndim else value.to(parameter.device)
                 for moment, value in _under(tensors, f"optimiser.{name}.").items()
             }
         return step

@@ -135,7 +135,8 @@ def _train(
     validation = architecture.validation(val_rows, tasks, recipe) if processes.first else []
     validate = Validator(validation, tasks, device, precision)
     figures: dict[str, float] = {}
-    started, waited, last_loss = time.monotonic(), 0.0, math.nan
+    started, last_loss = time.monotonic(), math.nan
+    waited, logged = 0.0, started  # for data, since the last line of the log
 
     def losses_of(forward: Forward, batch: Batch, precision: torch.dtype | None) -> dict[str, Tensor]:
         inputs, targets = batch
@@ -196,7 +197,9 @@ def _train(
                 means = {name: float(sum(part[name] for part in parts)) / len(parts) for name in parts[0]}
                 last_loss = _finite(means["loss"], done, folder)
                 learnt = {f"weight/{name}": float(w) for name, w in weights.items()} if weighting else {}
-                log.write(done, {**means, **learnt, "lr": rate, "data_wait_share": waited / elapsed})
+                now = time.monotonic()
+                log.write(done, {**means, **learnt, "lr": rate, "data_wait_share": waited / (now - logged)})
+                waited, logged = 0.0, now
             if done % recipe.log.checkpoint_every == 0 or done == steps:
                 state.save(folder / "checkpoint.safetensors", done)
             left = elapsed / (done - first_step) * (steps - done)
