@@ -198,8 +198,7 @@ def _summary(analysis: Analysis) -> Sequence[str]:
             if len(rows) > 1:
                 text += f"; best on {_name(best)}, {_said(best.auc)}{_chance(best.auc)}"
             sentences.append(text + ".")
-        overall = analysis.robustness(detector)[:1] if rows else []
-        for row in overall:
+        for row in analysis.robustness(detector)[:1]:
             if row.false_alarms.known:
                 over = row.false_alarms.low > nominal
                 sentences.append(
