@@ -179,7 +179,7 @@ class Analysis:
         rows = []
         for stratum in self.results.photographs:
             answers = self.results.answers(detector, stratum, degradation)
-            if answers is None or not answers.judged.any():
+            if answers is None:
                 continue
             of = np.array(stratum.sources)
             for source in dict.fromkeys(stratum.sources):

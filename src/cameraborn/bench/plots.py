@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import io
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec
@@ -280,7 +281,7 @@ def false_alarms(analysis: Analysis) -> Plot:
     plot, (axes,) = _canvas(1, 1, height=1.2 + len(names) * max(0.3, 0.18 * len(detectors)))
     nominal = 100 * analysis.results.config.false_alarm_rate
     for number, detector in enumerate(detectors):
-        mine = [row for row in rows if row.detector.key == detector.key]
+        mine = [row for row in rows if row.detector.key == detector.key and row.rate.known]
         shift = (number - (len(detectors) - 1) / 2) * 0.8 / max(len(detectors), 1)
         places = [names.index(source_name(row)) + shift for row in mine]
         colour, marker = _look(number)
@@ -414,8 +415,12 @@ def embedding(title: str, panels: Mapping[str, tuple[Array, Sequence[str]]]) -> 
     kinds = list(
         dict.fromkeys(kind for _, names in panels.values() for kind in names if kind != "photographs")
     )
-    plot, axes = _canvas(1, len(panels), height=1.2 + _WIDTH / max(len(panels), 2))
-    for panel, (detector, (places, names)) in zip(axes, panels.items(), strict=True):
+    columns = min(len(panels), 4)
+    rows = math.ceil(len(panels) / columns)
+    plot, axes = _canvas(rows, columns, height=1.2 + rows * _WIDTH / max(columns, 2))
+    for unused in axes[len(panels) :]:
+        unused.remove()
+    for panel, (detector, (places, names)) in zip(axes, panels.items(), strict=False):
         of = np.array(names)
         for kind in ("photographs", *kinds):
             here = places[of == kind]
