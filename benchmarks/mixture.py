@@ -9,8 +9,8 @@ What is measured:
   whether the machine did something else meanwhile: they are then fewer than the seconds times the threads.
 - mean log-likelihood of held-out samples, in nats a feature. Expected: ours at most 0.01 lower.
 - operations: additions and multiplications of the matrix products. scikit-learn's by the formula 4 K N D^2 a step, plus
-  4 K N D^2 for its start and end; ours as counted, N D (D + 1) for a covariance of N samples, 2 N a b for a block of
-  a columns times b of a triangular factor.
+  4 K N D^2 for its start and end; ours as counted, N D (D + 1) for a covariance of N samples and for N times a
+  triangular factor, 2 N a b for a columns of N samples times b of a factor.
 - share: operations a second, of those of a product of two large matrices, measured in the same run in the same
   precision.
 """

@@ -7,6 +7,7 @@ A manifest of labelled pictures whose `kind` names the track. A picture's score 
 positive class is generated; its interval is a 95 % bootstrap over pictures; TPR at a false-alarm rate takes the
 threshold from the track's own photographs, false alarms at the nominal rate take the bundle's. A cue's AUC is written
 as it is: far from .5 in either direction means that the track can be told apart without looking for a generator.
+A track of photographs alone has false alarms, and nothing to be told apart from.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def main() -> None:
     for track, members in tracks.items():
         verdicts = judge(detector, members)
         rows.append(row_of(track, detector.bundle.info.name, members, verdicts) | {"command": command})
-        for name, cue in CUES.items():
+        for name, cue in CUES.items() if labels_of(members).any() else ():
             values = np.array([cue(open_picture(row.path)) for row in members])
             rows.append(figures(track, f"cue: {name}", values, labels_of(members)) | {"command": command})
     fields = list(rows[0])
@@ -111,17 +112,22 @@ def row_of(track: str, name: str, rows: list[Row], verdicts: list[Verdict]) -> d
 
 def figures(track: str, name: str, scores: Array, labels: NDArray[np.int_]) -> dict[str, object]:
     photos, generated = scores[labels == 0], scores[labels == 1]
-    low, high = bootstrap_auc(photos, generated)
+    ranking: dict[str, object] = dict.fromkeys(("auc", "auc_low", "auc_high", "tpr_at_5", "tpr_at_1"), "")
+    if len(photos) and len(generated):
+        low, high = bootstrap_auc(photos, generated)
+        ranking = {
+            "auc": round(float(roc_auc_score(labels, scores)), 3),
+            "auc_low": round(low, 3),
+            "auc_high": round(high, 3),
+            "tpr_at_5": round(tpr_at(photos, generated, 0.05), 3),
+            "tpr_at_1": round(tpr_at(photos, generated, 0.01), 3),
+        }
     return {
         "track": track,
         "detector": name,
         "photos": len(photos),
         "generated": len(generated),
-        "auc": round(float(roc_auc_score(labels, scores)), 3),
-        "auc_low": round(low, 3),
-        "auc_high": round(high, 3),
-        "tpr_at_5": round(tpr_at(photos, generated, 0.05), 3),
-        "tpr_at_1": round(tpr_at(photos, generated, 0.01), 3),
+        **ranking,
         "photo_flagged_at_nominal": "",
         "photo_abstained": "",
         "generated_flagged_at_nominal": "",

@@ -5,9 +5,10 @@ patches are shuffled and the feature is compared with that of the order in which
 is divided by the mean distance between the features of different pictures, so 1 means that shuffling one picture's
 patches moves its feature as far as taking another picture does. Expected: 0 for the mean, up to rounding.
 
-    python benchmarks/patch_order.py examples/*.jpg --weights runs/sdaie_cpu/network.safetensors
+    python benchmarks/patch_order.py examples/*.jpg --weights runs/bundles/sdaie_cpu-network/weights.safetensors \
+      runs/bundles/sdaie_random-network/weights.safetensors
 
-Without weights the network is at random. A few seconds a picture on one core.
+Without weights the network is at random. A few seconds a picture and network on one core.
 """
 
 from __future__ import annotations
@@ -36,24 +37,35 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("pictures", type=Path, nargs="+", help="at least two")
-    parser.add_argument("--weights", type=Path, help="safetensors of a run, or an imported checkpoint")
+    parser.add_argument(
+        "--weights",
+        type=Path,
+        nargs="+",
+        default=[None],
+        help="safetensors of runs or bundles, or imported checkpoints",
+    )
     parser.add_argument("--patches", type=int, default=16, help="of a picture at most")
     parser.add_argument("--shuffles", type=int, default=3)
     parser.add_argument("-o", "--output", type=Path, default=RESULTS)
     options = parser.parse_args()
-    torch.manual_seed(0)
-    encoder = SdaieNet()
-    if options.weights:
-        load_init(nn.ModuleDict({"encoder": encoder}), options.weights)
     stacks = [
         torch.from_numpy(grid_patches(open_picture(path).pixels, options.patches)).float()
         for path in options.pictures
     ]
     rows = [
-        row(f"change by shuffling, pool {pool}", value, len(stacks))
-        for pool, value in changes(encoder.eval(), stacks, options.shuffles).items()
+        row(weights, f"change by shuffling, pool {pool}", value, len(stacks))
+        for weights in options.weights
+        for pool, value in changes(network(weights), stacks, options.shuffles).items()
     ]
     write(rows, options.output)
+
+
+def network(weights: Path | None) -> SdaieNet:
+    torch.manual_seed(0)
+    encoder = SdaieNet()
+    if weights is not None:
+        load_init(nn.ModuleDict({"encoder": encoder}), weights)
+    return encoder.eval()
 
 
 @torch.no_grad()
@@ -73,9 +85,16 @@ def changes(encoder: SdaieNet, stacks: list[Tensor], shuffles: int) -> dict[str,
     return result
 
 
-def row(measure: str, value: float, pictures: int) -> dict[str, str]:
-    print(f"{measure:<35} {value:.3g} of the distance between pictures")
-    return {"measure": measure, "value": f"{value:.3g}", "unit": "ratio", "pictures": str(pictures)}
+def row(weights: Path | None, measure: str, value: float, pictures: int) -> dict[str, str]:
+    name = str(weights or "random")
+    print(f"{name}: {measure:<35} {value:.3g} of the distance between pictures")
+    return {
+        "weights": name,
+        "measure": measure,
+        "value": f"{value:.3g}",
+        "unit": "ratio",
+        "pictures": str(pictures),
+    }
 
 
 def write(rows: list[dict[str, str]], path: Path) -> None:

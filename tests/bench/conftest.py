@@ -78,6 +78,6 @@ def finished(tmp_path_factory, config_of, tiny_bundle):
         "sharpness",
     ]
     config = config_of(tmp_path_factory.mktemp("run") / "out", detectors=detectors)
-    tally = run(config, jobs=1)
-    run_protocol(config, tally.detectors, jobs=1)
+    run(config, jobs=1)
+    run_protocol(config, jobs=1)
     return config

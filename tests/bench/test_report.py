@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from cameraborn.bench import metrics, studies
+from cameraborn.bench import metrics, plots, studies, tables
 from cameraborn.bench.analysis import Analysis
 from cameraborn.bench.config import DetectorSection, SetSection
 from cameraborn.bench.judge import CueJudge
@@ -20,7 +20,7 @@ from cameraborn.bench.paper import equal_number_figures, threshold_figures
 from cameraborn.bench.published import figures_on, not_comparable, published_figures
 from cameraborn.bench.report import write_report
 from cameraborn.bench.results import Results
-from cameraborn.bench.run import DetectorRecord, write_record
+from cameraborn.bench.run import DetectorRecord, run, write_record
 from cameraborn.bench.scores import ScoreFile, ScoreRow
 from cameraborn.bench.sets import read_set
 from cameraborn.errors import BenchError
@@ -147,7 +147,10 @@ def test_equal_numbers_are_equal_and_seeded(tmp_path, config_of):
     rows = equal_number_figures(analysis, analysis.results.judges[0], section)
     assert [row.n for row in rows] == [200, 200]
     full = analysis.generators(analysis.results.judges[0])
-    assert rows[0].auc == pytest.approx(next(r for r in full if r.comparison.generator == "hard").auc.value)
+    hard = next(r for r in full if r.comparison.generator == "hard")
+    for name in ("auc", "ap_photo", "ap_generated", "accuracy"):  # the numbers are equal already
+        mine, all_pictures = (dataclasses.astuple(getattr(row, name)) for row in (rows[0], hard))
+        assert mine == pytest.approx(all_pictures, abs=1e-3 if name == "accuracy" else 1e-9)
     fewer = section.model_copy(update={"equal_numbers": 50})
     drawn = [equal_number_figures(analysis, analysis.results.judges[0], fewer) for _ in range(2)]
     assert drawn[0] == drawn[1]
@@ -235,6 +238,61 @@ def test_the_page_opens_in_a_browser(page, tmp_path):
 
     with Image.open(picture) as image:
         assert len(set(image.convert("L").resize((110, 160)).get_flattened_data())) > 20
+
+
+@pytest.fixture(scope="module")
+def photographs_alone(tmp_path_factory, album, config_of):
+    config = config_of(
+        tmp_path_factory.mktemp("alone") / "out",
+        sets=[{"name": "alone", "photographs": {"here": album / "photos"}}],
+        protocol=None,
+    )
+    run(config, jobs=1)
+    return config
+
+
+def test_photographs_alone_are_false_alarms_without_auc(photographs_alone):
+    page = write_report(photographs_alone.output)
+    text = page.with_suffix(".md").read_text(encoding="utf-8")
+    assert "False alarms, source by source" in text
+    assert "promised were" in text
+    assert "Generators, the worst first" not in text
+    tables = {path.stem: path.read_text() for path in (page.parent / "tables").iterdir()}
+    assert set(tables) == {"false_alarms", "robustness"}
+    rows = [row for row in csv.DictReader(tables["robustness"].splitlines()) if row["detector"] == "tiny"]
+    assert [row["degradation"] for row in rows] == ["none", "jpeg:60"]
+    assert rows[0]["false_alarms"]
+    assert not any(row["mean_auc"] or row["worst_auc"] or row["worst_generator"] for row in rows)
+    for name in re.findall(r"!\[.*?\]\((.*?)\)", text):
+        assert (page.parent / name).is_file()
+
+
+def test_many_detectors_stand_below_each_other(tmp_path, config_of):
+    analysis = synthetic(tmp_path / "out", config_of, n=20)
+    scores = (analysis.results.folder / "scores.csv").read_text()
+    names = [f"detector {number}" for number in range(tables.MANY + 1)]
+    good = [line for line in scores.splitlines(keepends=True) if ",good,good," in line]
+    copies = [line.replace(",good,good,", f",{name},{name},") for name in names for line in good]
+    (analysis.results.folder / "scores.csv").write_text(scores.splitlines(keepends=True)[0] + "".join(copies))
+    write_record(
+        analysis.results.config, [DetectorRecord(name=name, key=name, kind="bundle") for name in names]
+    )
+    analysis = Analysis(Results(analysis.results.folder))
+    table = tables.overview(analysis)
+    assert table.columns == ["detector", "hard (a)", "easy (a)", "mean"]
+    assert [row[0].text for row in table.rows] == [*names, "best trivial cue"]
+    figures = analysis.generators(analysis.results.judges[-1])
+    assert table.rows[-2][1:] == [tables.number(row.auc, shade=True) for row in figures]
+    for plot in (plots.forest(analysis), plots.false_alarms(analysis)):
+        assert [label.get_text() for label in plot.axes[0].get_yticklabels()][:2] == names[:2]
+
+
+def test_a_table_of_the_papers_keeps_the_other_detectors_in_the_report(tmp_path, finished):
+    shutil.copytree(finished.output, tmp_path / "out")
+    config = finished.model_copy(update={"output": tmp_path / "out", "cache": None})
+    before = Results(config.output).record.detectors
+    studies.table2(config, jobs=1)
+    assert Results(config.output).record.detectors == before
 
 
 def test_the_report_of_no_run_says_so(tmp_path):

@@ -84,7 +84,7 @@ class RobustnessFigures:
 
     detector: DetectorRecord
     degradation: str
-    auc: Figure  # mean over generators
+    auc: Figure  # mean over generators; unknown where there are photographs alone
     worst_auc: float
     worst_generator: str
     false_alarms: Figure
@@ -179,7 +179,7 @@ class Analysis:
         rows = []
         for stratum in self.results.photographs:
             answers = self.results.answers(detector, stratum, degradation)
-            if answers is None or not answers.judged.any():
+            if answers is None:
                 continue
             of = np.array(stratum.sources)
             for source in dict.fromkeys(stratum.sources):
@@ -209,10 +209,10 @@ class Analysis:
                 if found is not None:
                     aucs.append((found[0], comparison))
                     draws.append(found[1])
-            if not aucs:
-                continue
-            worst, where = min(aucs, key=lambda pair: pair[0])
-            mean = _figure(float(np.mean([value for value, _ in aucs])), np.mean(draws, axis=0))
+            mean, worst, where = UNKNOWN, math.nan, ""
+            if aucs:
+                mean = _figure(float(np.mean([value for value, _ in aucs])), np.mean(draws, axis=0))
+                worst, where = min((value, comparison.name) for value, comparison in aucs)
             parts, pictures, abstained = [], 0, 0
             for stratum in self._strata():
                 answers = self.results.answers(detector, stratum, degradation)
@@ -228,7 +228,7 @@ class Analysis:
                     degradation,
                     mean,
                     worst,
-                    where.name,
+                    where,
                     self._false_alarms(parts),
                     abstained / max(pictures, 1),
                 )

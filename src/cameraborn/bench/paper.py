@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cameraborn.bench import metrics
-from cameraborn.bench.analysis import Analysis, Figure
+from cameraborn.bench.analysis import UNKNOWN, Analysis, Figure
 from cameraborn.bench.bootstrap import in_chunks, interval, weights
 from cameraborn.bench.config import ProtocolSection
 from cameraborn.bench.protocol import equal_numbers
-from cameraborn.bench.results import Array, Comparison, Stratum
+from cameraborn.bench.results import NOT_JUDGED, Answers, Array, Comparison, Stratum
 from cameraborn.bench.run import DetectorRecord
 
 
 @dataclass(frozen=True)
 class EqualNumbers:
-    """One detector on one generator, on as many photographs as generated pictures; NaN where it has no threshold."""
+    """One detector on one generator, on as many photographs as generated pictures; no accuracy without a threshold."""
 
     detector: DetectorRecord
     comparison: Comparison
     n: int  # of each class
-    accuracy: float
-    auc: float
-    ap_photo: float
-    ap_generated: float
+    accuracy: Figure
+    auc: Figure
+    ap_photo: Figure
+    ap_generated: Figure
 
 
 @dataclass(frozen=True)
@@ -52,30 +54,68 @@ def equal_number_figures(
         generated = analysis.results.answers(detector, comparison.generated)
         if photos is None or generated is None:
             continue
-        parts = []
         places = [np.flatnonzero(answers.scored) for answers in (photos, generated)]
-        drawn = equal_numbers(len(places[0]), len(places[1]), section)
-        for answers, place, chosen in zip((photos, generated), places, drawn, strict=True):
-            parts.append((answers.score[place[chosen]], answers.flagged[place[chosen]]))
-        (photo_scores, photo_flags), (generated_scores, generated_flags) = parts
-        if not len(photo_scores):
+        chosen = equal_numbers(len(places[0]), len(places[1]), section)
+        if not chosen[0]:
             continue
-        ranked = metrics.rank(photo_scores, generated_scores)
-        rights = np.concatenate(
-            [photo_flags[photo_flags >= 0] == 0, generated_flags[generated_flags >= 0] == 1]
-        )
-        rows.append(
-            EqualNumbers(
-                detector,
-                comparison,
-                len(photo_scores),
-                float(rights.mean()) if len(rights) else float("nan"),
-                float(ranked.auc()[0]),
-                float(ranked.average_precision("photo")[0]),
-                float(ranked.average_precision("generated")[0]),
+        parts = [
+            _Part(stratum, answers, place[numbers])
+            for stratum, answers, place, numbers in zip(
+                (comparison.photos, comparison.generated), (photos, generated), places, chosen, strict=True
             )
-        )
+        ]
+        rows.append(EqualNumbers(detector, comparison, len(chosen[0]), *_with_intervals(parts, analysis)))
     return rows
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The chosen pictures of a class [n]."""
+
+    stratum: Stratum
+    answers: Answers
+    places: NDArray[np.int64]
+
+    @property
+    def score(self) -> Array:
+        return self.answers.score[self.places]
+
+    @property
+    def flagged(self) -> NDArray[np.int8]:
+        return self.answers.flagged[self.places]
+
+
+def _with_intervals(parts: Sequence[_Part], analysis: Analysis) -> list[Figure]:
+    """Accuracy, AUC and both average precisions of photographs and generated pictures, by the bootstrap by group."""
+
+    def chunk(first: int, draws: int) -> Array:
+        return _figures(
+            parts,
+            [
+                weights(part.stratum.units, part.stratum.name, seed=analysis.seed, draws=draws, first=first)[
+                    :, part.places
+                ]
+                for part in parts
+            ],
+        )
+
+    ones = [np.ones((1, len(part.places)), np.int64) for part in parts]
+    drawn = in_chunks(chunk, draws=analysis.draws, pictures=sum(len(part.stratum) for part in parts))
+    return [
+        Figure(float(value), *interval(column)) if np.isfinite(value) else UNKNOWN
+        for value, column in zip(_figures(parts, ones)[0], drawn.T, strict=True)
+    ]
+
+
+def _figures(parts: Sequence[_Part], drawn: Sequence[NDArray[np.int64]]) -> Array:
+    """Accuracy, AUC and both average precisions under the weights [B n] of each class: [B 4]."""
+    photos, generated = parts
+    ranked = metrics.rank(photos.score, generated.score, *drawn)
+    rights = np.concatenate([photos.flagged == 0, generated.flagged == 1])
+    judged = np.concatenate([part.flagged != NOT_JUDGED for part in parts])
+    accuracy = metrics.share(rights[judged], np.concatenate(drawn, axis=1)[:, judged])
+    precisions = [ranked.average_precision(positive) for positive in ("photo", "generated")]
+    return np.stack([accuracy, ranked.auc(), *precisions], axis=1)
 
 
 def threshold_figures(analysis: Analysis, detector: DetectorRecord, rate: float) -> list[Thresholds]:

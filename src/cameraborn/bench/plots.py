@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import io
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec
@@ -17,6 +18,7 @@ import numpy as np
 from cameraborn.bench.analysis import Analysis
 from cameraborn.bench.delivery import UNDEGRADED
 from cameraborn.bench.results import Array
+from cameraborn.bench.tables import MANY, Table, false_alarm_overview, overview, source_name
 from cameraborn.errors import BenchError
 
 if TYPE_CHECKING:
@@ -114,10 +116,21 @@ def svg(plot: Plot) -> str:
     return out.getvalue()
 
 
+def _look(number: int) -> tuple[str, str]:
+    """Colour and marker of a line: when the colours are through, they come again with other markers."""
+    again, place = divmod(number, len(COLOURS))
+    return COLOURS[place], MARKERS[(place + 3 * again) % len(MARKERS)]
+
+
 @_styled
 def forest(analysis: Analysis) -> Plot:
-    """AUC with its interval, every detector on every generator, worst on top, the mean at the bottom."""
+    """AUC with its interval, every detector on every generator, worst on top, the mean at the bottom.
+
+    Of many detectors a tinted table, as the overview is.
+    """
     detectors = analysis.results.judges
+    if len(detectors) > MANY:
+        return _tinted("AUC, with its 95 % interval", overview(analysis))
     found = [
         {row.comparison.name if row.comparison else "mean": row.auc for row in analysis.generators(detector)}
         for detector in detectors
@@ -131,14 +144,14 @@ def forest(analysis: Analysis) -> Plot:
         shift = (number - (len(detectors) - 1) / 2) * step
         places = [place + shift for place, name in enumerate(order) if name in figures]
         values = [figures[name] for name in order if name in figures]
-        colour = COLOURS[number % len(COLOURS)]
+        colour, marker = _look(number)
         axes.hlines(
             places, [v.low for v in values], [v.high for v in values], color=colour, lw=1.8, alpha=0.55
         )
         axes.plot(
             [v.value for v in values],
             places,
-            MARKERS[number % len(MARKERS)],
+            marker,
             color=colour,
             ms=5.5,
             mec="white",
@@ -196,32 +209,38 @@ def robustness(analysis: Analysis) -> Plot:
     detectors = [detector for detector in analysis.results.judges if detector.kind != "aigfd"]
     names = [name for name in analysis.results.config.degradations if name != UNDEGRADED]
     order = [UNDEGRADED, *names]
-    plot, (upper, lower) = _canvas(2, 1, height=4.9, sharex=True)
+    ranked = bool(analysis.results.comparisons)  # else there are photographs alone
+    plot, panels = _canvas(1 + ranked, 1, height=2.5 + 2.4 * ranked, sharex=True)
+    lower = panels[-1]
     nominal = 100 * analysis.results.config.false_alarm_rate
     for number, detector in enumerate(detectors):
         rows = {row.degradation: row for row in analysis.robustness(detector)}
         shift = (number - (len(detectors) - 1) / 2) * min(0.16, 0.6 / max(len(detectors), 1))
+        colour, marker = _look(number)
         style: dict[str, Any] = {
-            "color": COLOURS[number % len(COLOURS)],
-            "marker": MARKERS[number % len(MARKERS)],
+            "color": colour,
+            "marker": marker,
             "ms": 5.5,
             "mec": "white",
             "mew": 0.8,
             "lw": 1.3,
         }
+        lower.plot([], [], label=detector.name, **style)
         for axes, figures, factor in (
-            (upper, {name: row.auc for name, row in rows.items()}, 1.0),
+            (panels[0], {name: row.auc for name, row in rows.items()}, 1.0),
             (lower, {name: row.false_alarms for name, row in rows.items()}, 100.0),
-        ):
+        )[1 - ranked :]:
             known = [name for name in order if name in figures and figures[name].known]
             places = np.array([order.index(name) for name in known]) + shift
             values = factor * np.array([[figures[n].value, figures[n].low, figures[n].high] for n in known])
             if not len(values):
                 continue
-            axes.vlines(places, values[:, 1], values[:, 2], color=style["color"], lw=1.6, alpha=0.45)
-            name = detector.name if axes is upper else ""
-            axes.plot(places, values[:, 0], label=name, clip_on=False, **style)
-    upper.axhline(0.5, color=FAINT, lw=1, ls=(0, (4, 3)))
+            axes.vlines(places, values[:, 1], values[:, 2], color=colour, lw=1.6, alpha=0.45)
+            axes.plot(places, values[:, 0], clip_on=False, **style)
+    if ranked:
+        panels[0].axhline(0.5, color=FAINT, lw=1, ls=(0, (4, 3)))
+        panels[0].set_title("Separation: AUC, mean over generators")
+        panels[0].set_ylim(0.3, 1.02)
     lower.axhline(nominal, color=FAINT, lw=1, ls=(0, (4, 3)))
     lower.annotate(
         "promised",
@@ -233,8 +252,6 @@ def robustness(analysis: Analysis) -> Plot:
         color=FAINT,
         ha="right",
     )
-    upper.set_title("Separation: AUC, mean over generators")
-    upper.set_ylim(0.3, 1.02)
     lower.set_title(f"False alarms: share of photographs flagged at the nominal {nominal:g} %")
     lower.set_ylim(bottom=0, top=max(2.5 * nominal, lower.get_ylim()[1]))
     lower.yaxis.set_major_formatter(lambda value, _: f"{value:g} %")
@@ -244,31 +261,36 @@ def robustness(analysis: Analysis) -> Plot:
         lower.tick_params(axis="x", rotation=45)
         for text in lower.get_xticklabels():
             text.set(ha="right", rotation_mode="anchor")
-    for axes in (upper, lower):
+    for axes in panels:
         axes.grid(visible=False, axis="x")
-    _legend(plot, upper)
+    _legend(plot, lower)
     return plot
 
 
 @_styled
 def false_alarms(analysis: Analysis) -> Plot:
-    """The false-alarm rate on each photograph source, exact or by group, against what was promised."""
+    """The false-alarm rate on each photograph source, exact or by group, against what was promised.
+
+    Of many detectors a table, tinted where a rate lies beyond chance over what was promised.
+    """
     detectors = analysis.results.judges
+    if len(detectors) > MANY:
+        return _tinted("Photographs flagged, with the 95 % interval", false_alarm_overview(analysis))
     rows = [row for detector in detectors for row in analysis.sources(detector)]
-    names = list(dict.fromkeys(_source_name(row.source, row.stratum.shown) for row in rows))
+    names = list(dict.fromkeys(source_name(row) for row in rows))
     plot, (axes,) = _canvas(1, 1, height=1.2 + len(names) * max(0.3, 0.18 * len(detectors)))
     nominal = 100 * analysis.results.config.false_alarm_rate
     for number, detector in enumerate(detectors):
-        mine = [row for row in rows if row.detector.key == detector.key]
+        mine = [row for row in rows if row.detector.key == detector.key and row.rate.known]
         shift = (number - (len(detectors) - 1) / 2) * 0.8 / max(len(detectors), 1)
-        places = [names.index(_source_name(row.source, row.stratum.shown)) + shift for row in mine]
-        colour = COLOURS[number % len(COLOURS)]
+        places = [names.index(source_name(row)) + shift for row in mine]
+        colour, marker = _look(number)
         lows, highs = [100 * row.rate.low for row in mine], [100 * row.rate.high for row in mine]
         axes.hlines(places, lows, highs, color=colour, lw=1.8, alpha=0.55)
         axes.plot(
             [100 * row.rate.value for row in mine],
             places,
-            MARKERS[number % len(MARKERS)],
+            marker,
             color=colour,
             ms=5.5,
             mec="white",
@@ -297,8 +319,16 @@ def false_alarms(analysis: Analysis) -> Plot:
     return plot
 
 
-def _source_name(source: str, track: str) -> str:
-    return f"{source or 'not named'} ({track})"
+def _tinted(title: str, table: Table) -> Plot:
+    """A table for people as a picture, in its own tints."""
+    cells = [row[1:] for row in table.rows]
+    return heat_table(
+        title,
+        [row[0].text for row in table.rows],
+        [name.replace(" (", "\n(") for name in table.columns[1:]],
+        np.array([[np.nan if one.shade is None else (1 + one.shade) / 2 for one in row] for row in cells]),
+        [["\n".join(filter(None, (one.text, one.detail))) for one in row] for row in cells],
+    )
 
 
 @_styled
@@ -307,12 +337,13 @@ def heat_table(
 ) -> Plot:
     """A table as a picture: values [rows columns] in 0..1 tint the cells, NaN leaves them white."""
     longest = max(len(name) for name in rows)
-    plot, (axes,) = _canvas(1, 1, height=1.15 + 0.36 * len(rows))
+    lines = max(text.count("\n") for line in texts for text in line) + 1
+    plot, (axes,) = _canvas(1, 1, height=1.15 + (0.2 + 0.16 * lines) * len(rows))
     shown = np.ma.masked_invalid(np.clip(values, 0, 1))
     axes.imshow(shown, cmap=_diverging(), vmin=0, vmax=1, aspect="auto")
     for place, line in enumerate(texts):
         for column, text in enumerate(line):
-            axes.text(column, place, text, ha="center", va="center", fontsize=8.5)
+            axes.text(column, place, text, ha="center", va="center", fontsize=8.5 if lines == 1 else 7.5)
     axes.set_title(title, pad=12)
     axes.set_xticks(range(len(columns)), columns, fontsize=8, rotation=20 if len(columns) > 5 else 0)
     axes.set_yticks(range(len(rows)), rows, fontsize=8.5 if longest < 40 else 7.5)
@@ -348,11 +379,15 @@ def components(title: str, curves: Mapping[str, Mapping[str, Sequence[float]]]) 
         "mean AUC (not for choosing)",
     )
     for number, (detector, columns) in enumerate(curves.items()):
+        colour, marker = _look(number)
         style: dict[str, Any] = {
-            "color": COLOURS[number % len(COLOURS)],
-            "marker": MARKERS[number % len(MARKERS)],
+            "color": colour,
+            "marker": marker,
+            "ms": 5,
+            "mec": "white",
+            "mew": 0.8,
+            "lw": 1.4,
         }
-        style |= {"ms": 5, "mec": "white", "mew": 0.8, "lw": 1.4}
         k = columns["components"]
         axes[0].plot(k, columns["held_out"], label=f"{detector}, held out", **style)
         axes[0].plot(k, columns["fit"], ls=":", label=f"{detector}, fitted", **(style | {"alpha": 0.55}))
@@ -380,14 +415,17 @@ def embedding(title: str, panels: Mapping[str, tuple[Array, Sequence[str]]]) -> 
     kinds = list(
         dict.fromkeys(kind for _, names in panels.values() for kind in names if kind != "photographs")
     )
-    plot, axes = _canvas(1, len(panels), height=1.2 + _WIDTH / max(len(panels), 2))
-    for panel, (detector, (places, names)) in zip(axes, panels.items(), strict=True):
+    columns = min(len(panels), 4)
+    rows = math.ceil(len(panels) / columns)
+    plot, axes = _canvas(rows, columns, height=1.2 + rows * _WIDTH / max(columns, 2))
+    for unused in axes[len(panels) :]:
+        unused.remove()
+    for panel, (detector, (places, names)) in zip(axes, panels.items(), strict=False):
         of = np.array(names)
         for kind in ("photographs", *kinds):
             here = places[of == kind]
             number = kinds.index(kind) if kind in kinds else -1
-            colour = "#aab1b9" if number < 0 else COLOURS[number % len(COLOURS)]
-            marker = "o" if number < 0 else MARKERS[number % len(MARKERS)]
+            colour, marker = ("#aab1b9", "o") if number < 0 else _look(number)
             label = kind if panel is axes[0] else ""
             panel.scatter(
                 here[:, 0],

@@ -27,8 +27,10 @@ from cameraborn.bench.run import (
     DetectorRecord,
     Tally,
     bundle_judges,
+    in_order,
     open_cache,
     read_sets,
+    record_of,
     row_of,
     write_record,
 )
@@ -181,7 +183,6 @@ def fit_protocol(
 
 def run_protocol(
     config: BenchConfig,
-    beside: Sequence[DetectorRecord] = (),
     *,
     jobs: int | None = None,
     advance: Advance = lambda done, total: None,
@@ -190,7 +191,6 @@ def run_protocol(
 
     Args:
         config: with a `[protocol]`.
-        beside: other detectors that the report is to show.
         jobs: pictures at a time.
         advance: told how many pictures of the present list are done.
 
@@ -207,8 +207,9 @@ def run_protocol(
         return features_of(judge, wanted, jobs=jobs, advance=advance)
 
     with open_cache(config) as cache, ScoreFile(config.output / SCORES) as scores:
-        records = list(beside)
-        for judge in bundle_judges(config, cache):
+        bundles = bundle_judges(config, cache)
+        records = _measured(config, bundles, scores)
+        for judge in bundles:
             fitted = fit_protocol(judge, section, photographs, look)
             if any(record.key == fitted.key for record in records):
                 continue  # another bundle has the same encoder
@@ -242,6 +243,12 @@ def run_protocol(
                 advance(done, len(missing))
         write_record(config, records)
     return tally
+
+
+def _measured(config: BenchConfig, bundles: Sequence[BundleJudge], scores: ScoreFile) -> list[DetectorRecord]:
+    """The configuration's own detectors with scores, which the report goes on to show beside the protocol's."""
+    keys = {key for key, *_ in scores.done}
+    return [record_of(judge) for judge in in_order(config, bundles) if judge.key in keys]
 
 
 def _judge(judge: BundleJudge, fitted: FittedProtocol, specimen: Specimen) -> Judgement:

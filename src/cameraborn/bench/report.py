@@ -190,7 +190,10 @@ def _summary(analysis: Analysis) -> Sequence[str]:
     """What a reader in a hurry must know, in sentences made from the figures."""
     sentences = []
     nominal = analysis.results.config.false_alarm_rate
-    for detector in analysis.results.judges:
+    judges = analysis.results.judges
+    if len(judges) > tables.MANY:  # the papers' protocol has sections of its own
+        judges = tuple(detector for detector in judges if detector.kind != "aigfd")
+    for detector in judges:
         rows = [row for row in analysis.generators(detector) if row.comparison]
         if rows:
             worst, best = rows[0], rows[-1]
@@ -198,8 +201,7 @@ def _summary(analysis: Analysis) -> Sequence[str]:
             if len(rows) > 1:
                 text += f"; best on {_name(best)}, {_said(best.auc)}{_chance(best.auc)}"
             sentences.append(text + ".")
-        overall = analysis.robustness(detector)[:1] if rows else []
-        for row in overall:
+        for row in analysis.robustness(detector)[:1]:
             if row.false_alarms.known:
                 over = row.false_alarms.low > nominal
                 sentences.append(

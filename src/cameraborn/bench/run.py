@@ -65,7 +65,6 @@ class Tally:
     errors: int = 0
     known: int = 0  # rows that an earlier run had measured
     problems: list[str] = field(default_factory=list)  # the first few errors, a line each
-    detectors: tuple[DetectorRecord, ...] = ()
 
     def add(self, row: ScoreRow) -> None:
         """Count a row."""
@@ -120,10 +119,9 @@ def run(
         bundles = bundle_judges(config, cache)
         for judge in bundles:
             judge.check(config.false_alarm_rate)
-        judges = _in_order(config, bundles)
+        judges = in_order(config, bundles)
         with ScoreFile(config.output / SCORES) as scores:
-            tally.detectors = tuple(record_of(judge) for judge in judges)
-            write_record(config, tally.detectors)
+            write_record(config, [record_of(judge) for judge in judges])
             works = list(_missing(specimens, config.degradations, judges, scores))
             total = len(specimens) * len(config.degradations) * len(judges)
             tally.known = total - sum(len(by) for work in works for _, by in work.wanted)
@@ -218,7 +216,7 @@ def read_record(folder: Path) -> RunRecord:
         ) from error
 
 
-def _in_order(config: BenchConfig, bundles: Iterable[BundleJudge]) -> list[Judge]:
+def in_order(config: BenchConfig, bundles: Iterable[BundleJudge]) -> list[Judge]:
     """Detectors in the configuration's order."""
     remaining = iter(bundles)
     return [next(remaining) if section.bundle else CueJudge(section) for section in config.detectors]

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from cameraborn.bench import metrics, plots
-from cameraborn.bench.analysis import Analysis
+from cameraborn.bench.analysis import Analysis, Figure
 from cameraborn.bench.bundles import Features, fit_density
 from cameraborn.bench.config import BenchConfig
 from cameraborn.bench.paper import EqualNumbers, equal_number_figures
@@ -39,8 +39,8 @@ def table1(
     config: BenchConfig, *, jobs: int | None = None, advance: Advance = lambda done, total: None
 ) -> list[Path]:
     """Detectors by generator, accuracy and AP as AIGFD-EXIF's Table I: as they are, and by the papers' protocol."""
-    tally = run(config, jobs=jobs, advance=advance)
-    run_protocol(config, tally.detectors, jobs=jobs, advance=advance)
+    run(config, jobs=jobs, advance=advance)
+    run_protocol(config, jobs=jobs, advance=advance)
     rows = _equal_numbers(config, ("bundle", "aigfd"))
     title = "Table I: accuracy / AP with the photograph as positive class, %"
     return _write(config, "table1", title, rows, lambda r: r.accuracy, lambda r: (r.accuracy, r.ap_photo))
@@ -195,8 +195,8 @@ def _write(
     name: str,
     title: str,
     rows: list[EqualNumbers],
-    shade: Callable[[EqualNumbers], float],
-    texts: Callable[[EqualNumbers], Sequence[float]],
+    shade: Callable[[EqualNumbers], Figure],
+    texts: Callable[[EqualNumbers], Sequence[Figure]],
 ) -> list[Path]:
     """A table of detectors by generators, as CSV and as a picture, with the mean in its last column."""
     if not rows:
@@ -212,10 +212,11 @@ def _write(
         mine = [row for row in rows if row.detector.name == detector]
         for row in mine:
             column = generators.index(row.comparison.name)
-            tints[place, column] = shade(row)
-            words[place][column] = _percents(texts(row))
-        tints[place, -1] = np.mean([shade(row) for row in mine])
-        words[place][-1] = _percents(np.mean([texts(row) for row in mine], axis=0))
+            tints[place, column] = shade(row).value
+            words[place][column] = _percents([figure.value for figure in texts(row)])
+        tints[place, -1] = np.mean([shade(row).value for row in mine])
+        values = [[figure.value for figure in texts(row)] for row in mine]
+        words[place][-1] = _percents(np.mean(values, axis=0))
     columns = [name.replace(" (", "\n(") for name in generators] + ["mean"]
     plot = plots.heat_table(title, detectors, columns, tints, words)
     return [*paths, plots.save(plot, folder / f"{name}.png")]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cameraborn.bench.analysis import NAMES, UNKNOWN, Analysis, Figure, GeneratorFigures
+from cameraborn.bench.analysis import NAMES, UNKNOWN, Analysis, Figure, GeneratorFigures, SourceFigures
 from cameraborn.bench.delivery import UNDEGRADED
 from cameraborn.bench.judge import ERROR_SCOPE, SEEN_SCOPE
 from cameraborn.bench.paper import EqualNumbers, Thresholds, equal_number_figures, threshold_figures
@@ -22,6 +22,7 @@ from cameraborn.bench.published import (
 from cameraborn.bench.run import DetectorRecord
 
 NONE = "–"
+MANY = 6  # detectors, of which more do not fit beside each other
 _NOISE_SHOWN = 20  # lines of differences that are noise
 
 
@@ -87,11 +88,14 @@ def auc_shade(value: float) -> float:
 
 
 def _decimal(value: float) -> str:
-    return f"{value:.2f}"
+    return NONE if math.isnan(value) else f"{value:.2f}"
 
 
 def overview(analysis: Analysis) -> Table:
-    """AUC of every detector on every generator, worst generator first (by the best detector's), the mean last."""
+    """AUC of every detector on every generator, worst generator first (by the best detector's), the mean last.
+
+    Many detectors stand below each other, few beside each other.
+    """
     detectors = analysis.results.judges
     found = {detector.key: by_comparison(analysis.generators(detector)) for detector in detectors}
     names = {comparison.name for comparison in analysis.results.comparisons}
@@ -112,12 +116,14 @@ def overview(analysis: Analysis) -> Table:
         rows.append(
             [Cell("mean"), *(Cell(NONE) if m is None else number(m.auc, shade=True) for m in means), Cell("")]
         )
-    return Table(
-        ["generator", *(detector.name for detector in detectors), "best trivial cue"],
-        rows,
-        last_apart=any(means),
-        notes=("A trivial cue counts in whichever direction separates better, which flatters it.",),
-    )
+    names_of = [*(detector.name for detector in detectors), "best trivial cue"]
+    notes = ("A trivial cue counts in whichever direction separates better, which flatters it.",)
+    if len(detectors) > MANY:
+        lines = [
+            [Cell(name), *cells] for name, *cells in zip(names_of, *(row[1:] for row in rows), strict=True)
+        ]
+        return Table(["detector", *(row[0].text for row in rows)], lines, last_apart=True, notes=notes)
+    return Table(["generator", *names_of], rows, last_apart=any(means), notes=notes)
 
 
 def by_comparison(rows: Iterable[GeneratorFigures]) -> dict[str, GeneratorFigures]:
@@ -313,6 +319,28 @@ def source_table(analysis: Analysis) -> Table:
     )
 
 
+def source_name(row: SourceFigures) -> str:
+    """A photograph source and its track."""
+    return f"{row.source or 'not named'} ({row.stratum.shown})"
+
+
+def false_alarm_overview(analysis: Analysis) -> Table:
+    """Detectors by photograph sources: the share flagged."""
+    nominal = analysis.results.config.false_alarm_rate
+    found = {
+        detector.name: {source_name(row): row.rate for row in analysis.sources(detector)}
+        for detector in analysis.results.judges
+    }
+    names = list(dict.fromkeys(name for rates in found.values() for name in rates))
+    return Table(
+        ["detector", *names],
+        [
+            [Cell(detector), *(percent(rates.get(name, UNKNOWN), nominal=nominal) for name in names)]
+            for detector, rates in found.items()
+        ],
+    )
+
+
 def robustness_table(analysis: Analysis) -> Table:
     """Each detector under each degradation."""
     nominal = analysis.results.config.false_alarm_rate
@@ -392,10 +420,10 @@ def protocol_table(figures: Sequence[EqualNumbers]) -> Table:
                 Cell(row.comparison.name),
                 Cell(row.detector.name),
                 Cell(str(row.n)),
-                Cell(NONE if math.isnan(row.accuracy) else f"{100 * row.accuracy:.1f} %"),
-                Cell(_decimal(row.auc), shade=auc_shade(row.auc)),
-                Cell(_decimal(row.ap_photo)),
-                Cell(_decimal(row.ap_generated)),
+                percent(row.accuracy),
+                number(row.auc, shade=True),
+                number(row.ap_photo),
+                number(row.ap_generated),
             ]
             for row in figures
         ],
@@ -565,15 +593,18 @@ def write_tables(analysis: Analysis, folder: Path) -> list[Path]:
 
 def equal_numbers_row(row: EqualNumbers) -> dict[str, object]:
     """One row of Tables I to III for programs."""
-    return _row_of(row.detector) | {
+    named = {
         "generator": row.comparison.generator,
         "track": row.comparison.generated.track,
         "of_each_class": row.n,
-        "accuracy": _plain(row.accuracy),
-        "auc": _plain(row.auc),
-        "ap_photo": _plain(row.ap_photo),
-        "ap_generated": _plain(row.ap_generated),
     }
+    figures = {"accuracy": row.accuracy, "auc": row.auc, "ap_photo": row.ap_photo}
+    figures["ap_generated"] = row.ap_generated
+    return (
+        _row_of(row.detector)
+        | named
+        | {k: v for name, one in figures.items() for k, v in spread(name, one).items()}
+    )
 
 
 def write_csv(rows: Sequence[Mapping[str, object]], path: Path) -> Path:

@@ -73,7 +73,7 @@ def run(
     tallies = [tally]
     if protocol is not None:
         with _pictures("protocol") as advance:
-            tallies.append(papers.run_protocol(settings, tally.detectors, jobs=jobs, advance=advance))
+            tallies.append(papers.run_protocol(settings, jobs=jobs, advance=advance))
     for part in tallies:
         _say(part)
     say(f"{settings.output / SCORES}: complete; now 'cameraborn bench report {settings.output}'")

@@ -3,14 +3,15 @@
 Dempster, Laird and Rubin (1977), with full, tied and diagonal covariances as in scikit-learn's GaussianMixture. A dense
 step over full covariances costs K products of [N Q] with [Q Q] for the densities, and K more for the covariances. Here:
 
-- The factor of a precision is triangular, so the product is done in blocks of columns that skip its zeros; and a
-  covariance is the product of a matrix with its own transpose, which BLAS knows: half the operations of each.
+- The factor of a precision is triangular, and a covariance is the product of a matrix with its own transpose: BLAS
+  knows both (trmm, syrk), and does half the operations.
 - With many features nearly every sample belongs to one component. A pair of a sample and a component whose
   responsibility is under e^-40 would not change a float64 sum and is left out. Steps over all pairs find which those
   are; the steps between look at the others alone, the sparse variant of Neal and Hinton (1998, "A view of the EM
   algorithm that justifies incremental, sparse, and other variants"), which raises the likelihood as any EM step does.
   Only a step over all pairs declares convergence.
-- In a step over all pairs, a component is given up for a sample as soon as its first columns rule it out.
+- In a step over all pairs, a component is given up for a sample as soon as its first features rule it out: the factor
+  is triangular, so the distance in these alone is a lower bound of the distance in all.
 - float32 samples are multiplied in float32 where the covariances are conditioned well enough for it. What is summed
   over blocks, factored or exponentiated is float64.
 
@@ -31,6 +32,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cameraborn.detect.triangles import cholesky, inverse, times_triangle, triangle_operations
 from cameraborn.errors import CalibrationError
 
 Array = NDArray[Any]  # of the namespace in use
@@ -38,8 +40,7 @@ Array = NDArray[Any]  # of the namespace in use
 _NEGLIGIBLE = -40.0  # log of a responsibility that is lost beside 1 in float64
 _NOBODY = 1e-3  # of one sample: a component with less is dropped
 _ROWS = 2048  # in a block
-_COLUMNS = 96  # in a block of a triangular factor
-_SMALL_TRIANGLE = 64  # is inverted like any matrix
+_COLUMNS = 96  # of a factor, after which pairs are ruled out
 _SINGLE_EPSILON = 2.0**-23
 _SINGLE_ERROR = 1e-2  # of a covariance's smallest direction, up to which float32 serves
 _SINGLE_RANGE = 1e-30, 1e30  # mean squares whose products float32 can hold
@@ -123,7 +124,7 @@ def em(x: Array, responsibilities: Array, settings: Settings, xp: ModuleType = n
     model = _MODELS[settings.covariance](_Samples(x, xp), settings)
     single = [False] * responsibilities.shape[1]
     bounds: list[float] = []
-    everything = True
+    everything, next_look = True, 4
     while True:
         alive = xp.sum(responsibilities, axis=0) > _NOBODY
         everything = everything or not bool(xp.all(alive))
@@ -140,8 +141,9 @@ def em(x: Array, responsibilities: Array, settings: Settings, xp: ModuleType = n
         log_responsibilities = log_joint - log_likelihood[:, None]
         dense = xp.exp(log_responsibilities)
         responsibilities = xp.where(log_responsibilities < _NEGLIGIBLE, xp.zeros_like(dense), dense)
-        # Early steps move most: look at all pairs in steps 1, 2, 4, 8 ..., and whenever the few settle.
-        everything = settled or step & (step + 1) == 0
+        # Early steps move most: look at all pairs in steps 1, 4, 16 ..., and whenever the few settle.
+        everything = settled or step + 1 == next_look
+        next_look *= 4 if step + 1 == next_look else 1
 
 
 def log_sum_exp(logs: Array, xp: ModuleType = np) -> Array:
@@ -171,12 +173,18 @@ class _Samples:
         zeros: Array = self.xp.zeros(shape, dtype=self.xp.float64, device=self.x.device)
         return zeros
 
-    def blocks(self, rows: Array | None = None, *, single: bool) -> Iterator[tuple[slice, Array]]:
-        """Some rows (all if None) block by block: their places among those rows, and the samples in one precision."""
+    def blocks(
+        self, rows: Array | None = None, *, single: bool, width: int | None = None
+    ) -> Iterator[tuple[slice, Array]]:
+        """Some rows (all if None) block by block: their places among those rows, and the samples in one precision.
+
+        Of `width` only the first features. Blocks of some rows are copies, to work in; those of all rows may not be.
+        """
         dtype = self.xp.float32 if single else self.xp.float64
+        x = self.x[:, :width]
         for start in range(0, self.N if rows is None else len(rows), _ROWS):
             block = slice(start, start + _ROWS)
-            yield block, self.xp.asarray(self.x[block if rows is None else rows[block]], dtype=dtype)
+            yield block, self.xp.asarray(x[block if rows is None else rows[block]], dtype=dtype)
 
     def single(self, factor: Array) -> bool:
         """Whether float32 resolves the smallest direction of a covariance, given the factor of its inverse.
@@ -207,35 +215,51 @@ class _Full:
         xp, K = self.xp, len(g.weights)
         offsets = _offsets(g, xp)
         logs = self.samples.zeros(*likely.shape) - math.inf
-        best = logs[:, 0]
-        for among in (likely, ~likely) if everything else (likely,):
+        for k in range(K):
+            (rows,) = xp.where(likely[:, k])
+            logs[rows, k] = offsets[k] - 0.5 * self._distances(rows, g, k)
+        if everything:
+            best = xp.amax(logs, axis=1)
             for k in range(K):
-                (rows,) = xp.where(among[:, k])
-                factor = xp.asarray(g.factors[k], dtype=xp.float32 if g.single[k] else xp.float64)
+                (rows,) = xp.where(~likely[:, k])
                 # Whoever is farther than this cannot come within e^-40 of the best component.
                 limits = 2 * (offsets[k] - _NEGLIGIBLE - best[rows])
-                for block, x in self.samples.blocks(rows, single=g.single[k]):
-                    z = x - xp.asarray(g.means[k], dtype=x.dtype)
-                    logs[rows[block], k] = offsets[k] - 0.5 * self._distances(z, factor, limits[block])
-            best = xp.amax(logs, axis=1)
+                rows, distances = self._near(rows, limits, g, k)
+                logs[rows, k] = offsets[k] - 0.5 * distances
         return logs
 
-    def _distances(self, z: Array, factor: Array, limits: Array) -> Array:
-        """Squared Mahalanobis distances [n] of centred samples [n Q]; inf for some or all beyond their limits [n]."""
+    def _distances(self, rows: Array, g: Gaussians, k: int) -> Array:
+        """Squared Mahalanobis distances of some rows [n] from a component: [n]."""
         xp = self.xp
-        distances = self.samples.zeros(len(z)) + math.inf
-        rows = xp.arange(len(z), device=z.device)
-        total = self.samples.zeros(len(z))
-        for start in range(0, self.samples.Q, _COLUMNS):
-            stop = min(start + _COLUMNS, self.samples.Q)
-            y = z[:, :stop] @ factor[:stop, start:stop]
-            self.operations += 2 * len(z) * stop * (stop - start)
-            total = total + xp.sum(y * y, axis=1)
-            near = total <= limits
-            if 4 * int(xp.sum(near)) < 3 * len(z):  # else copying the rest would cost more than it saves
-                z, total, limits, rows = z[near], total[near], limits[near], rows[near]
-        distances[rows] = total
+        mean, factor = self._component_of(g, k)
+        distances = self.samples.zeros(len(rows))
+        for block, x in self.samples.blocks(rows, single=g.single[k]):
+            x -= mean
+            y = times_triangle(x, factor, xp)
+            distances[block] = xp.einsum("nq,nq->n", y, y)
+        self.operations += triangle_operations(len(rows), self.samples.Q, xp)
         return distances
+
+    def _near(self, rows: Array, limits: Array, g: Gaussians, k: int) -> tuple[Array, Array]:
+        """Those of some rows [n] that are within their limits [n] of a component, and their squared distances."""
+        xp, Q = self.xp, self.samples.Q
+        mean, factor = self._component_of(g, k)
+        distances = self.samples.zeros(len(rows))
+        for start in range(0, Q, _COLUMNS):
+            stop = min(start + _COLUMNS, Q)
+            for block, x in self.samples.blocks(rows, single=g.single[k], width=stop):
+                x -= mean[:stop]
+                y = x @ factor[:stop, start:stop]
+                distances[block] += xp.einsum("nq,nq->n", y, y)
+            self.operations += 2 * len(rows) * stop * (stop - start)
+            near = distances <= limits
+            rows, distances, limits = rows[near], distances[near], limits[near]
+        return rows, distances
+
+    def _component_of(self, g: Gaussians, k: int) -> tuple[Array, Array]:
+        """Mean and factor of a component, in the precision of its products."""
+        dtype = self.xp.float32 if g.single[k] else self.xp.float64
+        return self.xp.asarray(g.means[k], dtype=dtype), self.xp.asarray(g.factors[k], dtype=dtype)
 
     def maximise(self, responsibilities: Array, single: list[bool]) -> Gaussians:
         """The parameters of most likelihood, given the responsibilities [N K]; in float32 where that was accurate."""
@@ -260,11 +284,12 @@ class _Full:
             mean += xp.asarray(shares[block], dtype=x.dtype) @ x
         mean /= count
         for block, x in self.samples.blocks(rows, single=single):
-            z = x - xp.asarray(mean, dtype=x.dtype)
-            z *= xp.asarray(xp.sqrt(shares[block]), dtype=x.dtype)[:, None]
-            covariance += z.T @ z
+            x -= xp.asarray(mean, dtype=x.dtype)
+            x *= xp.asarray(xp.sqrt(shares[block]), dtype=x.dtype)[:, None]
+            covariance += x.T @ x
         self.operations += len(rows) * Q * (Q + 1)
-        factor = _factor(_regularised(covariance / count, self.settings, xp), xp)
+        covariance /= count
+        factor = _factor(_regularised(covariance, self.settings, xp), xp)
         return mean, factor, self.samples.single(factor)
 
 
@@ -280,21 +305,18 @@ class _Tied:
 
     def log_joint(self, g: Gaussians, likely: Array, everything: bool) -> Array:
         """Log of weight times density of every pair: [N K]."""
-        xp, Q = self.xp, self.samples.Q
+        xp = self.xp
         offsets = _offsets(g, xp)
         single = g.single[0]
         factor = xp.asarray(g.factors, dtype=xp.float32 if single else xp.float64)
         means = g.means @ g.factors
         logs = self.samples.zeros(*likely.shape)
         for block, x in self.samples.blocks(single=single):
-            y = xp.zeros_like(x)
-            for start in range(0, Q, _COLUMNS):
-                stop = min(start + _COLUMNS, Q)
-                y[:, start:stop] = x[:, :stop] @ factor[:stop, start:stop]
-                self.operations += 2 * len(x) * stop * (stop - start)
+            y = times_triangle(xp.asarray(x, copy=True), factor, xp)
             for k in range(len(offsets)):
                 z = y - xp.asarray(means[k], dtype=x.dtype)
-                logs[block, k] = offsets[k] - 0.5 * xp.sum(z * z, axis=1)
+                logs[block, k] = offsets[k] - 0.5 * xp.einsum("nq,nq->n", z, z)
+        self.operations += triangle_operations(self.samples.N, self.samples.Q, xp)
         return logs
 
     def maximise(self, responsibilities: Array, single: list[bool]) -> Gaussians:
@@ -386,29 +408,12 @@ def _regularised(covariance: Array, s: Settings, xp: ModuleType) -> Array:
 
 
 def _factor(covariance: Array, xp: ModuleType) -> Array:
-    """The upper Cholesky factor of the inverse of a covariance [Q Q]."""
-    try:
-        lower = xp.linalg.cholesky(covariance)
-    except xp.linalg.LinAlgError as error:
-        raise _singular() from error
-    if not bool(xp.all(xp.linalg.diagonal(lower) ** 2 > _SINGULAR * xp.linalg.diagonal(covariance))):
+    """The upper Cholesky factor of the inverse of a covariance [Q Q], which is lost."""
+    least = _SINGULAR * xp.linalg.diagonal(covariance)
+    lower = cholesky(covariance, xp)
+    if lower is None or not bool(xp.all(xp.linalg.diagonal(lower) ** 2 > least)):
         raise _singular()
-    factor: Array = _inverted(lower, xp).T
-    return factor
-
-
-def _inverted(lower: Array, xp: ModuleType) -> Array:
-    """The inverse of a lower triangle [Q Q], by halves: a third of the operations of a general inverse."""
-    Q = len(lower)
-    if Q <= _SMALL_TRIANGLE:
-        small: Array = xp.tril(xp.linalg.inv(lower))
-        return small
-    half = Q // 2
-    result: Array = xp.zeros_like(lower)
-    result[:half, :half] = _inverted(lower[:half, :half], xp)
-    result[half:, half:] = _inverted(lower[half:, half:], xp)
-    result[half:, :half] = -(result[half:, half:] @ lower[half:, :half] @ result[:half, :half])
-    return result
+    return inverse(lower, xp).T
 
 
 def _singular() -> CalibrationError:

@@ -181,11 +181,11 @@ def fit_mixture(
     )
     raw = xp.asarray(features)
     _check(raw, components, dimensions, settings, xp)
-    x = xp.asarray(raw, dtype=xp.float64)
+    x = xp.asarray(raw, dtype=xp.float64, copy=True)
     mean = xp.mean(x, axis=0)
-    x = x - mean
-    rounding = 1e-7 * float(xp.amax(xp.abs(raw)))  # of the network's float32
-    if float(xp.amax(xp.abs(x))) <= rounding:
+    x -= mean
+    rounding = 1e-7 * _largest(raw, xp)  # of the network's float32
+    if _largest(x, xp) <= rounding:
         raise _same()
     whitening = None if dimensions is None else _whitening(x, dimensions, rounding, xp)
     if whitening is not None:
@@ -289,11 +289,16 @@ def _check(
             f"dimensions, which need {max(2, needed)}: give more photographs, or lower --components or --dimensions, "
             "or raise --shrinkage"
         )
-    if not bool(xp.all(xp.isfinite(x))) or float(xp.amax(xp.abs(x))) > _LARGEST:
+    if not _largest(x, xp) <= _LARGEST:  # nor NaN
         raise CalibrationError(
             f"some features are beyond {_LARGEST:g} or not finite: the network of this bundle is damaged, "
             "export it again"
         )
+
+
+def _largest(x: NDArray[np.floating], xp: ModuleType) -> float:
+    """The largest magnitude; NaN where there is one."""
+    return float(xp.maximum(xp.amax(x), -xp.amin(x)))
 
 
 def _whitening(x: Array, dimensions: int, rounding: float, xp: ModuleType) -> Array:

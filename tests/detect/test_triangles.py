@@ -1,0 +1,43 @@
+"""Products with triangles and their inverses, by either library, against the literal ones."""
+
+import numpy as np
+import pytest
+import torch
+
+from cameraborn.detect.triangles import cholesky, inverse, times_triangle, triangle_operations
+
+NAMESPACES = pytest.mark.parametrize("xp", [np, torch], ids=["numpy", "torch"])
+
+
+@NAMESPACES
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n", [0, 1, 7])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_product_with_a_triangle_is_the_product(xp, dtype, n, order):
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(n, 5)).astype(dtype)
+    upper = np.array(np.triu(rng.normal(size=(5, 5))), dtype, order=order)
+    product = times_triangle(xp.asarray(z.copy()), xp.asarray(upper), xp)
+    assert str(product.dtype).endswith(dtype)
+    np.testing.assert_allclose(product, z @ upper, rtol=1e-5 if dtype == "float32" else 1e-12)
+
+
+@NAMESPACES
+def test_factor_and_inverse(xp):
+    rng = np.random.default_rng(0)
+    matrix = np.cov(rng.normal(size=(6, 50)))
+    lower = cholesky(xp.asarray(matrix.copy()), xp)
+    literal = np.linalg.cholesky(matrix)
+    np.testing.assert_allclose(lower, literal, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(inverse(lower, xp), np.linalg.inv(literal), rtol=1e-10, atol=1e-12)
+
+
+@NAMESPACES
+def test_what_is_not_positive_definite_has_no_factor(xp):
+    assert cholesky(xp.asarray(np.diag([1.0, -1.0, 1.0])), xp) is None
+
+
+def test_the_zeros_of_a_triangle_are_no_operations():
+    multiplications_and_additions = sum(2 * (column + 1) for column in range(5)) * 7
+    assert triangle_operations(7, 5, np) == multiplications_and_additions
+    assert triangle_operations(7, 5, torch) == 2 * 7 * 5 * 5
