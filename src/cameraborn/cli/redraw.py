@@ -41,14 +41,12 @@ def redraw_(
     redrawing, after the same treatment. A run that was interrupted goes on when started again.
     """
     needs_torch()
-    import torch
-
     from cameraborn.photo.manifest import read_manifest, sha256_of
     from cameraborn.pretext.painters import read_painters
-    from cameraborn.pretext.redraw import RedrawOptions, copies_of, write_redrawn
+    from cameraborn.pretext.redraw import RedrawOptions, copies_of, one_thread_a_picture, write_redrawn
     from cameraborn.pretext.variants import VariantFolder, named
 
-    torch.set_num_threads(1)  # several pictures at a time are faster than several threads a picture
+    one_thread_a_picture()
     ready = read_painters(painters)
     options = RedrawOptions(tuple(ready), copies, smallest_side, largest_side, noise, seed)
     rows = list(read_manifest(manifest))
