@@ -10,10 +10,13 @@ import safetensors.numpy
 from safetensors.torch import load
 
 from cameraborn.detect.bundle import CalibrationRow, calibration_csv, read_bundle, write_bundle
+from cameraborn.detect.conformal import Grid
+from cameraborn.detect.detector import Detector
 from cameraborn.errors import BundleError
 from cameraborn.networks.patchnet import PatchNet
+from cameraborn.photo.texture import Texture
 
-from ..conftest import FEATURES
+from ..conftest import EXAMPLES, FEATURES
 
 HASHED = [
     "network.onnx",
@@ -233,14 +236,44 @@ def test_a_failed_write_leaves_the_older_bundle(tiny_bundle, tmp_path):
 
 
 def test_calibration_goes_round_most_surprising_first(tiny_bundle, tmp_path):
-    rows = [CalibrationRow(1.25, "a, b", "0a", 90, None), CalibrationRow(7.5, "ünï", "1b", 120, 83)]
+    rows = [
+        CalibrationRow(1.25, "a, b", "0a", 90, None, Texture(-1.5, -0.1234)),
+        CalibrationRow(7.5, "ünï", "1b", 120, 83, Texture(0.25, -2.0)),
+    ]
     bundle = rewritten(tiny_bundle, tmp_path / "b", calibration_csv=calibration_csv(rows))
     assert bundle.calibration_rows == (rows[1], rows[0])
     (scores,) = bundle.calibration.scores
     assert scores.tolist() == [1.25, 7.5]
 
 
-@pytest.mark.parametrize("classes", [(), (((0, 0),),)])
+def test_a_bundle_from_before_textures_has_one_texture(tiny_bundle, tmp_path):
+    """As `calibrate` wrote it then: cells are pairs, the table has no columns for textures."""
+    bundle = read_bundle(tiny_bundle)
+    table = bundle.files["calibration.csv"].decode().splitlines()
+    older = "\n".join(line.rsplit(",", 2)[0] for line in table) + "\n"
+    write_bundle(bundle.info, {**bundle.files, "calibration.csv": older.encode()}, tmp_path / "b")
+    info = json.loads((tmp_path / "b" / "bundle.json").read_text())
+    coverage = info["coverage"]
+    del coverage["noise_edges"], coverage["fineness_edges"]
+    coverage["classes"] = [[[row, column] for row in range(3) for column in range(4)]]
+    (tmp_path / "b" / "bundle.json").write_text(json.dumps(info))
+    read = read_bundle(tmp_path / "b")
+    assert read.calibration.grid == Grid(bundle.coverage.size_edges)
+    (scores,) = read.calibration.scores
+    np.testing.assert_array_equal(scores, sorted(row.score for row in bundle.calibration_rows))
+    (verdict,) = Detector(read).score(EXAMPLES / "photo-1.jpg")
+    assert verdict.p_value == (1 + (scores >= verdict.score).sum()) / (len(scores) + 1)
+
+
+@pytest.mark.parametrize("field", ["noise_edges", "classes"])
+def test_a_calibration_that_means_nothing_is_refused(copy, field):
+    info = json.loads((copy / "bundle.json").read_text())
+    info["coverage"][field] = [[[0, 0, 0]]] if field == "classes" else [0.5]
+    (copy / "bundle.json").write_text(json.dumps(info))
+    assert "bundle.json is damaged" in refusal(copy)
+
+
+@pytest.mark.parametrize("classes", [(), (((0, 0, 0, 0),),)])
 def test_classes_that_leave_deliveries_out(tiny_bundle, tmp_path, classes):
     bundle = read_bundle(tiny_bundle)
     coverage = bundle.info.coverage.model_copy(update={"classes": classes})

@@ -7,15 +7,17 @@ from hypothesis import strategies as st
 
 from cameraborn.detect.conformal import (
     Calibration,
+    Delivery,
+    Grid,
     benjamini_hochberg,
-    cell_of,
     check_rate,
     describe_class,
-    grid,
     merge_cells,
     p_values,
+    texture_edges,
 )
 from cameraborn.errors import CalibrationError
+from cameraborn.photo.texture import Texture
 
 SCORES = st.one_of(st.integers(-3, 3).map(float), st.floats(-1e9, 1e9))
 
@@ -114,53 +116,152 @@ def test_false_discoveries_stay_under_their_rate(generated):
     assert np.mean(found) > 0.3
 
 
-def test_cells_part_sizes_and_qualities():
-    assert cell_of(129.9, 74, (130, 200)) == (0, 0)
-    assert cell_of(130, 75, (130, 200)) == (1, 1)
-    assert cell_of(200, 90, (130, 200)) == (2, 2)
-    assert cell_of(5000, None, (130, 200)) == (2, 3)
-    assert cell_of(5, None, ()) == (0, 3)
+def face(size=100, quality=None, noise=0.0, fineness=0.0):
+    return Delivery(size, quality, Texture(noise, fineness))
 
 
-EDGES = (130, 200)
-PHOTOGRAPHS = st.dictionaries(st.sampled_from(grid(EDGES)), st.sets(st.integers(0, 30).map(str), max_size=30))
+SIZES = Grid((130, 200))
+TEXTURES = Grid((130, 200), (-1.0, 0.5), (-2.0, -1.0))
+COARSE = Grid((), (-1.0, 0.5), (-2.0, -1.0))
 
 
-@given(photographs=PHOTOGRAPHS, least=st.integers(1, 25))
-def test_merged_classes_share_out_all_cells_and_are_large_enough(photographs, least):
-    classes = merge_cells(photographs, least, EDGES)
-    assert sorted(cell for cells in classes for cell in cells) == grid(EDGES)
+def test_cells_part_sizes_qualities_and_textures():
+    assert SIZES.cell_of(face(129.9, 74)) == (0, 0, 0, 0)
+    assert SIZES.cell_of(face(130, 75, 9, 9)) == (1, 1, 0, 0)
+    assert SIZES.cell_of(face(200, 90)) == (2, 2, 0, 0)
+    assert SIZES.cell_of(face(5000, None)) == (2, 3, 0, 0)
+    assert Grid().cell_of(face(5, None)) == (0, 3, 0, 0)
+    assert TEXTURES.cell_of(face(130, 75, -1.01, -2.01)) == (1, 1, 0, 0)
+    assert TEXTURES.cell_of(face(130, 75, -1.0, -2.0)) == (1, 1, 1, 1)
+    assert TEXTURES.cell_of(face(130, 75, 0.5, 7)) == (1, 1, 2, 2)
+
+
+@given(
+    size=st.floats(1, 1e4),
+    quality=st.none() | st.integers(1, 100),
+    noise=st.floats(-9, 9),
+    fineness=st.floats(-9, 9),
+    grid=st.sampled_from([Grid(), SIZES, TEXTURES, COARSE]),
+)
+def test_every_delivery_has_a_cell(size, quality, noise, fineness, grid):
+    assert grid.cell_of(face(size, quality, noise, fineness)) in grid.cells
+
+
+def test_textures_are_parted_at_quartiles():
+    values = np.random.default_rng(0).normal(size=2001)
+    low, high = texture_edges(values)
+    assert (values < low).mean() == pytest.approx(0.25, abs=0.001)
+    assert (values >= high).mean() == pytest.approx(0.25, abs=0.001)
+    assert (round(low, 4), round(high, 4)) == (low, high)
+
+
+def populations(grid):
+    return st.dictionaries(
+        st.sampled_from(grid.cells), st.sets(st.integers(0, 30).map(str), max_size=30), max_size=40
+    )
+
+
+@given(
+    case=st.sampled_from([SIZES, COARSE]).flatmap(lambda g: st.tuples(st.just(g), populations(g))),
+    least=st.integers(1, 25),
+)
+def test_merged_classes_share_out_all_cells_and_are_large_enough(case, least):
+    grid, photographs = case
+    classes = merge_cells(photographs, least, grid)
+    assert sorted(cell for cells in classes for cell in cells) == grid.cells
     counts = [len(set().union(*(photographs.get(cell, set()) for cell in cells))) for cells in classes]
     assert len(classes) == 1 or min(counts) >= least
     enough = {cell for cell, members in photographs.items() if len(members) >= least}
-    if enough == set(grid(EDGES)):
+    if enough == set(grid.cells):
         assert len(classes) == len(enough)  # nothing is merged without need
 
 
-def test_qualities_are_merged_before_sizes():
+def test_qualities_are_merged_before_sizes_before_textures():
     many, few = {str(n) for n in range(50)}, {"1"}
-    photographs = dict.fromkeys(grid(EDGES), many) | {(0, 0): few, (0, 1): few}
-    classes = merge_cells(photographs, 20, EDGES)
-    assert ((0, 0), (0, 1), (0, 2)) in classes
+    photographs = dict.fromkeys(SIZES.cells, many) | {(0, 0, 0, 0): few, (0, 1, 0, 0): few}
+    classes = merge_cells(photographs, 20, SIZES)
+    assert ((0, 0, 0, 0), (0, 1, 0, 0), (0, 2, 0, 0)) in classes
     assert len(classes) == 10
-    assert describe_class(classes[0], EDGES) == "under 130 px: JPEG 1-74, JPEG 75-89, JPEG 90-100"
+    assert describe_class(classes[0], SIZES) == "under 130 px: JPEG 1-74, JPEG 75-89, JPEG 90-100"
+    noisy = [cell for cell in TEXTURES.cells if cell[2:] == (2, 2)]
+    photographs = dict.fromkeys(TEXTURES.cells, many) | dict.fromkeys(noisy, few)
+    photographs |= {noisy[0]: many}
+    classes = merge_cells(photographs, 20, TEXTURES)
+    (together,) = [cells for cells in classes if noisy[0] in cells]
+    assert list(together) == noisy  # rather than with a neighbour of another texture
+    assert len(classes) == len(TEXTURES.cells) - len(noisy) + 1
+
+
+def test_classes_in_words():
+    def words(grid, *cells):
+        return describe_class(cells, grid)
+
+    assert words(Grid(), *Grid().cells) == "any size: any file"
+    assert words(SIZES, (0, 3, 0, 0), (1, 3, 0, 0)) == "under 130 px or 130 to 199 px: no JPEG"
+    assert words(TEXTURES, (2, 0, 2, 0)) == "noisy and soft, 200 px and more: JPEG 1-74"
+    assert (
+        words(TEXTURES, (2, 0, 2, 0), (2, 0, 2, 2)) == "noisy and soft or crisp, 200 px and more: JPEG 1-74"
+    )
+    assert words(COARSE, *((0, q, 0, f) for q in range(4) for f in range(3))) == "clean, any size: any file"
+    assert words(COARSE, *COARSE.cells) == "any size: any file"
+    two = [(0, 3, 0, 0), (0, 3, 1, 2), (0, 2, 1, 2)]
+    assert (
+        words(COARSE, *two)
+        == "clean and soft, any size: no JPEG; plain and crisp, any size: JPEG 90-100, no JPEG"
+    )
+    mixed = [(0, 3, 0, 0), (0, 3, 1, 2)]
+    assert words(COARSE, *mixed) == "clean and soft / plain and crisp, any size: no JPEG"
 
 
 def test_a_rate_holds_within_each_class_though_delivery_moves_the_score():
     rng = np.random.default_rng(5)
-    classes = (((0, 0), (0, 1)), ((0, 2), (0, 3)))
+    classes = (((0, 0, 0, 0), (0, 1, 0, 0)), ((0, 2, 0, 0), (0, 3, 0, 0)))
     flagged = np.zeros((2, 2))
     for _ in range(2000):
         apart = tuple(np.sort(rng.normal(3 * k, 1, 39)) for k in (0, 1))
-        calibration = Calibration((), classes, apart)
+        calibration = Calibration(Grid(), classes, apart)
         for k, quality in enumerate((60, None)):
-            flagged[k] += [calibration.p_value(rng.normal(3 * k, 1), 100, quality) <= 0.1, 1]
+            flagged[k] += [calibration.p_value(rng.normal(3 * k, 1), face(quality=quality)) <= 0.1, 1]
     shares = flagged[:, 0] / flagged[:, 1]
     assert np.all(np.abs(shares - 0.1) < 4 * np.sqrt(0.09 / 2000)), shares
 
 
+@pytest.mark.parametrize("textures", [True, False])
+def test_a_rate_holds_for_every_treatment_only_if_texture_is_looked_at(textures):
+    """Noise shifts the score and the texture alike; without the texture noisy photographs are flagged too often."""
+    rng, n, rate = np.random.default_rng(6), 400, 0.1
+    flags = {"untouched": [], "noisy": []}
+    shifts = {"untouched": -2.0, "noisy": 2.0}
+    for _ in range(30):
+        drawn = [(rng.choice(["untouched", "noisy"], p=[0.8, 0.2]), rng.normal(size=2)) for _ in range(n)]
+        held_out = [
+            (score + shifts[kind], face(noise=shifts[kind] + 0.5 * jitter)) for kind, (score, jitter) in drawn
+        ]
+        grid = Grid((), (-1.0, 1.0), ()) if textures else Grid()
+        reached: dict = {}
+        for number, (_, delivery) in enumerate(held_out):
+            reached.setdefault(grid.cell_of(delivery), set()).add(str(number))
+        classes = merge_cells(reached, 40, grid)
+        scores = [
+            np.sort([score for score, delivery in held_out if grid.cell_of(delivery) in cells])
+            for cells in classes
+        ]
+        calibration = Calibration(grid, classes, tuple(scores))
+        for kind, of_kind in flags.items():
+            for score, jitter in rng.normal(size=(40, 2)):
+                delivery = face(noise=shifts[kind] + 0.5 * jitter)
+                of_kind.append(calibration.p_value(score + shifts[kind], delivery) <= rate)
+    shares = {kind: np.mean(of_kind) for kind, of_kind in flags.items()}
+    if textures:
+        assert all(0.07 < share < 0.13 for share in shares.values()), shares
+    else:
+        assert shares["noisy"] > 0.3, shares
+        assert shares["untouched"] < 0.05, shares
+
+
 def test_the_smallest_class_decides_the_rates():
-    calibration = Calibration((), (((0, 0), (0, 1)), ((0, 2), (0, 3))), (np.zeros(99), np.zeros(19)))
+    classes = (((0, 0, 0, 0), (0, 1, 0, 0)), ((0, 2, 0, 0), (0, 3, 0, 0)))
+    calibration = Calibration(Grid(), classes, (np.zeros(99), np.zeros(19)))
     calibration.check_rate(0.05)
     with pytest.raises(CalibrationError, match="this bundle has 19"):
         calibration.check_rate(0.04)

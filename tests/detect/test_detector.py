@@ -9,12 +9,14 @@ from PIL import Image
 
 import cameraborn
 from cameraborn.detect.bundle import read_bundle, write_bundle
-from cameraborn.detect.conformal import benjamini_hochberg
+from cameraborn.detect.conformal import Delivery, benjamini_hochberg
 from cameraborn.detect.detector import Detector, Verdict, control_discoveries, has_colour
 from cameraborn.detect.golden import GOLDEN_NAMES, golden_picture
 from cameraborn.detect.learn import LearnOptions, calibrate, fit
 from cameraborn.errors import BundleError, CalibrationError
 from cameraborn.photo.faces import square_crop
+from cameraborn.photo.patches import shrink_to
+from cameraborn.photo.texture import texture
 
 from ..conftest import EXAMPLES, encoded
 
@@ -176,7 +178,10 @@ def test_p_values_are_of_the_pictures_own_class_of_delivery(network_bundle, phot
     for data, quality in ((encoded(pixels, quality=95), 95), (encoded(pixels, "PNG"), None)):
         verdict = only(detector.score(data))
         size = max(verdict.box[2] - verdict.box[0], verdict.box[3] - verdict.box[1])
-        among = calibration.scores[calibration.class_of(size, quality)]
+        with Image.open(io.BytesIO(data)) as image:
+            crop = detector.crop(np.asarray(image.convert("RGB")), verdict.box, whole_image=False)
+        seen = texture(shrink_to(crop, bundle.info.preprocessing.sides[0]))
+        among = calibration.scores[calibration.class_of(Delivery(size, quality, seen))]
         assert verdict.p_value == (1 + (among >= verdict.score).sum()) / (len(among) + 1)
 
 

@@ -1,12 +1,14 @@
 """Fitting and calibrating: on photographs alone, on different ones, the same whatever the number of jobs."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from cameraborn.detect.bundle import Bundle, read_bundle
+from cameraborn.detect.bundle import Bundle, CalibrationRow, read_bundle
+from cameraborn.detect.conformal import Grid
 from cameraborn.detect.detector import Detector
 from cameraborn.detect.em import Covariance
 from cameraborn.detect.learn import (
@@ -18,9 +20,13 @@ from cameraborn.detect.learn import (
     find_photographs,
     fit,
     look,
+    one_a_class,
+    parted,
 )
 from cameraborn.errors import CalibrationError, ManifestError
 from cameraborn.photo.manifest import Row, sha256_of, write_manifest
+from cameraborn.photo.patches import shrink_to
+from cameraborn.photo.texture import Texture, texture
 
 from ..conftest import EXAMPLES, varied_copies
 
@@ -143,6 +149,60 @@ def test_views_are_the_face_as_it_is_and_its_deliveries(network_bundle, photogra
         expected = detector.encoder.feature(detector.crop(pixels, box, whole_image=False))
         np.testing.assert_array_equal(seen[0].feature, expected)
         assert seen[0].jpeg_quality == 70
+
+
+def test_handled_copies_have_been_through_more(network_bundle, photographs):
+    given = photographs["calibration"][:1]
+    seen = {}
+    for handled in (False, True):
+        options = LearnOptions(copies=40, handled=handled, jobs=1)
+        as_it_is, *seen[handled] = look(network_bundle, given, options, lambda *_: None)
+    assert not any(view.face_size > as_it_is.face_size for view in seen[False])
+    assert any(view.face_size > as_it_is.face_size for view in seen[True])
+    spread = {handled: np.std([view.texture.noise for view in views]) for handled, views in seen.items()}
+    assert spread[True] > 1.2 * spread[False]
+
+
+def test_views_know_the_texture_that_the_network_sees(network_bundle, photographs):
+    options = LearnOptions(copies=0, jobs=1)
+    (view,) = look(network_bundle, photographs["calibration"][:1], options, lambda *_: None)
+    with Image.open(photographs["calibration"][0].path) as image:
+        pixels = np.asarray(image.convert("RGB"))
+    detector = Detector(network_bundle)
+    (box,) = detector.boxes(pixels, whole_image=False)
+    crop = detector.crop(pixels, box, whole_image=False)
+    assert view.texture == texture(shrink_to(crop, network_bundle.info.preprocessing.sides[0]))
+
+
+def test_calibration_parts_textures_whatever_the_options_say(fitted, photographs):
+    given, options = photographs["calibration"][:16], LearnOptions(copies=6, handled=False, jobs=1)
+    done = calibrate(fitted, given, options=options, class_size=6)
+    again = calibrate(fitted, given, options=replace(options, handled=True), class_size=6)
+    assert done.files == again.files
+    coverage = done.coverage
+    low, high = coverage.noise_edges
+    assert low < high
+    assert coverage.fineness_edges[0] < coverage.fineness_edges[1]
+    assert len({cell[2:] for cells in coverage.classes for cell in cells}) == 9
+    assert len(coverage.classes) > 3
+    assert done.calibration.smallest >= 6
+    for number, cells in enumerate(coverage.classes):
+        rows = [row for row in done.calibration_rows if coverage.grid.cell_of(row.delivery) in cells]
+        assert len({row.photograph for row in rows}) == len(rows) == len(done.calibration.scores[number])
+
+
+def test_a_photograph_stands_as_it_is_in_its_own_class_and_once_in_others():
+    looks = [
+        CalibrationRow(float(n), "s", f"{7:016x}", 100, quality, Texture(0.0, 0.0))
+        for n, quality in enumerate((95, 80, 80, 95, None))
+    ]
+    classes = tuple((cell,) for cell in Grid().cells)
+    drawn = [row.score for row in one_a_class(looks, classes, Grid(), LearnOptions())]
+    assert len(drawn) == 3
+    assert drawn[0] in (1, 2)
+    assert drawn[1:] == [0, 4]
+    grid, merged = parted([looks], (130,), 2)
+    assert merged == (tuple(grid.cells),)  # one photograph cannot make two classes of two
 
 
 def test_nothing_usable(network_bundle, fitted, tmp_path):

@@ -18,6 +18,7 @@ from cameraborn.photo.degrade import (
     degrade_bytes,
     parse,
     random_delivery,
+    random_handling,
 )
 from cameraborn.photo.exif import Exif
 
@@ -227,3 +228,50 @@ def test_deliveries_are_of_every_kind():
         same = out.shape == pixels.shape and np.array_equal(out, pixels)
         kinds.add((out.shape != pixels.shape, quality is not None, same))
     assert {(False, False, True), (True, True, False), (False, True, False), (True, False, False)} <= kinds
+
+
+def test_handling_is_seeded_and_leaves_its_input_alone():
+    pixels = noise(120, 100)
+    before = pixels.copy()
+    results = {}
+    for seed in (*range(20), *range(20)):
+        out, quality = random_handling(pixels, np.random.default_rng(seed), smallest_side=50)
+        known, of_known = results.setdefault(seed, (out, quality))
+        np.testing.assert_array_equal(out, known)
+        assert quality == of_known
+        assert out.dtype == np.uint8
+        assert min(out.shape[:2]) >= 50
+        assert max(out.shape[:2]) <= 2.4 * 120 + 1
+        assert quality is None or LOWEST_QUALITY <= quality < 100
+    np.testing.assert_array_equal(pixels, before)
+
+
+def test_handling_is_of_every_kind():
+    """A smooth picture: noise and sharpening raise its detail, blur and enlarging lower it."""
+    y, x = np.mgrid[:120, :120]
+    waves = np.rint(128 + 60 * np.sin(x / 3) * np.sin(y / 3)).astype(np.uint8)[..., None].repeat(3, 2)
+
+    def detail(pixels):
+        return np.abs(np.diff(pixels[..., 1].astype(int), 2, axis=1)).mean()
+
+    sizes, details, qualities = [], [], []
+    for seed in range(200):
+        out, quality = random_handling(waves, np.random.default_rng(seed), smallest_side=60)
+        sizes.append(len(out) / 120)
+        qualities.append(quality)
+        if len(out) == 120 and quality is None:
+            details.append(detail(out) / detail(waves))
+    assert 0.1 < np.mean(np.array(sizes) > 1) < 0.35
+    assert 0.15 < np.mean(np.array(sizes) < 1) < 0.45
+    assert min(sizes) < 0.6 < 2 < max(sizes)
+    assert 0.25 < np.mean([quality is not None for quality in qualities]) < 0.55
+    assert min(details) < 0.9
+    assert max(details) > 1.3
+    assert any(value == 1 for value in details)
+
+
+def test_large_pictures_are_not_enlarged(monkeypatch):
+    monkeypatch.setattr("cameraborn.photo.degrade._LARGEST_ENLARGED", 120 * 100)  # as if these were large
+    for seed in range(40):
+        out, _ = random_handling(noise(120, 100), np.random.default_rng(seed), smallest_side=120)
+        assert out.shape == (100, 120, 3)

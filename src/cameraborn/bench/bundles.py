@@ -154,7 +154,7 @@ class BundleJudge:
             crop = self._detector.crop(picture.pixels, box, whole_image=whole)
             scope = "too-small"
             if min(crop.shape[:2]) >= self._encoder.preprocessing.smallest_side:
-                scope, feature = "ok", self._encoder.feature(crop)
+                scope, feature = "ok", self._encoder.look(crop)[0]  # as it is judged: one entry in the cache
         self._remember(sha256, scope, None if feature is None else self._encoder.crops[0])
         return Looked(scope, feature)
 

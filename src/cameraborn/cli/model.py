@@ -53,6 +53,13 @@ def fit(
     copies: Annotated[
         int, Option(min=0, help="Randomly shrunk and recompressed copies of each photograph.")
     ] = 4,
+    handled: Annotated[
+        bool,
+        Option(
+            "--handled",
+            help="Copies that were enlarged, blurred, sharpened or given noise as well, as in calibrate.",
+        ),
+    ] = False,
     whole_image: WholeImage = False,
     faceless: Annotated[
         bool,
@@ -70,7 +77,7 @@ def fit(
     from cameraborn.detect import learn
 
     options = learn.LearnOptions(
-        whole_image=whole_image, copies=copies, faceless=faceless, jobs=jobs, seed=seed
+        whole_image=whole_image, copies=copies, handled=handled, faceless=faceless, jobs=jobs, seed=seed
     )
     with learning("fitting") as report:
         fitted = learn.fit(
@@ -100,8 +107,9 @@ def calibrate(
         Option("--output", "-o", help="Folder of the new bundle.", file_okay=False, show_default="--bundle"),
     ] = None,
     copies: Annotated[
-        int, Option(min=0, help="Random deliveries of each photograph, beside the photograph as it is.")
-    ] = 12,
+        int,
+        Option(min=0, help="Randomly delivered copies of each photograph, beside the photograph as it is."),
+    ] = 24,
     class_size: Annotated[
         int, Option(min=1, help="Photographs that a class of delivery needs; smaller classes are merged.")
     ] = 60,
@@ -131,7 +139,7 @@ def calibrate(
     write_bundle(calibrated.info, calibrated.files, output or bundle)
     calibration = calibrated.calibration
     for cells, scores in zip(calibration.classes, calibration.scores, strict=True):
-        say(f"{len(scores)} photographs stand for {describe_class(cells, calibration.size_edges)}")
+        say(f"{len(scores)} photographs stand for {describe_class(cells, calibration.grid)}")
     lowest = smallest_rate(calibration.smallest, calibration.tail)
     say(f"{output or bundle}: calibrated; false-alarm rates from {lowest:.2g} can be asked for")
 

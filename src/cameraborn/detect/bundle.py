@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import safetensors.numpy
@@ -30,11 +30,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from safetensors import SafetensorError
 
-from cameraborn.detect.conformal import Calibration, Tail, cell_of, describe_class, grid
+from cameraborn.detect.conformal import Calibration, Cell, Delivery, Grid, Tail, TextureEdges, describe_class
 from cameraborn.detect.head import Head
 from cameraborn.detect.hybrid import Boundary
 from cameraborn.detect.mixture import Mixture
 from cameraborn.errors import BundleError
+from cameraborn.photo.texture import Texture
 
 SCHEMA_VERSION = 1
 
@@ -75,7 +76,28 @@ class Coverage(_Part):
     whole_image: bool = False  # True: whole pictures were calibrated, not faces
     tail: Tail = "upper"  # `both`: a likelihood that is too high is suspicious too
     size_edges: tuple[int, ...] = ()  # pixels, rising: what parts the sizes of faces
-    classes: tuple[tuple[tuple[int, int], ...], ...] = ()  # cells of each class of delivery, see `conformal`
+    # What parts noise and fineness, see `photo.texture`; none in bundles made before textures were looked at.
+    noise_edges: TextureEdges = ()
+    fineness_edges: TextureEdges = ()
+    classes: tuple[tuple[Cell, ...], ...] = ()  # cells of each class of delivery, see `conformal`
+
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _of_one_texture(cls, classes: Any) -> Any:  # noqa: ANN401 (what a file says, before it is checked)
+        """Cells of an older bundle are of size and quality alone."""
+        if not isinstance(classes, list | tuple):
+            return classes
+        return [
+            [(*cell, 0, 0) if isinstance(cell, list | tuple) and len(cell) == 2 else cell for cell in cells]
+            if isinstance(cells, list | tuple)
+            else cells
+            for cells in classes
+        ]
+
+    @property
+    def grid(self) -> Grid:
+        """What parts deliveries into cells."""
+        return Grid(self.size_edges, self.noise_edges, self.fineness_edges)
 
 
 class BundleInfo(_Part):
@@ -103,6 +125,12 @@ class CalibrationRow:
     photograph: str  # the beginning of its SHA-256
     face_size: int  # longer side of the face box, in pixels of the picture
     jpeg_quality: int | None
+    texture: Texture
+
+    @property
+    def delivery(self) -> Delivery:
+        """What the photograph has been through."""
+        return Delivery(self.face_size, self.jpeg_quality, self.texture)
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,6 +246,9 @@ class Bundle:
                     row["photograph"],
                     int(row["face_size"]),
                     int(row["jpeg_quality"]) if row["jpeg_quality"] else None,
+                    Texture(
+                        float(row.get("noise", 0)), float(row.get("fineness", 0))
+                    ),  # none in older bundles
                 )
                 for row in csv.DictReader(io.StringIO(text))
             )
@@ -237,21 +268,21 @@ class Bundle:
             BundleError: there are none, or they and the recorded classes do not fit together.
         """
         coverage = self.coverage
-        edges, classes = coverage.size_edges, coverage.classes
+        grid, classes = coverage.grid, coverage.classes
         scores: list[list[float]] = [[] for _ in classes]
         number = {cell: place for place, cells in enumerate(classes) for cell in cells}
         try:
             for row in self.calibration_rows:
-                scores[number[cell_of(row.face_size, row.jpeg_quality, edges)]].append(row.score)
+                scores[number[grid.cell_of(row.delivery)]].append(row.score)
         except KeyError as error:
             raise BundleError(
                 f"{self.origin}: bundle.json lacks the class of a delivery {error}: calibrate again"
             ) from error
-        if sorted(number) != grid(edges) or not all(scores):
+        if sorted(number) != grid.cells or not all(scores):
             raise BundleError(
                 f"{self.origin}: bundle.json's classes of delivery are incomplete: calibrate again"
             )
-        return Calibration(edges, classes, tuple(np.sort(part) for part in scores), coverage.tail)
+        return Calibration(grid, classes, tuple(np.sort(part) for part in scores), coverage.tail)
 
     @property
     def coverage(self) -> Coverage:
@@ -380,7 +411,7 @@ def card_text(info: BundleInfo) -> str:
         what = "whole pictures" if info.coverage.whole_image else "faces"
         covered = f"{what}, JPEG quality {low} to {high} and other formats, {colour}"
         covered += "".join(
-            f"\n  - {describe_class(cells, info.coverage.size_edges)}" for cells in info.coverage.classes
+            f"\n  - {describe_class(cells, info.coverage.grid)}" for cells in info.coverage.classes
         )
     kind = (
         "A classifier for cameraborn: it has seen photographs and generated pictures; what it takes for generated more "
@@ -418,8 +449,9 @@ def calibration_csv(rows: list[CalibrationRow]) -> bytes:
     """The held-out photographs as CSV, most surprising first."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["score", "source", "photograph", "face_size", "jpeg_quality"])
+    writer.writerow(["score", "source", "photograph", "face_size", "jpeg_quality", "noise", "fineness"])
     for row in sorted(rows, key=lambda row: -row.score):
         quality = "" if row.jpeg_quality is None else row.jpeg_quality
-        writer.writerow([f"{row.score:.4f}", row.source, row.photograph, row.face_size, quality])
+        seen = [quality, row.texture.noise, row.texture.fineness]
+        writer.writerow([f"{row.score:.4f}", row.source, row.photograph, row.face_size, *seen])
     return out.getvalue().encode("utf-8")

@@ -4,14 +4,16 @@ For held-out photographs with scores c_1..c_n (higher = less like a photograph) 
 (1 + #{c_i >= s}) / (n + 1). If the picture is a photograph exchangeable with those, P(p <= a) <= a for every a
 (Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World", 2005, section 2). What a picture has been through
 moves its score, so photographs are compared with those that had been through the same: p-values are conditional on a
-class of delivery (Mondrian conformal prediction, ibid., section 4.5).
+class of delivery (Mondrian conformal prediction, ibid., section 4.5). A class is told from what can be seen of any
+picture: the size of the face, the file's JPEG quality, and the noise and fineness of the face as the network sees it.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,12 +21,63 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cameraborn.errors import CalibrationError
+from cameraborn.photo.texture import Texture
 
 Array = NDArray[np.float64]
 Tail = Literal["upper", "both"]  # is only a low likelihood suspicious, or one too high as well?
-Cell = tuple[int, int]  # of the grid of deliveries: size, JPEG quality
+Cell = tuple[int, int, int, int]  # of the grid of deliveries: size, JPEG quality, noise, fineness
+
+TextureEdges = tuple[()] | tuple[float, float]
 
 JPEG_EDGES = (75, 90)  # of the estimated quality; a column each, and one for what is no JPEG
+NOISE_NAMES, FINENESS_NAMES = ("clean", "plain", "noisy"), ("soft", "even", "crisp")
+_MERGED_FIRST = ((0, 1, 0, 0), (1, 0, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1))
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What can be told of what a face has been through.
+
+    Attributes:
+        size: the longer side of its box, in pixels.
+        jpeg_quality: of the file, None if it is no JPEG.
+        texture: of the face as the network sees it.
+    """
+
+    size: float
+    jpeg_quality: int | None
+    texture: Texture
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What parts deliveries into cells; each field rises.
+
+    Attributes:
+        size: pixels.
+        noise, fineness: two edges of a texture's numbers each, or none if they are not looked at.
+    """
+
+    size: tuple[int, ...] = ()
+    noise: TextureEdges = ()
+    fineness: TextureEdges = ()
+
+    @property
+    def cells(self) -> list[Cell]:
+        """All cells, in order."""
+        lengths = (len(self.size), len(JPEG_EDGES) + 1, len(self.noise), len(self.fineness))
+        rows, columns, noises, finenesses = (range(length + 1) for length in lengths)
+        return list(itertools.product(rows, columns, noises, finenesses))
+
+    def cell_of(self, delivery: Delivery) -> Cell:
+        """Where a face lies."""
+        quality = delivery.jpeg_quality
+        return (
+            bisect_right(self.size, delivery.size),
+            len(JPEG_EDGES) + 1 if quality is None else bisect_right(JPEG_EDGES, quality),
+            bisect_right(self.noise, delivery.texture.noise),
+            bisect_right(self.fineness, delivery.texture.fineness),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,13 +85,13 @@ class Calibration:
     """Held-out scores, apart for each class of delivery.
 
     Attributes:
-        size_edges: what parts the sizes of faces, in pixels, rising.
+        grid: what parts deliveries.
         classes: the cells of each class; together all cells, each once.
         scores: of each class's photographs, sorted: [n_class].
         tail: which likelihoods are suspicious.
     """
 
-    size_edges: tuple[int, ...]
+    grid: Grid
     classes: tuple[tuple[Cell, ...], ...]
     scores: tuple[Array, ...]
     tail: Tail = "upper"
@@ -48,14 +101,14 @@ class Calibration:
         """Photographs in the smallest class: what decides which false-alarm rates can be asked for."""
         return min(len(scores) for scores in self.scores)
 
-    def class_of(self, size: float, jpeg_quality: int | None) -> int:
-        """The class of a face of so many pixels in a picture of that JPEG quality (None: no JPEG)."""
-        cell = cell_of(size, jpeg_quality, self.size_edges)
+    def class_of(self, delivery: Delivery) -> int:
+        """The class of a face that has been through this."""
+        cell = self.grid.cell_of(delivery)
         return next(number for number, cells in enumerate(self.classes) if cell in cells)
 
-    def p_value(self, score: float, size: float, jpeg_quality: int | None) -> float:
+    def p_value(self, score: float, delivery: Delivery) -> float:
         """How surprising a score is among the photographs of its class."""
-        among = self.scores[self.class_of(size, jpeg_quality)]
+        among = self.scores[self.class_of(delivery)]
         return float(p_values(np.array([score]), among, self.tail)[0])
 
     def check_rate(self, rate: float) -> None:
@@ -133,55 +186,82 @@ def benjamini_hochberg(p: Sequence[float] | Array, rate: float) -> NDArray[np.bo
     return flagged
 
 
-def cell_of(size: float, jpeg_quality: int | None, size_edges: Sequence[int]) -> Cell:
-    """Where a face of so many pixels in a picture of that JPEG quality lies in the grid of deliveries."""
-    column = len(JPEG_EDGES) + 1 if jpeg_quality is None else bisect_right(JPEG_EDGES, jpeg_quality)
-    return bisect_right(size_edges, size), column
+def texture_edges(values: Sequence[float]) -> tuple[float, float]:
+    """What parts calibration photographs' noise or fineness into a low quarter, the middle, and a high quarter."""
+    low, high = np.quantile(values, (0.25, 0.75))
+    return round(float(low), 4), round(float(high), 4)
 
 
-def grid(size_edges: Sequence[int]) -> list[Cell]:
-    """All cells, sizes falling slowest."""
-    return [(row, column) for row in range(len(size_edges) + 1) for column in range(len(JPEG_EDGES) + 2)]
-
-
-def merge_cells(
-    photographs: Mapping[Cell, Set[str]], least: int, size_edges: Sequence[int]
-) -> tuple[tuple[Cell, ...], ...]:
+def merge_cells(photographs: Mapping[Cell, Set[str]], least: int, grid: Grid) -> tuple[tuple[Cell, ...], ...]:
     """Classes of cells with at least `least` photographs each, if there are as many at all.
 
     Again and again the class with the fewest photographs joins the neighbouring one with the fewest, qualities
-    before sizes: photographs of one size and another quality are alike rather than the reverse.
+    before sizes before noise before fineness: photographs of one texture and another quality are alike rather than
+    the reverse.
     """
-    classes: list[tuple[Cell, ...]] = [(cell,) for cell in grid(size_edges)]
-
-    def count(cells: Iterable[Cell]) -> int:
-        return len(set().union(*(photographs.get(cell, set()) for cell in cells)))
-
-    while len(classes) > 1:
-        smallest = min(classes, key=count)
-        if count(smallest) >= least:
+    members: dict[tuple[Cell, ...], set[str]] = {
+        (cell,): set(photographs.get(cell, set())) for cell in grid.cells
+    }
+    while len(members) > 1:
+        smallest = min(members, key=lambda cells: len(members[cells]))
+        if len(members[smallest]) >= least:
             break
-        neighbours = [other for other in classes if other is not smallest and _adjacent(smallest, other) < 2]
-        joined = min(neighbours, key=lambda other: (_adjacent(smallest, other), count(other)))
-        classes = [cells for cells in classes if cells is not smallest and cells is not joined]
-        classes.append(tuple(sorted(smallest + joined)))
-    return tuple(sorted(classes))
+        ranks = {other: _adjacent(smallest, other) for other in members if other is not smallest}
+        neighbours = [other for other, rank in ranks.items() if rank < len(_MERGED_FIRST)]
+        joined = min(neighbours, key=lambda other: (ranks[other], len(members[other])))
+        both = members.pop(smallest) | members.pop(joined)
+        members[tuple(sorted(smallest + joined))] = both
+    return tuple(sorted(members))
 
 
 def _adjacent(one: tuple[Cell, ...], other: tuple[Cell, ...]) -> int:
-    """0: neighbours in quality, 1: in size, 2: neither."""
-    steps = {(abs(a[0] - b[0]), abs(a[1] - b[1])) for a in one for b in other}
-    return 0 if (0, 1) in steps else 1 if (1, 0) in steps else 2
+    """In what two classes are neighbours, as a place in `_MERGED_FIRST`; its length if in nothing."""
+    steps = {(abs(a - e), abs(b - f), abs(c - g), abs(d - h)) for a, b, c, d in one for e, f, g, h in other}
+    return next((rank for rank, step in enumerate(_MERGED_FIRST) if step in steps), len(_MERGED_FIRST))
 
 
-def describe_class(cells: Sequence[Cell], size_edges: Sequence[int]) -> str:
-    """A class in words: `faces under 130 px, JPEG 75-89 or 90-100`."""
-    rows = sorted({row for row, _ in cells})
+def describe_class(cells: Sequence[Cell], grid: Grid) -> str:
+    """A class in words: `noisy and soft or crisp, under 130 px: JPEG 75-89, JPEG 90-100`."""
+    textures: dict[
+        tuple[Cell, ...], list[tuple[int, int]]
+    ] = {}  # those with the same sizes and qualities are said once
+    for texture in sorted({cell[2:] for cell in cells}):
+        deliveries = tuple(sorted((*cell[:2], 0, 0) for cell in cells if cell[2:] == texture))
+        textures.setdefault(deliveries, []).append(texture)
     parts = []
-    for row in rows:
-        columns = sorted(column for r, column in cells if r == row)
-        parts.append(f"{_size_name(row, size_edges)}: {_quality_names(columns)}")
+    for deliveries, of in textures.items():
+        name = _texture_names(of, grid)
+        parts.append((f"{name}, " if name else "") + _delivery_names(deliveries, grid))
     return "; ".join(parts)
+
+
+def _delivery_names(cells: Sequence[Cell], grid: Grid) -> str:
+    rows: dict[tuple[int, ...], list[int]] = {}  # the sizes of the same qualities
+    for row in sorted({cell[0] for cell in cells}):
+        rows.setdefault(tuple(sorted(cell[1] for cell in cells if cell[0] == row)), []).append(row)
+    return "; ".join(
+        f"{' or '.join(_size_name(row, grid.size) for row in of) if len(of) <= len(grid.size) else 'any size'}: "
+        f"{_quality_names(columns)}"
+        for columns, of in rows.items()
+    )
+
+
+def _texture_names(textures: Sequence[tuple[int, int]], grid: Grid) -> str:
+    """`noisy and soft or crisp`; nothing where a texture says nothing."""
+    if len(textures) == (len(grid.noise) + 1) * (len(grid.fineness) + 1):
+        return ""
+    noises: dict[tuple[int, ...], list[int]] = {}  # the noises of the same finenesses
+    for noise in sorted({texture[0] for texture in textures}):
+        noises.setdefault(tuple(b for a, b in textures if a == noise), []).append(noise)
+    names = []
+    for finenesses, of in noises.items():
+        words = [_names(of, grid.noise, NOISE_NAMES), _names(finenesses, grid.fineness, FINENESS_NAMES)]
+        names.append(" and ".join(word for word in words if word))
+    return " / ".join(names)
+
+
+def _names(places: Sequence[int], edges: Sequence[float], names: Sequence[str]) -> str:
+    return "" if len(places) == len(edges) + 1 else " or ".join(names[place] for place in places)
 
 
 def _size_name(row: int, size_edges: Sequence[int]) -> str:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from cameraborn.detect.bundle import CalibrationRow
-from cameraborn.detect.conformal import cell_of, describe_class
+from cameraborn.detect.conformal import Delivery, describe_class
 from cameraborn.detect.detector import Detector, Verdict, longer_side
 from cameraborn.errors import PictureError
 from cameraborn.photo.decode import PictureSource, open_picture
@@ -81,14 +81,11 @@ def explain(
         influence, method = patch_influence(detector, crop), "what each patch adds to the score"
     else:
         influence, method = occlusion(detector, crop), "how the score falls when a region is hidden"
-    calibration, size = detector.bundle.calibration, longer_side(chosen.box)
-    number = calibration.class_of(size, picture.jpeg_quality)
-    cells, edges = calibration.classes[number], calibration.size_edges
-    members = [
-        row
-        for row in detector.bundle.calibration_rows
-        if cell_of(row.face_size, row.jpeg_quality, edges) in cells
-    ]
+    calibration = detector.bundle.calibration
+    _, texture = detector.encoder.look(crop)
+    number = calibration.class_of(Delivery(longer_side(chosen.box), picture.jpeg_quality, texture))
+    cells, grid = calibration.classes[number], calibration.grid
+    members = [row for row in detector.bundle.calibration_rows if grid.cell_of(row.delivery) in cells]
     score = chosen.score
     nearest = sorted(members, key=lambda row: abs(row.score - score))[:NEAREST]
     return Explanation(
@@ -98,7 +95,7 @@ def explain(
         influence,
         method,
         calibration.scores[number],
-        describe_class(cells, edges),
+        describe_class(cells, grid),
         tuple(nearest),
     )
 

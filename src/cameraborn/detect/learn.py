@@ -12,7 +12,7 @@ import json
 import platform
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
@@ -21,17 +21,18 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from cameraborn.detect.bundle import Bundle, CalibrationRow, Coverage, calibration_csv
-from cameraborn.detect.conformal import Cell, Tail, cell_of, merge_cells
+from cameraborn.detect.conformal import Cell, Grid, Tail, merge_cells, texture_edges
 from cameraborn.detect.detector import Detector, has_colour, longer_side
 from cameraborn.detect.em import Covariance
 from cameraborn.detect.golden import GOLDEN_NAMES, golden_picture
 from cameraborn.detect.mixture import Mixture, choose_components, fit_mixture
 from cameraborn.errors import CalibrationError, PictureError
 from cameraborn.photo.decode import open_picture
-from cameraborn.photo.degrade import random_delivery
+from cameraborn.photo.degrade import random_delivery, random_handling
 from cameraborn.photo.files import pictures_in
 from cameraborn.photo.manifest import Row, read_manifest
 from cameraborn.photo.parallel import map_in_order
+from cameraborn.photo.texture import Texture
 
 _HASH_LENGTH = 16  # hex digits kept of a photograph's SHA-256: enough to recognise it
 
@@ -59,6 +60,7 @@ class View:
     feature: NDArray[np.float32]  # [D]
     face_size: int
     jpeg_quality: int | None
+    texture: Texture
     colour: bool
 
 
@@ -69,6 +71,8 @@ class LearnOptions:
     Attributes:
         whole_image: take the whole picture instead of its faces.
         copies: randomly delivered copies of each face; 0 looks at it only as it is.
+        handled: copies may also have been enlarged, blurred, sharpened or given noise (`random_handling`), not
+            only shrunk and recompressed (`random_delivery`).
         as_is: also look at it as it is.
         faceless: take the middle square of a photograph without a usable face instead of leaving it out: what a
             camera leaves in pixels is no matter of faces, and there are more photographs without.
@@ -78,12 +82,14 @@ class LearnOptions:
 
     whole_image: bool = False
     copies: int = 4
+    handled: bool = False
     as_is: bool = True
     faceless: bool = False
     jobs: int | None = None
     seed: int = 0
 
 
+Classes = tuple[tuple[Cell, ...], ...]
 Report = Callable[[str, str | None], None]  # a photograph's path, and why it was left out (None: it was not)
 
 
@@ -207,8 +213,9 @@ def calibrate(
 ) -> Bundle:
     """A copy of the bundle with the scores of held-out photographs and golden scores.
 
-    Each photograph is looked at after several deliveries, so that it stands for itself in every class of delivery that
-    it can reach; classes with fewer than `class_size` photographs are merged. In a class it counts once, as copies
+    Each photograph is looked at after several deliveries of every kind (`handled` is always on: a rate holds for what
+    calibration has seen), so that it stands for itself in every class of delivery that it can reach; classes with
+    fewer than `class_size` photographs are merged. In a class it counts once, as copies
     of a file do, because two looks at one photograph are not independent: the photograph as it is in its own class,
     elsewhere one of its views, drawn at random, seeded by the photograph itself.
 
@@ -216,8 +223,9 @@ def calibrate(
         CalibrationError: a photograph was used to fit, or none is usable.
         BundleError: the bundle has no mixture.
     """
+    options = replace(options, handled=True)
     seen = set(bundle.files.get("seen.txt", b"").decode().split())
-    edges = WHOLE_SIZE_EDGES if options.whole_image else FACE_SIZE_EDGES
+    sizes = WHOLE_SIZE_EDGES if options.whole_image else FACE_SIZE_EDGES
     held_out: dict[str, list[CalibrationRow]] = {}  # a photograph's views
     colourless = 0
     for views in _by_photograph(look(bundle, photographs, options, report)):
@@ -232,7 +240,12 @@ def calibrate(
         scores = bundle.scores(np.stack([view.feature for view in views]))
         held_out[photograph] = [
             CalibrationRow(
-                float(score), view.photograph.source, photograph, view.face_size, view.jpeg_quality
+                float(score),
+                view.photograph.source,
+                photograph,
+                view.face_size,
+                view.jpeg_quality,
+                view.texture,
             )
             for view, score in zip(views, scores, strict=True)
         ]
@@ -241,18 +254,17 @@ def calibrate(
         raise CalibrationError(
             "none of the photographs shows a usable face: give others, or use --whole-image"
         )
-    reached: dict[Cell, set[str]] = {}
-    for row in itertools.chain.from_iterable(held_out.values()):
-        reached.setdefault(_cell(row, edges), set()).add(row.photograph)
-    classes = merge_cells(reached, class_size, edges)
-    rows = [row for looks in held_out.values() for row in _one_a_class(looks, classes, edges, options)]
+    grid, classes = parted(held_out.values(), sizes, class_size)
+    rows = [row for looks in held_out.values() for row in one_a_class(looks, classes, grid, options)]
     lowest = min((row.jpeg_quality for row in rows if row.jpeg_quality is not None), default=100)
     coverage = Coverage(
         jpeg_quality=(lowest, 100),
         colour=colourless < _COLOURLESS_SHARE * len(held_out),
         whole_image=options.whole_image,
         tail=tail,
-        size_edges=edges,
+        size_edges=grid.size,
+        noise_edges=grid.noise,
+        fineness_edges=grid.fineness,
         classes=classes,
     )
     calibrated = Bundle(
@@ -266,20 +278,33 @@ def calibrate(
     return Bundle(calibrated.info, files, bundle.origin)
 
 
-def _cell(row: CalibrationRow, edges: Sequence[int]) -> Cell:
-    return cell_of(row.face_size, row.jpeg_quality, edges)
+def parted(
+    held_out: Iterable[Sequence[CalibrationRow]], sizes: tuple[int, ...], class_size: int
+) -> tuple[Grid, Classes]:
+    """The classes of delivery of photographs, of each of which some views are given.
+
+    Textures are parted at quartiles of all views, so that each part is reached by many photographs.
+    """
+    rows = [row for looks in held_out for row in looks]
+    grid = Grid(
+        sizes,
+        texture_edges([row.texture.noise for row in rows]),
+        texture_edges([row.texture.fineness for row in rows]),
+    )
+    reached: dict[Cell, set[str]] = {}
+    for row in rows:
+        reached.setdefault(grid.cell_of(row.delivery), set()).add(row.photograph)
+    return grid, merge_cells(reached, class_size, grid)
 
 
-def _one_a_class(
-    looks: Sequence[CalibrationRow],
-    classes: Sequence[Sequence[Cell]],
-    edges: Sequence[int],
-    options: LearnOptions,
+def one_a_class(
+    looks: Sequence[CalibrationRow], classes: Classes, grid: Grid, options: LearnOptions
 ) -> Iterator[CalibrationRow]:
     """Of one photograph's views, one in each class that any of them is in: the first as it is, else one at random."""
     rng = _rng(looks[0].photograph, options.seed + 1)
+    cells_of = [grid.cell_of(row.delivery) for row in looks]
     for cells in classes:
-        inside = [row for row in looks if _cell(row, edges) in cells]
+        inside = [row for row, cell in zip(looks, cells_of, strict=True) if cell in cells]
         if inside:
             drawn = inside[int(rng.integers(len(inside)))]
             yield looks[0] if options.as_is and inside[0] is looks[0] else drawn
@@ -333,15 +358,14 @@ def _views(detector: Detector, photograph: Photograph, options: LearnOptions) ->
     views = []
     for crop, size in crops:
         looks = [(crop, picture.jpeg_quality)] if options.as_is else []
+        deliver = random_handling if options.handled else random_delivery
         looks += [
-            random_delivery(crop, rng, smallest_side=preprocessing.smallest_side)
-            for _ in range(options.copies)
+            deliver(crop, rng, smallest_side=preprocessing.smallest_side) for _ in range(options.copies)
         ]
         for pixels, quality in looks:
             left = round(size * pixels.shape[0] / crop.shape[0])
-            views.append(
-                View(photograph, sha256, detector.encoder.feature(pixels), left, quality, has_colour(pixels))
-            )
+            feature, texture = detector.encoder.look(pixels)
+            views.append(View(photograph, sha256, feature, left, quality, texture, has_colour(pixels)))
     return views
 
 

@@ -3,8 +3,8 @@
 A name is a step, or steps joined by `+`, done from left to right: `jpeg:75`, `resize:0.5:lanczos`,
 `resize:0.5+jpeg:60`. The same picture under the same name always gives the same result: what is random in a step
 (noise, where a crop lies) is seeded by the picture itself. `STANDARD` is the suite of the robustness table.
-`random_delivery` draws what an unknown web site may have done; photographs are put through it before a mixture is
-fitted or calibrated, so that delivery alone is no surprise.
+`random_delivery` draws what an unknown web site may have done, `random_handling` what viewers and editors do as well;
+photographs are put through them before a mixture is fitted or calibrated, so that delivery alone is no surprise.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ _FILTERS = (
     Image.Resampling.LANCZOS,
     Image.Resampling.BOX,
 )
+_NEAREST = (Image.Resampling.NEAREST,)
 
 STANDARD = (
     *(f"jpeg:{quality}" for quality in (95, 90, 75, 60, 50, 30)),
@@ -61,6 +62,10 @@ class Step:
     resampling: Image.Resampling
 
 
+Edit = Callable[[Pixels, Step, np.random.Generator], Pixels]
+Handling = Callable[[Pixels, np.random.Generator, int], Pixels]  # the last: the smallest side
+
+
 @dataclass(frozen=True)
 class Degradation:
     """A name, understood."""
@@ -84,7 +89,7 @@ class _Kind:
     whole: bool = False  # whole numbers only
     random: bool = False
     encoding: Encoding | None = None  # either this,
-    edit: Callable[[Pixels, Step, np.random.Generator], Pixels] | None = None  # or this
+    edit: Edit | None = None  # or this
 
 
 def parse(name: str) -> Degradation:
@@ -279,3 +284,73 @@ def random_delivery(
     if rng.random() < 0.2:
         return recompressed(pixels, "WEBP", quality), None
     return pixels, None
+
+
+def random_handling(
+    pixels: Pixels, rng: np.random.Generator, *, smallest_side: int
+) -> tuple[Pixels, int | None]:
+    """One thing that sites, viewers and editors do to pictures, now and then two, then perhaps recompression.
+
+    Each has its own share (`_HANDLINGS`) and a random strength, so that none is rare among many copies: what
+    calibration has never seen, no false-alarm rate holds for. The result is never shrunk under `smallest_side`.
+
+    Returns:
+        The pixels, and the quality of the last JPEG compression, None if there was none.
+    """
+    kinds = rng.choice(
+        len(_HANDLINGS), size=1 + (rng.random() < 0.25), replace=False, p=[share for share, _ in _HANDLINGS]
+    )
+    for kind in kinds:
+        pixels = _HANDLINGS[kind][1](pixels, rng, smallest_side)
+    encoding = rng.random()
+    if encoding < 0.4:
+        quality = int(rng.integers(LOWEST_QUALITY, 100))
+        return recompressed(pixels, "JPEG", quality), quality
+    if encoding < 0.55:
+        return recompressed(pixels, "WEBP", int(rng.integers(_LOWEST_WEBP, 100))), None
+    return pixels, None
+
+
+def _shrunk_somehow(
+    pixels: Pixels, rng: np.random.Generator, smallest_side: int, filters: Sequence[Image.Resampling]
+) -> Pixels:
+    side = min(pixels.shape[:2])
+    if side <= smallest_side:
+        return pixels
+    return resized(
+        pixels, _log_uniform(rng, smallest_side / side, 1.0), filters[int(rng.integers(len(filters)))]
+    )
+
+
+def _enlarged_somehow(pixels: Pixels, rng: np.random.Generator, smallest_side: int) -> Pixels:
+    H, W, _ = pixels.shape
+    factor = _log_uniform(rng, 1.2, 2.4)
+    if H * W * factor**2 > _LARGEST_ENLARGED:
+        return pixels
+    return resized(pixels, factor, _FILTERS[int(rng.integers(3))])  # all but BOX, which only copies pixels
+
+
+def _edited(edit: Edit, least: float, most: float) -> Handling:
+    """An edit whose number is drawn at random."""
+
+    def handle(pixels: Pixels, rng: np.random.Generator, smallest_side: int) -> Pixels:
+        return edit(pixels, Step("", _log_uniform(rng, least, most), Image.Resampling.BILINEAR), rng)
+
+    return handle
+
+
+def _log_uniform(rng: np.random.Generator, least: float, most: float) -> float:
+    return float(np.exp(rng.uniform(np.log(least), np.log(most))))
+
+
+_LARGEST_ENLARGED = 16_000_000  # pixels: nobody enlarges large pictures, and memory is not free
+_LOWEST_WEBP = 40  # of random handling; as kind to a picture as JPEG's 60
+_HANDLINGS: tuple[tuple[float, Handling], ...] = (
+    (0.16, lambda pixels, rng, smallest_side: pixels),
+    (0.20, lambda pixels, rng, smallest_side: _shrunk_somehow(pixels, rng, smallest_side, _FILTERS)),
+    (0.06, lambda pixels, rng, smallest_side: _shrunk_somehow(pixels, rng, smallest_side, _NEAREST)),
+    (0.16, _enlarged_somehow),
+    (0.14, _edited(_blur, 0.5, 2.5)),
+    (0.12, _edited(_sharpen, 0.3, 2.0)),
+    (0.16, _edited(_noise, 1.0, 8.0)),
+)
