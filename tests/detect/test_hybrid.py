@@ -69,3 +69,11 @@ def test_a_bundle_adds_it_to_the_mixture(tiny_bundle):
     )
     with pytest.raises(BundleError, match="export it again"):
         foreign.scores(x)
+
+
+def test_a_second_networks_features_are_no_part_of_the_density():
+    x = np.arange(12.0).reshape(2, 6)  # two sides of three features
+    reads_the_last = Boundary(np.array([0.0, 0.0, 2.0]), 0.0)
+    np.testing.assert_array_equal(reads_the_last.unread(x), x[:, [0, 1, 3, 4]])
+    np.testing.assert_array_equal(reads_the_last.log_odds(x), 2 * x[:, 2])
+    np.testing.assert_array_equal(boundary().unread(x), x)

@@ -6,7 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from onnxruntime import InferenceSession
 from PIL import Image
+from safetensors.torch import load
 from typer.testing import CliRunner
 
 from cameraborn.cli import app
@@ -146,8 +148,24 @@ def test_from_painters_to_a_bundle_that_tells_redrawn_photographs(faces, tmp_pat
     figures = train(recipe, tmp_path / "run")
     assert figures["redrawn/redrawn"] > 0.7
     assert figures["portrait/redrawn"] > 0.7
-    exported = export_run(tmp_path / "run")
-    assert exported.redrawn is not None
+    alone = export_run(tmp_path / "run")
+    assert alone.redrawn is not None
+    assert alone.beside is None
+    seen = {row.original for row in rows if row.split == "train"}
+    assert seen < set(alone.seen)
+
+    # Beside another network: its features come first, and the boundary reads its own alone.
+    train(learnt(faces, {"iso": 1.0}, steps=2, pictures=4), tmp_path / "exif")
+    both = export_run(tmp_path / "exif", tmp_path / "run")
+    assert (both.features, both.tasks) == (16, ("iso", "redrawn"))
+    patches = np.random.default_rng(0).integers(0, 256, (3, 3, 64, 64), np.uint8)
+    first, second, together = (
+        InferenceSession(exported.onnx).run(None, {"patches": patches})[0]
+        for exported in (export_run(tmp_path / "exif"), alone, both)
+    )
+    np.testing.assert_allclose(together, np.hstack([first, second]), rtol=1e-4, atol=1e-5)
+    weight, padded = (load(made.redrawn)["weight"].numpy() for made in (alone, both))
+    np.testing.assert_array_equal(padded, np.hstack([np.zeros(8), weight]))
 
     # Without a task that needs them, redrawn photographs teach nothing.
     train_rows, _ = select_rows(learnt(manifest, {"iso": 1.0}, pictures=4))

@@ -149,6 +149,10 @@ def _painters(recipe: Path, init: Path | None) -> tuple[int, _Run]:
 def export(
     run: Annotated[Path, Argument(help="Folder of a finished run.", file_okay=False)],
     output: Annotated[Path, Option("--output", "-o", help="Folder of the new bundle.", file_okay=False)],
+    beside: Annotated[
+        Path | None,
+        Option(help="Another finished run, of patches too, whose features follow.", file_okay=False),
+    ] = None,
     name: Annotated[str | None, Option(help="Name of the bundle.", show_default="its folder's")] = None,
     crop_scale: Annotated[
         float | None,
@@ -182,7 +186,9 @@ def export(
     from cameraborn.detect.learn import seen_file, software_versions
     from cameraborn.pretext.export import export_run
 
-    network, head = export_binary(run) if is_binary(run) else (export_run(run), None)
+    if beside is not None and is_binary(run):
+        raise CamerabornError(f"--beside {beside}: a classifier stands alone: leave it out")
+    network, head = export_binary(run) if is_binary(run) else (export_run(run, beside), None)
     faces = network.input_kind == "crop"
     if head is not None and side and len(set(side)) > 1:
         raise CamerabornError(
@@ -216,6 +222,8 @@ def export(
     }
     if head is not None:
         files["head.safetensors"] = head
+    if network.beside is not None:
+        files["beside.safetensors"] = network.beside
     if network.redrawn is not None:
         files["redrawn.safetensors"] = network.redrawn
     write_bundle(info, files, output)

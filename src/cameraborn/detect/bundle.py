@@ -162,7 +162,9 @@ class Bundle:
             ) from error
         except BundleError as error:
             raise BundleError(f"{self.origin}: {error}") from error
-        self._must_take(len(mixture.mean), "mixture")
+        whole = np.empty((0, self._features))
+        left = whole if self.boundary is None else self.boundary.unread(whole)
+        self._must_take(len(mixture.mean), left.shape[1], "mixture")
         return mixture
 
     @cached_property
@@ -182,7 +184,7 @@ class Bundle:
             ) from error
         except BundleError as error:
             raise BundleError(f"{self.origin}: {error}") from error
-        self._must_take(head.features, "head")
+        self._must_take(head.features, self._features, "head")
         return head
 
     @cached_property
@@ -219,11 +221,16 @@ class Bundle:
         """
         if self.head is not None:
             return self.head.scores(features)
-        log_likelihood = self.mixture.log_likelihood(features)
-        return -log_likelihood if self.boundary is None else self.boundary.scores(features, log_likelihood)
+        if self.boundary is None:
+            return -self.mixture.log_likelihood(features)
+        return self.boundary.scores(features, self.mixture.log_likelihood(self.boundary.unread(features)))
 
-    def _must_take(self, features: int, what: str) -> None:
-        expected = self.info.features * len(self.info.preprocessing.sides)
+    @property
+    def _features(self) -> int:
+        """Of all sides."""
+        return self.info.features * len(self.info.preprocessing.sides)
+
+    def _must_take(self, features: int, expected: int, what: str) -> None:
         if features != expected:
             raise BundleError(
                 f"{self.origin}: the {what} is of {features} features and the network gives "

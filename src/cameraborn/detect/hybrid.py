@@ -38,6 +38,14 @@ class Boundary:
     location: Array | None = None
     scale: Array | None = None
 
+    def unread(self, features: NDArray[np.floating]) -> NDArray[np.floating]:
+        """The features [N D] that are left to the mixture: all, or those of a network that the boundary does not read.
+
+        Where a network beside the first learnt what is redrawn, the first one's features make the density alone.
+        """
+        columns = self.weight == 0
+        return features[:, np.tile(columns, features.shape[1] // len(columns))] if columns.any() else features
+
     def log_odds(self, features: NDArray[np.floating]) -> Array:
         """That each picture was redrawn: features [N D] to [N]."""
         odds: Array = np.asarray(features, np.float64)[:, : len(self.weight)] @ self.weight + self.bias

@@ -174,7 +174,8 @@ def fit(
         raise CalibrationError(
             "none of the photographs shows a usable face: give others, or use --whole-image"
         )
-    features = np.stack([view.feature for view in views])
+    whole = np.stack([view.feature for view in views])
+    features = whole if bundle.boundary is None else bundle.boundary.unread(whole)
 
     def fit_to(some: NDArray[np.floating], K: int) -> Mixture:
         return fit_mixture(
@@ -195,7 +196,7 @@ def fit(
     files = {name: data for name, data in bundle.files.items() if name not in OF_AN_OLDER_FIT}
     files["mixture.safetensors"] = safetensors.numpy.save(mixture.tensors())
     if bundle.boundary is not None:
-        boundary = bundle.boundary.scaled_to(features, mixture.log_likelihood(features))
+        boundary = bundle.boundary.scaled_to(whole, mixture.log_likelihood(features))
         files["redrawn.safetensors"] = safetensors.numpy.save(boundary.tensors())
     files["seen.txt"] = seen_file([*seen, *(view.sha256 for view in views)])
     info = bundle.info.model_copy(update={"coverage": None, "versions": software_versions()})

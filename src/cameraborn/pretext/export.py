@@ -10,15 +10,17 @@ import copy
 import json
 import logging
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import safetensors
 import torch
 from pydantic import ValidationError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from cameraborn.errors import RecipeError
 from cameraborn.networks.sdaie import SdaieNet
@@ -45,17 +47,69 @@ class ExportedNetwork:
     side: int  # of that input, pixels
     crop_scale: float  # of faces: side of the crop over the longer side of the box
     antialias: bool  # of faces: how the crop is shrunk
-    redrawn: bytes | None = (
-        None  # the layer that tells redrawn photographs, if it learnt to; see `detect.hybrid`
+    redrawn: bytes | None = None  # the layer that tells redrawn photographs, see `detect.hybrid`
+    beside: bytes | None = None  # the weights of a second network
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A finished run, read."""
+
+    recipe: Recipe
+    network: Any  # a module with `encoder` and `heads`
+    seen: frozenset[str]
+
+
+def export_run(folder: Path, beside: Path | None = None) -> ExportedNetwork:
+    """Export the averaged network of a finished run; with that of another `beside` it, whose features follow its own.
+
+    Raises:
+        RecipeError: a folder holds no finished run, or its weights are damaged or of another network; or not both of
+            two networks see single patches.
+        ManifestError: the photographs that it learnt from are not there any more.
+    """
+    runs = [_read_run(path) for path in (folder, beside) if path is not None]
+    first, networks = runs[0].recipe, [run.network for run in runs]
+    architecture = ARCHITECTURES[first.network.type]
+    if len(runs) > 1 and {ARCHITECTURES[run.recipe.network.type].input_kind for run in runs} != {"patches"}:
+        raise RecipeError(
+            f"{beside}: only networks of single patches can stand beside each other: export it alone"
+        )
+    encoder = networks[0].encoder if len(runs) == 1 else SideBySide([network.encoder for network in networks])
+    weights = [
+        save({name: value.contiguous() for name, value in network.state_dict().items()})
+        for network in networks
+    ]
+    return ExportedNetwork(
+        onnx=to_onnx(encoder, architecture.input_kind, architecture.side(first)),
+        weights=weights[0],
+        description=" beside ".join(_describe(run) for run in runs),
+        features=sum(run.recipe.network.features for run in runs),
+        tasks=tuple(dict.fromkeys(task for run in runs for task in run.recipe.pretext.tasks)),
+        manifest_sha256=" ".join(sha256_of(run.recipe.data.manifest) for run in runs),
+        seen=tuple(sorted(frozenset().union(*(run.seen for run in runs)))),
+        input_kind=architecture.input_kind,
+        side=architecture.side(first),
+        crop_scale=first.faces.crop_scale,
+        antialias=first.faces.antialias,
+        redrawn=_boundary(runs),
+        beside=weights[1] if len(runs) > 1 else None,
     )
 
 
-def export_run(folder: Path) -> ExportedNetwork:
-    """Export the averaged network of a finished run.
+class SideBySide(nn.Module):
+    """Several encoders of the same patches, their features one after the other."""
 
-    Raises:
-        RecipeError: the folder holds no finished run, or its weights are damaged or of another network.
-    """
+    def __init__(self, encoders: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.encoders = nn.ModuleList(encoders)
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """Patches [N 3 64 64] to features [N D1+D2+...]."""
+        return torch.cat([encoder(patches) for encoder in self.encoders], dim=1)
+
+
+def _read_run(folder: Path) -> _Run:
     weights, recipe_file = folder / "network.safetensors", folder / "recipe.json"
     if not (weights.is_file() and recipe_file.is_file()):
         raise RecipeError(f"{folder}: holds no finished run: let 'cameraborn train' finish there first")
@@ -68,29 +122,30 @@ def export_run(folder: Path) -> ExportedNetwork:
             f"{folder}: the run is damaged ({str(error).splitlines()[0]}): train it again"
         ) from error
     train_rows, _ = select_rows(recipe)
-    parameters = sum(p.numel() for p in network.encoder.parameters())
-    architecture = ARCHITECTURES[recipe.network.type]
-    size = json.dumps(recipe.network.model_dump(exclude={"type"}))
-    return ExportedNetwork(
-        onnx=to_onnx(network.encoder, architecture.input_kind, architecture.side(recipe)),
-        weights=save({name: value.contiguous() for name, value in network.state_dict().items()}),
-        description=f"{type(network.encoder).__name__} {size} ({parameters:,} parameters)",
-        features=recipe.network.features,
-        tasks=tuple(recipe.pretext.tasks),
-        manifest_sha256=sha256_of(recipe.data.manifest),
-        seen=tuple(sorted({row.sha256 for row in train_rows})),
-        input_kind=architecture.input_kind,
-        side=architecture.side(recipe),
-        crop_scale=recipe.faces.crop_scale,
-        antialias=recipe.faces.antialias,
-        redrawn=_boundary(network.heads[REDRAWN]) if REDRAWN in recipe.pretext.tasks else None,
-    )
+    # A copy of a photograph stands for the photograph.
+    seen = frozenset(digest for row in train_rows for digest in (row.sha256, row.original) if digest)
+    return _Run(recipe, network, seen)
 
 
-def _boundary(head: nn.Linear) -> bytes:
-    """Two logits (photograph, redrawn) as one layer of log odds."""
-    weight, bias = head.weight.detach().double(), head.bias.detach().double()
-    return save({"weight": weight[1] - weight[0], "bias": bias[1:] - bias[:1]})
+def _describe(run: _Run) -> str:
+    parameters = sum(p.numel() for p in run.network.encoder.parameters())
+    size = json.dumps(run.recipe.network.model_dump(exclude={"type"}))
+    return f"{type(run.network.encoder).__name__} {size} ({parameters:,} parameters)"
+
+
+def _boundary(runs: Sequence[_Run]) -> bytes | None:
+    """The first head that tells redrawn photographs: two logits as one layer of log odds, of all networks' features."""
+    before = 0
+    for number, run in enumerate(runs):
+        if REDRAWN in run.recipe.pretext.tasks:
+            head = run.network.heads[REDRAWN]
+            weight, bias = head.weight.detach().double(), head.bias.detach().double()
+            after = sum(other.recipe.network.features for other in runs[number + 1 :])
+            return save(
+                {"weight": F.pad(weight[1] - weight[0], (before, after)), "bias": bias[1:] - bias[:1]}
+            )
+        before += run.recipe.network.features
+    return None
 
 
 def to_onnx(encoder: nn.Module, input_name: str = "patches", side: int = PATCH_SIZE) -> bytes:
