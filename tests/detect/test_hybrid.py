@@ -13,7 +13,7 @@ def boundary(d=3):
     return Boundary(np.arange(1.0, d + 1), -0.5)
 
 
-def test_scores_are_the_sum_of_standardised_signs():
+def test_scores_are_the_sum_of_standardised_signs_and_only_high_odds_count():
     rng = np.random.default_rng(0)
     fitted, likelihood = rng.normal(size=(50, 6)), rng.normal(-40, 9, 50)
     scaled = boundary().scaled_to(fitted, likelihood)
@@ -22,7 +22,9 @@ def test_scores_are_the_sum_of_standardised_signs():
     for row, log_likelihood, score in zip(x, log_p, scaled.scores(x, log_p), strict=True):
         own = float(row[:3] @ [1, 2, 3]) - 0.5
         surprise = (-log_likelihood - np.mean(-likelihood)) / np.std(likelihood)
-        assert score == pytest.approx(surprise + (own - np.mean(odds)) / np.std(odds), rel=1e-4)
+        above = max(0.0, (own - np.mean(odds)) / np.std(odds))
+        assert score == pytest.approx(surprise + above, rel=1e-4)
+    assert (scaled.scores(x - 1000, log_p) == scaled.scores(x - 2000, log_p)).all()
     again = Boundary.from_tensors(scaled.tensors())
     np.testing.assert_array_equal(again.scores(x, log_p), scaled.scores(x, log_p))
 

@@ -26,6 +26,9 @@ def redraw_(
     output: Annotated[
         Path, Option("--output", "-o", help="Folder for the pictures and their manifest.", file_okay=False)
     ],
+    split: Annotated[
+        list[str] | None, Option(help="Only rows of this split; may be repeated.", show_default="all")
+    ] = None,
     copies: Annotated[int, Option(min=1, help="Of each photograph; all but the first are shrunk.")] = 2,
     smallest_side: Annotated[int, Option(min=64, help="Pixels under which nothing is shrunk.")] = 96,
     largest_side: Annotated[
@@ -49,7 +52,7 @@ def redraw_(
     one_thread_a_picture()
     ready = read_painters(painters)
     options = RedrawOptions(tuple(ready), copies, smallest_side, largest_side, noise, seed)
-    rows = list(read_manifest(manifest))
+    rows = [row for row in read_manifest(manifest) if not split or row.split in split]
     names = [name for name, _ in named(rows)]
 
     def make(item: tuple[str, int, Row]) -> tuple[list[Row], str | None]:

@@ -4,7 +4,8 @@ A mixture finds what is rare among photographs. Where the network also learnt to
 that a painter redrew (the task `redrawn`), the odds of that are a second sign, and the two are added, as in DenseHybrid
 (Grcic, Bevandic and Segvic, ECCV 2022, arXiv 2207.02606): ln p(redrawn | x) - ln p(x). The density of many features
 varies far more than the odds do, so each is first brought to mean 0 and standard deviation 1 among the photographs
-that the mixture was fitted to. No generated picture has a part in it.
+that the mixture was fitted to. Odds below their mean count as the mean: some generators smooth more than any painter,
+and to look less redrawn than photographs do is no sign of being one. No generated picture has a part in it.
 
 Shapes: N pictures, D features of all sides, d features of one side (D = sides x d, the finest side first).
 """
@@ -64,7 +65,8 @@ class Boundary:
         """
         if self.location is None or self.scale is None:
             raise BundleError("the boundary is not scaled to a mixture: run 'cameraborn fit' first")
-        total: Array = ((self._signs(features, log_likelihood) - self.location) / self.scale).sum(axis=1)
+        surprise, odds = ((self._signs(features, log_likelihood) - self.location) / self.scale).T
+        total: Array = surprise + np.maximum(odds, 0.0)
         return total
 
     def _signs(self, features: NDArray[np.floating], log_likelihood: Array) -> Array:

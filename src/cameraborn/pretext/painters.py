@@ -1,7 +1,7 @@
 """Training painters on photographs, one after the other: what `cameraborn train` does with `kind = "painters"`.
 
-Each painter reproduces photographs (absolute difference of pixels and of their gradients), then also deceives a critic
-(hinge loss; and matches its maps), so that what it lacks is made up rather than blurred. A run leaves
+Each painter reproduces photographs (absolute difference of pixels and of their gradients). Most then also deceive a
+critic (hinge loss; and match its maps), so that what they lack is made up rather than smoothed over. A run leaves
 `NAME.safetensors` for each; one that was interrupted goes on with the first painter that is missing.
 """
 
@@ -48,6 +48,7 @@ class PainterSection(BaseModel):
     latent: int = Field(ge=1)
     width: int = Field(default=24, ge=1)
     texture: bool = False
+    critic: bool = True  # without one what is lacking is smoothed over, as in restored and enlarged faces
 
 
 class PaintSection(BaseModel):
@@ -156,7 +157,7 @@ def read_painters(folder: Path) -> dict[str, Painter]:
         try:
             with safetensors.safe_open(path, framework="pt") as file:
                 section = PainterSection.model_validate(json.loads(file.metadata()["painter"]))
-            painter = Painter(**section.model_dump(exclude={"name"}))
+            painter = _build(section)
             painter.load_state_dict(load_file(path))
         except (
             safetensors.SafetensorError,
@@ -175,6 +176,10 @@ def read_painters(folder: Path) -> dict[str, Painter]:
     return painters
 
 
+def _build(section: PainterSection) -> Painter:
+    return Painter(**section.model_dump(exclude={"name", "critic"}))
+
+
 def _train_one(
     recipe: PaintersRecipe,
     section: PainterSection,
@@ -188,7 +193,7 @@ def _train_one(
     precision = PRECISIONS[settings.precision]
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed)
-    painter = Painter(**section.model_dump(exclude={"name"})).to(device)
+    painter = _build(section).to(device)
     critic = Critic().to(device)
     paint = torch.optim.AdamW(painter.parameters(), settings.learning_rate, betas=(0.5, 0.99))
     judge = torch.optim.AdamW(critic.parameters(), settings.learning_rate / 2, betas=(0.0, 0.99))
@@ -206,7 +211,7 @@ def _train_one(
             loss = loss + _GRADIENTS * (
                 F.l1_loss(*_steps(redrawn, real, 3)) + F.l1_loss(*_steps(redrawn, real, 2))
             )
-            if share > _DECEIT_FROM:
+            if section.critic and share > _DECEIT_FROM:
                 judged, maps = critic(redrawn)
                 with torch.no_grad():
                     _, wanted = critic(real)
@@ -215,7 +220,7 @@ def _train_one(
                 )
                 loss = loss - _DECEIT * judged.float().mean() + _MAPS * matched.mean()
         _step(paint, loss)
-        if share > _CRITIC_FROM:
+        if section.critic and share > _CRITIC_FROM:
             with torch.autocast(device.type, precision, enabled=precision is not None):
                 true, false = critic(real)[0].float(), critic(redrawn.detach())[0].float()
             _step(judge, F.relu(1 - true).mean() + F.relu(1 + false).mean())
