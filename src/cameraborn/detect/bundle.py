@@ -426,6 +426,11 @@ def card_text(info: BundleInfo) -> str:
         if "head.safetensors" in info.files
         else "A one-class detector for cameraborn: it knows what photographs look like, and flags what is too unlikely."
     )
+    if "redrawn.safetensors" in info.files:
+        kind += (
+            " It also knows what photographs look like that autoencoders of our own redrew, and adds the odds of that; "
+            "it has seen no generated picture."
+        )
     crop = info.preprocessing
     sides = " and to ".join(map(str, crop.sides))
     return f"""# {info.name}
@@ -441,7 +446,7 @@ def card_text(info: BundleInfo) -> str:
 
 {licences}
 
-The training photographs' manifest has SHA-256 `{info.manifest_sha256}`. `seen.txt` holds the beginnings of the
+SHA-256 of the training photographs' manifest, of each network: `{info.manifest_sha256}`. `seen.txt` holds the beginnings of the
 SHA-256 of every photograph that was learnt from: none of them may calibrate.
 
 ## What it does not tell
