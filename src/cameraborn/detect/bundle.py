@@ -446,8 +446,8 @@ def card_text(info: BundleInfo) -> str:
 
 {licences}
 
-SHA-256 of the training photographs' manifest, of each network: `{info.manifest_sha256}`. `seen.txt` holds the beginnings of the
-SHA-256 of every photograph that was learnt from: none of them may calibrate.
+SHA-256 of the training photographs' manifest, of each network: `{info.manifest_sha256}`. `seen.txt` holds the
+beginnings of the SHA-256 of every photograph that was learnt from: none of them may calibrate.
 
 ## What it does not tell
 
