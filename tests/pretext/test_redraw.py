@@ -68,7 +68,12 @@ def test_only_what_was_not_shrunk_is_recompressed(tmp_path, painter):
     row = photograph(tmp_path)
     for number, blocks in ((0, True), (1, False)):
         _, redrawn = write_redrawn(
-            row, f"photo-{number}", number, folder_for(tmp_path), {"one": painter}, options(noise=0.0)
+            row,
+            f"photo-{number}",
+            number,
+            folder_for(tmp_path),
+            {"one": painter},
+            options(noise=0.0, handled=0),
         )
         original = open_picture(tmp_path / f"originals/photo-{number}.png").pixels
         plain = redraw(painter, original, noise=0.0, seed=0)
@@ -79,7 +84,7 @@ def test_only_what_was_not_shrunk_is_recompressed(tmp_path, painter):
 def test_further_copies_are_shrunk_and_the_same_each_time(tmp_path, painter):
     row = photograph(tmp_path)
     first, again = (
-        write_redrawn(row, "photo-1", 1, folder_for(tmp_path / place), {"one": painter}, options())
+        write_redrawn(row, "photo-1", 1, folder_for(tmp_path / place), {"one": painter}, options(handled=0))
         for place in "ab"
     )
     assert [made.sha256 for made in first] == [made.sha256 for made in again]
@@ -87,6 +92,23 @@ def test_further_copies_are_shrunk_and_the_same_each_time(tmp_path, painter):
     assert (H, W) != (160, 200)
     assert min(H, W) >= 96
     assert H % 8 == W % 8 == 0
+
+
+def test_both_are_handled_alike(tmp_path, painter, monkeypatch):
+    handled = []
+
+    def noted(pixels, rng, *, smallest_side):
+        handled.append((pixels, rng.bit_generator.state, smallest_side))
+        return pixels[:smallest_side], 60
+
+    monkeypatch.setattr("cameraborn.pretext.redraw.random_handling", noted)
+    rows = write_redrawn(
+        photograph(tmp_path), "photo-1", 1, folder_for(tmp_path), {"one": painter}, options(handled=1)
+    )
+    (original, *drawn), (redrawn, *again) = handled
+    assert drawn == again
+    for row, pixels in zip(rows, (original, redrawn), strict=True):
+        np.testing.assert_array_equal(open_picture(tmp_path / row.path).pixels, pixels[:96])
 
 
 def test_what_cannot_be_redrawn(tmp_path, painter):

@@ -35,6 +35,10 @@ def redraw_(
         int, Option(min=64, help="Pixels; of larger photographs the middle is taken.")
     ] = 512,
     noise: Annotated[float, Option(min=0, help="Greatest strength of noise that is painted over.")] = 0.15,
+    handled: Annotated[
+        float,
+        Option(min=0, max=1, help="Share of further copies that are blurred, sharpened or the like, both alike."),
+    ] = 0.5,
     seed: Annotated[int, Option(min=0, help="Of everything that is drawn.")] = 0,
     jobs: Jobs = None,
 ) -> None:
@@ -51,7 +55,15 @@ def redraw_(
 
     one_thread_a_picture()
     ready = read_painters(painters)
-    options = RedrawOptions(tuple(ready), copies, smallest_side, largest_side, noise, seed)
+    options = RedrawOptions(
+        painters=tuple(ready),
+        copies=copies,
+        smallest_side=smallest_side,
+        largest_side=largest_side,
+        noise=noise,
+        handled=handled,
+        seed=seed,
+    )
     rows = [row for row in read_manifest(manifest) if not split or row.split in split]
     names = [name for name, _ in named(rows)]
 

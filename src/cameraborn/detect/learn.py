@@ -39,7 +39,7 @@ _HASH_LENGTH = 16  # hex digits kept of a photograph's SHA-256: enough to recogn
 OF_AN_OLDER_FIT = ("head.safetensors", "calibration.csv", "golden.json")
 CANDIDATES = (1, 2, 3, 4, 6, 8, 12, 16)  # numbers of components to choose from
 # Pixels that part the sizes of faces, and of whole pictures, for p-values conditional on them.
-FACE_SIZE_EDGES, WHOLE_SIZE_EDGES = (130, 200), (320, 640)
+FACE_SIZE_EDGES, WHOLE_SIZE_EDGES = (130,), (320, 640)
 _COLOURLESS_SHARE = 0.05  # of the calibration photographs, to say that colourless pictures are covered
 
 

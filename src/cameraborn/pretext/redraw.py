@@ -6,6 +6,8 @@
 
 An original and its redrawn copy have been through the same up to the painter. Painters leave nothing of JPEG's blocks,
 so a redrawn photograph that had not been shrunk is recompressed as its file was: else blocks would tell them apart.
+Half of the further copies are blurred, enlarged, sharpened, given noise or recompressed as well, both alike: else what
+is soft would look redrawn.
 What is drawn for a photograph depends on the seed, its SHA-256 and the copy's number alone.
 """
 
@@ -23,7 +25,7 @@ from PIL import Image
 from cameraborn.errors import PictureError
 from cameraborn.networks.painter import Painter
 from cameraborn.photo.decode import open_picture
-from cameraborn.photo.degrade import recompressed
+from cameraborn.photo.degrade import random_handling, recompressed
 from cameraborn.photo.manifest import Row, group_of
 from cameraborn.photo.patches import Pixels
 from cameraborn.pretext.tasks import REDRAWN
@@ -39,6 +41,7 @@ class RedrawOptions:
     Attributes:
         painters: their names; each copy is by one of them, drawn at random.
         copies: of each photograph; the first at its own size, each further one shrunk at random.
+        handled: share of the further copies that are handled at random after the painter.
         smallest_side: no copy is shrunk further, pixels.
         largest_side: pixels; a larger photograph is cut to its middle.
         noise: greatest strength of noise on the painter's latents.
@@ -50,6 +53,7 @@ class RedrawOptions:
     smallest_side: int = 96
     largest_side: int = 512
     noise: float = 0.15
+    handled: float = 0.5
     seed: int = 0
 
 
@@ -87,6 +91,8 @@ def write_redrawn(
     )
     if number == 0 and picture.jpeg_quality is not None:
         redrawn = recompressed(redrawn, "JPEG", picture.jpeg_quality)
+    if number and rng.random() < options.handled:
+        original, redrawn = _handled_alike(original, redrawn, int(rng.integers(2**31)), options.smallest_side)
     rows = []
     for pixels, place, done in ((original, ORIGINALS, ""), (redrawn, MANIPULATED, REDRAWN)):
         path = f"{place}/{name}.png"
@@ -115,6 +121,14 @@ def redraw(painter: Painter, pixels: Pixels, *, noise: float, seed: int) -> Pixe
         painted = painter(batch.contiguous(memory_format=torch.channels_last), noise)[0]
     levels = painted.clamp(-1, 1).mul(127.5).add(127.5).round().to(torch.uint8)
     return np.ascontiguousarray(levels.permute(1, 2, 0).numpy())
+
+
+def _handled_alike(one: Pixels, other: Pixels, seed: int, smallest_side: int) -> tuple[Pixels, Pixels]:
+    first, second = (
+        random_handling(pixels, np.random.default_rng(seed), smallest_side=smallest_side)[0]
+        for pixels in (one, other)
+    )
+    return first, second
 
 
 def _prepared(pixels: Pixels, number: int, options: RedrawOptions, rng: np.random.Generator) -> Pixels | None:
