@@ -123,7 +123,7 @@ def _read_run(folder: Path) -> _Run:
         ) from error
     train_rows, _ = select_rows(recipe)
     # A copy of a photograph stands for the photograph.
-    seen = frozenset(digest for row in train_rows for digest in (row.sha256, row.original) if digest)
+    seen = frozenset(row.original or row.sha256 for row in train_rows)
     return _Run(recipe, network, seen)
 
 
