@@ -255,7 +255,9 @@ def test_a_bundle_from_before_textures_has_one_texture(tiny_bundle, tmp_path):
     info = json.loads((tmp_path / "b" / "bundle.json").read_text())
     coverage = info["coverage"]
     del coverage["noise_edges"], coverage["fineness_edges"]
-    coverage["classes"] = [[[row, column] for row in range(3) for column in range(4)]]
+    coverage["classes"] = [
+        [[row, column] for row in range(len(coverage["size_edges"]) + 1) for column in range(4)]
+    ]
     (tmp_path / "b" / "bundle.json").write_text(json.dumps(info))
     read = read_bundle(tmp_path / "b")
     assert read.calibration.grid == Grid(bundle.coverage.size_edges)
