@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from cameraborn.detect.triangles import cholesky, inverse, times_triangle, triangle_operations
+from cameraborn.detect.triangles import cholesky, gram, inverse, times, times_triangle, triangle_operations
 
 NAMESPACES = pytest.mark.parametrize("xp", [np, torch], ids=["numpy", "torch"])
 
@@ -41,3 +41,15 @@ def test_the_zeros_of_a_triangle_are_no_operations():
     multiplications_and_additions = sum(2 * (column + 1) for column in range(5)) * 7
     assert triangle_operations(7, 5, np) == multiplications_and_additions
     assert triangle_operations(7, 5, torch) == 2 * 7 * 5 * 5
+
+
+@NAMESPACES
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n", [0, 1, 7])
+def test_products_by_one_library_are_the_products(xp, dtype, n):
+    rng = np.random.default_rng(0)
+    z, b = rng.normal(size=(n, 5)).astype(dtype), rng.normal(size=(9, 8)).astype(dtype)[:5, 2:6]
+    close = {"rtol": 1e-4 if dtype == "float32" else 1e-12, "atol": 1e-6}
+    np.testing.assert_allclose(times(xp.asarray(z), xp.asarray(b), xp), z @ b, **close)
+    np.testing.assert_allclose(times(xp.asarray(z[:, 0].copy()), xp.asarray(z), xp), z[:, 0] @ z, **close)
+    np.testing.assert_allclose(np.triu(gram(xp.asarray(z), xp)), np.triu(z.T @ z), **close)

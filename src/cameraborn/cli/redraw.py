@@ -37,7 +37,9 @@ def redraw_(
     noise: Annotated[float, Option(min=0, help="Greatest strength of noise that is painted over.")] = 0.15,
     handled: Annotated[
         float,
-        Option(min=0, max=1, help="Share of further copies that are blurred, sharpened or the like, both alike."),
+        Option(
+            min=0, max=1, help="Share of further copies that are blurred, sharpened or the like, both alike."
+        ),
     ] = 0.5,
     seed: Annotated[int, Option(min=0, help="Of everything that is drawn.")] = 0,
     jobs: Jobs = None,

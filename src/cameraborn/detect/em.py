@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cameraborn.detect.triangles import cholesky, inverse, times_triangle, triangle_operations
+from cameraborn.detect.triangles import cholesky, gram, inverse, times, times_triangle, triangle_operations
 from cameraborn.errors import CalibrationError
 
 Array = NDArray[Any]  # of the namespace in use
@@ -124,7 +124,7 @@ def em(x: Array, responsibilities: Array, settings: Settings, xp: ModuleType = n
     model = _MODELS[settings.covariance](_Samples(x, xp), settings)
     single = [False] * responsibilities.shape[1]
     bounds: list[float] = []
-    everything, next_look = True, 4
+    everything, next_look = True, 2
     while True:
         alive = xp.sum(responsibilities, axis=0) > _NOBODY
         everything = everything or not bool(xp.all(alive))
@@ -141,9 +141,9 @@ def em(x: Array, responsibilities: Array, settings: Settings, xp: ModuleType = n
         log_responsibilities = log_joint - log_likelihood[:, None]
         dense = xp.exp(log_responsibilities)
         responsibilities = xp.where(log_responsibilities < _NEGLIGIBLE, xp.zeros_like(dense), dense)
-        # Early steps move most: look at all pairs in steps 1, 4, 16 ..., and whenever the few settle.
+        # Early steps move most: look at all pairs in steps 1, 2, 4, 8 ..., and whenever the few settle.
         everything = settled or step + 1 == next_look
-        next_look *= 4 if step + 1 == next_look else 1
+        next_look *= 2 if step + 1 == next_look else 1
 
 
 def log_sum_exp(logs: Array, xp: ModuleType = np) -> Array:
@@ -249,7 +249,7 @@ class _Full:
             stop = min(start + _COLUMNS, Q)
             for block, x in self.samples.blocks(rows, single=g.single[k], width=stop):
                 x -= mean[:stop]
-                y = x @ factor[:stop, start:stop]
+                y = times(x, factor[:stop, start:stop], xp)
                 distances[block] += xp.einsum("nq,nq->n", y, y)
             self.operations += 2 * len(rows) * stop * (stop - start)
             near = distances <= limits
@@ -281,12 +281,12 @@ class _Full:
         mean, covariance = self.samples.zeros(Q), self.samples.zeros(Q, Q)
         count = xp.sum(shares)
         for block, x in self.samples.blocks(rows, single=single):
-            mean += xp.asarray(shares[block], dtype=x.dtype) @ x
+            mean += times(xp.asarray(shares[block], dtype=x.dtype), x, xp)
         mean /= count
         for block, x in self.samples.blocks(rows, single=single):
             x -= xp.asarray(mean, dtype=x.dtype)
             x *= xp.asarray(xp.sqrt(shares[block]), dtype=x.dtype)[:, None]
-            covariance += x.T @ x
+            covariance += gram(x, xp)
         self.operations += len(rows) * Q * (Q + 1)
         covariance /= count
         factor = _factor(_regularised(covariance, self.settings, xp), xp)

@@ -1,8 +1,9 @@
 """Products with triangles, and their inverses: with BLAS and LAPACK for NumPy, with torch's own functions for torch.
 
 NumPy alone multiplies by a triangle as by any matrix, and copies what it factors. SciPy gives the routines that do half
-the operations, here about half the time. Arrays are of any namespace `xp`; SciPy is imported only when a mixture is
-fitted, because scoring does without.
+the operations, here about half the time. What stands between such calls goes through SciPy too: each of the two brings a
+BLAS with threads of its own, and the idle ones of one spin for a while and keep the other's from the processors. Arrays
+are of any namespace `xp`; SciPy is imported only when a mixture is fitted, because scoring does without.
 """
 
 from __future__ import annotations
@@ -29,6 +30,32 @@ def times_triangle(z: Array, upper: Array, xp: ModuleType) -> Array:
     return transposed.T
 
 
+def times(a: Array, b: Array, xp: ModuleType) -> Array:
+    """a [n m] times b [m p], or a vector a [m], both of one precision."""
+    if xp is not np or not len(a):
+        product: Array = a @ b
+        return product
+    from scipy.linalg.blas import dgemm, dgemv, sgemm, sgemv
+
+    single = b.dtype == np.float32
+    if a.ndim == 1:
+        product = (sgemv if single else dgemv)(1.0, b.T, a)
+    else:
+        product = (sgemm if single else dgemm)(1.0, b.T, a.T).T
+    return product
+
+
+def gram(z: Array, xp: ModuleType) -> Array:
+    """z^T z [Q Q] of z [n Q]; only its upper triangle is sure to be there, and zeros below."""
+    if xp is not np or not len(z):
+        product: Array = z.T @ z
+        return product
+    from scipy.linalg.blas import dsyrk, ssyrk
+
+    product = (ssyrk if z.dtype == np.float32 else dsyrk)(1.0, z.T, lower=1).T
+    return product
+
+
 def triangle_operations(n: int, Q: int, xp: ModuleType) -> int:
     """Additions and multiplications of `times_triangle`."""
     return n * Q * (Q + 1) if xp is np else 2 * n * Q**2
@@ -37,7 +64,7 @@ def triangle_operations(n: int, Q: int, xp: ModuleType) -> int:
 def cholesky(matrix: Array, xp: ModuleType) -> Array | None:
     """The lower triangle L with matrix = L L^T, of a symmetric matrix [Q Q]; None if it is not positive definite.
 
-    L may lie where the matrix was.
+    With NumPy its upper triangle is enough. L may lie where the matrix was.
     """
     if xp is not np:
         try:
