@@ -1,7 +1,7 @@
 """Products with triangles, and their inverses: with BLAS and LAPACK for NumPy, with torch's own functions for torch.
 
 NumPy alone multiplies by a triangle as by any matrix, and copies what it factors. SciPy gives the routines that do half
-the operations, here about half the time. What stands between such calls goes through SciPy too: each of the two brings a
+the operations, here about half the time. What stands between such calls goes through SciPy too: each brings a
 BLAS with threads of its own, and the idle ones of one spin for a while and keep the other's from the processors. Arrays
 are of any namespace `xp`; SciPy is imported only when a mixture is fitted, because scoring does without.
 """
