@@ -32,7 +32,6 @@ from PIL import Image
 
 import cameraborn
 from cameraborn.detect import detector as detector_module
-from cameraborn.detect import encoder as encoder_module
 from cameraborn.rows import Format, writer
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -166,25 +165,17 @@ def shares(large: Path, bundle: Path | None) -> list[Row]:
     watch = Stopwatch()
     detector_module.open_picture = watch.around("decoding", detector_module.open_picture)
     detector.faces.find = watch.around("face detection", detector.faces.find)  # type: ignore[method-assign]
-    detector.encoder.feature = watch.around("feature", detector.encoder.feature)  # type: ignore[method-assign]
-    encoder_module.shrink_to = watch.around("patches", encoder_module.shrink_to)
-    encoder_module.grid_patches = watch.around("patches", encoder_module.grid_patches)
+    detector.encoder._run = watch.around("network", detector.encoder._run)  # type: ignore[method-assign]
     started = time.perf_counter()
     with writer(Format.csv, large.with_suffix(".csv")) as write_row:
         for verdict in detector.score_many(pictures, jobs=1):
             write_row(verdict)
     total = time.perf_counter() - started
-    seconds = watch.seconds
-    stages = {
-        "decoding": seconds["decoding"],
-        "face detection": seconds["face detection"],
-        "network": seconds["feature"] - seconds["patches"],
-    }
     rows = [
         row(f"one job: {stage}", 1000 * spent / len(pictures), "ms/picture")
-        for stage, spent in stages.items()
+        for stage, spent in watch.seconds.items()
     ]
-    outside = total - sum(stages.values())
+    outside = total - sum(watch.seconds.values())
     return [
         *rows,
         row("one job: everything", 1000 * total / len(pictures), "ms/picture"),
