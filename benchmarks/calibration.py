@@ -16,13 +16,12 @@ suspects too high a one as well (`both`), from the bundle's own calibration.
 from __future__ import annotations
 
 import argparse
-import csv
-import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from common import write_table
 from sklearn.metrics import roc_auc_score
 
 from cameraborn.detect.bundle import Bundle, CalibrationRow, read_bundle
@@ -55,17 +54,10 @@ def main() -> None:
     bundle = read_bundle(arguments.bundle or default_bundle())
     found = find_photographs(arguments.photos, split=arguments.split, kinds=arguments.kind)
     photographs = list(at_most(found, arguments.per_source))
-    command = "python " + shlex.join(sys.argv)
     lines = deliveries(bundle, photographs, arguments.repeats, arguments.copies)
     if arguments.dev:
         lines += typicality(bundle, arguments.dev)
-    with arguments.output.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(
-            file,
-            ["what", "set", "method", "n", "false_alarms", "standard_error", "flagged", "auc", "command"],
-        )
-        writer.writeheader()
-        writer.writerows({**line, "command": command} for line in lines)
+    write_table(lines, arguments.output)
 
 
 def deliveries(

@@ -22,15 +22,11 @@ Some minutes on a machine that does nothing else; on a CPU --batch 16 --workers 
 
 import argparse
 import copy
-import csv
 import io
 import json
 import math
 import os
-import platform
-import shlex
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -42,6 +38,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from common import processor, write_table
 from PIL import Image
 from torch.nn import functional as F
 from torch.utils.data import Dataset
@@ -99,20 +96,16 @@ class Table:
     """Rows of the CSV, shown as they come."""
 
     def __init__(self) -> None:
-        self.rows: list[list[str]] = []
+        self.rows: list[dict[str, str]] = []
 
     def add(self, measure: str, value: float, unit: str) -> None:
-        self.rows.append([measure, f"{value:.4g}", unit])
+        self.rows.append({"measure": measure, "value": f"{value:.4g}", "unit": unit})
         print(f"{measure}: {value:.4g} {unit}", flush=True)
 
     def write(self, path: Path) -> None:
-        command = shlex.join(["python", "benchmarks/input_pipeline.py", *sys.argv[1:]])
         accelerator = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
-        machine = f"{os.cpu_count()} cores{accelerator}, {platform.system()}, torch {torch.__version__}"
-        with path.open("w", encoding="utf-8", newline="") as file:
-            out = csv.writer(file, lineterminator="\n")
-            out.writerow(["measure", "value", "unit", "command", "machine"])
-            out.writerows([*row, command, machine] for row in self.rows)
+        machine = f"{os.cpu_count()} cores{accelerator}, {processor()}, torch {torch.__version__}"
+        write_table(self.rows, path, machine=machine)
 
 
 def make_pictures(folder: Path, count: int, side: int) -> list[Row]:

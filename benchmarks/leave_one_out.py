@@ -15,16 +15,14 @@ interval is a 95 % bootstrap over pictures.
 from __future__ import annotations
 
 import argparse
-import csv
-import shlex
 import sys
 from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 import safetensors.numpy
+from common import bootstrap_auc, write_table
 from numpy.typing import NDArray
-from one_class import bootstrap_auc
 from sklearn.metrics import roc_auc_score
 
 from cameraborn.binary.fit import features_of, with_unit_length
@@ -80,7 +78,9 @@ def main() -> None:
             name = f"head, {share:g} pseudo-outliers" if share else "head"
             seen = len({view.sha256 for view in others})
             rows.append(common | figures(track, name, seen, head.scores(photos), head.scores(fakes)))
-    write(rows, arguments.output)
+    write_table(rows, arguments.output)
+    for row in rows:
+        print(*(f"{name}={value}" for name, value in row.items()))
 
 
 def parse() -> argparse.Namespace:
@@ -135,16 +135,6 @@ def figures(track: str, name: str, seen: int, photos: Array, generated: Array) -
         "auc_low": round(low, 3),
         "auc_high": round(high, 3),
     }
-
-
-def write(rows: list[dict[str, object]], output: Path) -> None:
-    command = "python " + shlex.join(sys.argv)
-    with output.open("w", newline="", encoding="utf-8") as out:
-        writer = csv.DictWriter(out, [*rows[0], "command"], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(row | {"command": command} for row in rows)
-    for row in rows:
-        print(*(f"{name}={value}" for name, value in row.items()))
 
 
 if __name__ == "__main__":

@@ -21,9 +21,7 @@ Chance is .5. Originals and manipulations are the same faces, as many of one as 
 from __future__ import annotations
 
 import argparse
-import csv
 import itertools
-import shlex
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -32,6 +30,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from common import write_table
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -78,7 +77,6 @@ def main() -> None:
             options = VariantOptions(manipulation=manipulation)
             sharp[way].append([sharpness(make_variant(face, kind, options)) for kind in ("", *KINDS)])
     chosen = np.array(splits) == "choose"
-    command = "python " + shlex.join([str(part) for part in sys.argv])
     results = []
     for way, values in sharp.items():
         original, manipulated = np.array(values)[:, 0], np.array(values)[:, 1:]
@@ -87,13 +85,10 @@ def main() -> None:
             MIXED: mixed(manipulated),
         }.items():
             row = {"resampling": way, "manipulation": kind} | figures(original, of_kind, chosen)
-            results.append(row | {"side": arguments.side, "command": command})
-    with arguments.output.open("w", newline="", encoding="utf-8") as out:
-        writer = csv.DictWriter(out, list(results[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(results)
+            results.append(row | {"side": arguments.side})
+    write_table(results, arguments.output)
     for row in results:
-        print(*(f"{name}={value}" for name, value in row.items() if name != "command"))
+        print(*(f"{name}={value}" for name, value in row.items()))
 
 
 def cut_all(rows: list[Row], side: int) -> Iterator[FaceCut]:

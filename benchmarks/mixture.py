@@ -16,17 +16,16 @@ What is measured:
 """
 
 import argparse
-import csv
-import shlex
-import sys
+import os
+import platform
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from common import processor, write_table
 from numpy.typing import NDArray
-from score_speed import machine
 from sklearn.mixture import GaussianMixture
 
 from cameraborn.detect.em import Fit
@@ -54,7 +53,8 @@ def main() -> None:
     for fit in (scikit_learn, cameraborn):  # so that what is loaded once is in nobody's time
         fit(draw(200, 8, seed=0), 2, seed=0)
     measured = [row for seed in range(options.seeds) for row in compare(seed, options)]
-    write(measured, options.output)
+    machine = f"{os.cpu_count()} cores, {processor()}, Python {platform.python_version()}"
+    write_table(measured, options.output, machine=machine)
 
 
 def compare(seed: int, options: argparse.Namespace) -> Iterator[Row]:
@@ -177,15 +177,6 @@ def finished(row: Row, theirs: Row) -> Row:
     }
     print("  ".join(f"{name} {value}" for name, value in line.items() if value != ""), flush=True)
     return line
-
-
-def write(rows: list[Row], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    command = shlex.join(["python", "benchmarks/mixture.py", *sys.argv[1:]])
-    with path.open("w", encoding="utf-8", newline="") as out:
-        table = csv.DictWriter(out, [*rows[0], "command", "machine"], lineterminator="\n")
-        table.writeheader()
-        table.writerows({**line, "command": command, "machine": machine()} for line in rows)
 
 
 if __name__ == "__main__":

@@ -13,46 +13,20 @@ A track of photographs alone has false alarms, and nothing to be told apart from
 from __future__ import annotations
 
 import argparse
-import csv
-import shlex
-import sys
 from collections import defaultdict
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from common import bootstrap_auc, write_table
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from cameraborn import Detector, Verdict, load, open_picture
-from cameraborn.photo.decode import Picture
+from cameraborn.bench.cues import CUES
 from cameraborn.photo.manifest import Row, read_manifest
 
 NOMINAL = 0.05
-BOOTSTRAPS = 2000
 Array = NDArray[np.float64]
-
-
-def sharpness(picture: Picture) -> float:
-    grey = picture.pixels.mean(axis=2)
-    laplacian = 4 * grey[1:-1, 1:-1] - grey[:-2, 1:-1] - grey[2:, 1:-1] - grey[1:-1, :-2] - grey[1:-1, 2:]
-    return float(np.log(laplacian.var() + 1e-6))
-
-
-def brightness(picture: Picture) -> float:
-    return float(picture.pixels.mean())
-
-
-def bytes_a_pixel(picture: Picture) -> float:
-    H, W, _ = picture.pixels.shape
-    return (picture.n_bytes or 0) / (H * W)
-
-
-CUES: dict[str, Callable[[Picture], float]] = {
-    "sharpness": sharpness,
-    "brightness": brightness,
-    "bytes a pixel": bytes_a_pixel,
-}
 
 
 def main() -> None:
@@ -66,21 +40,16 @@ def main() -> None:
     tracks: dict[str, list[Row]] = defaultdict(list)
     for row in read_manifest(arguments.manifest):
         tracks[row.kind].append(row)
-    command = "python " + shlex.join([str(part) for part in sys.argv])
     rows = []
     for track, members in tracks.items():
         verdicts = judge(detector, members)
-        rows.append(row_of(track, detector.bundle.info.name, members, verdicts) | {"command": command})
+        rows.append(row_of(track, detector.bundle.info.name, members, verdicts))
         for name, cue in CUES.items() if labels_of(members).any() else ():
             values = np.array([cue(open_picture(row.path)) for row in members])
-            rows.append(figures(track, f"cue: {name}", values, labels_of(members)) | {"command": command})
-    fields = list(rows[0])
-    with arguments.output.open("w", newline="", encoding="utf-8") as out:
-        writer = csv.DictWriter(out, fields, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+            rows.append(figures(track, f"cue: {name}", values, labels_of(members)))
+    write_table(rows, arguments.output)
     for row in rows:
-        print(*(f"{name}={row[name]}" for name in fields[:-1] if name in row and row[name] != ""))
+        print(*(f"{name}={value}" for name, value in row.items() if value != ""))
 
 
 def judge(detector: Detector, rows: list[Row]) -> list[Verdict]:
@@ -140,18 +109,6 @@ def tpr_at(photos: Array, generated: Array, rate: float) -> float:
     allowed = int(rate * len(photos))
     threshold = np.sort(photos)[::-1][allowed]
     return float((generated > threshold).mean())
-
-
-def bootstrap_auc(photos: Array, generated: Array) -> tuple[float, float]:
-    """95 % interval, both classes resampled."""
-    rng = np.random.default_rng(0)
-    labels = np.r_[np.zeros(len(photos)), np.ones(len(generated))]
-    draws = [
-        roc_auc_score(labels, np.r_[rng.choice(photos, len(photos)), rng.choice(generated, len(generated))])
-        for _ in range(BOOTSTRAPS)
-    ]
-    low, high = np.quantile(draws, [0.025, 0.975])
-    return float(low), float(high)
 
 
 if __name__ == "__main__":

@@ -14,13 +14,11 @@ Without weights the network is at random. A few seconds a picture and network on
 from __future__ import annotations
 
 import argparse
-import csv
-import shlex
-import sys
 from pathlib import Path
 
 import numpy as np
 import torch
+from common import write_table
 from torch import Tensor, nn
 
 from cameraborn import open_picture
@@ -57,7 +55,7 @@ def main() -> None:
         for weights in options.weights
         for pool, value in changes(network(weights), stacks, options.shuffles).items()
     ]
-    write(rows, options.output)
+    write_table(rows, options.output)
 
 
 def network(weights: Path | None) -> SdaieNet:
@@ -95,15 +93,6 @@ def row(weights: Path | None, measure: str, value: float, pictures: int) -> dict
         "unit": "ratio",
         "pictures": str(pictures),
     }
-
-
-def write(rows: list[dict[str, str]], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    command = shlex.join(["python", "benchmarks/patch_order.py", *sys.argv[1:]])
-    with path.open("w", encoding="utf-8", newline="") as out:
-        table = csv.DictWriter(out, [*rows[0], "command"], lineterminator="\n")
-        table.writeheader()
-        table.writerows({**line, "command": command} for line in rows)
 
 
 if __name__ == "__main__":

@@ -15,16 +15,14 @@ moment does not decide a ratio.
 from __future__ import annotations
 
 import argparse
-import csv
 import os
-import platform
-import shlex
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from common import processor, write_table
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
@@ -51,7 +49,7 @@ def main() -> None:
     with torch.no_grad():
         rows += measured("PatchNet", patch_net(), literal_patchnet, patches, options.turns)
         rows += measured("SDAIE", sdaie_net(), literal_sdaie, patches[None], options.turns)
-    write(rows, options.output)
+    write_table(rows, options.output, machine=machine())
 
 
 def patch_net() -> PatchNet:
@@ -233,22 +231,7 @@ def row(measure: str, value: float, unit: str) -> Row:
 
 
 def machine() -> str:
-    """What the numbers depend on, and nothing that names the machine."""
-    processor = platform.processor() or platform.machine()
-    if (info := Path("/proc/cpuinfo")).exists():
-        lines = [line for line in info.read_text().splitlines() if line.startswith("model name")]
-        processor = lines[0].split(":")[1].strip() if lines else processor
-    threads = torch.get_num_threads()
-    return f"{threads} of {os.cpu_count()} cores, {processor}, {platform.system()}, torch {torch.__version__}"
-
-
-def write(rows: list[Row], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    command = shlex.join(["python", "benchmarks/patch_speed.py", *sys.argv[1:]])
-    with path.open("w", encoding="utf-8", newline="") as out:
-        table = csv.DictWriter(out, [*rows[0], "command", "machine"], lineterminator="\n")
-        table.writeheader()
-        table.writerows({**line, "command": command, "machine": machine()} for line in rows)
+    return f"{torch.get_num_threads()} of {os.cpu_count()} cores, {processor()}, torch {torch.__version__}"
 
 
 if __name__ == "__main__":

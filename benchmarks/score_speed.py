@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from common import processor, write_table
 from PIL import Image
 
 import cameraborn
@@ -70,7 +71,8 @@ def main() -> None:
             *memory(*small, bundle),
             *loading(bundle, options.repeats),
         ]
-    write(measured, options.output)
+    machine = f"{os.cpu_count()} cores, {processor()}, Python {platform.python_version()}"
+    write_table(measured, options.output, machine=machine)
 
 
 def make_large(folder: Path, count: int) -> Path:
@@ -227,28 +229,6 @@ def row(measure: str, value: float, unit: str, expected: str = "") -> Row:
     line = {"measure": measure, "value": f"{value:.4g}", "unit": unit, "expected": expected}
     print(f"{measure:<45} {line['value']:>8} {unit:<11} {expected}", flush=True)
     return line
-
-
-def machine() -> str:
-    """What the numbers depend on, and nothing that names the machine."""
-    processor = platform.processor() or platform.machine()
-    if (info := Path("/proc/cpuinfo")).exists():
-        models = [
-            line.split(":")[1].strip()
-            for line in info.read_text().splitlines()
-            if line.startswith("model name")
-        ]
-        processor = models[0] if models else processor
-    return f"{os.cpu_count()} cores, {processor}, {platform.system()}, Python {platform.python_version()}"
-
-
-def write(rows: list[Row], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    command = shlex.join(["python", "benchmarks/score_speed.py", *sys.argv[1:]])
-    with path.open("w", encoding="utf-8", newline="") as out:
-        table = csv.DictWriter(out, [*rows[0], "command", "machine"], lineterminator="\n")
-        table.writeheader()
-        table.writerows({**line, "command": command, "machine": machine()} for line in rows)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 from sklearn.metrics import roc_auc_score
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from cameraborn.binary.dataset import LabelledPatches, labelled_rows, labels_of, large_enough
@@ -148,11 +148,16 @@ class BinaryValidator:
         self.device, self.precision = device, precision
 
     @torch.no_grad()
-    def __call__(self, network: RegularisedClassifier) -> dict[str, float]:
-        """Figures by name; the positive class is generated."""
+    def scores(self, network: RegularisedClassifier) -> Tensor:
+        """The log odds of "generated" of each row: [rows]."""
         network.eval()
         scores = torch.tensor([self._score(network, index) for index in range(len(self.labels))])
         network.train()
+        return scores
+
+    def __call__(self, network: RegularisedClassifier) -> dict[str, float]:
+        """Figures by name; the positive class is generated."""
+        scores = self.scores(network)
         said = (scores > 0).long()
         figures = {
             "auc": float(roc_auc_score(self.labels, scores)),
