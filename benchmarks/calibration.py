@@ -9,6 +9,8 @@ scored through the front door. `conditional` compares each with photographs of i
 quality, texture), `size-quality` leaves the texture out, `single` compares with one view of all, whatever they have
 been through. No photograph is on both sides, and none was learnt from. The standard error is over the `n` photographs.
 
+Classes: with the bundle's own classes of delivery, the photographs to measure after random handling, every class apart.
+
 Typicality: on each track of `--dev`, the p-value that suspects low likelihood alone (`upper`) against the one that
 suspects too high a one as well (`both`), from the bundle's own calibration.
 """
@@ -17,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +28,7 @@ from common import write_table
 from sklearn.metrics import roc_auc_score
 
 from cameraborn.detect.bundle import Bundle, CalibrationRow, read_bundle
-from cameraborn.detect.conformal import Calibration, Cell, Delivery, Grid, merge_cells
+from cameraborn.detect.conformal import Calibration, Cell, Delivery, Grid, describe_class, merge_cells
 from cameraborn.detect.detector import Detector, Verdict, default_bundle, longer_side
 from cameraborn.detect.learn import (
     FACE_SIZE_EDGES,
@@ -54,16 +57,16 @@ def main() -> None:
     bundle = read_bundle(arguments.bundle or default_bundle())
     found = find_photographs(arguments.photos, split=arguments.split, kinds=arguments.kind)
     photographs = list(at_most(found, arguments.per_source))
-    lines = deliveries(bundle, photographs, arguments.repeats, arguments.copies)
+    looks = looked_at(bundle, photographs, arguments.copies)
+    lines = deliveries(bundle, looks, arguments.repeats)
+    lines += by_class(bundle, looks, arguments.repeats)
     if arguments.dev:
         lines += typicality(bundle, arguments.dev)
     write_table(lines, arguments.output)
 
 
-def deliveries(
-    bundle: Bundle, photographs: list[Photograph], repeats: int, copies: int
-) -> list[dict[str, object]]:
-    detector = Detector(bundle)
+def looked_at(bundle: Bundle, photographs: list[Photograph], copies: int) -> dict[str, list[CalibrationRow]]:
+    """Of each photograph, by its path: as it is and after random handling, as `calibrate` looks at it."""
     looks: dict[str, list[CalibrationRow]] = {}
     views = look(bundle, photographs, LearnOptions(copies=copies, handled=True, jobs=1), lambda *_: None)
     for view in views:
@@ -72,6 +75,13 @@ def deliveries(
             score, view.photograph.source, view.sha256, view.face_size, view.jpeg_quality, view.texture
         )
         looks.setdefault(view.photograph.path, []).append(row)
+    return looks
+
+
+def deliveries(
+    bundle: Bundle, looks: dict[str, list[CalibrationRow]], repeats: int
+) -> list[dict[str, object]]:
+    detector = Detector(bundle)
     paths = list(looks)
     cases = {name: [delivered(detector, path, name) for path in paths] for name in ("as it is", *STANDARD)}
     rng = np.random.default_rng(0)
@@ -92,16 +102,42 @@ def deliveries(
                         flags = alarms.setdefault((name, method), {}).setdefault(int(i), [])
                         flags.append(calibration.p_value(*case) <= RATE)
     return [
-        {
-            "what": "delivery",
-            "set": name,
-            "method": method,
-            "n": len(of),
-            "false_alarms": f"{np.mean(shares := [np.mean(flags) for flags in of.values()]):.3f}",
-            "standard_error": f"{np.std(shares) / len(shares) ** 0.5:.3f}",
-        }
+        {"what": "delivery", "set": name, "method": method} | false_alarms(of)
         for (name, method), of in alarms.items()
     ]
+
+
+def by_class(bundle: Bundle, looks: dict[str, list[CalibrationRow]], repeats: int) -> list[dict[str, object]]:
+    coverage, paths, rng = bundle.coverage, list(looks), np.random.default_rng(0)
+    alarms: dict[int, dict[int, list[bool]]] = {}  # in each class, of each photograph
+    for division in range(repeats):
+        inside, outside = np.split(rng.permutation(len(paths)), [round(0.75 * len(paths))])
+        calibration = calibrated(
+            [looks[paths[i]] for i in inside], coverage.grid, coverage.classes, LearnOptions(seed=division)
+        )
+        for i in outside:
+            for row in looks[paths[i]]:
+                flags = alarms.setdefault(calibration.class_of(row.delivery), {}).setdefault(int(i), [])
+                flags.append(calibration.p_value(row.score, row.delivery) <= RATE)
+    return [
+        {
+            "what": "class",
+            "set": describe_class(coverage.classes[number], coverage.grid),
+            "method": "conditional",
+        }
+        | false_alarms(of)
+        for number, of in sorted(alarms.items())
+    ]
+
+
+def false_alarms(of: Mapping[int, Sequence[bool]]) -> dict[str, object]:
+    """The share of flags, every photograph counting once, and its standard error over them."""
+    shares = [np.mean(flags) for flags in of.values()]
+    return {
+        "n": len(shares),
+        "false_alarms": f"{np.mean(shares):.3f}",
+        "standard_error": f"{np.std(shares) / len(shares) ** 0.5:.3f}",
+    }
 
 
 def delivered(detector: Detector, path: str, name: str) -> Case | None:

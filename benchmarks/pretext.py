@@ -1,0 +1,54 @@
+"""What trained networks reached on photographs of groups never seen, tag by tag and manipulation by manipulation.
+
+    cameraborn train configs/patch_cpu.toml      (and other recipes)
+    python benchmarks/pretext.py runs/patch_cpu runs/aigfd_cpu ... -o benchmarks/results/pretext.csv
+
+Each run's last validation, from its log. `of` is a kind of photographs, or a manipulation. Pair accuracy is the share
+of pairs of photographs that a ranked tag orders rightly (chance: .5). Balanced accuracy of a manipulation is the mean
+of the shares of such faces and of untouched ones that are told rightly; of a kind of photographs, `share told rightly`
+is that of the untouched, or of the right classes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
+
+from common import write_table
+
+from cameraborn.photo.manifest import Manipulation
+from cameraborn.pretext.tasks import TASKS
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("runs", type=Path, nargs="+")
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    arguments = parser.parse_args()
+    write_table([row for run in arguments.runs for row in figures_of(run)], arguments.output)
+
+
+def figures_of(run: Path) -> Iterator[dict[str, object]]:
+    lines = [json.loads(line) for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    last = [line for line in lines if any(name.startswith("val/") for name in line)][-1]
+    for name, value in last.items():
+        if name.startswith("val/"):
+            _, of, task = name.split("/")
+            row = {"run": run.name, "step": last["step"], "task": task, "of": of}
+            yield row | {"measure": measure(task, of), "value": value}
+
+
+def measure(task: str, of: str) -> str:
+    if TASKS[task].ordered:
+        return "pair accuracy"
+    untouched = TASKS[task].kind != "manipulation" or of not in get_args(Manipulation)
+    return "share told rightly" if untouched else "balanced accuracy"
+
+
+if __name__ == "__main__":
+    main()
