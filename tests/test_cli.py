@@ -302,8 +302,15 @@ def many(album, tmp_path_factory):
 
 
 @posix
-@pytest.mark.parametrize("jobs", ["1", "4"])
-def test_interrupt_ends_at_once_and_leaves_nothing(many, tiny_bundle, tmp_path, jobs):
+@pytest.mark.parametrize(
+    ("sent", "code", "said", "jobs"),
+    [
+        (signal.SIGINT, 130, "interrupted", "1"),
+        (signal.SIGINT, 130, "interrupted", "4"),
+        (signal.SIGTERM, 143, "terminated", "4"),
+    ],
+)
+def test_interrupt_ends_at_once_and_leaves_nothing(many, tiny_bundle, tmp_path, sent, code, said, jobs):
     part = tmp_path / "rows.csv.part"
     command = [
         CAMERABORN,
@@ -319,10 +326,10 @@ def test_interrupt_ends_at_once_and_leaves_nothing(many, tiny_bundle, tmp_path, 
     with subprocess.Popen(command, stderr=subprocess.PIPE, env=ENVIRONMENT) as process:
         wait_until(lambda: part.exists() and part.read_bytes().count(b"\n") > 3)
         started = time.monotonic()
-        process.send_signal(signal.SIGINT)
+        process.send_signal(sent)
         _, error = process.communicate(timeout=30)
     assert time.monotonic() - started < 2
-    assert (process.returncode, error) == (130, b"cameraborn: interrupted\n")
+    assert (process.returncode, error) == (code, f"cameraborn: {said}\n".encode())
     assert list(tmp_path.iterdir()) == []
 
 

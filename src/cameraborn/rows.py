@@ -160,7 +160,7 @@ def table_line(verdict: Verdict, *, width: int | None = None, coloured: bool = F
     if verdict.error:
         return f"{word:<18}  {printable(verdict.error)}"  # which begins with the path
     p = "" if verdict.p_value is None else f"{verdict.p_value:.3f}"
-    score = "" if verdict.score is None else f"{verdict.score:.1f}"
+    score = "" if verdict.score is None else f"{verdict.score:.2f}"
     face = ""
     if verdict.box is not None:
         x0, y0, x1, y1 = verdict.box

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import signal
 import sys
 from typing import Annotated
 
@@ -23,7 +24,7 @@ from cameraborn.cli import (
     train,
     weights,
 )
-from cameraborn.cli.common import Option, app, interrupted
+from cameraborn.cli.common import Option, app, interrupted, terminate
 from cameraborn.rows import ENCODING_ERRORS
 
 __all__ = [
@@ -66,7 +67,8 @@ def main() -> None:
         sys.stdout.reconfigure(
             encoding=None if sys.stdout.isatty() else "utf-8", errors=ENCODING_ERRORS, line_buffering=True
         )
+    signal.signal(signal.SIGTERM, terminate)
     try:
         app()
-    except KeyboardInterrupt:
-        interrupted()
+    except KeyboardInterrupt as error:
+        interrupted(error)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -16,7 +17,8 @@ from cameraborn.errors import CamerabornError
 from cameraborn.rows import printable
 
 EXIT_NOTHING_READ, EXIT_USAGE, EXIT_FLAGGED = 1, 2, 3
-EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 130, 141  # as a shell reports programs ended by SIGINT and SIGPIPE
+# As a shell reports programs ended by SIGINT, SIGPIPE and SIGTERM.
+EXIT_INTERRUPTED, EXIT_BROKEN_PIPE, EXIT_TERMINATED = 130, 141, 143
 
 
 def say(line: str) -> None:
@@ -24,11 +26,21 @@ def say(line: str) -> None:
     print(printable(line), file=sys.stderr)
 
 
-def interrupted() -> NoReturn:
-    """End at once, as a program that SIGINT ends."""
-    say("cameraborn: interrupted")
+class Terminated(KeyboardInterrupt):
+    """Someone asked the process to end (SIGTERM), as batch systems do: what Ctrl-C tidies up is tidied up."""
+
+
+def terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
+    """What SIGTERM does."""
+    raise Terminated
+
+
+def interrupted(error: KeyboardInterrupt) -> NoReturn:
+    """End at once, as a program that SIGINT or SIGTERM ends."""
+    terminated = isinstance(error, Terminated)
+    say(f"cameraborn: {'terminated' if terminated else 'interrupted'}")
     # Worker threads may be inside a large picture; nothing of theirs is worth waiting for.
-    os._exit(EXIT_INTERRUPTED)
+    os._exit(EXIT_TERMINATED if terminated else EXIT_INTERRUPTED)
 
 
 # As a reader meets them in the help; a verb not named here comes last.
@@ -64,8 +76,8 @@ class _Group(typer.core.TyperGroup):
         except CamerabornError as error:
             say(f"cameraborn: {error}")
             raise typer.Exit(EXIT_USAGE) from error
-        except KeyboardInterrupt:
-            interrupted()
+        except KeyboardInterrupt as error:
+            interrupted(error)
         except BrokenPipeError:
             # The reader went away, as `head` does: say nothing more, also when Python flushes at its exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -119,7 +119,7 @@ def _histogram(axes: Axes, explanation: Explanation) -> None:
     axes.axvline(score, color=ACCENT, linewidth=2)
     right = score > (low + high) / 2
     axes.annotate(
-        f"this picture: {score:.1f}",
+        f"this picture: {score:.2f}",
         (score, top * 1.06),
         xytext=(-6 if right else 6, 0),
         textcoords="offset points",
@@ -152,13 +152,17 @@ def _nearest(axes: Axes, explanation: Explanation) -> None:
     for number, row in enumerate(explanation.nearest):
         y = 0.9 - 0.19 * number
         quality = "no JPEG" if row.jpeg_quality is None else f"JPEG {row.jpeg_quality}"
-        source = textwrap.shorten(row.source or "unknown source", 34, placeholder="…")
-        axes.text(0.0, y, f"{row.score:.1f}", fontsize=8.5, color=INK, transform=axes.transAxes, va="center")
+        source = _clipped(row.source or "unknown source", 28)
+        axes.text(0.0, y, f"{row.score:.2f}", fontsize=8.5, color=INK, transform=axes.transAxes, va="center")
         axes.text(0.14, y, source, fontsize=8.5, color=INK, transform=axes.transAxes, va="center")
         axes.text(
             1.0, y, f"face {row.face_size} px, {quality}", fontsize=8.5, color=MUTED, transform=axes.transAxes,
             va="center", ha="right",
         )  # fmt: skip
+
+
+def _clipped(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def _label(axes: Axes, text: str) -> None:
