@@ -25,6 +25,7 @@ from pathlib import Path
 
 import numpy as np
 from common import write_table
+from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from cameraborn.detect.bundle import Bundle, CalibrationRow, read_bundle
@@ -87,7 +88,7 @@ def deliveries(
     rng = np.random.default_rng(0)
     alarms: dict[tuple[str, str], dict[int, list[bool]]] = {}  # of each photograph, in each division
     for division in range(repeats):
-        inside, outside = np.split(rng.permutation(len(paths)), [round(0.75 * len(paths))])
+        inside, outside = divided(len(paths), rng)
         rows = [looks[paths[i]] for i in inside]
         options = LearnOptions(seed=division)
         methods = {
@@ -111,7 +112,7 @@ def by_class(bundle: Bundle, looks: dict[str, list[CalibrationRow]], repeats: in
     coverage, paths, rng = bundle.coverage, list(looks), np.random.default_rng(0)
     alarms: dict[int, dict[int, list[bool]]] = {}  # in each class, of each photograph
     for division in range(repeats):
-        inside, outside = np.split(rng.permutation(len(paths)), [round(0.75 * len(paths))])
+        inside, outside = divided(len(paths), rng)
         calibration = calibrated(
             [looks[paths[i]] for i in inside], coverage.grid, coverage.classes, LearnOptions(seed=division)
         )
@@ -128,6 +129,11 @@ def by_class(bundle: Bundle, looks: dict[str, list[CalibrationRow]], repeats: in
         | false_alarms(of)
         for number, of in sorted(alarms.items())
     ]
+
+
+def divided(count: int, rng: np.random.Generator) -> list[NDArray[np.int_]]:
+    """Places of three quarters of the photographs, to calibrate, and of the rest, to measure."""
+    return np.split(rng.permutation(count), [round(0.75 * count)])
 
 
 def false_alarms(of: Mapping[int, Sequence[bool]]) -> dict[str, object]:

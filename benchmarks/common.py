@@ -1,4 +1,4 @@
-"""What the benchmarks share: tables that say which command made them, the processor's name, an interval of the AUC."""
+"""What the benchmarks share: tables that say which command made them, the processor's name, tracks, the AUC."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
+
+from cameraborn.photo.manifest import Row, read_manifest
 
 BOOTSTRAPS = 2000
 
@@ -36,8 +38,8 @@ def processor() -> str:
     return f"{name}, {platform.system()}"
 
 
-def bootstrap_auc(photos: NDArray[np.floating], generated: NDArray[np.floating]) -> tuple[float, float]:
-    """95 % interval of the AUC, both classes resampled; the positive class is generated."""
+def ranking(photos: NDArray[np.floating], generated: NDArray[np.floating]) -> dict[str, float]:
+    """The AUC of scores and its 95 % interval, both classes resampled; the positive class is generated."""
     rng = np.random.default_rng(0)
     labels = np.r_[np.zeros(len(photos)), np.ones(len(generated))]
     draws = [
@@ -45,4 +47,22 @@ def bootstrap_auc(photos: NDArray[np.floating], generated: NDArray[np.floating])
         for _ in range(BOOTSTRAPS)
     ]
     low, high = np.quantile(draws, [0.025, 0.975])
-    return float(low), float(high)
+    figure = roc_auc_score(labels, np.r_[photos, generated])
+    return {
+        "auc": round(float(figure), 3),
+        "auc_low": round(float(low), 3),
+        "auc_high": round(float(high), 3),
+    }
+
+
+def by_track(manifest: Path) -> dict[str, list[Row]]:
+    """The rows of each track, which their kind names."""
+    tracks: dict[str, list[Row]] = {}
+    for row in read_manifest(manifest):
+        tracks.setdefault(row.kind, []).append(row)
+    return tracks
+
+
+def show(row: Mapping[str, object]) -> None:
+    """Print a row on one line, without what it lacks."""
+    print(*(f"{name}={value}" for name, value in row.items() if value != ""), flush=True)

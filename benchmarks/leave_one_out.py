@@ -21,9 +21,8 @@ from pathlib import Path
 
 import numpy as np
 import safetensors.numpy
-from common import bootstrap_auc, write_table
+from common import ranking, show, write_table
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
 
 from cameraborn.binary.fit import features_of, with_unit_length
 from cameraborn.binary.perceptron import PerceptronOptions, fit_perceptron
@@ -80,7 +79,7 @@ def main() -> None:
             rows.append(common | figures(track, name, seen, head.scores(photos), head.scores(fakes)))
     write_table(rows, arguments.output)
     for row in rows:
-        print(*(f"{name}={value}" for name, value in row.items()))
+        show(row)
 
 
 def parse() -> argparse.Namespace:
@@ -123,17 +122,13 @@ def head_of(tensors: dict[str, NDArray[np.float32]]) -> Head:
 
 
 def figures(track: str, name: str, seen: int, photos: Array, generated: Array) -> dict[str, object]:
-    labels = np.r_[np.zeros(len(photos)), np.ones(len(generated))]
-    low, high = bootstrap_auc(photos, generated)
     return {
         "held_out": track,
         "detector": name,
         "train_generated": seen,
         "photos": len(photos),
         "generated": len(generated),
-        "auc": round(float(roc_auc_score(labels, np.r_[photos, generated])), 3),
-        "auc_low": round(low, 3),
-        "auc_high": round(high, 3),
+        **ranking(photos, generated),
     }
 
 

@@ -30,7 +30,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from common import write_table
+from common import show, write_table
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -88,7 +88,7 @@ def main() -> None:
             results.append(row | {"side": arguments.side})
     write_table(results, arguments.output)
     for row in results:
-        print(*(f"{name}={value}" for name, value in row.items()))
+        show(row)
 
 
 def cut_all(rows: list[Row], side: int) -> Iterator[FaceCut]:

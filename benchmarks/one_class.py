@@ -13,17 +13,15 @@ A track of photographs alone has false alarms, and nothing to be told apart from
 from __future__ import annotations
 
 import argparse
-from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-from common import bootstrap_auc, write_table
+from common import by_track, ranking, show, write_table
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
 
 from cameraborn import Detector, Verdict, load, open_picture
 from cameraborn.bench.cues import CUES
-from cameraborn.photo.manifest import Row, read_manifest
+from cameraborn.photo.manifest import Row
 
 NOMINAL = 0.05
 Array = NDArray[np.float64]
@@ -37,11 +35,8 @@ def main() -> None:
     arguments = parser.parse_args()
 
     detector = load(arguments.bundle)
-    tracks: dict[str, list[Row]] = defaultdict(list)
-    for row in read_manifest(arguments.manifest):
-        tracks[row.kind].append(row)
     rows = []
-    for track, members in tracks.items():
+    for track, members in by_track(arguments.manifest).items():
         verdicts = judge(detector, members)
         rows.append(row_of(track, detector.bundle.info.name, members, verdicts))
         for name, cue in CUES.items() if labels_of(members).any() else ():
@@ -49,7 +44,7 @@ def main() -> None:
             rows.append(figures(track, f"cue: {name}", values, labels_of(members)))
     write_table(rows, arguments.output)
     for row in rows:
-        print(*(f"{name}={value}" for name, value in row.items() if value != ""))
+        show(row)
 
 
 def judge(detector: Detector, rows: list[Row]) -> list[Verdict]:
@@ -81,13 +76,10 @@ def row_of(track: str, name: str, rows: list[Row], verdicts: list[Verdict]) -> d
 
 def figures(track: str, name: str, scores: Array, labels: NDArray[np.int_]) -> dict[str, object]:
     photos, generated = scores[labels == 0], scores[labels == 1]
-    ranking: dict[str, object] = dict.fromkeys(("auc", "auc_low", "auc_high", "tpr_at_5", "tpr_at_1"), "")
+    ranked: dict[str, object] = dict.fromkeys(("auc", "auc_low", "auc_high", "tpr_at_5", "tpr_at_1"), "")
     if len(photos) and len(generated):
-        low, high = bootstrap_auc(photos, generated)
-        ranking = {
-            "auc": round(float(roc_auc_score(labels, scores)), 3),
-            "auc_low": round(low, 3),
-            "auc_high": round(high, 3),
+        ranked = {
+            **ranking(photos, generated),
             "tpr_at_5": round(tpr_at(photos, generated, 0.05), 3),
             "tpr_at_1": round(tpr_at(photos, generated, 0.01), 3),
         }
@@ -96,7 +88,7 @@ def figures(track: str, name: str, scores: Array, labels: NDArray[np.int_]) -> d
         "detector": name,
         "photos": len(photos),
         "generated": len(generated),
-        **ranking,
+        **ranked,
         "photo_flagged_at_nominal": "",
         "photo_abstained": "",
         "generated_flagged_at_nominal": "",

@@ -14,18 +14,16 @@ interrupted goes on.
 from __future__ import annotations
 
 import argparse
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from common import bootstrap_auc, write_table
+from common import by_track, ranking, show, write_table
 from safetensors.torch import load_file
-from sklearn.metrics import roc_auc_score
 
 from cameraborn.binary.recipe import BinaryRecipe, read_binary_recipe
 from cameraborn.binary.train import BinaryValidator, build_classifier, train_binary
-from cameraborn.photo.manifest import Row, read_manifest, write_manifest
+from cameraborn.photo.manifest import Row, write_manifest
 
 FEWEST = 20  # pictures of a label, to be a track that is held out
 EVERY = 5  # one row in so many validates
@@ -41,9 +39,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
     recipe = read_binary_recipe(arguments.recipe)
-    tracks: dict[str, list[Row]] = defaultdict(list)
-    for row in read_manifest(arguments.manifest):
-        tracks[row.kind].append(row)
+    tracks = by_track(arguments.manifest)
     lines = [held_out(recipe, track, tracks, arguments.runs) for track, rows in tracks.items() if large(rows)]
     write_table(lines, arguments.output)
 
@@ -67,18 +63,15 @@ def held_out(recipe: BinaryRecipe, track: str, tracks: dict[str, list[Row]], run
     validator = BinaryValidator(tracks[track], recipe.data.cache_mb, torch.device("cpu"), None)
     scores, labels = validator.scores(network).numpy(), validator.labels.numpy()
     photos, generated = scores[labels == 0], scores[labels == 1]
-    low, high = bootstrap_auc(photos, generated)
     line = {
         "held_out": track,
-        "trained_on": len(others),
+        "trained_on": sum(row.split == "train" for row in others),
         "auc_of_generators_seen": round(seen["auc"], 3),
         "photos": len(photos),
         "generated": len(generated),
-        "auc": round(float(roc_auc_score(labels, scores)), 3),
-        "auc_low": round(low, 3),
-        "auc_high": round(high, 3),
+        **ranking(photos, generated),
     }
-    print(*(f"{name}={value}" for name, value in line.items()), flush=True)
+    show(line)
     return line
 
 
