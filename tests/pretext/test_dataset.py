@@ -8,9 +8,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from pydantic import ValidationError
 from torch.utils.data import DataLoader
 
 from cameraborn.errors import ManifestError
+from cameraborn.photo.degrade import recompressed
 from cameraborn.photo.manifest import Row
 from cameraborn.pretext.dataset import (
     EpochSampler,
@@ -150,6 +152,37 @@ def test_shrinking_and_recompression_smooth_noise():
         np.random.default_rng(1),
     ).astype(float)
     assert np.abs(np.diff(strong, axis=3)).mean() < 0.8 * np.abs(np.diff(plain, axis=3)).mean()
+
+
+def test_a_patch_is_recompressed_as_webp():
+    picture = noise(64, 64)
+    webp = AugmentSection(scale_probability=0, webp_probability=1, webp_quality=(40, 40))
+    patch = random_patches(picture, 1, webp, np.random.default_rng(2))[0]
+    stored = recompressed(picture, "WEBP", 40)
+    assert any(np.array_equal(version, stored) for version in turned_versions(patch))
+    assert not np.array_equal(stored, picture)
+
+
+def test_what_becomes_jpeg_is_the_same_with_a_chance_of_webp():
+    jpeg = AugmentSection(scale_probability=0, jpeg_probability=0.5)
+    either = AugmentSection(scale_probability=0, jpeg_probability=0.5, webp_probability=0.5)
+    same = []
+    for seed in range(20):
+        first, second = (
+            random_patches(noise(96, 96), 1, augment, np.random.default_rng(seed))
+            for augment in (jpeg, either)
+        )
+        chance = np.random.default_rng(seed).random(2)[1]  # the first number drawn is of shrinking
+        same.append(np.array_equal(first, second))
+        assert same[-1] == (chance < 0.5)
+    assert {True, False} == set(same)
+
+
+def test_chances_of_encodings_are_at_most_one():
+    with pytest.raises(ValidationError, match="more than 1 together"):
+        AugmentSection(jpeg_probability=0.6, webp_probability=0.5)
+    with pytest.raises(ValidationError, match="range of qualities"):
+        AugmentSection(webp_quality=(80, 40))
 
 
 @pytest.mark.parametrize("size", [(63, 200), (200, 63)])

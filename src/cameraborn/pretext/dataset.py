@@ -6,7 +6,6 @@ A missing tag is nan, never invented. Shapes: B pictures, P patches a picture.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from torch.utils.data import Dataset, Sampler
 
 from cameraborn.errors import ManifestError
 from cameraborn.photo.decode import open_upright
+from cameraborn.photo.degrade import Encoding, recompressed
 from cameraborn.photo.manifest import Row
 from cameraborn.photo.patches import PATCH_SIZE, Pixels
 from cameraborn.pretext.recipe import AugmentSection
@@ -131,17 +131,20 @@ def random_patches(pixels: Pixels, count: int, augment: AugmentSection, rng: np.
     H, W, _ = pixels.shape
     if min(H, W) < PATCH_SIZE:
         raise ValueError(f"a picture of {W}x{H} is too small for a patch of {PATCH_SIZE}")
-    factor, quality = 1.0, None
+    factor, encoding = 1.0, None
     if rng.random() < augment.scale_probability:
         factor = max(float(np.exp(rng.uniform(np.log(augment.scale_min), 0.0))), PATCH_SIZE / min(H, W))
-    if rng.random() < augment.jpeg_probability:
-        quality = int(rng.integers(augment.jpeg_quality[0], augment.jpeg_quality[1] + 1))
+    chance = rng.random()
+    if chance < augment.jpeg_probability:
+        encoding = _drawn("JPEG", augment.jpeg_quality, rng)
+    elif chance < augment.jpeg_probability + augment.webp_probability:
+        encoding = _drawn("WEBP", augment.webp_quality, rng)
     filter = _FILTERS[rng.integers(len(_FILTERS))]
     gains = np.exp(rng.uniform(-1.0, 1.0, 3) * np.log(augment.gain))
     grey = rng.random() < augment.grey_probability
     out = np.empty((count, 3, PATCH_SIZE, PATCH_SIZE), np.uint8)
     for n in range(count):
-        patch = _one_patch(pixels, factor, filter, quality, rng)
+        patch = _one_patch(pixels, factor, filter, encoding, rng)
         if grey:
             patch = np.asarray(Image.fromarray(patch).convert("L").convert("RGB"))
         if augment.gain > 1:
@@ -151,21 +154,27 @@ def random_patches(pixels: Pixels, count: int, augment: AugmentSection, rng: np.
     return out
 
 
+def _drawn(format: Encoding, quality: tuple[int, int], rng: np.random.Generator) -> tuple[Encoding, int]:
+    return format, int(rng.integers(quality[0], quality[1] + 1))
+
+
 def _one_patch(
-    pixels: Pixels, factor: float, filter: Image.Resampling, quality: int | None, rng: np.random.Generator
+    pixels: Pixels,
+    factor: float,
+    filter: Image.Resampling,
+    encoding: tuple[Encoding, int] | None,
+    rng: np.random.Generator,
 ) -> Pixels:
     """One patch [64 64 3]. Only a window somewhat larger than the patch is shrunk and recompressed: it is cheaper."""
     H, W, _ = pixels.shape
     window = min(round((PATCH_SIZE + _MARGIN) / factor), H, W)
-    image = Image.fromarray(_random_square(pixels, window, rng))
+    pixels = _random_square(pixels, window, rng)
     if factor < 1.0:
         side = max(PATCH_SIZE, round(window * factor))
-        image = image.resize((side, side), filter)
-    if quality is not None:
-        buffer = io.BytesIO()
-        image.save(buffer, "JPEG", quality=quality)
-        image = Image.open(buffer)
-    return _random_square(np.asarray(image.convert("RGB")), PATCH_SIZE, rng)
+        pixels = np.asarray(Image.fromarray(pixels).resize((side, side), filter))
+    if encoding is not None:
+        pixels = recompressed(pixels, *encoding)
+    return _random_square(pixels, PATCH_SIZE, rng)
 
 
 def _random_square(pixels: Pixels, side: int, rng: np.random.Generator) -> Pixels:

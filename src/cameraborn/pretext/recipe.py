@@ -163,15 +163,23 @@ class AugmentSection(_Section):
     scale_min: float = Field(default=0.3, gt=0, le=1)  # smallest factor of shrinking
     jpeg_probability: float = Field(default=0.0, ge=0, le=1)
     jpeg_quality: tuple[int, int] = (60, 98)
+    webp_probability: float = Field(default=0.0, ge=0, le=1)  # instead of JPEG
+    webp_quality: tuple[int, int] = (40, 98)
     gain: float = Field(default=1.0, ge=1)  # each channel times a factor of 1/gain to gain
     grey_probability: float = Field(default=0.0, ge=0, le=1)
 
-    @field_validator("jpeg_quality")
+    @field_validator("jpeg_quality", "webp_quality")
     @classmethod
     def _ordered(cls, quality: tuple[int, int]) -> tuple[int, int]:
         if not 1 <= quality[0] <= quality[1] <= 100:
-            raise ValueError(f"{quality} is not a range of JPEG qualities: give [lowest, highest] of 1..100")
+            raise ValueError(f"{quality} is not a range of qualities: give [lowest, highest] of 1..100")
         return quality
+
+    @model_validator(mode="after")
+    def _one_encoding(self) -> AugmentSection:
+        if self.jpeg_probability + self.webp_probability > 1:
+            raise ValueError("jpeg_probability and webp_probability are more than 1 together: lower one")
+        return self
 
 
 class OptimiseSection(_Section):
