@@ -9,12 +9,12 @@ import pytest
 import safetensors.numpy
 from safetensors.torch import load
 
-from cameraborn.detect.bundle import CalibrationRow, calibration_csv, read_bundle, write_bundle
-from cameraborn.detect.conformal import Grid
+from cameraborn.detect.bundle import Bundle, CalibrationRow, calibration_csv, read_bundle, write_bundle
 from cameraborn.detect.detector import Detector
+from cameraborn.detect.learn import LearnOptions, calibrate, find_photographs
 from cameraborn.errors import BundleError
 from cameraborn.networks.patchnet import PatchNet
-from cameraborn.photo.texture import Texture
+from cameraborn.photo.handling import HANDLINGS
 
 from ..conftest import EXAMPLES, FEATURES
 
@@ -22,6 +22,7 @@ HASHED = [
     "network.onnx",
     "weights.safetensors",
     "mixture.safetensors",
+    "recogniser.safetensors",
     "calibration.csv",
     "golden.json",
     "seen.txt",
@@ -123,7 +124,7 @@ def test_a_damaged_zip_never_passes_for_whole(tiny_bundle, tmp_path, compression
     refusal(path)
 
 
-@pytest.mark.parametrize("version", [0, 2, None, "1"])
+@pytest.mark.parametrize("version", [0, 1, None, "2"])
 def test_a_foreign_schema(copy, version):
     fields = json.loads((copy / "bundle.json").read_text())
     (copy / "bundle.json").write_text(json.dumps(fields | {"schema_version": version}))
@@ -237,34 +238,39 @@ def test_a_failed_write_leaves_the_older_bundle(tiny_bundle, tmp_path):
 
 def test_calibration_goes_round_most_surprising_first(tiny_bundle, tmp_path):
     rows = [
-        CalibrationRow(1.25, "a, b", "0a", 90, None, Texture(-1.5, -0.1234)),
-        CalibrationRow(7.5, "ünï", "1b", 120, 83, Texture(0.25, -2.0)),
+        CalibrationRow(1.25, "a, b", "0a", 90, None, -1.5, 3),
+        CalibrationRow(7.5, "ünï", "1b", 120, 83, 0.25, 0),
     ]
-    bundle = rewritten(tiny_bundle, tmp_path / "b", calibration_csv=calibration_csv(rows))
+    table = calibration_csv(rows, tuple(HANDLINGS))
+    assert table.decode().splitlines()[2].endswith(",compressed")
+    bundle = rewritten(tiny_bundle, tmp_path / "b", calibration_csv=table)
     assert bundle.calibration_rows == (rows[1], rows[0])
     (scores,) = bundle.calibration.scores
     assert scores.tolist() == [1.25, 7.5]
 
 
-def test_a_bundle_from_before_textures_has_one_texture(tiny_bundle, tmp_path):
-    """As `calibrate` wrote it then: cells are pairs, the table has no columns for textures."""
+def test_a_bundle_without_a_recogniser_has_no_handlings(tiny_bundle, tmp_path):
+    """A mixture that was fitted without one can be calibrated, and its calibration says which handlings it knows."""
     bundle = read_bundle(tiny_bundle)
-    table = bundle.files["calibration.csv"].decode().splitlines()
-    older = "\n".join(line.rsplit(",", 2)[0] for line in table) + "\n"
-    write_bundle(bundle.info, {**bundle.files, "calibration.csv": older.encode()}, tmp_path / "b")
-    info = json.loads((tmp_path / "b" / "bundle.json").read_text())
-    coverage = info["coverage"]
-    del coverage["noise_edges"], coverage["fineness_edges"]
-    coverage["classes"] = [
-        [[row, column] for row in range(len(coverage["size_edges"]) + 1) for column in range(4)]
-    ]
-    (tmp_path / "b" / "bundle.json").write_text(json.dumps(info))
-    read = read_bundle(tmp_path / "b")
-    assert read.calibration.grid == Grid(bundle.coverage.size_edges)
-    (scores,) = read.calibration.scores
-    np.testing.assert_array_equal(scores, sorted(row.score for row in bundle.calibration_rows))
-    (verdict,) = Detector(read).score(EXAMPLES / "photo-1.jpg")
-    assert verdict.p_value == (1 + (scores >= verdict.score).sum()) / (len(scores) + 1)
+    info = bundle.info.model_copy(update={"coverage": None})
+    files = {
+        name: data for name, data in bundle.files.items() if name in ("network.onnx", "mixture.safetensors")
+    }
+    without = calibrate(
+        Bundle(info, files, "here"),
+        find_photographs(sorted(EXAMPLES.glob("photo-*.jpg"))),
+        options=LearnOptions(copies=3, jobs=1),
+        class_size=4,
+    )
+    assert without.coverage.handlings == ()
+    assert {row.handling for row in without.calibration_rows} == {0}
+    (verdict,) = Detector(without).score(EXAMPLES / "photo-1.jpg", false_alarm_rate=0.5)
+    assert 0 < verdict.p_value <= 1
+    both = {**without.files, "recogniser.safetensors": bundle.files["recogniser.safetensors"]}
+    with pytest.raises(
+        BundleError, match="tells 10 handlings and the calibration 0: fit and calibrate again"
+    ):
+        _ = Bundle(without.info, both, "here").calibration
 
 
 @pytest.mark.parametrize("field", ["noise_edges", "classes"])

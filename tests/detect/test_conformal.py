@@ -13,11 +13,10 @@ from cameraborn.detect.conformal import (
     check_rate,
     describe_class,
     merge_cells,
+    noise_edges,
     p_values,
-    texture_edges,
 )
 from cameraborn.errors import CalibrationError
-from cameraborn.photo.texture import Texture
 
 SCORES = st.one_of(st.integers(-3, 3).map(float), st.floats(-1e9, 1e9))
 
@@ -116,40 +115,41 @@ def test_false_discoveries_stay_under_their_rate(generated):
     assert np.mean(found) > 0.3
 
 
-def face(size=100, quality=None, noise=0.0, fineness=0.0):
-    return Delivery(size, quality, Texture(noise, fineness))
+def face(size=100, quality=None, noise=0.0, handling=0):
+    return Delivery(size, quality, noise, handling)
 
 
+HANDLINGS = ("blurred", "as it came", "sharpened")
 SIZES = Grid((130, 200))
-TEXTURES = Grid((130, 200), (-1.0, 0.5), (-2.0, -1.0))
-COARSE = Grid((), (-1.0, 0.5), (-2.0, -1.0))
+LOOKS = Grid((130, 200), (-1.0, 0.5), HANDLINGS)
+COARSE = Grid((), (-1.0, 0.5), HANDLINGS)
 
 
-def test_cells_part_sizes_qualities_and_textures():
+def test_cells_part_sizes_qualities_noises_and_handlings():
     assert SIZES.cell_of(face(129.9, 74)) == (0, 0, 0, 0)
-    assert SIZES.cell_of(face(130, 75, 9, 9)) == (1, 1, 0, 0)
+    assert SIZES.cell_of(face(130, 75, 9, 2)) == (1, 1, 0, 0)
     assert SIZES.cell_of(face(200, 90)) == (2, 2, 0, 0)
     assert SIZES.cell_of(face(5000, None)) == (2, 3, 0, 0)
     assert Grid().cell_of(face(5, None)) == (0, 3, 0, 0)
-    assert TEXTURES.cell_of(face(130, 75, -1.01, -2.01)) == (1, 1, 0, 0)
-    assert TEXTURES.cell_of(face(130, 75, -1.0, -2.0)) == (1, 1, 1, 1)
-    assert TEXTURES.cell_of(face(130, 75, 0.5, 7)) == (1, 1, 2, 2)
+    assert LOOKS.cell_of(face(130, 75, -1.01, 0)) == (1, 1, 0, 0)
+    assert LOOKS.cell_of(face(130, 75, -1.0, 1)) == (1, 1, 1, 1)
+    assert LOOKS.cell_of(face(130, 75, 0.5, 2)) == (1, 1, 2, 2)
 
 
 @given(
     size=st.floats(1, 1e4),
     quality=st.none() | st.integers(1, 100),
     noise=st.floats(-9, 9),
-    fineness=st.floats(-9, 9),
-    grid=st.sampled_from([Grid(), SIZES, TEXTURES, COARSE]),
+    handling=st.integers(0, 2),
+    grid=st.sampled_from([Grid(), SIZES, LOOKS, COARSE]),
 )
-def test_every_delivery_has_a_cell(size, quality, noise, fineness, grid):
-    assert grid.cell_of(face(size, quality, noise, fineness)) in grid.cells
+def test_every_delivery_has_a_cell(size, quality, noise, handling, grid):
+    assert grid.cell_of(face(size, quality, noise, handling)) in grid.cells
 
 
-def test_textures_are_parted_at_quartiles():
+def test_noise_is_parted_at_quartiles():
     values = np.random.default_rng(0).normal(size=2001)
-    low, high = texture_edges(values)
+    low, high = noise_edges(values)
     assert (values < low).mean() == pytest.approx(0.25, abs=0.001)
     assert (values >= high).mean() == pytest.approx(0.25, abs=0.001)
     assert (round(low, 4), round(high, 4)) == (low, high)
@@ -176,20 +176,20 @@ def test_merged_classes_share_out_all_cells_and_are_large_enough(case, least):
         assert len(classes) == len(enough)  # nothing is merged without need
 
 
-def test_qualities_are_merged_before_sizes_before_textures():
+def test_qualities_are_merged_before_sizes_before_looks():
     many, few = {str(n) for n in range(50)}, {"1"}
     photographs = dict.fromkeys(SIZES.cells, many) | {(0, 0, 0, 0): few, (0, 1, 0, 0): few}
     classes = merge_cells(photographs, 20, SIZES)
     assert ((0, 0, 0, 0), (0, 1, 0, 0), (0, 2, 0, 0)) in classes
     assert len(classes) == 10
     assert describe_class(classes[0], SIZES) == "under 130 px: JPEG 1-74, JPEG 75-89, JPEG 90-100"
-    noisy = [cell for cell in TEXTURES.cells if cell[2:] == (2, 2)]
-    photographs = dict.fromkeys(TEXTURES.cells, many) | dict.fromkeys(noisy, few)
+    noisy = [cell for cell in LOOKS.cells if cell[2:] == (2, 2)]
+    photographs = dict.fromkeys(LOOKS.cells, many) | dict.fromkeys(noisy, few)
     photographs |= {noisy[0]: many}
-    classes = merge_cells(photographs, 20, TEXTURES)
+    classes = merge_cells(photographs, 20, LOOKS)
     (together,) = [cells for cells in classes if noisy[0] in cells]
-    assert list(together) == noisy  # rather than with a neighbour of another texture
-    assert len(classes) == len(TEXTURES.cells) - len(noisy) + 1
+    assert list(together) == noisy  # rather than with a neighbour that looks otherwise
+    assert len(classes) == len(LOOKS.cells) - len(noisy) + 1
 
 
 def test_classes_in_words():
@@ -198,19 +198,22 @@ def test_classes_in_words():
 
     assert words(Grid(), *Grid().cells) == "any size: any file"
     assert words(SIZES, (0, 3, 0, 0), (1, 3, 0, 0)) == "under 130 px or 130 to 199 px: no JPEG"
-    assert words(TEXTURES, (2, 0, 2, 0)) == "noisy and soft, 200 px and more: JPEG 1-74"
+    assert words(LOOKS, (2, 0, 2, 0)) == "noisy, blurred, 200 px and more: JPEG 1-74"
     assert (
-        words(TEXTURES, (2, 0, 2, 0), (2, 0, 2, 2)) == "noisy and soft or crisp, 200 px and more: JPEG 1-74"
+        words(LOOKS, (2, 0, 2, 0), (2, 0, 2, 2)) == "noisy, blurred or sharpened, 200 px and more: JPEG 1-74"
     )
     assert words(COARSE, *((0, q, 0, f) for q in range(4) for f in range(3))) == "clean, any size: any file"
+    assert (
+        words(COARSE, *((0, q, n, 1) for q in range(4) for n in range(3))) == "as it came, any size: any file"
+    )
     assert words(COARSE, *COARSE.cells) == "any size: any file"
     two = [(0, 3, 0, 0), (0, 3, 1, 2), (0, 2, 1, 2)]
     assert (
         words(COARSE, *two)
-        == "clean and soft, any size: no JPEG; plain and crisp, any size: JPEG 90-100, no JPEG"
+        == "clean, blurred, any size: no JPEG; plain, sharpened, any size: JPEG 90-100, no JPEG"
     )
     mixed = [(0, 3, 0, 0), (0, 3, 1, 2)]
-    assert words(COARSE, *mixed) == "clean and soft / plain and crisp, any size: no JPEG"
+    assert words(COARSE, *mixed) == "clean, blurred / plain, sharpened, any size: no JPEG"
 
 
 def test_a_rate_holds_within_each_class_though_delivery_moves_the_score():
@@ -226,9 +229,9 @@ def test_a_rate_holds_within_each_class_though_delivery_moves_the_score():
     assert np.all(np.abs(shares - 0.1) < 4 * np.sqrt(0.09 / 2000)), shares
 
 
-@pytest.mark.parametrize("textures", [True, False])
-def test_a_rate_holds_for_every_treatment_only_if_texture_is_looked_at(textures):
-    """Noise shifts the score and the texture alike; without the texture noisy photographs are flagged too often."""
+@pytest.mark.parametrize("looked_at", [True, False])
+def test_a_rate_holds_for_every_handling_only_if_it_is_looked_at(looked_at):
+    """Noise shifts the score and what is seen of it alike; unseen, noisy photographs are flagged too often."""
     rng, n, rate = np.random.default_rng(6), 400, 0.1
     flags = {"untouched": [], "noisy": []}
     shifts = {"untouched": -2.0, "noisy": 2.0}
@@ -237,7 +240,7 @@ def test_a_rate_holds_for_every_treatment_only_if_texture_is_looked_at(textures)
         held_out = [
             (score + shifts[kind], face(noise=shifts[kind] + 0.5 * jitter)) for kind, (score, jitter) in drawn
         ]
-        grid = Grid((), (-1.0, 1.0), ()) if textures else Grid()
+        grid = Grid((), (-1.0, 1.0)) if looked_at else Grid()
         reached: dict = {}
         for number, (_, delivery) in enumerate(held_out):
             reached.setdefault(grid.cell_of(delivery), set()).add(str(number))
@@ -252,7 +255,7 @@ def test_a_rate_holds_for_every_treatment_only_if_texture_is_looked_at(textures)
                 delivery = face(noise=shifts[kind] + 0.5 * jitter)
                 of_kind.append(calibration.p_value(score + shifts[kind], delivery) <= rate)
     shares = {kind: np.mean(of_kind) for kind, of_kind in flags.items()}
-    if textures:
+    if looked_at:
         assert all(0.07 < share < 0.13 for share in shares.values()), shares
     else:
         assert shares["noisy"] > 0.3, shares

@@ -16,7 +16,7 @@ from cameraborn.detect.learn import LearnOptions, calibrate, fit
 from cameraborn.errors import BundleError, CalibrationError
 from cameraborn.photo.faces import square_crop
 from cameraborn.photo.patches import shrink_to
-from cameraborn.photo.texture import texture
+from cameraborn.photo.traces import noise_of, traces
 
 from ..conftest import EXAMPLES, encoded
 
@@ -180,8 +180,9 @@ def test_p_values_are_of_the_pictures_own_class_of_delivery(network_bundle, phot
         size = max(verdict.box[2] - verdict.box[0], verdict.box[3] - verdict.box[1])
         with Image.open(io.BytesIO(data)) as image:
             crop = detector.crop(np.asarray(image.convert("RGB")), verdict.box, whole_image=False)
-        seen = texture(shrink_to(crop, bundle.info.preprocessing.sides[0]))
-        among = calibration.scores[calibration.class_of(Delivery(size, quality, seen))]
+        seen = traces(crop, shrink_to(crop, bundle.info.preprocessing.sides[0]))
+        delivery = Delivery(size, quality, noise_of(seen), bundle.recogniser.handling_of(seen))
+        among = calibration.scores[calibration.class_of(delivery)]
         assert verdict.p_value == (1 + (among >= verdict.score).sum()) / (len(among) + 1)
 
 

@@ -22,11 +22,13 @@ from cameraborn.detect.learn import (
     look,
     one_a_class,
     parted,
+    spread_out,
 )
 from cameraborn.errors import CalibrationError, ManifestError
+from cameraborn.photo.handling import HANDLINGS, handled_as
 from cameraborn.photo.manifest import Row, sha256_of, write_manifest
 from cameraborn.photo.patches import shrink_to
-from cameraborn.photo.texture import Texture, texture
+from cameraborn.photo.traces import noise_of, traces
 
 from ..conftest import EXAMPLES, varied_copies
 
@@ -159,11 +161,11 @@ def test_handled_copies_have_been_through_more(network_bundle, photographs):
         as_it_is, *seen[handled] = look(network_bundle, given, options, lambda *_: None)
     assert not any(view.face_size > as_it_is.face_size for view in seen[False])
     assert any(view.face_size > as_it_is.face_size for view in seen[True])
-    spread = {handled: np.std([view.texture.noise for view in views]) for handled, views in seen.items()}
+    spread = {handled: np.std([noise_of(view.traces) for view in views]) for handled, views in seen.items()}
     assert spread[True] > 1.2 * spread[False]
 
 
-def test_views_know_the_texture_that_the_network_sees(network_bundle, photographs):
+def test_views_have_the_traces_of_their_crop(network_bundle, photographs):
     options = LearnOptions(copies=0, jobs=1)
     (view,) = look(network_bundle, photographs["calibration"][:1], options, lambda *_: None)
     with Image.open(photographs["calibration"][0].path) as image:
@@ -171,10 +173,52 @@ def test_views_know_the_texture_that_the_network_sees(network_bundle, photograph
     detector = Detector(network_bundle)
     (box,) = detector.boxes(pixels, whole_image=False)
     crop = detector.crop(pixels, box, whole_image=False)
-    assert view.texture == texture(shrink_to(crop, network_bundle.info.preprocessing.sides[0]))
+    seen = shrink_to(crop, network_bundle.info.preprocessing.sides[0])
+    np.testing.assert_array_equal(view.traces, traces(crop, seen))
 
 
-def test_calibration_parts_textures_whatever_the_options_say(fitted, photographs):
+def test_every_handling_is_looked_at_once_if_asked(network_bundle, photographs):
+    given = photographs["calibration"][:1]
+    options = LearnOptions(copies=2, handled=True, jobs=1)
+    plain = list(look(network_bundle, given, options, lambda *_: None))
+    every = list(look(network_bundle, given, replace(options, every_handling=True), lambda *_: None))
+    assert len(plain) == 3
+    for one, other in zip(plain, every, strict=False):
+        np.testing.assert_array_equal(one.feature, other.feature)
+    assert len(every) == 3 + len(HANDLINGS)
+    sizes = [view.face_size for view in every[3:]]
+    assert sizes[list(HANDLINGS).index("enlarged")] > every[0].face_size
+    assert sizes[list(HANDLINGS).index("shrunk")] < every[0].face_size
+    compressed = every[3 + list(HANDLINGS).index("compressed")]
+    assert compressed.jpeg_quality is None or 40 <= compressed.jpeg_quality < 75
+
+
+def test_fitting_learns_what_handling_leaves(fitted, network_bundle, photographs):
+    recogniser = fitted.recogniser
+    assert network_bundle.recogniser is None
+    assert recogniser.handlings == len(HANDLINGS)
+    detector = Detector(fitted)
+    told = {"blurred": [], "grainy": []}
+    for photograph in photographs["calibration"]:
+        with Image.open(photograph.path) as image:
+            pixels = np.asarray(image.convert("RGB"))
+        (box,) = detector.boxes(pixels, whole_image=False)
+        crop = detector.crop(pixels, box, whole_image=False)
+        for name, of_name in told.items():
+            handled, _ = handled_as(name, crop, np.random.default_rng(0), smallest_side=64)
+            of_name.append(list(HANDLINGS)[recogniser.handling_of(detector.encoder.traces_of(handled))])
+    assert np.mean([name == "blurred" for name in told["blurred"]]) > 0.8
+    assert np.mean(["grainy" in name for name in told["grainy"]]) > 0.5  # two of ten are chance
+
+
+@pytest.mark.parametrize(("count", "every"), [(0, 1), (5, 1), (6, 1), (7, 2), (12, 2), (13, 3)])
+def test_some_of_many_are_from_all_through_the_list(count, every):
+    photographs = [Photograph(str(n), "") for n in range(count)]
+    assert spread_out(photographs, 6) == photographs[::every]
+    assert len(spread_out(photographs, 6)) <= 6
+
+
+def test_calibration_parts_handlings_whatever_the_options_say(fitted, photographs):
     given, options = photographs["calibration"][:16], LearnOptions(copies=6, handled=False, jobs=1)
     done = calibrate(fitted, given, options=options, class_size=6)
     again = calibrate(fitted, given, options=replace(options, handled=True), class_size=6)
@@ -182,8 +226,8 @@ def test_calibration_parts_textures_whatever_the_options_say(fitted, photographs
     coverage = done.coverage
     low, high = coverage.noise_edges
     assert low < high
-    assert coverage.fineness_edges[0] < coverage.fineness_edges[1]
-    assert len({cell[2:] for cells in coverage.classes for cell in cells}) == 9
+    assert coverage.handlings == tuple(HANDLINGS)
+    assert len({cell[2:] for cells in coverage.classes for cell in cells}) == 3 * len(HANDLINGS)
     assert len(coverage.classes) > 3
     assert done.calibration.smallest >= 6
     for number, cells in enumerate(coverage.classes):
@@ -193,7 +237,7 @@ def test_calibration_parts_textures_whatever_the_options_say(fitted, photographs
 
 def test_a_photograph_stands_as_it_is_in_its_own_class_and_once_in_others():
     looks = [
-        CalibrationRow(float(n), "s", f"{7:016x}", 100, quality, Texture(0.0, 0.0))
+        CalibrationRow(float(n), "s", f"{7:016x}", 100, quality)
         for n, quality in enumerate((95, 80, 80, 95, None))
     ]
     classes = tuple((cell,) for cell in Grid().cells)
@@ -201,7 +245,7 @@ def test_a_photograph_stands_as_it_is_in_its_own_class_and_once_in_others():
     assert len(drawn) == 3
     assert drawn[0] in (1, 2)
     assert drawn[1:] == [0, 4]
-    grid, merged = parted([looks], (130,), 2)
+    grid, merged = parted([looks], (130,), (), 2)
     assert merged == (tuple(grid.cells),)  # one photograph cannot make two classes of two
 
 

@@ -2,7 +2,8 @@
 
 `bundle.json` says what the parts are and holds their SHA-256; `network.onnx` and `mixture.safetensors` are the model
 (`head.safetensors`, the last layers of a detector that has seen generated pictures too, goes before the mixture;
-`redrawn.safetensors`, the layer that tells redrawn photographs, adds to it, see `hybrid`);
+`redrawn.safetensors`, the layer that tells redrawn photographs, adds to it, see `hybrid`); `recogniser.safetensors`
+tells what a face has been through;
 `calibration.csv` is a line a held-out photograph and class of delivery; `golden.json` are scores of pictures made by
 formula, which tell whether this machine computes what the maker's did. A bundle grows in three steps: export (the
 network), fit (the mixture), calibrate (the held-out scores).
@@ -22,7 +23,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import safetensors.numpy
@@ -30,14 +31,15 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from safetensors import SafetensorError
 
-from cameraborn.detect.conformal import Calibration, Cell, Delivery, Grid, Tail, TextureEdges, describe_class
+from cameraborn.detect.conformal import Calibration, Cell, Delivery, Grid, NoiseEdges, Tail, describe_class
 from cameraborn.detect.head import Head
 from cameraborn.detect.hybrid import Boundary
 from cameraborn.detect.mixture import Mixture
+from cameraborn.detect.recogniser import Recogniser
 from cameraborn.errors import BundleError
-from cameraborn.photo.texture import Texture
+from cameraborn.photo.traces import Traces, noise_of
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 1 had other classes of delivery
 
 
 class _Part(BaseModel):
@@ -76,34 +78,20 @@ class Coverage(_Part):
     whole_image: bool = False  # True: whole pictures were calibrated, not faces
     tail: Tail = "upper"  # `both`: a likelihood that is too high is suspicious too
     size_edges: tuple[int, ...] = ()  # pixels, rising: what parts the sizes of faces
-    # What parts noise and fineness, see `photo.texture`; none in bundles made before textures were looked at.
-    noise_edges: TextureEdges = ()
-    fineness_edges: TextureEdges = ()
+    noise_edges: NoiseEdges = ()  # log of grey levels, what parts noise
+    handlings: tuple[str, ...] = ()  # what a face may look as if it had been through, see `recogniser`
     classes: tuple[tuple[Cell, ...], ...] = ()  # cells of each class of delivery, see `conformal`
-
-    @field_validator("classes", mode="before")
-    @classmethod
-    def _of_one_texture(cls, classes: Any) -> Any:  # noqa: ANN401 (what a file says, before it is checked)
-        """Cells of an older bundle are of size and quality alone."""
-        if not isinstance(classes, list | tuple):
-            return classes
-        return [
-            [(*cell, 0, 0) if isinstance(cell, list | tuple) and len(cell) == 2 else cell for cell in cells]
-            if isinstance(cells, list | tuple)
-            else cells
-            for cells in classes
-        ]
 
     @property
     def grid(self) -> Grid:
         """What parts deliveries into cells."""
-        return Grid(self.size_edges, self.noise_edges, self.fineness_edges)
+        return Grid(self.size_edges, self.noise_edges, self.handlings)
 
 
 class BundleInfo(_Part):
     """The contents of `bundle.json`."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     name: str = Field(min_length=1)
     network: str  # its family and size, for people
     features: int = Field(ge=1)  # of the network, for one side
@@ -125,12 +113,13 @@ class CalibrationRow:
     photograph: str  # the beginning of its SHA-256
     face_size: int  # longer side of the face box, in pixels of the picture
     jpeg_quality: int | None
-    texture: Texture
+    noise: float = 0.0
+    handling: int = 0
 
     @property
     def delivery(self) -> Delivery:
         """What the photograph has been through."""
-        return Delivery(self.face_size, self.jpeg_quality, self.texture)
+        return Delivery(self.face_size, self.jpeg_quality, self.noise, self.handling)
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,6 +200,29 @@ class Bundle:
             )
         return boundary
 
+    @cached_property
+    def recogniser(self) -> Recogniser | None:
+        """What tells what a face has been through; None if it was never learnt.
+
+        Raises:
+            BundleError: it is damaged.
+        """
+        if "recogniser.safetensors" not in self.files:
+            return None
+        try:
+            return Recogniser.from_tensors(safetensors.numpy.load(self.files["recogniser.safetensors"]))
+        except SafetensorError as error:
+            raise BundleError(
+                f"{self.origin}: recogniser.safetensors is damaged ({error}): get the bundle again"
+            ) from error
+        except BundleError as error:
+            raise BundleError(f"{self.origin}: {error}") from error
+
+    def delivery(self, size: float, jpeg_quality: int | None, traces: Traces) -> Delivery:
+        """What a face of this size, in a file of this quality, has been through."""
+        handling = 0 if self.recogniser is None else self.recogniser.handling_of(traces)
+        return Delivery(size, jpeg_quality, noise_of(traces), handling)
+
     def scores(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
         """The score of each feature [N D]: the classifier's log odds if there is one, else minus the log-likelihood.
 
@@ -245,6 +257,7 @@ class Bundle:
             BundleError: there are none, or the table is damaged.
         """
         text = self._file("calibration.csv", "run 'cameraborn calibrate' first").decode("utf-8")
+        handlings = self.coverage.handlings
         try:
             rows = tuple(
                 CalibrationRow(
@@ -253,9 +266,8 @@ class Bundle:
                     row["photograph"],
                     int(row["face_size"]),
                     int(row["jpeg_quality"]) if row["jpeg_quality"] else None,
-                    Texture(
-                        float(row.get("noise", 0)), float(row.get("fineness", 0))
-                    ),  # none in older bundles
+                    float(row["noise"]),
+                    handlings.index(row["handling"]) if handlings else 0,
                 )
                 for row in csv.DictReader(io.StringIO(text))
             )
@@ -285,6 +297,12 @@ class Bundle:
             raise BundleError(
                 f"{self.origin}: bundle.json lacks the class of a delivery {error}: calibrate again"
             ) from error
+        told = 0 if self.recogniser is None else self.recogniser.handlings
+        if len(coverage.handlings) != told:
+            raise BundleError(
+                f"{self.origin}: the recogniser tells {told} handlings and the calibration {len(coverage.handlings)}: "
+                "fit and calibrate again"
+            )
         if sorted(number) != grid.cells or not all(scores):
             raise BundleError(
                 f"{self.origin}: bundle.json's classes of delivery are incomplete: calibrate again"
@@ -457,13 +475,13 @@ camera.
 """
 
 
-def calibration_csv(rows: list[CalibrationRow]) -> bytes:
-    """The held-out photographs as CSV, most surprising first."""
+def calibration_csv(rows: list[CalibrationRow], handlings: tuple[str, ...]) -> bytes:
+    """The held-out photographs as CSV, most surprising first; handlings by their names."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["score", "source", "photograph", "face_size", "jpeg_quality", "noise", "fineness"])
+    writer.writerow(["score", "source", "photograph", "face_size", "jpeg_quality", "noise", "handling"])
     for row in sorted(rows, key=lambda row: -row.score):
         quality = "" if row.jpeg_quality is None else row.jpeg_quality
-        seen = [quality, row.texture.noise, row.texture.fineness]
+        seen = [quality, row.noise, handlings[row.handling] if handlings else ""]
         writer.writerow([f"{row.score:.4f}", row.source, row.photograph, row.face_size, *seen])
     return out.getvalue().encode("utf-8")

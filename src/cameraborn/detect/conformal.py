@@ -5,7 +5,7 @@ For held-out photographs with scores c_1..c_n (higher = less like a photograph) 
 (Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World", 2005, section 2). What a picture has been through
 moves its score, so photographs are compared with those that had been through the same: p-values are conditional on a
 class of delivery (Mondrian conformal prediction, ibid., section 4.5). A class is told from what can be seen of any
-picture: the size of the face, the file's JPEG quality, and the noise and fineness of the face as the network sees it.
+picture: the size of the face, the file's JPEG quality, how noisy the face is, and how it looks handled (`recogniser`).
 """
 
 from __future__ import annotations
@@ -21,16 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cameraborn.errors import CalibrationError
-from cameraborn.photo.texture import Texture
 
 Array = NDArray[np.float64]
 Tail = Literal["upper", "both"]  # is only a low likelihood suspicious, or one too high as well?
-Cell = tuple[int, int, int, int]  # of the grid of deliveries: size, JPEG quality, noise, fineness
+Cell = tuple[int, int, int, int]  # of the grid of deliveries: size, JPEG quality, noise, handling
 
-TextureEdges = tuple[()] | tuple[float, float]
+NoiseEdges = tuple[()] | tuple[float, float]
 
 JPEG_EDGES = (75, 90)  # of the estimated quality; a column each, and one for what is no JPEG
-NOISE_NAMES, FINENESS_NAMES = ("clean", "plain", "noisy"), ("soft", "even", "crisp")
+NOISE_NAMES = ("clean", "plain", "noisy")
 _MERGED_FIRST = ((0, 1, 0, 0), (1, 0, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1))
 
 
@@ -41,12 +40,14 @@ class Delivery:
     Attributes:
         size: the longer side of its box, in pixels.
         jpeg_quality: of the file, None if it is no JPEG.
-        texture: of the face as the network sees it.
+        noise: of the face as the network sees it, log of grey levels.
+        handling: what the face looks as if it had been through, a place in a grid's `handlings`.
     """
 
     size: float
     jpeg_quality: int | None
-    texture: Texture
+    noise: float = 0.0
+    handling: int = 0
 
 
 @dataclass(frozen=True)
@@ -55,19 +56,20 @@ class Grid:
 
     Attributes:
         size: pixels.
-        noise, fineness: two edges of a texture's numbers each, or none if they are not looked at.
+        noise: two edges, or none if it is not looked at.
+        handlings: their names, neighbours being the most alike; none if they are not looked at.
     """
 
     size: tuple[int, ...] = ()
-    noise: TextureEdges = ()
-    fineness: TextureEdges = ()
+    noise: NoiseEdges = ()
+    handlings: tuple[str, ...] = ()
 
     @property
     def cells(self) -> list[Cell]:
         """All cells, in order."""
-        lengths = (len(self.size), len(JPEG_EDGES) + 1, len(self.noise), len(self.fineness))
-        rows, columns, noises, finenesses = (range(length + 1) for length in lengths)
-        return list(itertools.product(rows, columns, noises, finenesses))
+        lengths = (len(self.size) + 1, len(JPEG_EDGES) + 2, len(self.noise) + 1, max(1, len(self.handlings)))
+        rows, columns, noises, handlings = map(range, lengths)
+        return list(itertools.product(rows, columns, noises, handlings))
 
     def cell_of(self, delivery: Delivery) -> Cell:
         """Where a face lies."""
@@ -75,8 +77,8 @@ class Grid:
         return (
             bisect_right(self.size, delivery.size),
             len(JPEG_EDGES) + 1 if quality is None else bisect_right(JPEG_EDGES, quality),
-            bisect_right(self.noise, delivery.texture.noise),
-            bisect_right(self.fineness, delivery.texture.fineness),
+            bisect_right(self.noise, delivery.noise),
+            delivery.handling if self.handlings else 0,
         )
 
 
@@ -186,8 +188,8 @@ def benjamini_hochberg(p: Sequence[float] | Array, rate: float) -> NDArray[np.bo
     return flagged
 
 
-def texture_edges(values: Sequence[float]) -> tuple[float, float]:
-    """What parts calibration photographs' noise or fineness into a low quarter, the middle, and a high quarter."""
+def noise_edges(values: Sequence[float]) -> tuple[float, float]:
+    """What parts calibration photographs' noise into a low quarter, the middle, and a high quarter."""
     low, high = np.quantile(values, (0.25, 0.75))
     return round(float(low), 4), round(float(high), 4)
 
@@ -196,8 +198,8 @@ def merge_cells(photographs: Mapping[Cell, Set[str]], least: int, grid: Grid) ->
     """Classes of cells with at least `least` photographs each, if there are as many at all.
 
     Again and again the class with the fewest photographs joins the neighbouring one with the fewest, qualities
-    before sizes before noise before fineness: photographs of one texture and another quality are alike rather than
-    the reverse.
+    before sizes before noise before handlings: photographs handled alike and of another quality are alike rather
+    than the reverse.
     """
     members: dict[tuple[Cell, ...], set[str]] = {
         (cell,): set(photographs.get(cell, set())) for cell in grid.cells
@@ -221,16 +223,16 @@ def _adjacent(one: tuple[Cell, ...], other: tuple[Cell, ...]) -> int:
 
 
 def describe_class(cells: Sequence[Cell], grid: Grid) -> str:
-    """A class in words: `noisy and soft or crisp, under 130 px: JPEG 75-89, JPEG 90-100`."""
-    textures: dict[
+    """A class in words: `noisy, blurred or enlarged, under 130 px: JPEG 75-89, JPEG 90-100`."""
+    looks: dict[
         tuple[Cell, ...], list[tuple[int, int]]
     ] = {}  # those with the same sizes and qualities are said once
-    for texture in sorted({cell[2:] for cell in cells}):
-        deliveries = tuple(sorted((*cell[:2], 0, 0) for cell in cells if cell[2:] == texture))
-        textures.setdefault(deliveries, []).append(texture)
+    for look in sorted({cell[2:] for cell in cells}):
+        deliveries = tuple(sorted((*cell[:2], 0, 0) for cell in cells if cell[2:] == look))
+        looks.setdefault(deliveries, []).append(look)
     parts = []
-    for deliveries, of in textures.items():
-        name = _texture_names(of, grid)
+    for deliveries, of in looks.items():
+        name = _look_names(of, grid)
         parts.append((f"{name}, " if name else "") + _delivery_names(deliveries, grid))
     return "; ".join(parts)
 
@@ -246,22 +248,24 @@ def _delivery_names(cells: Sequence[Cell], grid: Grid) -> str:
     )
 
 
-def _texture_names(textures: Sequence[tuple[int, int]], grid: Grid) -> str:
-    """`noisy and soft or crisp`; nothing where a texture says nothing."""
-    if len(textures) == (len(grid.noise) + 1) * (len(grid.fineness) + 1):
-        return ""
-    noises: dict[tuple[int, ...], list[int]] = {}  # the noises of the same finenesses
-    for noise in sorted({texture[0] for texture in textures}):
-        noises.setdefault(tuple(b for a, b in textures if a == noise), []).append(noise)
+def _look_names(looks: Sequence[tuple[int, int]], grid: Grid) -> str:
+    """`noisy, blurred or enlarged`; nothing where a look says nothing."""
+    handlings: dict[tuple[int, ...], list[int]] = {}  # those of the same noises
+    for handling in sorted({look[1] for look in looks}):
+        handlings.setdefault(tuple(a for a, b in looks if b == handling), []).append(handling)
     names = []
-    for finenesses, of in noises.items():
-        words = [_names(of, grid.noise, NOISE_NAMES), _names(finenesses, grid.fineness, FINENESS_NAMES)]
-        names.append(" and ".join(word for word in words if word))
-    return " / ".join(names)
+    for noises, of in handlings.items():
+        words = [
+            _names(noises, NOISE_NAMES, len(grid.noise) + 1),
+            _names(of, grid.handlings, len(grid.handlings)),
+        ]
+        names.append(", ".join(word for word in words if word))
+    return " / ".join(name for name in names if name)
 
 
-def _names(places: Sequence[int], edges: Sequence[float], names: Sequence[str]) -> str:
-    return "" if len(places) == len(edges) + 1 else " or ".join(names[place] for place in places)
+def _names(places: Sequence[int], names: Sequence[str], count: int) -> str:
+    """Nothing if they are all that there are."""
+    return "" if len(places) >= count else " or ".join(names[place] for place in places)
 
 
 def _size_name(row: int, size_edges: Sequence[int]) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cameraborn.detect.bundle import Bundle, read_bundle
-from cameraborn.detect.conformal import Delivery, benjamini_hochberg
+from cameraborn.detect.conformal import benjamini_hochberg
 from cameraborn.detect.encoder import Encoder
 from cameraborn.detect.golden import GOLDEN_TOLERANCE, golden_picture
 from cameraborn.errors import BundleError, PictureError
@@ -162,11 +162,12 @@ class Detector:
         crop = self.crop(picture.pixels, box, whole_image=blank.face is None)
         if min(crop.shape[:2]) < self.encoder.preprocessing.smallest_side:
             return replace(blank, scope="too-small")
-        feature, texture = self.encoder.look(crop)
+        feature, traces = self.encoder.look(crop)
         score = float(self.bundle.scores(feature[None])[0])
         if not self._covered(picture, crop, whole_image=blank.face is None):
             return replace(blank, scope="beyond-calibration", score=score)
-        p = self.bundle.calibration.p_value(score, Delivery(longer_side(box), picture.jpeg_quality, texture))
+        delivery = self.bundle.delivery(longer_side(box), picture.jpeg_quality, traces)
+        p = self.bundle.calibration.p_value(score, delivery)
         return replace(blank, scope="ok", score=score, p_value=p, flagged=bool(p <= rate))
 
     def _covered(self, picture: Picture, crop: Pixels, *, whole_image: bool) -> bool:

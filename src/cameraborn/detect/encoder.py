@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from cameraborn.detect.bundle import Bundle, Preprocessing
 from cameraborn.errors import BundleError
 from cameraborn.photo.patches import grid_patches, shrink_to, square_resize
-from cameraborn.photo.texture import Texture, texture
+from cameraborn.photo.traces import Traces, traces
 
 PATCHES_AT_ONCE = 256  # a large whole picture has thousands: memory stays bounded
 
@@ -35,15 +35,19 @@ class Encoder:
             ) from error
         self._input = self._session.get_inputs()[0].name
 
-    def look(self, crop: NDArray[np.uint8]) -> tuple[NDArray[np.float32], Texture]:
-        """The feature of a crop, and its texture at the largest size that the network looks at.
+    def look(self, crop: NDArray[np.uint8]) -> tuple[NDArray[np.float32], Traces]:
+        """The feature of a crop, and its traces of handling.
 
         Raises:
             ValueError: the crop is smaller than a patch, of a network of patches.
         """
         seen = shrink_to(crop, self.preprocessing.sides[0])
         # A network of whole crops resizes in a way of its own, from the crop itself.
-        return self.feature(crop if self.preprocessing.input == "crop" else seen), texture(seen)
+        return self.feature(crop if self.preprocessing.input == "crop" else seen), traces(crop, seen)
+
+    def traces_of(self, crop: NDArray[np.uint8]) -> Traces:
+        """A crop's traces alone, without running the network."""
+        return traces(crop, shrink_to(crop, self.preprocessing.sides[0]))
 
     def feature(self, crop: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The feature of a crop at each size, one after another: [H W 3] to [sides x D].

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from cameraborn.detect.bundle import CalibrationRow
-from cameraborn.detect.conformal import Delivery, describe_class
+from cameraborn.detect.conformal import describe_class
 from cameraborn.detect.detector import Detector, Verdict, longer_side
 from cameraborn.errors import PictureError
 from cameraborn.photo.decode import PictureSource, open_picture
@@ -82,8 +82,9 @@ def explain(
     else:
         influence, method = occlusion(detector, crop), "how the score falls when a region is hidden"
     calibration = detector.bundle.calibration
-    _, texture = detector.encoder.look(crop)
-    number = calibration.class_of(Delivery(longer_side(chosen.box), picture.jpeg_quality, texture))
+    traces = detector.encoder.traces_of(crop)
+    delivery = detector.bundle.delivery(longer_side(chosen.box), picture.jpeg_quality, traces)
+    number = calibration.class_of(delivery)
     cells, grid = calibration.classes[number], calibration.grid
     members = [row for row in detector.bundle.calibration_rows if grid.cell_of(row.delivery) in cells]
     score = chosen.score

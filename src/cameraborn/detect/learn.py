@@ -1,7 +1,8 @@
 """How photographs become a detector: `fit` a mixture to some, `calibrate` the threshold on others.
 
 Both look at each photograph as scoring will, and also at copies that have been through random deliveries, so that a
-shrunk or recompressed photograph is an ordinary one.
+shrunk or recompressed photograph is an ordinary one. Fitting also learns what handling leaves in photographs, so that
+calibration can compare each with those that look handled alike.
 """
 
 from __future__ import annotations
@@ -21,18 +22,20 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from cameraborn.detect.bundle import Bundle, CalibrationRow, Coverage, calibration_csv
-from cameraborn.detect.conformal import Cell, Grid, Tail, merge_cells, texture_edges
+from cameraborn.detect.conformal import Cell, Grid, Tail, merge_cells, noise_edges
 from cameraborn.detect.detector import Detector, has_colour, longer_side
 from cameraborn.detect.em import Covariance
 from cameraborn.detect.golden import GOLDEN_NAMES, golden_picture
 from cameraborn.detect.mixture import Mixture, choose_components, fit_mixture
+from cameraborn.detect.recogniser import Recogniser, learn_recogniser
 from cameraborn.errors import CalibrationError, PictureError
-from cameraborn.photo.decode import open_picture
+from cameraborn.photo.decode import Picture, open_picture
 from cameraborn.photo.degrade import random_delivery, random_handling
 from cameraborn.photo.files import pictures_in
+from cameraborn.photo.handling import HANDLINGS, Delivered, handled_as
 from cameraborn.photo.manifest import Row, read_manifest
 from cameraborn.photo.parallel import map_in_order
-from cameraborn.photo.texture import Texture
+from cameraborn.photo.traces import Traces
 
 _HASH_LENGTH = 16  # hex digits kept of a photograph's SHA-256: enough to recognise it
 
@@ -40,6 +43,7 @@ OF_AN_OLDER_FIT = ("head.safetensors", "calibration.csv", "golden.json")
 CANDIDATES = (1, 2, 3, 4, 6, 8, 12, 16)  # numbers of components to choose from
 # Pixels that part the sizes of faces, and of whole pictures, for p-values conditional on them.
 FACE_SIZE_EDGES, WHOLE_SIZE_EDGES = (130,), (320, 640)
+_HANDLED, _HANDLED_COPIES = 600, 2  # photographs that handlings are learnt from, copies of each by every one
 _COLOURLESS_SHARE = 0.05  # of the calibration photographs, to say that colourless pictures are covered
 
 
@@ -60,7 +64,7 @@ class View:
     feature: NDArray[np.float32]  # [D]
     face_size: int
     jpeg_quality: int | None
-    texture: Texture
+    traces: Traces
     colour: bool
 
 
@@ -73,6 +77,7 @@ class LearnOptions:
         copies: randomly delivered copies of each face; 0 looks at it only as it is.
         handled: copies may also have been enlarged, blurred, sharpened or given noise (`random_handling`), not
             only shrunk and recompressed (`random_delivery`).
+        every_handling: also after each of `HANDLINGS` once, so that none is rare.
         as_is: also look at it as it is.
         faceless: take the middle square of a photograph without a usable face instead of leaving it out: what a
             camera leaves in pixels is no matter of faces, and there are more photographs without.
@@ -83,6 +88,7 @@ class LearnOptions:
     whole_image: bool = False
     copies: int = 4
     handled: bool = False
+    every_handling: bool = False
     as_is: bool = True
     faceless: bool = False
     jobs: int | None = None
@@ -126,6 +132,11 @@ def at_most(photographs: Iterable[Photograph], per_source: int) -> Iterator[Phot
             yield photograph
 
 
+def spread_out(photographs: Sequence[Photograph], count: int) -> Sequence[Photograph]:
+    """At most `count` from all through the list, because neighbours are often of one photographer."""
+    return photographs[:: max(1, -(-len(photographs) // count))]
+
+
 def _photographs_at(path: Path, split: str, kinds: Sequence[str]) -> Iterator[Photograph]:
     if path.suffix == ".jsonl":
         for row in read_manifest(path):
@@ -163,13 +174,15 @@ def fit(
 ) -> Bundle:
     """A copy of the bundle with a mixture fitted to the photographs; an older head and calibration are dropped.
 
-    The mixture's options are those of `fit_mixture`. Without a number of `components`, it is that of `CANDIDATES` under
-    which photographs held out from the fit are likeliest.
+    It also learns to tell what a face has been through, from the photographs after every handling. The mixture's
+    options are those of `fit_mixture`. Without a number of `components`, it is that of `CANDIDATES` under which
+    photographs held out from the fit are likeliest.
 
     Raises:
         CalibrationError: too few of the photographs show a face that can be used.
     """
-    views = list(look(bundle, photographs, options, report))
+    given = list(photographs)
+    views = list(look(bundle, given, options, report))
     if not views:
         raise CalibrationError(
             "none of the photographs shows a usable face: give others, or use --whole-image"
@@ -195,6 +208,8 @@ def fit(
     seen = bundle.files.get("seen.txt", b"").decode().split()
     files = {name: data for name, data in bundle.files.items() if name not in OF_AN_OLDER_FIT}
     files["mixture.safetensors"] = safetensors.numpy.save(mixture.tensors())
+    recogniser = recogniser_of(bundle, given, options)
+    files["recogniser.safetensors"] = safetensors.numpy.save(recogniser.tensors())
     if bundle.boundary is not None:
         boundary = bundle.boundary.scaled_to(whole, mixture.log_likelihood(features))
         files["redrawn.safetensors"] = safetensors.numpy.save(boundary.tensors())
@@ -214,17 +229,17 @@ def calibrate(
 ) -> Bundle:
     """A copy of the bundle with the scores of held-out photographs and golden scores.
 
-    Each photograph is looked at after several deliveries of every kind (`handled` is always on: a rate holds for what
-    calibration has seen), so that it stands for itself in every class of delivery that it can reach; classes with
-    fewer than `class_size` photographs are merged. In a class it counts once, as copies
-    of a file do, because two looks at one photograph are not independent: the photograph as it is in its own class,
-    elsewhere one of its views, drawn at random, seeded by the photograph itself.
+    Each photograph is looked at after several deliveries of every kind (`handled` and `every_handling` are always on:
+    a rate holds for what calibration has seen), so that it stands for itself in every class of delivery that it can
+    reach; classes with fewer than `class_size` photographs are merged. In a class it counts once, because two looks
+    at one photograph are not independent: the photograph as it is in its own class, elsewhere one of its views, drawn
+    at random, seeded by the photograph itself.
 
     Raises:
         CalibrationError: a photograph was used to fit, or none is usable.
         BundleError: the bundle has no mixture.
     """
-    options = replace(options, handled=True)
+    options = replace(options, handled=True, every_handling=True)
     seen = set(bundle.files.get("seen.txt", b"").decode().split())
     sizes = WHOLE_SIZE_EDGES if options.whole_image else FACE_SIZE_EDGES
     held_out: dict[str, list[CalibrationRow]] = {}  # a photograph's views
@@ -240,22 +255,15 @@ def calibrate(
             continue
         scores = bundle.scores(np.stack([view.feature for view in views]))
         held_out[photograph] = [
-            CalibrationRow(
-                float(score),
-                view.photograph.source,
-                photograph,
-                view.face_size,
-                view.jpeg_quality,
-                view.texture,
-            )
-            for view, score in zip(views, scores, strict=True)
+            calibration_row(bundle, view, float(score)) for view, score in zip(views, scores, strict=True)
         ]
         colourless += not views[0].colour
     if not held_out:
         raise CalibrationError(
             "none of the photographs shows a usable face: give others, or use --whole-image"
         )
-    grid, classes = parted(held_out.values(), sizes, class_size)
+    handlings = () if bundle.recogniser is None else tuple(HANDLINGS)
+    grid, classes = parted(held_out.values(), sizes, handlings, class_size)
     rows = [row for looks in held_out.values() for row in one_a_class(looks, classes, grid, options)]
     lowest = min((row.jpeg_quality for row in rows if row.jpeg_quality is not None), default=100)
     coverage = Coverage(
@@ -265,12 +273,12 @@ def calibrate(
         tail=tail,
         size_edges=grid.size,
         noise_edges=grid.noise,
-        fineness_edges=grid.fineness,
+        handlings=grid.handlings,
         classes=classes,
     )
     calibrated = Bundle(
         bundle.info.model_copy(update={"coverage": coverage, "versions": software_versions()}),
-        {**bundle.files, "calibration.csv": calibration_csv(rows)},
+        {**bundle.files, "calibration.csv": calibration_csv(rows, handlings)},
         bundle.origin,
     )
     detector = Detector(calibrated)
@@ -279,19 +287,32 @@ def calibrate(
     return Bundle(calibrated.info, files, bundle.origin)
 
 
+def calibration_row(bundle: Bundle, view: View, score: float) -> CalibrationRow:
+    """What calibration keeps of a view."""
+    delivery = bundle.delivery(view.face_size, view.jpeg_quality, view.traces)
+    return CalibrationRow(
+        score,
+        view.photograph.source,
+        view.sha256[:_HASH_LENGTH],
+        view.face_size,
+        view.jpeg_quality,
+        delivery.noise,
+        delivery.handling,
+    )
+
+
 def parted(
-    held_out: Iterable[Sequence[CalibrationRow]], sizes: tuple[int, ...], class_size: int
+    held_out: Iterable[Sequence[CalibrationRow]],
+    sizes: tuple[int, ...],
+    handlings: tuple[str, ...],
+    class_size: int,
 ) -> tuple[Grid, Classes]:
     """The classes of delivery of photographs, of each of which some views are given.
 
-    Textures are parted at quartiles of all views, so that each part is reached by many photographs.
+    Noise is parted at quartiles of all views, so that each part is reached by many photographs.
     """
     rows = [row for looks in held_out for row in looks]
-    grid = Grid(
-        sizes,
-        texture_edges([row.texture.noise for row in rows]),
-        texture_edges([row.texture.fineness for row in rows]),
-    )
+    grid = Grid(sizes, noise_edges([row.noise for row in rows]), handlings)
     reached: dict[Cell, set[str]] = {}
     for row in rows:
         reached.setdefault(grid.cell_of(row.delivery), set()).add(row.photograph)
@@ -309,6 +330,32 @@ def one_a_class(
         if inside:
             drawn = inside[int(rng.integers(len(inside)))]
             yield looks[0] if options.as_is and inside[0] is looks[0] else drawn
+
+
+def recogniser_of(bundle: Bundle, photographs: Sequence[Photograph], options: LearnOptions) -> Recogniser:
+    """What tells handlings apart, learnt from the faces of some of the photographs after each of them."""
+    detector = Detector(bundle)
+
+    def examples_of(photograph: Photograph) -> list[tuple[Traces, int]]:
+        try:
+            picture = open_picture(photograph.path)
+        except PictureError:
+            return []  # reported when it was looked at
+        rng = _rng(_sha256(picture), options.seed)
+        return [
+            (detector.encoder.traces_of(pixels), handling)
+            for crop, _ in _crops(detector, picture, options)
+            for _ in range(_HANDLED_COPIES)
+            for handling, (pixels, _) in _handled(detector, crop, rng)
+        ]
+
+    found = [
+        example
+        for examples in map_in_order(examples_of, spread_out(photographs, _HANDLED), options.jobs)
+        for example in examples
+    ]
+    traces, handlings = zip(*found, strict=True)
+    return learn_recogniser(np.stack(traces), handlings, len(HANDLINGS), seed=options.seed)
 
 
 def look(
@@ -345,8 +392,29 @@ def software_versions() -> dict[str, str]:
 
 def _views(detector: Detector, photograph: Photograph, options: LearnOptions) -> list[View]:
     picture = open_picture(photograph.path)
-    sha256 = picture.sha256 or hashlib.sha256(picture.pixels.tobytes()).hexdigest()
+    sha256 = _sha256(picture)
     rng = _rng(sha256, options.seed)
+    views = []
+    for crop, size in _crops(detector, picture, options):
+        looks = [(crop, picture.jpeg_quality)] if options.as_is else []
+        deliver = random_handling if options.handled else random_delivery
+        looks += [
+            deliver(crop, rng, smallest_side=detector.encoder.preprocessing.smallest_side)
+            for _ in range(options.copies)
+        ]
+        if options.every_handling:
+            looks += [copy for _, copy in _handled(detector, crop, rng)]
+        for pixels, quality in looks:
+            left = round(size * pixels.shape[0] / crop.shape[0])
+            feature, traces = detector.encoder.look(pixels)
+            views.append(View(photograph, sha256, feature, left, quality, traces, has_colour(pixels)))
+    return views
+
+
+def _crops(
+    detector: Detector, picture: Picture, options: LearnOptions
+) -> list[tuple[NDArray[np.uint8], float]]:
+    """What can be learnt from of a picture, and the size of the face in each: longer side of its box, pixels."""
     preprocessing = detector.encoder.preprocessing
     crops = [
         (detector.crop(picture.pixels, box, whole_image=options.whole_image), longer_side(box))
@@ -356,18 +424,22 @@ def _views(detector: Detector, photograph: Photograph, options: LearnOptions) ->
     if options.faceless and not crops and min(picture.pixels.shape[:2]) >= preprocessing.smallest_side:
         middle = _middle_square(picture.pixels)
         crops = [(middle, len(middle) / preprocessing.crop_scale)]
-    views = []
-    for crop, size in crops:
-        looks = [(crop, picture.jpeg_quality)] if options.as_is else []
-        deliver = random_handling if options.handled else random_delivery
-        looks += [
-            deliver(crop, rng, smallest_side=preprocessing.smallest_side) for _ in range(options.copies)
-        ]
-        for pixels, quality in looks:
-            left = round(size * pixels.shape[0] / crop.shape[0])
-            feature, texture = detector.encoder.look(pixels)
-            views.append(View(photograph, sha256, feature, left, quality, texture, has_colour(pixels)))
-    return views
+    return crops
+
+
+def _sha256(picture: Picture) -> str:
+    return picture.sha256 or hashlib.sha256(picture.pixels.tobytes()).hexdigest()
+
+
+def _handled(
+    detector: Detector, crop: NDArray[np.uint8], rng: np.random.Generator
+) -> Iterator[tuple[int, Delivered]]:
+    """A crop after each of `HANDLINGS` that can be done to it, beside its place."""
+    smallest_side = detector.encoder.preprocessing.smallest_side
+    for place, name in enumerate(HANDLINGS):
+        handled = handled_as(name, crop, rng, smallest_side=smallest_side)
+        if handled is not None:
+            yield place, handled
 
 
 def _middle_square(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
