@@ -38,7 +38,7 @@ class Explanation:
         influence: how each region moved the score, in its units, positive = less like a photograph: [h w].
         method: how the map was made, for people.
         among: held-out scores of the verdict's class of delivery, sorted: [n].
-        delivery: that class in words.
+        delivery: what the face looks as if it had been through, in words; its class may hold more than that.
         nearest: held-out photographs of that class with the nearest scores, nearest first.
     """
 
@@ -96,7 +96,7 @@ def explain(
         influence,
         method,
         calibration.scores[number],
-        describe_class(cells, grid),
+        describe_class((grid.cell_of(delivery),), grid),
         tuple(nearest),
     )
 

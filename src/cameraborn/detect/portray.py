@@ -139,9 +139,9 @@ def _histogram(axes: Axes, explanation: Explanation) -> None:
     axes.set_title(
         f"Scores of {len(among)} held-out photographs", fontsize=9.5, color=INK, loc="left", pad=24
     )
-    delivery = textwrap.shorten(explanation.delivery, 78, placeholder=" …")
+    delivery = textwrap.shorten(explanation.delivery, 58, placeholder=" …")
     axes.annotate(
-        delivery, (0, 1), xytext=(0, 9), xycoords="axes fraction", textcoords="offset points", fontsize=8,
+        f"seen as: {delivery}", (0, 1), xytext=(0, 9), xycoords="axes fraction", textcoords="offset points", fontsize=8,
         color=MUTED,
     )  # fmt: skip
 

@@ -66,9 +66,26 @@ def _enlarged(pixels: Pixels, rng: np.random.Generator, smallest_side: int) -> D
 
 
 def _compressed(pixels: Pixels, rng: np.random.Generator, smallest_side: int) -> Delivered:
+    """Stored as JPEG or WebP, or twice as sites do: the two look much alike."""
+    reposted = _reposted(pixels, rng, smallest_side) if rng.random() < 0.5 else None
+    if reposted is not None:
+        return reposted
     if rng.random() < 0.6:
         return _recompressed(pixels, "jpeg", int(rng.integers(40, _MILD)))
     return _recompressed(pixels, "webp", int(rng.integers(35, _MILD)))
+
+
+def _reposted(pixels: Pixels, rng: np.random.Generator, smallest_side: int) -> Delivered | None:
+    """Shrunk and stored as JPEG by one site, and by the next."""
+    least = max(0.6, math.sqrt(smallest_side / min(pixels.shape[:2])))
+    if least >= 0.9:
+        return None
+    quality = None
+    for _ in range(2):
+        factor = math.ceil(_log_uniform(rng, least, 0.9) * 1000) / 1000
+        quality = int(rng.integers(65, 90))
+        pixels = degrade(pixels, f"resize:{factor:.3f}:{_SMOOTH[rng.integers(4)]}+jpeg:{quality}")
+    return pixels, quality
 
 
 def _log_uniform(rng: np.random.Generator, least: float, most: float) -> float:
