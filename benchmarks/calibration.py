@@ -7,8 +7,8 @@ Deliveries: the calibration photographs are divided a hundred times at random, t
 merging and scores) and one to measure. Those to measure are put through each named degradation of the whole picture and
 scored through the front door. `conditional` compares each with photographs of its own class of delivery (size, JPEG
 quality, noise, looks of handling), `size-quality` leaves the last two out, `single` compares with one view of all,
-whatever they have been through. No photograph is on both sides, and none was
-learnt from. The standard error is over the `n` photographs.
+whatever they have been through. No photograph is on both sides, and none was learnt from. The standard error is over
+the `n` photographs.
 
 Classes: with the bundle's own classes of delivery, the photographs to measure after random handling, every class apart.
 

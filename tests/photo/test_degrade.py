@@ -271,7 +271,7 @@ def test_handling_is_of_every_kind():
 
 
 def test_large_pictures_are_not_enlarged(monkeypatch):
-    monkeypatch.setattr("cameraborn.photo.degrade._LARGEST_ENLARGED", 120 * 100)  # as if these were large
+    monkeypatch.setattr("cameraborn.photo.degrade.LARGEST_ENLARGED", 120 * 100)  # as if these were large
     for seed in range(40):
         out, _ = random_handling(noise(120, 100), np.random.default_rng(seed), smallest_side=120)
         assert out.shape == (100, 120, 3)

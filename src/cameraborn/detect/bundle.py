@@ -19,11 +19,11 @@ import shutil
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 import safetensors.numpy
@@ -39,6 +39,7 @@ from cameraborn.detect.recogniser import Recogniser
 from cameraborn.errors import BundleError
 from cameraborn.photo.traces import Traces, noise_of
 
+T = TypeVar("T")
 SCHEMA_VERSION = 2  # 1 had other classes of delivery
 
 
@@ -142,15 +143,8 @@ class Bundle:
         Raises:
             BundleError: there is none, or it is damaged.
         """
-        data = self._file("mixture.safetensors", "run 'cameraborn fit' first")
-        try:
-            mixture = Mixture.from_tensors(safetensors.numpy.load(data))
-        except SafetensorError as error:
-            raise BundleError(
-                f"{self.origin}: mixture.safetensors is damaged ({error}): get the bundle again"
-            ) from error
-        except BundleError as error:
-            raise BundleError(f"{self.origin}: {error}") from error
+        self._file("mixture.safetensors", "run 'cameraborn fit' first")
+        mixture = self._tensors("mixture.safetensors", Mixture.from_tensors)
         whole = np.empty((0, self._features))
         left = whole if self.boundary is None else self.boundary.unread(whole)
         self._must_take(len(mixture.mean), left.shape[1], "mixture")
@@ -165,14 +159,7 @@ class Bundle:
         """
         if "head.safetensors" not in self.files:
             return None
-        try:
-            head = Head.from_tensors(safetensors.numpy.load(self.files["head.safetensors"]))
-        except SafetensorError as error:
-            raise BundleError(
-                f"{self.origin}: head.safetensors is damaged ({error}): get the bundle again"
-            ) from error
-        except BundleError as error:
-            raise BundleError(f"{self.origin}: {error}") from error
+        head = self._tensors("head.safetensors", Head.from_tensors)
         self._must_take(head.features, self._features, "head")
         return head
 
@@ -185,14 +172,7 @@ class Bundle:
         """
         if "redrawn.safetensors" not in self.files:
             return None
-        try:
-            boundary = Boundary.from_tensors(safetensors.numpy.load(self.files["redrawn.safetensors"]))
-        except SafetensorError as error:
-            raise BundleError(
-                f"{self.origin}: redrawn.safetensors is damaged ({error}): get the bundle again"
-            ) from error
-        except BundleError as error:
-            raise BundleError(f"{self.origin}: {error}") from error
+        boundary = self._tensors("redrawn.safetensors", Boundary.from_tensors)
         if len(boundary.weight) != self.info.features:
             raise BundleError(
                 f"{self.origin}: redrawn.safetensors is of {len(boundary.weight)} features and the network gives "
@@ -209,14 +189,7 @@ class Bundle:
         """
         if "recogniser.safetensors" not in self.files:
             return None
-        try:
-            return Recogniser.from_tensors(safetensors.numpy.load(self.files["recogniser.safetensors"]))
-        except SafetensorError as error:
-            raise BundleError(
-                f"{self.origin}: recogniser.safetensors is damaged ({error}): get the bundle again"
-            ) from error
-        except BundleError as error:
-            raise BundleError(f"{self.origin}: {error}") from error
+        return self._tensors("recogniser.safetensors", Recogniser.from_tensors)
 
     def delivery(self, size: float, jpeg_quality: int | None, traces: Traces) -> Delivery:
         """What a face of this size, in a file of this quality, has been through."""
@@ -327,6 +300,15 @@ class Bundle:
         """Name of a picture made by formula -> its score."""
         golden: dict[str, float] = json.loads(self._file("golden.json", "run 'cameraborn calibrate' first"))
         return golden
+
+    def _tensors(self, name: str, read: Callable[[dict[str, NDArray[Any]]], T]) -> T:
+        """What a file of tensors holds; errors name the bundle."""
+        try:
+            return read(safetensors.numpy.load(self.files[name]))
+        except SafetensorError as error:
+            raise BundleError(f"{self.origin}: {name} is damaged ({error}): get the bundle again") from error
+        except BundleError as error:
+            raise BundleError(f"{self.origin}: {error}") from error
 
     def _file(self, name: str, remedy: str) -> bytes:
         if name not in self.files:

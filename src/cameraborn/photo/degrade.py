@@ -25,6 +25,7 @@ from cameraborn.photo.decode import MAX_PIXELS, MIN_SIDE
 
 Pixels = NDArray[np.uint8]
 Encoding = Literal["JPEG", "WEBP"]
+LARGEST_ENLARGED = 16_000_000  # pixels: nobody enlarges large pictures, and memory is not free
 LOWEST_QUALITY = 60  # of random recompression
 _FILTERS = (
     Image.Resampling.BILINEAR,
@@ -318,14 +319,14 @@ def _shrunk_somehow(
     if side <= smallest_side:
         return pixels
     return resized(
-        pixels, _log_uniform(rng, smallest_side / side, 1.0), filters[int(rng.integers(len(filters)))]
+        pixels, log_uniform(rng, smallest_side / side, 1.0), filters[int(rng.integers(len(filters)))]
     )
 
 
 def _enlarged_somehow(pixels: Pixels, rng: np.random.Generator, smallest_side: int) -> Pixels:
     H, W, _ = pixels.shape
-    factor = _log_uniform(rng, 1.2, 2.4)
-    if H * W * factor**2 > _LARGEST_ENLARGED:
+    factor = log_uniform(rng, 1.2, 2.4)
+    if H * W * factor**2 > LARGEST_ENLARGED:
         return pixels
     return resized(pixels, factor, _FILTERS[int(rng.integers(3))])  # all but BOX, which only copies pixels
 
@@ -334,16 +335,16 @@ def _edited(edit: Edit, least: float, most: float) -> Handling:
     """An edit whose number is drawn at random."""
 
     def handle(pixels: Pixels, rng: np.random.Generator, smallest_side: int) -> Pixels:
-        return edit(pixels, Step("", _log_uniform(rng, least, most), Image.Resampling.BILINEAR), rng)
+        return edit(pixels, Step("", log_uniform(rng, least, most), Image.Resampling.BILINEAR), rng)
 
     return handle
 
 
-def _log_uniform(rng: np.random.Generator, least: float, most: float) -> float:
+def log_uniform(rng: np.random.Generator, least: float, most: float) -> float:
+    """A number between two, every factor as likely as any other."""
     return float(np.exp(rng.uniform(np.log(least), np.log(most))))
 
 
-_LARGEST_ENLARGED = 16_000_000  # pixels: nobody enlarges large pictures, and memory is not free
 _LOWEST_WEBP = 40  # of random handling; as kind to a picture as JPEG's 60
 _HANDLINGS: tuple[tuple[float, Handling], ...] = (
     (0.16, lambda pixels, rng, smallest_side: pixels),

@@ -11,13 +11,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from cameraborn.photo.degrade import Pixels, degrade
+from cameraborn.photo.degrade import LARGEST_ENLARGED, Pixels, degrade, log_uniform
 
 Delivered = tuple[Pixels, int | None]  # and the quality of the last JPEG compression, None if there was none
 Handling = Callable[[Pixels, np.random.Generator, int], Delivered | None]  # the last: the smallest side
 
 _MILD = 75  # the quality from which on a recompression is no handling of its own
-_LARGEST_ENLARGED = 16_000_000  # pixels: nobody enlarges large pictures, and memory is not free
 _SMOOTH = ("bilinear", "bicubic", "lanczos", "box")
 
 
@@ -41,7 +40,7 @@ def _recompressed(pixels: Pixels, format: str, quality: int) -> Delivered:
 
 def _edited(edit: str, least: float, most: float) -> Handling:
     def handle(pixels: Pixels, rng: np.random.Generator, smallest_side: int) -> Delivered:
-        strength = _log_uniform(rng, least, most)
+        strength = log_uniform(rng, least, most)
         return degrade(pixels, f"{edit}:{strength:.3f}", key=str(rng.integers(2**32))), None
 
     return handle
@@ -52,15 +51,15 @@ def _shrunk(filters: tuple[str, ...], most: float) -> Handling:
         least = max(0.25, smallest_side / min(pixels.shape[:2]))
         if least >= most:
             return None
-        factor = math.ceil(_log_uniform(rng, least, most) * 1000) / 1000  # never under the smallest side
+        factor = _rounded_up(log_uniform(rng, least, most))
         return degrade(pixels, f"resize:{factor:.3f}:{filters[rng.integers(len(filters))]}"), None
 
     return handle
 
 
 def _enlarged(pixels: Pixels, rng: np.random.Generator, smallest_side: int) -> Delivered | None:
-    factor = _log_uniform(rng, 1.3, 2.4)
-    if pixels.shape[0] * pixels.shape[1] * factor**2 > _LARGEST_ENLARGED:
+    factor = log_uniform(rng, 1.3, 2.4)
+    if pixels.shape[0] * pixels.shape[1] * factor**2 > LARGEST_ENLARGED:
         return None
     return degrade(pixels, f"resize:{factor:.3f}:{_SMOOTH[rng.integers(3)]}"), None
 
@@ -82,14 +81,15 @@ def _reposted(pixels: Pixels, rng: np.random.Generator, smallest_side: int) -> D
         return None
     quality = None
     for _ in range(2):
-        factor = math.ceil(_log_uniform(rng, least, 0.9) * 1000) / 1000
+        factor = _rounded_up(log_uniform(rng, least, 0.9))
         quality = int(rng.integers(65, 90))
         pixels = degrade(pixels, f"resize:{factor:.3f}:{_SMOOTH[rng.integers(4)]}+jpeg:{quality}")
     return pixels, quality
 
 
-def _log_uniform(rng: np.random.Generator, least: float, most: float) -> float:
-    return math.exp(rng.uniform(math.log(least), math.log(most)))
+def _rounded_up(factor: float) -> float:
+    """To the digits of a degradation's name, and never under the smallest side."""
+    return math.ceil(factor * 1000) / 1000
 
 
 _COMPRESSED = "compressed"
