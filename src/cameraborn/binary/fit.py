@@ -23,6 +23,7 @@ from cameraborn.detect.learn import (
     View,
     find_photographs,
     look,
+    look_and_handle,
     recogniser_of,
     seen_file,
     software_versions,
@@ -48,8 +49,8 @@ def fit_binary(
     Raises:
         CalibrationError: a class has too few usable pictures, or both hold the same one.
     """
-    bundle, given = with_unit_length(bundle), list(photographs)
-    photo_views = list(look(bundle, given, options, report))
+    bundle = with_unit_length(bundle)
+    photo_views, examples = look_and_handle(bundle, list(photographs), options, report)
     generated_views = list(look(bundle, generated, options, report))
     _check_classes(photo_views, generated_views)
     x, z = features_of(photo_views), features_of(generated_views)
@@ -61,7 +62,7 @@ def fit_binary(
     }
     files["mixture.safetensors"] = safetensors.numpy.save(mixture.tensors())
     files["head.safetensors"] = safetensors.numpy.save(head)
-    recogniser = recogniser_of(bundle, given, options)
+    recogniser = recogniser_of(examples, options)
     files["recogniser.safetensors"] = safetensors.numpy.save(recogniser.tensors())
     files["seen.txt"] = seen_file([*seen, *(view.sha256 for view in (*photo_views, *generated_views))])
     info = bundle.info.model_copy(update={"coverage": None, "versions": software_versions()})

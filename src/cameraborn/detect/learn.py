@@ -37,6 +37,11 @@ from cameraborn.photo.manifest import Row, read_manifest
 from cameraborn.photo.parallel import map_in_order
 from cameraborn.photo.traces import Traces
 
+Example = tuple[Traces, int]  # of a face, and the place in `HANDLINGS` of what was done to it
+_Crop = tuple[
+    NDArray[np.uint8], float
+]  # pixels, and the size of the face in them: longer side of its box, pixels
+
 _HASH_LENGTH = 16  # hex digits kept of a photograph's SHA-256: enough to recognise it
 
 OF_AN_OLDER_FIT = ("head.safetensors", "calibration.csv", "golden.json")
@@ -181,8 +186,7 @@ def fit(
     Raises:
         CalibrationError: too few of the photographs show a face that can be used.
     """
-    given = list(photographs)
-    views = list(look(bundle, given, options, report))
+    views, examples = look_and_handle(bundle, list(photographs), options, report)
     if not views:
         raise CalibrationError(
             "none of the photographs shows a usable face: give others, or use --whole-image"
@@ -208,7 +212,7 @@ def fit(
     seen = bundle.files.get("seen.txt", b"").decode().split()
     files = {name: data for name, data in bundle.files.items() if name not in OF_AN_OLDER_FIT}
     files["mixture.safetensors"] = safetensors.numpy.save(mixture.tensors())
-    recogniser = recogniser_of(bundle, given, options)
+    recogniser = recogniser_of(examples, options)
     files["recogniser.safetensors"] = safetensors.numpy.save(recogniser.tensors())
     if bundle.boundary is not None:
         boundary = bundle.boundary.scaled_to(whole, mixture.log_likelihood(features))
@@ -332,32 +336,6 @@ def one_a_class(
             yield looks[0] if options.as_is and inside[0] is looks[0] else drawn
 
 
-def recogniser_of(bundle: Bundle, photographs: Sequence[Photograph], options: LearnOptions) -> Recogniser:
-    """What tells handlings apart, learnt from the faces of some of the photographs after each of them."""
-    detector = Detector(bundle)
-
-    def examples_of(photograph: Photograph) -> list[tuple[Traces, int]]:
-        try:
-            picture = open_picture(photograph.path)
-        except PictureError:
-            return []  # reported when it was looked at
-        rng = _rng(_sha256(picture), options.seed)
-        return [
-            (detector.encoder.traces_of(pixels), handling)
-            for crop, _ in _crops(detector, picture, options)
-            for _ in range(_HANDLED_COPIES)
-            for handling, (pixels, _) in _handled(detector, crop, rng)
-        ]
-
-    found = [
-        example
-        for examples in map_in_order(examples_of, spread_out(photographs, _HANDLED), options.jobs)
-        for example in examples
-    ]
-    traces, handlings = zip(*found, strict=True)
-    return learn_recogniser(np.stack(traces), handlings, len(HANDLINGS), seed=options.seed)
-
-
 def look(
     bundle: Bundle, photographs: Iterable[Photograph], options: LearnOptions, report: Report
 ) -> Iterator[View]:
@@ -365,18 +343,55 @@ def look(
 
     A photograph that cannot be read or shows no usable face is reported and left out.
     """
+    for looked in _look(bundle, photographs, options, report):
+        yield from looked.views
+
+
+def look_and_handle(
+    bundle: Bundle, photographs: Sequence[Photograph], options: LearnOptions, report: Report
+) -> tuple[list[View], list[Example]]:
+    """The same views, and the faces of some of the photographs after every handling, for `recogniser_of`."""
+    handled = frozenset(spread_out(photographs, _HANDLED))
+    looked = list(_look(bundle, photographs, options, report, handled))
+    return [view for one in looked for view in one.views], [ex for one in looked for ex in one.examples]
+
+
+def recogniser_of(examples: Sequence[Example], options: LearnOptions) -> Recogniser:
+    """What tells handlings apart, learnt from examples of them."""
+    traces, handlings = zip(*examples, strict=True)
+    return learn_recogniser(np.stack(traces), handlings, len(HANDLINGS), seed=options.seed)
+
+
+@dataclass(frozen=True)
+class _Looked:
+    views: list[View]
+    examples: list[Example]
+    problem: str | None
+
+
+def _look(
+    bundle: Bundle,
+    photographs: Iterable[Photograph],
+    options: LearnOptions,
+    report: Report,
+    handled: frozenset[Photograph] = frozenset(),
+) -> Iterator[_Looked]:
     detector = Detector(bundle)
 
-    def views_of(photograph: Photograph) -> tuple[list[View], str | None]:
+    def look_at(photograph: Photograph) -> _Looked:
         try:
-            return _views(detector, photograph, options), None
+            picture = open_picture(photograph.path)
+            crops = _crops(detector, picture, options)
         except PictureError as error:
-            return [], str(error)
+            return _Looked([], [], str(error))
+        views = _views(detector, photograph, picture, crops, options)
+        examples = _examples(detector, picture, crops, options) if photograph in handled else []
+        return _Looked(views, examples, None if views else f"{photograph.path}: no usable face")
 
     photographs, paths = _tee(photographs)
-    for (views, problem), path in zip(map_in_order(views_of, photographs, options.jobs), paths, strict=True):
-        report(path, problem or (None if views else f"{path}: no usable face"))
-        yield from views
+    for looked, path in zip(map_in_order(look_at, photographs, options.jobs), paths, strict=True):
+        report(path, looked.problem)
+        yield looked
 
 
 def seen_file(hashes: Iterable[str]) -> bytes:
@@ -390,12 +405,13 @@ def software_versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: metadata.version(name) for name in packages}}
 
 
-def _views(detector: Detector, photograph: Photograph, options: LearnOptions) -> list[View]:
-    picture = open_picture(photograph.path)
+def _views(
+    detector: Detector, photograph: Photograph, picture: Picture, crops: list[_Crop], options: LearnOptions
+) -> list[View]:
     sha256 = _sha256(picture)
     rng = _rng(sha256, options.seed)
     views = []
-    for crop, size in _crops(detector, picture, options):
+    for crop, size in crops:
         looks = [(crop, picture.jpeg_quality)] if options.as_is else []
         deliver = random_handling if options.handled else random_delivery
         looks += [
@@ -411,10 +427,20 @@ def _views(detector: Detector, photograph: Photograph, options: LearnOptions) ->
     return views
 
 
-def _crops(
-    detector: Detector, picture: Picture, options: LearnOptions
-) -> list[tuple[NDArray[np.uint8], float]]:
-    """What can be learnt from of a picture, and the size of the face in each: longer side of its box, pixels."""
+def _examples(
+    detector: Detector, picture: Picture, crops: list[_Crop], options: LearnOptions
+) -> list[Example]:
+    rng = _rng(_sha256(picture), options.seed)
+    return [
+        (detector.encoder.traces_of(pixels), handling)
+        for crop, _ in crops
+        for _ in range(_HANDLED_COPIES)
+        for handling, (pixels, _) in _handled(detector, crop, rng)
+    ]
+
+
+def _crops(detector: Detector, picture: Picture, options: LearnOptions) -> list[_Crop]:
+    """What can be learnt from of a picture."""
     preprocessing = detector.encoder.preprocessing
     crops = [
         (detector.crop(picture.pixels, box, whole_image=options.whole_image), longer_side(box))
