@@ -16,7 +16,7 @@ from pathlib import Path
 
 from common import show, write_table
 
-from cameraborn.photo.manifest import read_manifest, write_manifest
+from cameraborn.photo.manifest import Row, read_manifest, write_manifest
 from cameraborn.pretext.recipe import read_recipe
 from cameraborn.pretext.train import train
 
@@ -51,10 +51,15 @@ def divide(manifest: Path, output: Path) -> None:
     """Every photograph is a group of its own, and so may lie beside its neighbours on the other side."""
     rows = []
     for row in read_manifest(manifest):
-        photograph = Path(row.path).stem.partition("_")[0]  # a photograph's crops are numbered alike
-        split = "val" if int(photograph) % HELD_OUT == 0 else "train"
-        rows.append(row.model_copy(update={"group": photograph, "split": split}))
+        photograph = number_of(row)
+        split = "val" if photograph % HELD_OUT == 0 else "train"
+        rows.append(row.model_copy(update={"group": str(photograph), "split": split}))
     write_manifest(rows, output)
+
+
+def number_of(row: Row) -> int:
+    """A photograph's crops are numbered alike."""
+    return int(Path(row.path).stem.partition("_")[0])
 
 
 if __name__ == "__main__":

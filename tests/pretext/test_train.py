@@ -52,12 +52,12 @@ def toys(tmp_path_factory):
     return folder / "manifest.jsonl"
 
 
-def recipe_of(manifest, *, tasks=None, dropout=0.0, log=None, data=None, **optimise):
+def recipe_of(manifest, *, tasks=None, dropout=0.0, log=None, data=None, network=None, **optimise):
     fields = {"steps": 8, "pictures": 8, "warmup": 2, "precision": "float32", "threads": 1, "workers": 0}
     return Recipe.model_validate(
         {
             "data": {"manifest": str(manifest), **(data or {})},
-            "network": {"widths": [6, 8], "features": 8, "dropout": dropout},
+            "network": {"widths": [6, 8], "features": 8, "dropout": dropout, **(network or {})},
             "pretext": {"tasks": tasks or {"iso": 1.0, "make": 0.1}},
             "augment": {"scale_probability": 0.0},
             "optimise": fields | optimise,
@@ -267,9 +267,11 @@ def test_too_few_photographs(toys, tmp_path):
         select_rows(recipe_of(toys, data={"val_split": "test"}))
 
 
-def test_a_toy_is_learnt(toys, tmp_path):
+@pytest.mark.parametrize("network", [{}, {"pool": "all", "colour": True}], ids=["as it is", "pooled, colour"])
+def test_a_toy_is_learnt(toys, tmp_path, network):
     recipe = recipe_of(
         toys,
+        network=network,
         tasks={"iso": 1.0},
         steps=80,
         pictures=16,

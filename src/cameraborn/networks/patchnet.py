@@ -2,7 +2,8 @@
 
 It begins as SDAIE does (arXiv 2512.05651, section 3: high-pass kernels on 64x64 patches) and goes on smaller, so that
 two CPU cores can train it: strided residual blocks instead of covariance pooling, and the mean and spread of the
-last map instead of a transformer over patches. Averaging over patches makes the feature independent of their order.
+last map (or of every stage's) instead of a transformer over patches. Averaging over patches makes the feature
+independent of their order.
 
 Shapes: B pictures, P patches a picture, D features, C channels.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +21,7 @@ from torch.nn import functional as F
 from cameraborn.networks.srm import srm_kernels
 
 GREY_LEVELS_PER_UNIT = 10.0  # brings the residuals of an ordinary photograph to about unit size
+COLOURS = 12  # numbers that `colours_of` gives
 
 
 class ResidualStem(nn.Module):
@@ -58,7 +61,12 @@ class ResidualBlock(nn.Module):
 
 
 class PatchNet(nn.Module):
-    """Patch encoder: [N 3 64 64] in grey levels to features [N D]."""
+    """Patch encoder: [N 3 64 64] in grey levels to features [N D].
+
+    The feature is linear in the mean and spread of the last stage's maps; with `pool="all"` in the mean and the
+    log spread of the residuals' and every stage's, standardised. The strength of noise and of JPEG's
+    frequencies is then seen at once, and needs not be carried through every stage.
+    """
 
     def __init__(
         self,
@@ -67,9 +75,11 @@ class PatchNet(nn.Module):
         blocks: int = 1,
         features: int = 256,
         dropout: float = 0.0,
+        pool: Literal["last", "all"] = "last",
     ) -> None:
         super().__init__()
         self.features = features
+        self.pool = pool
         self.stem = ResidualStem(widths[0])
         stages: list[nn.Module] = []
         for narrow, wide in pairwise(widths):
@@ -82,7 +92,9 @@ class PatchNet(nn.Module):
         self.stages = nn.Sequential(*stages)
         self.stage_length = 3 + blocks  # modules
         self.dropout = nn.Dropout(dropout)
-        self.project = nn.Linear(2 * widths[-1], features)
+        pooled = 2 * (widths[-1] if pool == "last" else sum(widths))
+        self.standardise = nn.Identity() if pool == "last" else nn.BatchNorm1d(pooled)
+        self.project = nn.Linear(pooled, features)
 
     def forward(self, patches: Tensor) -> Tensor:
         """Patches [N 3 64 64], float in 0..255, to features [N D]."""
@@ -99,24 +111,52 @@ class PatchNet(nn.Module):
             stages.append(x)
         # In full precision again: the variance of a map is a difference of large numbers.
         with torch.autocast(device_type=patches.device.type, enabled=False):
-            x = x.float().flatten(2)
-            mean = x.mean(dim=2)
-            spread = ((x - mean[:, :, None]).square().mean(dim=2) + 1e-4).sqrt()
-            feature: Tensor = self.project(self.dropout(torch.cat([mean, spread], dim=1)))
+            if self.pool == "last":
+                pooled = torch.cat(_mean_and_spread(x), dim=1)
+            else:
+                both = [_mean_and_spread(stage) for stage in stages]
+                pooled = torch.cat([part for mean, spread in both for part in (mean, spread.log())], dim=1)
+            feature: Tensor = self.project(self.dropout(self.standardise(pooled)))
         return [*stages, feature]
 
 
-class PatchRanker(nn.Module):
-    """The encoder with one linear head a pretext task, on the mean feature of a picture's patches."""
+def _mean_and_spread(maps: Tensor) -> tuple[Tensor, Tensor]:
+    """Over the places of maps [N C h w], each [N C]."""
+    x = maps.float().flatten(2)
+    mean = x.mean(dim=2)
+    return mean, ((x - mean[:, :, None]).square().mean(dim=2) + 1e-4).sqrt()
 
-    def __init__(self, encoder: PatchNet, head_sizes: Mapping[str, int]) -> None:
+
+def colours_of(patches: Tensor) -> Tensor:
+    """How light patches [B P 3 H W] are: of each channel mean, spread, mean log and maximum, [B COLOURS]."""
+    levels = patches.float().flatten(3) / 255
+    of_patches = [
+        levels.mean(dim=3),
+        levels.std(dim=3),
+        (levels + 0.02).log().mean(dim=3),
+        levels.amax(dim=3),
+    ]
+    return torch.cat(of_patches, dim=2).mean(dim=1)
+
+
+class PatchRanker(nn.Module):
+    """The encoder with one linear head a pretext task, on the mean feature of a picture's patches.
+
+    With `colour` the heads are told how light the picture is, which the residuals do not say: what noise means for
+    the ISO depends on it. The feature itself stays free of it.
+    """
+
+    def __init__(self, encoder: PatchNet, head_sizes: Mapping[str, int], *, colour: bool = False) -> None:
         super().__init__()
         self.encoder = encoder
-        width = encoder.project.out_features
+        self.colours = nn.BatchNorm1d(COLOURS) if colour else None
+        width = encoder.project.out_features + (COLOURS if colour else 0)
         self.heads = nn.ModuleDict({name: nn.Linear(width, size) for name, size in head_sizes.items()})
 
     def forward(self, patches: Tensor) -> dict[str, Tensor]:
         """Patches [B P 3 64 64] to a task's outputs [B size]."""
         B, P = patches.shape[:2]
         feature = self.encoder(patches.flatten(0, 1)).view(B, P, -1).mean(dim=1)
+        if self.colours is not None:
+            feature = torch.cat([feature, self.colours(colours_of(patches))], dim=1)
         return {name: head(feature) for name, head in self.heads.items()}

@@ -63,7 +63,8 @@ def _heads(recipe: Recipe) -> dict[str, int]:
 
 def _patch_network(recipe: Recipe) -> nn.Module:
     size = recipe.network.model_dump(exclude={"type"})
-    return PatchRanker(PatchNet(**size), _heads(recipe))
+    colour = size.pop("colour")
+    return PatchRanker(PatchNet(**size), _heads(recipe), colour=colour)
 
 
 def _patch_training(rows: Sequence[Row], tasks: Sequence[Task], recipe: Recipe) -> PatchDataset:

@@ -43,6 +43,8 @@ class PatchNetworkSection(_Section):
     blocks: int = Field(default=1, ge=1)
     features: int = Field(default=256, ge=1)
     dropout: float = Field(default=0.0, ge=0, lt=1)  # before the last layer
+    pool: Literal["last", "all"] = "last"  # stages whose maps the feature is made of
+    colour: bool = False  # whether the heads, not the feature, are told how light the picture is
 
 
 class ResNetSection(_Section):
@@ -265,6 +267,10 @@ class Recipe(_Section):
             raise ValueError(f"pretext.tasks: {needing[0]} needs a network that sees faces: set network.type")
         if REDRAWN in self.pretext.tasks and self.network.sees_faces:
             raise ValueError(f"pretext.tasks: {REDRAWN} needs a network that sees patches: set network.type")
+        if REDRAWN in self.pretext.tasks and self.network.type == "patch" and self.network.colour:
+            raise ValueError(
+                f"network.colour: a bundle's {REDRAWN} head has the feature alone: set it to false"
+            )
         return self
 
     @model_validator(mode="after")
