@@ -22,9 +22,11 @@ from cameraborn.detect.learn import (
     look,
     one_a_class,
     parted,
+    recogniser_of,
     spread_out,
 )
 from cameraborn.errors import CalibrationError, ManifestError
+from cameraborn.photo.decode import open_picture
 from cameraborn.photo.handling import HANDLINGS, handled_as
 from cameraborn.photo.manifest import Row, sha256_of, write_manifest
 from cameraborn.photo.patches import shrink_to
@@ -209,6 +211,24 @@ def test_fitting_learns_what_handling_leaves(fitted, network_bundle, photographs
             of_name.append(list(HANDLINGS)[recogniser.handling_of(detector.encoder.traces_of(handled))])
     assert np.mean([name == "blurred" for name in told["blurred"]]) > 0.8
     assert np.mean(["grainy" in name for name in told["grainy"]]) > 0.5  # two of ten are chance
+
+
+def test_fitting_reads_each_photograph_once(network_bundle, photographs, monkeypatch):
+    read = []
+
+    def counted(path):
+        read.append(path)
+        return open_picture(path)
+
+    monkeypatch.setattr("cameraborn.detect.learn.open_picture", counted)
+    given = photographs["fit"][:12]
+    fit(network_bundle, given, components=1, dimensions=4, options=OPTIONS)
+    assert read == [photograph.path for photograph in given]
+
+
+def test_handlings_cannot_be_learnt_from_nothing():
+    with pytest.raises(CalibrationError, match="usable face"):
+        recogniser_of([], OPTIONS)
 
 
 @pytest.mark.parametrize(("count", "every"), [(0, 1), (5, 1), (6, 1), (7, 2), (12, 2), (13, 3)])

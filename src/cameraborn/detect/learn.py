@@ -357,7 +357,15 @@ def look_and_handle(
 
 
 def recogniser_of(examples: Sequence[Example], options: LearnOptions) -> Recogniser:
-    """What tells handlings apart, learnt from examples of them."""
+    """What tells handlings apart, learnt from examples of them.
+
+    Raises:
+        CalibrationError: there are none.
+    """
+    if not examples:
+        raise CalibrationError(
+            "hardly any of the photographs shows a usable face: give others, or use --whole-image"
+        )
     traces, handlings = zip(*examples, strict=True)
     return learn_recogniser(np.stack(traces), handlings, len(HANDLINGS), seed=options.seed)
 
