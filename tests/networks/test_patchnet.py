@@ -8,11 +8,11 @@ from cameraborn.networks.patchnet import GREY_LEVELS_PER_UNIT, PatchNet, PatchRa
 from cameraborn.networks.srm import srm_kernels
 
 
-@pytest.fixture(params=[("last", False), ("all", True)], ids=["last", "all, colour"])
+@pytest.fixture(params=[("last", False), ("all", True)], ids=["last", "all, spectrum, colour"])
 def ranker(request):
     torch.manual_seed(0)
     pool, colour = request.param
-    encoder = PatchNet(widths=(6, 8, 10), features=12, pool=pool)
+    encoder = PatchNet(widths=(6, 8, 10), features=12, pool=pool, spectrum=colour)
     return PatchRanker(encoder, {"iso": 1, "make": 3}, colour=colour)
 
 
@@ -92,7 +92,8 @@ def test_every_stage_is_pooled():
 
 def test_the_feature_does_not_see_colour_but_the_heads_do():
     torch.manual_seed(0)
-    ranker = PatchRanker(PatchNet(widths=(4, 6), features=5), {"iso": 1}, colour=True).eval()
+    encoder = PatchNet(widths=(4, 6), features=5, spectrum=True)
+    ranker = PatchRanker(encoder, {"iso": 1}, colour=True).eval()
     dark = patches(1, 2) / 4
     light = dark + 150
     torch.testing.assert_close(ranker.encoder(dark[0]), ranker.encoder(light[0]), atol=2e-3, rtol=1e-3)

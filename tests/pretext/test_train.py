@@ -267,7 +267,9 @@ def test_too_few_photographs(toys, tmp_path):
         select_rows(recipe_of(toys, data={"val_split": "test"}))
 
 
-@pytest.mark.parametrize("network", [{}, {"pool": "all", "colour": True}], ids=["as it is", "pooled, colour"])
+@pytest.mark.parametrize(
+    "network", [{}, {"pool": "all", "spectrum": True, "colour": True}], ids=["as it is", "all"]
+)
 def test_a_toy_is_learnt(toys, tmp_path, network):
     recipe = recipe_of(
         toys,

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cameraborn.networks.spectrum import NUMBERS, Spectrum
 from cameraborn.networks.srm import srm_kernels
 
 GREY_LEVELS_PER_UNIT = 10.0  # brings the residuals of an ordinary photograph to about unit size
@@ -65,7 +66,8 @@ class PatchNet(nn.Module):
 
     The feature is linear in the mean and spread of the last stage's maps; with `pool="all"` in the mean and the
     log spread of the residuals' and every stage's, standardised. The strength of noise and of JPEG's
-    frequencies is then seen at once, and needs not be carried through every stage.
+    frequencies is then seen at once, and needs not be carried through every stage. With `spectrum` it is also made of
+    what one layer reads in the patch's `Spectrum`.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class PatchNet(nn.Module):
         features: int = 256,
         dropout: float = 0.0,
         pool: Literal["last", "all"] = "last",
+        spectrum: bool = False,
     ) -> None:
         super().__init__()
         self.features = features
@@ -94,7 +97,8 @@ class PatchNet(nn.Module):
         self.dropout = nn.Dropout(dropout)
         pooled = 2 * (widths[-1] if pool == "last" else sum(widths))
         self.standardise = nn.Identity() if pool == "last" else nn.BatchNorm1d(pooled)
-        self.project = nn.Linear(pooled, features)
+        self.spectrum = _reader_of_spectra(features, dropout) if spectrum else None
+        self.project = nn.Linear(pooled + (features if spectrum else 0), features)
 
     def forward(self, patches: Tensor) -> Tensor:
         """Patches [N 3 64 64], float in 0..255, to features [N D]."""
@@ -116,8 +120,16 @@ class PatchNet(nn.Module):
             else:
                 both = [_mean_and_spread(stage) for stage in stages]
                 pooled = torch.cat([part for mean, spread in both for part in (mean, spread.log())], dim=1)
-            feature: Tensor = self.project(self.dropout(self.standardise(pooled)))
+            seen = self.dropout(self.standardise(pooled))
+            if self.spectrum is not None:
+                seen = torch.cat([seen, self.spectrum(patches)], dim=1)
+            feature: Tensor = self.project(seen)
         return [*stages, feature]
+
+
+def _reader_of_spectra(features: int, dropout: float) -> nn.Sequential:
+    standardise, layer = nn.BatchNorm1d(NUMBERS), nn.Linear(NUMBERS, features)
+    return nn.Sequential(Spectrum(), standardise, nn.Dropout(dropout), layer, nn.ReLU())
 
 
 def _mean_and_spread(maps: Tensor) -> tuple[Tensor, Tensor]:

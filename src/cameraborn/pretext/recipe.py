@@ -44,6 +44,7 @@ class PatchNetworkSection(_Section):
     features: int = Field(default=256, ge=1)
     dropout: float = Field(default=0.0, ge=0, lt=1)  # before the last layer
     pool: Literal["last", "all"] = "last"  # stages whose maps the feature is made of
+    spectrum: bool = False  # whether the feature is also made of the strengths of frequencies
     colour: bool = False  # whether the heads, not the feature, are told how light the picture is
 
 
