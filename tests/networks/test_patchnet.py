@@ -11,9 +11,9 @@ from cameraborn.networks.srm import srm_kernels
 @pytest.fixture(params=[("last", False), ("all", True)], ids=["last", "all, spectrum, colour"])
 def ranker(request):
     torch.manual_seed(0)
-    pool, colour = request.param
-    encoder = PatchNet(widths=(6, 8, 10), features=12, pool=pool, spectrum=colour)
-    return PatchRanker(encoder, {"iso": 1, "make": 3}, colour=colour)
+    pool, more = request.param
+    encoder = PatchNet(widths=(6, 8, 10), features=12, pool=pool, spectrum=more)
+    return PatchRanker(encoder, {"iso": 1, "make": 3}, colour=more)
 
 
 def patches(*shape, seed=0):

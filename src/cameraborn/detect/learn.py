@@ -38,9 +38,7 @@ from cameraborn.photo.parallel import map_in_order
 from cameraborn.photo.traces import Traces
 
 Example = tuple[Traces, int]  # of a face, and the place in `HANDLINGS` of what was done to it
-_Crop = tuple[
-    NDArray[np.uint8], float
-]  # pixels, and the size of the face in them: longer side of its box, pixels
+_Crop = tuple[NDArray[np.uint8], float]  # and the size of the face in it: longer side of its box, pixels
 
 _HASH_LENGTH = 16  # hex digits kept of a photograph's SHA-256: enough to recognise it
 
@@ -372,6 +370,7 @@ def recogniser_of(examples: Sequence[Example], options: LearnOptions) -> Recogni
 
 @dataclass(frozen=True)
 class _Looked:
+    path: str
     views: list[View]
     examples: list[Example]
     problem: str | None
@@ -391,14 +390,14 @@ def _look(
             picture = open_picture(photograph.path)
             crops = _crops(detector, picture, options)
         except PictureError as error:
-            return _Looked([], [], str(error))
+            return _Looked(photograph.path, [], [], str(error))
         views = _views(detector, photograph, picture, crops, options)
         examples = _examples(detector, picture, crops, options) if photograph in handled else []
-        return _Looked(views, examples, None if views else f"{photograph.path}: no usable face")
+        problem = None if views else f"{photograph.path}: no usable face"
+        return _Looked(photograph.path, views, examples, problem)
 
-    photographs, paths = _tee(photographs)
-    for looked, path in zip(map_in_order(look_at, photographs, options.jobs), paths, strict=True):
-        report(path, looked.problem)
+    for looked in map_in_order(look_at, photographs, options.jobs):
+        report(looked.path, looked.problem)
         yield looked
 
 
@@ -491,8 +490,3 @@ def _rng(sha256: str, seed: int) -> np.random.Generator:
 def _by_photograph(views: Iterable[View]) -> Iterator[list[View]]:
     for _, group in itertools.groupby(views, key=lambda view: view.photograph.path):
         yield list(group)
-
-
-def _tee(photographs: Iterable[Photograph]) -> tuple[Iterator[Photograph], Iterator[str]]:
-    first, second = itertools.tee(photographs)
-    return first, (photograph.path for photograph in second)
