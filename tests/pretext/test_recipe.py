@@ -70,3 +70,14 @@ def test_a_wrong_recipe_names_the_field(tmp_path, text, named):
 def test_a_missing_recipe(tmp_path):
     with pytest.raises(RecipeError, match="no such recipe"):
         read_recipe(tmp_path / "none.toml")
+
+
+def test_what_the_heads_are_given_is_no_size_of_the_encoder(tmp_path):
+    recipe = read_recipe(
+        written(tmp_path, GOOD + '[network]\nwidths = [4, 6]\npool = "all"\ncolour = true\n')
+    )
+    sizes = recipe.network.encoder_sizes()
+    assert sizes["widths"] == (4, 6)
+    assert sizes["pool"] == "all"
+    assert not {"type", "colour"} & set(sizes)
+    assert build_network(recipe).colours is not None

@@ -53,7 +53,7 @@ def export_binary(folder: Path) -> tuple[ExportedNetwork, bytes]:
     train_rows, _ = labelled_rows(recipe.data, recipe.optimise.pictures)
     kind: Literal["patches", "patch-set"] = "patch-set" if recipe.network.type == "sdaie" else "patches"
     faces = FaceSection()  # how a bundle cuts faces unless it is asked for whole pictures
-    size = json.dumps(recipe.network.model_dump(exclude={"type"}))
+    size = json.dumps(recipe.network.encoder_sizes())
     parameters = sum(p.numel() for p in network.encoder.parameters())
     exported = ExportedNetwork(
         onnx=to_onnx(network.encoder, kind, PATCH_SIZE),

@@ -133,7 +133,7 @@ def build_classifier(recipe: BinaryRecipe) -> RegularisedClassifier:
 
 def build_encoder(recipe: BinaryRecipe) -> PatchEncoder:
     """An encoder of the recipe's architecture, freshly initialised."""
-    size = recipe.network.model_dump(exclude={"type", "colour"})  # the classifier has a head of its own
+    size = recipe.network.encoder_sizes()
     return SdaieNet(**size) if recipe.network.type == "sdaie" else PatchNet(**size)
 
 

@@ -62,9 +62,9 @@ def _heads(recipe: Recipe) -> dict[str, int]:
 
 
 def _patch_network(recipe: Recipe) -> nn.Module:
-    size = recipe.network.model_dump(exclude={"type"})
-    colour = size.pop("colour")
-    return PatchRanker(PatchNet(**size), _heads(recipe), colour=colour)
+    network = recipe.network
+    colour = network.type == "patch" and network.colour
+    return PatchRanker(PatchNet(**network.encoder_sizes()), _heads(recipe), colour=colour)
 
 
 def _patch_training(rows: Sequence[Row], tasks: Sequence[Task], recipe: Recipe) -> PatchDataset:
@@ -95,12 +95,11 @@ def _patch_validation(
 
 
 def _sdaie(recipe: Recipe) -> nn.Module:
-    return SdaieRanker(SdaieNet(**recipe.network.model_dump(exclude={"type"})), _heads(recipe))
+    return SdaieRanker(SdaieNet(**recipe.network.encoder_sizes()), _heads(recipe))
 
 
 def _resnet(recipe: Recipe) -> nn.Module:
-    size = recipe.network.model_dump(exclude={"type"})
-    encoder = ResNet(**size)
+    encoder = ResNet(**recipe.network.encoder_sizes())
     if recipe.prompts is not None:
         return PromptRanker(
             encoder, prompt_heads(recipe.prompts, recipe.pretext.tasks, encoder.fc.out_features)

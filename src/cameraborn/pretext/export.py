@@ -129,7 +129,7 @@ def _read_run(folder: Path) -> _Run:
 
 def _describe(run: _Run) -> str:
     parameters = sum(p.numel() for p in run.network.encoder.parameters())
-    size = json.dumps(run.recipe.network.model_dump(exclude={"type"}))
+    size = json.dumps(run.recipe.network.encoder_sizes())
     return f"{type(run.network.encoder).__name__} {size} ({parameters:,} parameters)"
 
 

@@ -33,10 +33,20 @@ class DataSection(_Section):
     val_limit: int | None = Field(default=None, ge=2)  # validate on so many photographs, evenly chosen
 
 
-class PatchNetworkSection(_Section):
+class _NetworkSection(_Section):
+    sees_faces: ClassVar[bool]
+    not_of_the_encoder: ClassVar[frozenset[str]] = frozenset({"type"})
+
+    def encoder_sizes(self) -> dict[str, Any]:
+        """The arguments of the encoder, without what tells its type and what the heads are given."""
+        return self.model_dump(exclude=set(self.not_of_the_encoder))
+
+
+class PatchNetworkSection(_NetworkSection):
     """Size of the patch network."""
 
     sees_faces: ClassVar[bool] = False
+    not_of_the_encoder: ClassVar[frozenset[str]] = frozenset({"type", "colour"})
 
     type: Literal["patch"] = "patch"
     widths: tuple[int, ...] = (16, 32, 64, 128)
@@ -48,7 +58,7 @@ class PatchNetworkSection(_Section):
     colour: bool = False  # whether the heads, not the feature, are told how light the picture is
 
 
-class ResNetSection(_Section):
+class ResNetSection(_NetworkSection):
     """Size of the ResNet; the defaults are AIGFD-EXIF's."""
 
     sees_faces: ClassVar[bool] = True
@@ -60,7 +70,7 @@ class ResNetSection(_Section):
     normalise: Literal["clip", "imagenet"] = "clip"
 
 
-class SdaieSection(_Section):
+class SdaieSection(_NetworkSection):
     """SDAIE's network, whose sizes are fixed."""
 
     sees_faces: ClassVar[bool] = False
