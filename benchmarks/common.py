@@ -1,4 +1,4 @@
-"""What the benchmarks share: tables that say which command made them, the processor's name, tracks, the AUC."""
+"""What the benchmarks share: tables that say which command made them, the processor's name, tracks, faces, the AUC."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
+from cameraborn.detect.learn import View
 from cameraborn.photo.manifest import Row, read_manifest
 
 BOOTSTRAPS = 2000
@@ -61,6 +62,17 @@ def by_track(manifest: Path) -> dict[str, list[Row]]:
     for row in read_manifest(manifest):
         tracks.setdefault(row.kind, []).append(row)
     return tracks
+
+
+def report(path: str, problem: str | None) -> None:
+    """Say on standard error which picture is left out, and why."""
+    if problem:
+        print(f"left out: {problem}", file=sys.stderr)
+
+
+def largest_faces(views: list[View]) -> list[View]:
+    """The first view of each picture: faces come largest first."""
+    return list({view.photograph.path: view for view in reversed(views)}.values())[::-1]
 
 
 def show(row: Mapping[str, object]) -> None:

@@ -2,8 +2,8 @@
 
     python benchmarks/exif_without_network.py runs/camera.jsonl -o benchmarks/results/exif_without_network.csv
 
-Trees on plain statistics of native crops: how levels are distributed, how strong each frequency of JPEG's blocks is and
-how often it is rounded to nothing, and `photo.traces`. Photographs are divided into five folds, once whoever took
+Trees on plain statistics of native crops: how levels are distributed, how strong each frequency is and how often it is
+nothing (`networks.spectrum`), and `photo.traces`. Photographs are divided into five folds, once whoever took
 them (`photographs`: then their photographers are on both sides), once by photographer (`photographers`). Trees learn
 from a growing share of four folds; pair accuracy (chance: .5) on the fifth is given for each fold and as the mean. Fold
 0 of `photographs` is what `unseen_photographs.py` holds out for the network. Rows for research are learnt from:
@@ -19,11 +19,11 @@ import numpy as np
 import torch
 from common import show, write_table
 from numpy.typing import NDArray
-from scipy.fft import dctn
 from scipy.stats import rankdata
 from sklearn.ensemble import ExtraTreesRegressor
 from unseen_photographs import HELD_OUT, number_of
 
+from cameraborn.networks.spectrum import Spectrum
 from cameraborn.photo.decode import open_upright
 from cameraborn.photo.manifest import Row, read_manifest
 from cameraborn.photo.parallel import map_in_order
@@ -36,6 +36,7 @@ SHARES = (0.125, 0.25, 0.5, 1.0)  # of the photographs, or photographers, that m
 FOLDS = HELD_OUT  # so that fold 0 is what that benchmark holds out
 TREES = 300
 PERCENTILES = (1, 10, 25, 50, 75, 90, 99)
+SPECTRUM = Spectrum()
 
 Numbers = NDArray[np.float64]
 
@@ -87,19 +88,10 @@ def learnt(
 
 
 def statistics(path: Path) -> NDArray[np.float32]:
-    image = open_upright(path)
-    pixels = np.asarray(image)
+    pixels = np.array(open_upright(path))
     levels = [np.percentile(pixels[..., channel], PERCENTILES) for channel in range(3)]
-    planes = np.asarray(image.convert("YCbCr")).transpose(2, 0, 1).astype(np.float32)
-    return np.concatenate([*levels, traces(pixels, pixels), *map(frequencies, planes)]).astype(np.float32)
-
-
-def frequencies(plane: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Of each frequency of the 8x8 blocks of JPEG's grid: the log of its mean amplitude, the share under a half."""
-    rows, columns = plane.shape[0] // 8, plane.shape[1] // 8
-    blocks = plane[: rows * 8, : columns * 8].reshape(rows, 8, columns, 8).transpose(0, 2, 1, 3)
-    amplitude = np.abs(dctn(blocks, axes=(2, 3), norm="ortho")).reshape(-1, 64)
-    return np.concatenate([np.log1p(amplitude.mean(axis=0)), (amplitude < 0.5).mean(axis=0)])
+    spectrum = SPECTRUM(torch.from_numpy(pixels).permute(2, 0, 1)[None])[0].numpy()
+    return np.concatenate([*levels, traces(pixels, pixels), spectrum]).astype(np.float32)
 
 
 if __name__ == "__main__":

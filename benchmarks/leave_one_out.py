@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import safetensors.numpy
-from common import ranking, show, write_table
+from common import largest_faces, ranking, report, show, write_table
 from numpy.typing import NDArray
 
 from cameraborn.binary.fit import features_of, with_unit_length
@@ -98,16 +98,6 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("-o", "--output", type=Path, required=True)
     return parser.parse_args()
-
-
-def report(path: str, problem: str | None) -> None:
-    if problem:
-        print(f"left out: {problem}", file=sys.stderr)
-
-
-def largest_faces(views: list[View]) -> list[View]:
-    """The first view of each picture: faces come largest first."""
-    return list({view.photograph.path: view for view in reversed(views)}.values())[::-1]
 
 
 def check_disjoint(trained: list[View], tested: list[View]) -> None:
