@@ -55,16 +55,18 @@ from safetensors.torch import save_file
 from torch.nn.parallel import DistributedDataParallel
 from cameraborn.pretext.processes import join
 from tests.pretext.test_processes import batch, total
-network, pixels, targets = batch()
-with join() as processes:
-    own = slice(processes.rank * 4, processes.rank * 4 + 4)
-    model = DistributedDataParallel(network)  # it must live until the backward pass
-    outputs = model(pixels[own])
-    outputs = {name: processes.gather(output) for name, output in outputs.items()}
-    (total(outputs, processes.gather(targets[own])) * processes.world).backward()
-    assert processes.agree(7) and not processes.agree(processes.rank)
-    gradients = {name: parameter.grad for name, parameter in network.named_parameters()}
-    save_file(gradients, sys.argv[1] + str(processes.rank))
+def main():  # what is wrapped holds the group of processes: it may not live until the interpreter ends
+    network, pixels, targets = batch()
+    with join() as processes:
+        own = slice(processes.rank * 4, processes.rank * 4 + 4)
+        model = DistributedDataParallel(network)  # it must live until the backward pass
+        outputs = model(pixels[own])
+        outputs = {name: processes.gather(output) for name, output in outputs.items()}
+        (total(outputs, processes.gather(targets[own])) * processes.world).backward()
+        assert processes.agree(7) and not processes.agree(processes.rank)
+        gradients = {name: parameter.grad for name, parameter in network.named_parameters()}
+        save_file(gradients, sys.argv[1] + str(processes.rank))
+main()
 """
 
 
@@ -91,6 +93,25 @@ def test_gradients_of_two_processes_are_those_of_one(tmp_path):
         for name, parameter in network.named_parameters():
             torch.testing.assert_close(theirs[name], parameter.grad, atol=1e-5, rtol=0)
     assert all(parameter.grad.abs().max() > 0 for parameter in network.parameters() if parameter.ndim > 1)
+
+
+LEAVE = """
+import weakref, torch
+from torch import distributed
+from cameraborn.pretext.processes import join
+with join():
+    torch.optim.Adam(torch.nn.Linear(2, 2).parameters())  # the first one imports much of torch
+    group = weakref.ref(distributed.group.WORLD)
+    assert group() is not None
+assert group() is None
+"""
+
+
+def test_nothing_holds_the_group_of_processes_after_they_have_parted(tmp_path):
+    """What still held it at the interpreter's end would leave gloo's threads running, which may abort the process."""
+    (tmp_path / "leave.py").write_text(LEAVE)
+    done = torchrun("leave.py", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
 
 
 def as_toml(recipe):

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib import import_module
 
 import torch
 from torch import Tensor, distributed
@@ -77,6 +78,9 @@ def join() -> Iterator[Processes]:
     device = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if cuda else torch.device("cpu")
     if cuda:
         torch.cuda.set_device(device)
+    # Torch imports this with the first optimiser, and its functions' defaults are the group of that moment: imported
+    # later, it would hold the group to the interpreter's end, where gloo's threads now and then abort the process.
+    import_module("torch.distributed.nn.functional")
     distributed.init_process_group(
         "nccl" if cuda else "gloo", timeout=_PATIENCE, device_id=device if cuda else None
     )
