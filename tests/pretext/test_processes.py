@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch.nn.parallel import DistributedDataParallel
 
 from cameraborn.networks.resnet import ResNet, ResNetRanker
 from cameraborn.pretext.recipe import PretextSection, Recipe
@@ -52,22 +53,23 @@ def total(outputs, targets):
 SCRIPT = """
 import sys
 from safetensors.torch import save_file
-from torch.nn.parallel import DistributedDataParallel
 from cameraborn.pretext.processes import join
-from tests.pretext.test_processes import batch, total
-def main():  # what is wrapped holds the group of processes: it may not live until the interpreter ends
-    network, pixels, targets = batch()
-    with join() as processes:
-        own = slice(processes.rank * 4, processes.rank * 4 + 4)
-        model = DistributedDataParallel(network)  # it must live until the backward pass
-        outputs = model(pixels[own])
-        outputs = {name: processes.gather(output) for name, output in outputs.items()}
-        (total(outputs, processes.gather(targets[own])) * processes.world).backward()
-        assert processes.agree(7) and not processes.agree(processes.rank)
-        gradients = {name: parameter.grad for name, parameter in network.named_parameters()}
-        save_file(gradients, sys.argv[1] + str(processes.rank))
-main()
+from tests.pretext.test_processes import gradients
+with join() as processes:
+    save_file(gradients(processes), sys.argv[1] + str(processes.rank))
 """
+
+
+def gradients(processes):
+    """The whole batch's, by every parameter, from the part of it that this process has."""
+    network, pixels, targets = batch()
+    own = slice(processes.rank * 4, processes.rank * 4 + 4)
+    model = DistributedDataParallel(network)  # it must live until the backward pass
+    outputs = {name: processes.gather(output) for name, output in model(pixels[own]).items()}
+    (total(outputs, processes.gather(targets[own])) * processes.world).backward()
+    assert processes.agree(7)
+    assert not processes.agree(processes.rank)
+    return {name: parameter.grad for name, parameter in network.named_parameters()}
 
 
 def torchrun(*command, cwd):

@@ -69,7 +69,11 @@ def is_first() -> bool:
 
 @contextmanager
 def join() -> Iterator[Processes]:
-    """Meet the other processes of this run, if torchrun started any."""
+    """Meet the other processes of this run, if torchrun started any.
+
+    Let go of what DistributedDataParallel wraps before the end: if it is the last to hold the group, gloo's threads are
+    waited for under the interpreter's lock, and a thread that waits for the lock never ends.
+    """
     cuda = torch.cuda.is_available()
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
@@ -79,7 +83,7 @@ def join() -> Iterator[Processes]:
     if cuda:
         torch.cuda.set_device(device)
     # Torch imports this with the first optimiser, and its functions' defaults are the group of that moment: imported
-    # later, it would hold the group to the interpreter's end, where gloo's threads now and then abort the process.
+    # after the meeting, it would hold the group to the interpreter's end, where gloo's threads may abort the process.
     import_module("torch.distributed.nn.functional")
     distributed.init_process_group(
         "nccl" if cuda else "gloo", timeout=_PATIENCE, device_id=device if cuda else None
