@@ -29,10 +29,12 @@ from common import write_table
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
+from cameraborn.data.manifest import read_manifest
+from cameraborn.degrade.named import STANDARD, degrade_bytes
 from cameraborn.detect.bundle import Bundle, CalibrationRow, read_bundle
 from cameraborn.detect.conformal import Calibration, Cell, Delivery, Grid, describe_class, merge_cells
 from cameraborn.detect.detector import Detector, Verdict, default_bundle, longer_side
-from cameraborn.detect.learn import (
+from cameraborn.fit.learn import (
     FACE_SIZE_EDGES,
     Classes,
     LearnOptions,
@@ -45,8 +47,6 @@ from cameraborn.detect.learn import (
     parted,
 )
 from cameraborn.photo.decode import open_picture
-from cameraborn.photo.degrade import STANDARD, degrade_bytes
-from cameraborn.photo.manifest import read_manifest
 
 RATE = 0.05
 CLASS_SIZE = 75  # of three quarters of the photographs, as 100 of all

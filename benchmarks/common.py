@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from cameraborn.detect.learn import View
-from cameraborn.photo.manifest import Row, read_manifest
+from cameraborn.data.manifest import Row, read_manifest
+from cameraborn.fit.learn import View
 
 BOOTSTRAPS = 2000
 

@@ -23,11 +23,11 @@ from scipy.stats import rankdata
 from sklearn.ensemble import ExtraTreesRegressor
 from unseen_photographs import HELD_OUT, number_of
 
+from cameraborn.data.manifest import Row, read_manifest
+from cameraborn.degrade.residual_statistics import traces
+from cameraborn.engine.local import map_in_order
 from cameraborn.networks.spectrum import Spectrum
 from cameraborn.photo.decode import open_upright
-from cameraborn.photo.manifest import Row, read_manifest
-from cameraborn.photo.parallel import map_in_order
-from cameraborn.photo.traces import traces
 from cameraborn.pretext.losses import pair_accuracy
 from cameraborn.pretext.tasks import TASKS
 

@@ -43,19 +43,19 @@ from PIL import Image
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
+from cameraborn.data.manifest import Row, sha256_of, write_manifest
 from cameraborn.networks.resnet import NORMALISATIONS
 from cameraborn.photo.crops import face_window
 from cameraborn.photo.decode import open_upright
-from cameraborn.photo.manifest import Row, sha256_of, write_manifest
 from cameraborn.photo.patches import square_resize
 from cameraborn.pretext.architectures import ARCHITECTURES, build_network
 from cameraborn.pretext.face_dataset import FaceDataset
 from cameraborn.pretext.losses import pairwise_fidelity
-from cameraborn.pretext.manipulate import PAPER_KINDS, interpolated, manipulate, round_trip
 from cameraborn.pretext.optimise import average, make_optimiser
 from cameraborn.pretext.recipe import FaceSection, Recipe
 from cameraborn.pretext.tasks import TASKS
 from cameraborn.pretext.train import PRECISIONS, Progress, task_losses, train
+from cameraborn.pseudo.manipulate import PAPER_KINDS, interpolated, manipulate, round_trip
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "input_pipeline.csv"

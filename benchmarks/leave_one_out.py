@@ -26,12 +26,12 @@ from numpy.typing import NDArray
 
 from cameraborn.binary.fit import features_of, with_unit_length
 from cameraborn.binary.perceptron import PerceptronOptions, fit_perceptron
+from cameraborn.data.manifest import read_manifest
 from cameraborn.detect.bundle import read_bundle
 from cameraborn.detect.detector import default_bundle
-from cameraborn.detect.head import Head
-from cameraborn.detect.learn import LearnOptions, Photograph, View, at_most, find_photographs, look
-from cameraborn.detect.mixture import fit_mixture
-from cameraborn.photo.manifest import read_manifest
+from cameraborn.detect.evidence.density import fit_mixture
+from cameraborn.detect.evidence.known_generators import Head
+from cameraborn.fit.learn import LearnOptions, Photograph, View, at_most, find_photographs, look
 
 Array = NDArray[np.floating]
 

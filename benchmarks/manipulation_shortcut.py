@@ -34,12 +34,12 @@ from common import show, write_table
 from numpy.typing import NDArray
 from PIL import Image
 
+from cameraborn.data.manifest import Row, group_of, read_manifest
+from cameraborn.data.splits import assign_splits
 from cameraborn.errors import PictureError
 from cameraborn.photo.faces import FaceFinder
-from cameraborn.photo.manifest import Row, group_of, read_manifest
-from cameraborn.photo.splits import assign_splits
-from cameraborn.pretext.manipulate import KINDS, PAPER_KINDS, ManipulationOptions
-from cameraborn.pretext.variants import FaceCut, VariantOptions, cut_face, make_variant
+from cameraborn.pseudo.manipulate import KINDS, PAPER_KINDS, ManipulationOptions
+from cameraborn.pseudo.variants import FaceCut, VariantOptions, cut_face, make_variant
 
 WAYS = {
     "authors": ManipulationOptions(match_resampling=False),

@@ -28,8 +28,8 @@ from common import processor, write_table
 from numpy.typing import NDArray
 from sklearn.mixture import GaussianMixture
 
-from cameraborn.detect.em import Fit
-from cameraborn.detect.mixture import fit_mixture
+from cameraborn.detect.evidence.density import fit_mixture
+from cameraborn.detect.evidence.em import Fit
 
 RESULTS = Path(__file__).resolve().parent / "results" / "mixture.csv"
 TOL, MAX_ITER = 1e-3, 100  # scikit-learn's own

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from cameraborn import Detector, Verdict, load, open_picture
 from cameraborn.bench.cues import CUES
-from cameraborn.photo.manifest import Row
+from cameraborn.data.manifest import Row
 
 NOMINAL = 0.05
 Array = NDArray[np.float64]

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from cameraborn import open_picture
 from cameraborn.networks.sdaie import Pool, SdaieNet
 from cameraborn.photo.patches import grid_patches
-from cameraborn.pretext.importing import load_init
+from cameraborn.train.weights import load_init
 
 RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results" / "patch_order.csv"
 POOLS: tuple[Pool, ...] = ("first", "mean")

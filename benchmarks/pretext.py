@@ -19,7 +19,7 @@ from typing import get_args
 
 from common import write_table
 
-from cameraborn.photo.manifest import Manipulation
+from cameraborn.data.manifest import Manipulation
 from cameraborn.pretext.tasks import TASKS
 
 

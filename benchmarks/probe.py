@@ -30,10 +30,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from cameraborn.binary.fit import features_of
+from cameraborn.data.manifest import Row
 from cameraborn.detect.bundle import Bundle, read_bundle
 from cameraborn.detect.detector import default_bundle
-from cameraborn.detect.learn import LearnOptions, Photograph, look
-from cameraborn.photo.manifest import Row
+from cameraborn.fit.learn import LearnOptions, Photograph, look
 
 Array = NDArray[np.float64]
 Scores = tuple[Array, Array]  # of photographs and of generated pictures

@@ -32,8 +32,8 @@ from common import processor, write_table
 from PIL import Image
 
 import cameraborn
+from cameraborn.cli.output import Format, writer
 from cameraborn.detect import detector as detector_module
-from cameraborn.rows import Format, writer
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "score_speed.csv"

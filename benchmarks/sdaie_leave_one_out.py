@@ -23,7 +23,7 @@ from safetensors.torch import load_file
 
 from cameraborn.binary.recipe import BinaryRecipe, read_binary_recipe
 from cameraborn.binary.train import BinaryValidator, build_classifier, train_binary
-from cameraborn.photo.manifest import Row, write_manifest
+from cameraborn.data.manifest import Row, write_manifest
 
 FEWEST = 20  # pictures of a label, to be a track that is held out
 EVERY = 5  # one row in so many validates

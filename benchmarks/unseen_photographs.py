@@ -16,7 +16,7 @@ from pathlib import Path
 
 from common import show, write_table
 
-from cameraborn.photo.manifest import Row, read_manifest, write_manifest
+from cameraborn.data.manifest import Row, read_manifest, write_manifest
 from cameraborn.pretext.recipe import read_recipe
 from cameraborn.pretext.train import train
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from cameraborn.detect.bundle import Bundle, BundleInfo, Preprocessing, read_bundle, write_bundle
-from cameraborn.detect.learn import LearnOptions, Photograph, calibrate, fit, software_versions
+from cameraborn.fit.learn import LearnOptions, Photograph, calibrate, fit, software_versions
 
 
 def pytest_configure():

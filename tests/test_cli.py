@@ -21,9 +21,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cameraborn.cli.output import COLUMNS
+from cameraborn.data.manifest import Row, sha256_of, write_manifest
 from cameraborn.detect.conformal import benjamini_hochberg
-from cameraborn.photo.manifest import Row, sha256_of, write_manifest
-from cameraborn.rows import COLUMNS
 
 CAMERABORN = shutil.which("cameraborn", path=sysconfig.get_path("scripts")) or "cameraborn"
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"

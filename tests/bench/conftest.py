@@ -7,7 +7,7 @@ import pytest
 from cameraborn.bench.config import BenchConfig
 from cameraborn.bench.protocol import run_protocol
 from cameraborn.bench.run import run
-from cameraborn.photo.manifest import Row, sha256_of, write_manifest
+from cameraborn.data.manifest import Row, sha256_of, write_manifest
 
 from ..conftest import EXAMPLES, varied_copies
 

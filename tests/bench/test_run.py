@@ -11,11 +11,11 @@ from cameraborn.bench.bundles import BundleJudge
 from cameraborn.bench.cache import FeatureCache
 from cameraborn.bench.config import DetectorSection, PhotographSection, SetSection
 from cameraborn.bench.protocol import paper_threshold, run_protocol
-from cameraborn.bench.results import Results
 from cameraborn.bench.run import RUN, run
 from cameraborn.bench.scores import format_row, read_scores
 from cameraborn.bench.sets import read_photographs, read_set
 from cameraborn.errors import BenchError, PictureError
+from cameraborn.report.results import Results
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,11 @@ from PIL import Image
 
 from cameraborn.binary.fit import features_of, find_generated, fit_binary, with_unit_length
 from cameraborn.binary.perceptron import PerceptronOptions
+from cameraborn.data.manifest import Row, sha256_of, write_manifest
 from cameraborn.detect.bundle import read_bundle, write_bundle
 from cameraborn.detect.detector import load
-from cameraborn.detect.learn import LearnOptions, Photograph, calibrate, look
 from cameraborn.errors import CalibrationError
-from cameraborn.photo.manifest import Row, sha256_of, write_manifest
+from cameraborn.fit.learn import LearnOptions, Photograph, calibrate, look
 from tests.conftest import EXAMPLES
 
 GENERATED = sorted(EXAMPLES.glob("generated-*.jpg"))

@@ -16,10 +16,10 @@ from cameraborn.binary.export import export_binary
 from cameraborn.binary.recipe import BinaryRecipe, DeliverySection, read_binary_recipe
 from cameraborn.binary.regularised import RegularisedClassifier, stages_of
 from cameraborn.binary.train import build_classifier, build_encoder, train_binary
+from cameraborn.data.manifest import Row, read_manifest, sha256_of, write_manifest
 from cameraborn.detect.bundle import read_bundle
-from cameraborn.detect.head import Head
+from cameraborn.detect.evidence.known_generators import Head
 from cameraborn.errors import ManifestError, RecipeError
-from cameraborn.photo.manifest import Row, read_manifest, sha256_of, write_manifest
 from cameraborn.pretext.recipe import kind_of
 
 NEVER = {"resize_probability": 0.0, "blur_probability": 0.0, "jpeg_probability": 0.0}

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from cameraborn.photo.cues import CATEGORIES, NUMBERS
-from cameraborn.photo.manifest import Row, write_manifest
+from cameraborn.data.cues import CATEGORIES, NUMBERS
+from cameraborn.data.manifest import Row, write_manifest
 
 from ..photo.sets import Storage, dataset
 from ..test_cli import run

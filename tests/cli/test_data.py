@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from cameraborn.cli import main
-from tests.photo.adapters.helpers import picture
+from tests.data.adapters.helpers import picture
 from tests.test_cli import CAMERABORN, ENVIRONMENT
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"

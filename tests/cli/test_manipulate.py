@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cameraborn.photo.manifest import Row, read_manifest, sha256_of, write_manifest
-from cameraborn.photo.verify import verify_manifest
+from cameraborn.data.manifest import Row, read_manifest, sha256_of, write_manifest
+from cameraborn.data.verify import verify_manifest
 
 from ..conftest import varied_copies
 

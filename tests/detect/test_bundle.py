@@ -9,12 +9,12 @@ import pytest
 import safetensors.numpy
 from safetensors.torch import load
 
+from cameraborn.degrade.random import HANDLINGS
 from cameraborn.detect.bundle import Bundle, CalibrationRow, calibration_csv, read_bundle, write_bundle
 from cameraborn.detect.detector import Detector
-from cameraborn.detect.learn import LearnOptions, calibrate, find_photographs
 from cameraborn.errors import BundleError
+from cameraborn.fit.learn import LearnOptions, calibrate, find_photographs
 from cameraborn.networks.patchnet import PatchNet
-from cameraborn.photo.handling import HANDLINGS
 
 from ..conftest import EXAMPLES, FEATURES
 

@@ -8,15 +8,15 @@ import pytest
 from PIL import Image
 
 import cameraborn
+from cameraborn.degrade.residual_statistics import noise_of, traces
 from cameraborn.detect.bundle import read_bundle, write_bundle
 from cameraborn.detect.conformal import Delivery, benjamini_hochberg
 from cameraborn.detect.detector import Detector, Verdict, control_discoveries, has_colour
 from cameraborn.detect.golden import GOLDEN_NAMES, golden_picture
-from cameraborn.detect.learn import LearnOptions, calibrate, fit
 from cameraborn.errors import BundleError, CalibrationError
+from cameraborn.fit.learn import LearnOptions, calibrate, fit
 from cameraborn.photo.faces import square_crop
 from cameraborn.photo.patches import shrink_to
-from cameraborn.photo.traces import noise_of, traces
 
 from ..conftest import EXAMPLES, encoded
 

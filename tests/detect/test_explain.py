@@ -8,7 +8,7 @@ from PIL import Image
 
 import cameraborn
 from cameraborn.detect.explain import NEAREST, explain, occlusion, patch_influence
-from cameraborn.detect.portray import portray
+from cameraborn.detect.explain_plot import portray
 from cameraborn.errors import CamerabornError, PictureError
 
 from ..conftest import EXAMPLES, encoded

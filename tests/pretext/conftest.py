@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cameraborn.photo.manifest import Row, sha256_of, write_manifest
+from cameraborn.data.manifest import Row, sha256_of, write_manifest
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 

@@ -11,9 +11,9 @@ from PIL import Image
 from pydantic import ValidationError
 from torch.utils.data import DataLoader
 
+from cameraborn.data.manifest import Row
+from cameraborn.degrade.named import recompressed
 from cameraborn.errors import ManifestError
-from cameraborn.photo.degrade import recompressed
-from cameraborn.photo.manifest import Row
 from cameraborn.pretext.dataset import (
     EpochSampler,
     PatchDataset,

@@ -6,10 +6,10 @@ import pytest
 import safetensors.torch
 import torch
 
+from cameraborn.data.manifest import read_manifest, sha256_of
 from cameraborn.errors import RecipeError
 from cameraborn.networks.patchnet import PatchNet
 from cameraborn.networks.sdaie import SdaieNet
-from cameraborn.photo.manifest import read_manifest, sha256_of
 from cameraborn.pretext.architectures import build_network
 from cameraborn.pretext.export import export_run, to_onnx
 from cameraborn.pretext.train import train

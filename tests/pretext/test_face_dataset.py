@@ -8,16 +8,16 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
+from cameraborn.data.manifest import Row, read_manifest
 from cameraborn.photo.crops import face_window
 from cameraborn.photo.decode import open_picture
 from cameraborn.photo.faces import FaceFinder, landmarks_68
-from cameraborn.photo.manifest import Row, read_manifest
 from cameraborn.photo.patches import square_resize
 from cameraborn.pretext.dataset import EpochSampler
 from cameraborn.pretext.face_dataset import FaceCrops, FaceDataset, FaceValidation
-from cameraborn.pretext.manipulate import ManipulationOptions, manipulate, round_trip
 from cameraborn.pretext.recipe import FaceSection
 from cameraborn.pretext.tasks import TASKS
+from cameraborn.pseudo.manipulate import ManipulationOptions, manipulate, round_trip
 
 ALL = [TASKS["iso"], TASKS["face"]]
 RANKING = [TASKS["iso"]]

@@ -4,8 +4,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from cameraborn.data.manifest import read_manifest, write_manifest
 from cameraborn.errors import ManifestError, RecipeError
-from cameraborn.photo.manifest import read_manifest, write_manifest
 from cameraborn.pretext.painters import PaintersRecipe, read_painters, read_painters_recipe, train_painters
 
 from ..test_docs import ROOT

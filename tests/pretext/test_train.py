@@ -16,8 +16,8 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from cameraborn.data.manifest import Row, read_manifest, sha256_of, write_manifest
 from cameraborn.errors import ManifestError, PictureError, RecipeError
-from cameraborn.photo.manifest import Row, read_manifest, sha256_of, write_manifest
 from cameraborn.pretext.architectures import ARCHITECTURES, build_network
 from cameraborn.pretext.dataset import EpochSampler
 from cameraborn.pretext.export import export_run

@@ -9,11 +9,11 @@ from safetensors.torch import load_file
 
 from cameraborn.errors import ManifestError
 from cameraborn.pretext.architectures import build_network
-from cameraborn.pretext.processes import Processes
 from cameraborn.pretext.recipe import PretextSection, Recipe
 from cameraborn.pretext.tasks import TASKS
 from cameraborn.pretext.train import task_losses, train, whole_gradient
 from cameraborn.pretext.weighting import BilevelWeights
+from cameraborn.train.processes import Processes
 
 from .test_processes import NAMES, TASK_LIST, batch, torchrun
 from .test_train import face_recipe, recipe_of, toys  # noqa: F401 (a fixture)
@@ -149,7 +149,7 @@ def test_recipes_that_cannot_be(faces, changes, message):
 TWO = """
 import sys, torch
 from safetensors.torch import save_file
-from cameraborn.pretext.processes import join
+from cameraborn.train.processes import join
 from tests.pretext.test_train_blades import one_update
 with join() as processes:
     save_file(one_update(processes), sys.argv[1] + str(processes.rank))

@@ -10,8 +10,8 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
+from cameraborn.data.manifest import Row
 from cameraborn.errors import ManifestError, RecipeError
-from cameraborn.photo.manifest import Row
 from cameraborn.pretext.weighting import BilevelWeights, draw_weights, split_levels
 
 TASKS = ("main", "useful", "harmful")

@@ -1,1 +1,1 @@
-"""Detectors x test sets x degradations -> scores.csv -> tables, plots, one page."""
+"""Detectors x test sets x degradations -> scores.csv."""

@@ -23,7 +23,7 @@ from cameraborn.detect.bundle import Bundle, read_bundle
 from cameraborn.detect.conformal import p_values
 from cameraborn.detect.detector import Detector, default_bundle
 from cameraborn.detect.encoder import Encoder
-from cameraborn.detect.mixture import Init, Mixture, fit_mixture
+from cameraborn.detect.evidence.density import Init, Mixture, fit_mixture
 from cameraborn.errors import PictureError
 from cameraborn.photo.decode import open_picture
 

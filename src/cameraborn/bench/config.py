@@ -21,8 +21,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from cameraborn.bench.cues import CUES
 from cameraborn.bench.delivery import UNDEGRADED
+from cameraborn.degrade.named import STANDARD, parse
 from cameraborn.errors import BenchError, DegradationError
-from cameraborn.photo.degrade import STANDARD, parse
 
 
 class _Section(BaseModel):
@@ -130,7 +130,7 @@ class BenchConfig(_Section):
     @field_validator("degradations", mode="before")
     @classmethod
     def _suite(cls, degradations: Any) -> Any:  # noqa: ANN401 (raw TOML)
-        """`standard` is the suite of `photo/degrade.py`."""
+        """`standard` is the suite of `degrade/named.py`."""
         if not isinstance(degradations, list | tuple):
             return degradations
         return [name for item in degradations for name in (STANDARD if item == "standard" else (item,))]

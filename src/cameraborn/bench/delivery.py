@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from cameraborn.degrade.named import degrade_bytes
 from cameraborn.photo.decode import open_picture
-from cameraborn.photo.degrade import degrade_bytes
 
 UNDEGRADED = "none"
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from cameraborn.bench.sets import Specimen
+from cameraborn.data.audit import audit
+from cameraborn.data.manifest import Row
 from cameraborn.errors import BenchError, PictureError
-from cameraborn.photo.audit import audit
-from cameraborn.photo.manifest import Row
 
 AUDIT = "audit.json"
 

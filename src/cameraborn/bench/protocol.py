@@ -36,9 +36,9 @@ from cameraborn.bench.run import (
 )
 from cameraborn.bench.scores import ScoreFile
 from cameraborn.bench.sets import Specimen, read_photographs, refuse_overlap
-from cameraborn.detect.mixture import Mixture
+from cameraborn.detect.evidence.density import Mixture
+from cameraborn.engine.local import map_in_order
 from cameraborn.errors import BenchError, PictureError
-from cameraborn.photo.parallel import map_in_order
 
 Array = NDArray[np.float64]
 

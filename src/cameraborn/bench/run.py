@@ -26,8 +26,8 @@ from cameraborn.bench.judge import ERROR_SCOPE, SEEN_SCOPE, CueJudge, Judge, Jud
 from cameraborn.bench.leaks import audit_tracks
 from cameraborn.bench.scores import ScoreFile, ScoreRow
 from cameraborn.bench.sets import Specimen, read_set
+from cameraborn.engine.local import map_in_order
 from cameraborn.errors import BenchError, PictureError
-from cameraborn.photo.parallel import map_in_order
 
 SCORES, RUN = "scores.csv", "run.json"
 Advance = Callable[[int, int], None]  # how many pictures of how many are done

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Literal
 
 from cameraborn.bench.config import PhotographSection, SetSection
+from cameraborn.data.manifest import read_manifest, sha256_of
 from cameraborn.errors import BenchError
 from cameraborn.photo.decode import SUPPORTED_EXTENSIONS
-from cameraborn.photo.manifest import read_manifest, sha256_of
 
 Label = Literal["photo", "generated"]
 

@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from cameraborn.binary.recipe import DeliverySection
+from cameraborn.data.manifest import Row, read_manifest
+from cameraborn.degrade.named import recompressed
 from cameraborn.errors import ManifestError
-from cameraborn.photo.degrade import recompressed
-from cameraborn.photo.manifest import Row, read_manifest
 from cameraborn.photo.patches import PATCH_SIZE, Pixels
 from cameraborn.pretext.dataset import PictureCache
 from cameraborn.pretext.recipe import DataSection

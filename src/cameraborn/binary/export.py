@@ -17,8 +17,8 @@ from cameraborn.binary.dataset import labelled_rows
 from cameraborn.binary.recipe import BinaryRecipe
 from cameraborn.binary.regularised import RegularisedClassifier
 from cameraborn.binary.train import build_encoder
+from cameraborn.data.manifest import sha256_of
 from cameraborn.errors import RecipeError
-from cameraborn.photo.manifest import sha256_of
 from cameraborn.photo.patches import PATCH_SIZE
 from cameraborn.pretext.export import ExportedNetwork, to_onnx
 from cameraborn.pretext.recipe import FaceSection

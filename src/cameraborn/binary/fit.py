@@ -15,8 +15,11 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from cameraborn.binary.perceptron import PerceptronOptions, fit_perceptron
+from cameraborn.data.manifest import read_manifest
 from cameraborn.detect.bundle import Bundle
-from cameraborn.detect.learn import (
+from cameraborn.detect.evidence.density import fit_mixture
+from cameraborn.errors import CalibrationError
+from cameraborn.fit.learn import (
     LearnOptions,
     Photograph,
     Report,
@@ -28,9 +31,6 @@ from cameraborn.detect.learn import (
     seen_file,
     software_versions,
 )
-from cameraborn.detect.mixture import fit_mixture
-from cameraborn.errors import CalibrationError
-from cameraborn.photo.manifest import read_manifest
 
 
 def fit_binary(

@@ -21,16 +21,16 @@ from torch.utils.data import DataLoader
 from cameraborn.binary.dataset import LabelledPatches, labelled_rows, labels_of, large_enough
 from cameraborn.binary.recipe import BinaryRecipe
 from cameraborn.binary.regularised import PatchEncoder, RegularisedClassifier, regularised_loss
+from cameraborn.data.manifest import Row
 from cameraborn.errors import RecipeError
 from cameraborn.networks.patchnet import PatchNet
 from cameraborn.networks.sdaie import SdaieNet
-from cameraborn.photo.manifest import Row
 from cameraborn.photo.patches import grid_patches
 from cameraborn.pretext.dataset import EpochSampler, PictureCache
-from cameraborn.pretext.importing import load_init
 from cameraborn.pretext.optimise import average, learning_rate, make_optimiser
 from cameraborn.pretext.run_folder import Log, State, claim, write_tensors
 from cameraborn.pretext.train import PRECISIONS, Progress
+from cameraborn.train.weights import load_init
 
 VALIDATION_PATCHES = 16  # of each picture, on a grid
 

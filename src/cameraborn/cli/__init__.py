@@ -25,7 +25,7 @@ from cameraborn.cli import (
     weights,
 )
 from cameraborn.cli.common import Option, app, interrupted, terminate
-from cameraborn.rows import ENCODING_ERRORS
+from cameraborn.cli.output import ENCODING_ERRORS
 
 __all__ = [
     "app",

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Annotated, TextIO
 
 from cameraborn.cli.common import Argument, Jobs, Kind, Option, Split, app, progress, say
+from cameraborn.cli.output import opened, printable
+from cameraborn.data.audit import Audit, CueAudit
+from cameraborn.data.audit import audit as audit_rows
+from cameraborn.data.equalise import Treatment
+from cameraborn.data.equalise import equalise as equalise_rows
+from cameraborn.data.manifest import Row, read_manifest
 from cameraborn.errors import ManifestError
-from cameraborn.photo.audit import Audit, CueAudit
-from cameraborn.photo.audit import audit as audit_rows
-from cameraborn.photo.equalise import Treatment
-from cameraborn.photo.equalise import equalise as equalise_rows
-from cameraborn.photo.manifest import Row, read_manifest
-from cameraborn.rows import opened, printable
 
 _ROW = "{:<19}{:>6}{:>14}  {:<9}  {:<22}{}"
 _SHOWN = 10  # sets of copies in the table; the JSON has all

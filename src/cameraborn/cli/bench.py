@@ -88,7 +88,7 @@ def report(
     ],
 ) -> None:
     """Write report.html, report.md, tables/*.csv and figures/*.png from a run's scores."""
-    from cameraborn.bench.report import write_report
+    from cameraborn.report.report import write_report
 
     say(f"{write_report(folder)}: written, with report.md, tables/ and figures/ beside it")
 
@@ -96,8 +96,8 @@ def report(
 @bench.command()
 def table1(config: Config, jobs: Jobs = None) -> None:
     """Detectors by generator, as the papers count (their Table I): CSV and picture."""
-    from cameraborn.bench import studies
     from cameraborn.bench.config import read_config
+    from cameraborn.report import studies
 
     _write(studies.table1, read_config(config), jobs)
 
@@ -105,8 +105,8 @@ def table1(config: Config, jobs: Jobs = None) -> None:
 @bench.command()
 def table2(config: Config, jobs: Jobs = None) -> None:
     """Each bundle's features through one and the same mixture (their Table II)."""
-    from cameraborn.bench import studies
     from cameraborn.bench.config import read_config
+    from cameraborn.report import studies
 
     _write(studies.table2, read_config(config), jobs)
 
@@ -114,8 +114,8 @@ def table2(config: Config, jobs: Jobs = None) -> None:
 @bench.command()
 def table3(config: Config, jobs: Jobs = None) -> None:
     """What a pretext task is worth, for bundles of different tasks (their Table III)."""
-    from cameraborn.bench import studies
     from cameraborn.bench.config import read_config
+    from cameraborn.report import studies
 
     _write(studies.table3, read_config(config), jobs)
 
@@ -123,8 +123,8 @@ def table3(config: Config, jobs: Jobs = None) -> None:
 @bench.command()
 def fig4(config: Config, jobs: Jobs = None) -> None:
     """The number of Gaussians on held-out photographs, with BIC (their Fig. 4)."""
-    from cameraborn.bench import studies
     from cameraborn.bench.config import read_config
+    from cameraborn.report import studies
 
     _write(studies.figure4, read_config(config), jobs)
 
@@ -132,8 +132,8 @@ def fig4(config: Config, jobs: Jobs = None) -> None:
 @bench.command()
 def fig5(config: Config, jobs: Jobs = None) -> None:
     """Photographs and generated pictures in the plane, by t-SNE (their Fig. 5)."""
-    from cameraborn.bench import studies
     from cameraborn.bench.config import read_config
+    from cameraborn.report import studies
 
     _write(studies.figure5, read_config(config), jobs)
 

@@ -67,7 +67,7 @@ def fit_binary(
     needs_torch()
     from cameraborn.binary import fit
     from cameraborn.binary.perceptron import PerceptronOptions
-    from cameraborn.detect import learn
+    from cameraborn.fit import learn
 
     with learning("looking") as report:
         fitted = fit.fit_binary(

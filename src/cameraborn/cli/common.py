@@ -13,8 +13,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 import typer.core
 
+from cameraborn.cli.output import printable
 from cameraborn.errors import CamerabornError
-from cameraborn.rows import printable
 
 EXIT_NOTHING_READ, EXIT_USAGE, EXIT_FLAGGED = 1, 2, 3
 # As a shell reports programs ended by SIGINT, SIGPIPE and SIGTERM.

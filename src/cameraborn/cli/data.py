@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cameraborn.cli.common import EXIT_NOTHING_READ, Argument, Jobs, Option, app, progress, say
+from cameraborn.cli.output import printable
 from cameraborn.errors import CamerabornError
-from cameraborn.rows import printable
 
 if TYPE_CHECKING:
-    from cameraborn.photo.adapters import Entry, LeftOut
+    from cameraborn.data.adapters import Entry, LeftOut
 
 data = typer.Typer(help="Make and check manifests of pictures.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(data, name="data")
@@ -62,10 +62,10 @@ def import_(
 
     An interrupted import goes on where it stopped when the same command is given again.
     """
-    from cameraborn.photo.adapters import LAYOUTS, LeftOut, Options
+    from cameraborn.data.adapters import LAYOUTS, LeftOut, Options
+    from cameraborn.data.importing import import_manifest
+    from cameraborn.engine.local import map_in_order
     from cameraborn.photo.faces import FaceFinder
-    from cameraborn.photo.importing import import_manifest
-    from cameraborn.photo.parallel import map_in_order
 
     if layout not in LAYOUTS:
         raise CamerabornError(f"{layout}: not a layout: choose from {', '.join(LAYOUTS)}")
@@ -126,8 +126,8 @@ def split(
     seed: Annotated[int, Option(help="Of the division.")] = 0,
 ) -> None:
     """Divide the groups of a manifest between splits; a group is never torn."""
-    from cameraborn.photo.manifest import manifest_lines
-    from cameraborn.photo.splits import split_manifest
+    from cameraborn.data.manifest import manifest_lines
+    from cameraborn.data.splits import split_manifest
 
     wanted = _shares(shares)
     with progress("splitting", 2 * sum(1 for _ in manifest_lines(manifest))) as advance:
@@ -164,9 +164,9 @@ def _shares(texts: list[str]) -> dict[str, float]:
 @data.command("verify")
 def verify_(manifest: Manifest, jobs: Jobs = None) -> None:
     """See that a manifest is sound: rows, files and their hashes, no row twice, no group torn."""
-    from cameraborn.photo.manifest import manifest_lines
-    from cameraborn.photo.parallel import map_in_order
-    from cameraborn.photo.verify import verify_manifest
+    from cameraborn.data.manifest import manifest_lines
+    from cameraborn.data.verify import verify_manifest
+    from cameraborn.engine.local import map_in_order
 
     problems = 0
     with progress("verifying", sum(1 for _ in manifest_lines(manifest))) as advance:

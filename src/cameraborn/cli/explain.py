@@ -21,7 +21,7 @@ def explain(
 ) -> None:
     """Draw what moved the score of one face, and where it lies among photographs."""
     from cameraborn.detect.explain import explain as explained
-    from cameraborn.detect.portray import portray
+    from cameraborn.detect.explain_plot import portray
 
     explanation = explained(load(bundle), picture, face=face, whole_image=whole_image)
     portray(explanation, output)

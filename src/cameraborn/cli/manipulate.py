@@ -13,13 +13,13 @@ import typer
 
 from cameraborn.cli.common import EXIT_NOTHING_READ, Argument, Jobs, Option, progress, say
 from cameraborn.cli.data import data
+from cameraborn.engine.local import map_in_order
 from cameraborn.errors import CamerabornError, PictureError
-from cameraborn.photo.parallel import map_in_order
 
 if TYPE_CHECKING:
+    from cameraborn.data.manifest import Row
     from cameraborn.photo.faces import FaceFinder
-    from cameraborn.photo.manifest import Row
-    from cameraborn.pretext.variants import FaceCut, VariantOptions
+    from cameraborn.pseudo.variants import FaceCut, VariantOptions
 
 _PREVIEWED = 6  # faces on the contact sheet
 
@@ -70,10 +70,10 @@ def manipulate_(
         raise CamerabornError("manipulating needs OpenCV: pip install 'cameraborn[train]'")
     import cv2
 
+    from cameraborn.data.manifest import read_manifest
     from cameraborn.photo.faces import FaceFinder
-    from cameraborn.photo.manifest import read_manifest
-    from cameraborn.pretext.manipulate import KINDS, PAPER_KINDS, ManipulationOptions
-    from cameraborn.pretext.variants import VariantOptions
+    from cameraborn.pseudo.manipulate import KINDS, PAPER_KINDS, ManipulationOptions
+    from cameraborn.pseudo.variants import VariantOptions
 
     cv2.setNumThreads(1)  # several pictures at a time are faster than several threads a picture
     for name in kind or ():
@@ -99,8 +99,8 @@ def manipulate_(
 
 
 def _preview(rows: Iterator[Row], path: Path, finder: FaceFinder, options: VariantOptions) -> None:
-    from cameraborn.pretext.contact_sheet import contact_sheet
-    from cameraborn.pretext.variants import cut_face, write_whole
+    from cameraborn.pseudo.contact_sheet import contact_sheet
+    from cameraborn.pseudo.variants import cut_face, write_whole
 
     faces: list[FaceCut] = []
     for row in rows:
@@ -126,7 +126,7 @@ def _fill(
     options: VariantOptions,
     jobs: int | None,
 ) -> None:
-    from cameraborn.pretext.variants import VariantFolder, cut_face, named, write_variants
+    from cameraborn.pseudo.variants import VariantFolder, cut_face, named, write_variants
 
     def make(item: tuple[str, Row]) -> tuple[list[Row], str | None]:
         name, row = item

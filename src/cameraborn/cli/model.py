@@ -25,7 +25,7 @@ from cameraborn.cli.common import (
 from cameraborn.detect.bundle import read_bundle, write_bundle
 from cameraborn.detect.conformal import describe_class, smallest_rate
 from cameraborn.detect.detector import default_bundle, load
-from cameraborn.detect.em import Covariance
+from cameraborn.detect.evidence.em import Covariance
 
 
 @app.command()
@@ -74,7 +74,7 @@ def fit(
     seed: Annotated[int, Option(help="Of the random copies.")] = 0,
 ) -> None:
     """Model your own photographs: fit the mixture of a bundle to them."""
-    from cameraborn.detect import learn
+    from cameraborn.fit import learn
 
     options = learn.LearnOptions(
         whole_image=whole_image, copies=copies, handled=handled, faceless=faceless, jobs=jobs, seed=seed
@@ -124,7 +124,7 @@ def calibrate(
     seed: Annotated[int, Option(help="Of the random deliveries.")] = 0,
 ) -> None:
     """Measure held-out photographs, so that p-values hold."""
-    from cameraborn.detect import learn
+    from cameraborn.fit import learn
 
     options = learn.LearnOptions(whole_image=whole_image, copies=copies, jobs=jobs, seed=seed)
     with learning("calibrating") as report:

@@ -10,11 +10,11 @@ import typer
 
 from cameraborn.cli.common import EXIT_NOTHING_READ, Argument, Jobs, Option, needs_torch, progress, say
 from cameraborn.cli.data import data
+from cameraborn.engine.local import map_in_order
 from cameraborn.errors import PictureError
-from cameraborn.photo.parallel import map_in_order
 
 if TYPE_CHECKING:
-    from cameraborn.photo.manifest import Row
+    from cameraborn.data.manifest import Row
 
 
 @data.command("redraw")
@@ -50,10 +50,10 @@ def redraw_(
     redrawing, after the same treatment. A run that was interrupted goes on when started again.
     """
     needs_torch()
-    from cameraborn.photo.manifest import read_manifest, sha256_of
+    from cameraborn.data.manifest import read_manifest, sha256_of
     from cameraborn.pretext.painters import read_painters
-    from cameraborn.pretext.redraw import RedrawOptions, copies_of, one_thread_a_picture, write_redrawn
-    from cameraborn.pretext.variants import VariantFolder, named
+    from cameraborn.pseudo.reconstruct import RedrawOptions, copies_of, one_thread_a_picture, write_redrawn
+    from cameraborn.pseudo.variants import VariantFolder, named
 
     one_thread_a_picture()
     ready = read_painters(painters)

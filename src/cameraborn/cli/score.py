@@ -22,9 +22,9 @@ from cameraborn.cli.common import (
     progress,
     say,
 )
+from cameraborn.cli.output import Format, expand, writer
 from cameraborn.detect.conformal import benjamini_hochberg
 from cameraborn.detect.detector import Verdict, control_discoveries, load
-from cameraborn.rows import Format, expand, writer
 
 
 @app.command()

@@ -11,10 +11,10 @@ import numpy as np
 
 from cameraborn.cli.common import Option, progress, say
 from cameraborn.cli.data import Manifest, data
+from cameraborn.cli.output import printable
+from cameraborn.data.stats import QUANTILES, SCALES, ManifestStats, Scale, histogram, manifest_stats
 from cameraborn.errors import CamerabornError
 from cameraborn.photo.exif import TAGS
-from cameraborn.photo.stats import QUANTILES, SCALES, ManifestStats, Scale, histogram, manifest_stats
-from cameraborn.rows import printable
 
 _LONGEST_LIST = 15  # sources or cameras
 _BAR = 40  # characters
@@ -31,7 +31,7 @@ def stats_(
     ] = None,
 ) -> None:
     """Count a manifest's rows, and show how the four tags that are ranked are distributed."""
-    from cameraborn.photo.manifest import manifest_lines, read_manifest
+    from cameraborn.data.manifest import manifest_lines, read_manifest
 
     if output is not None:
         _check_plots(output)

@@ -37,9 +37,9 @@ def train(
     torchrun --nproc-per-node 8 -m cameraborn train RECIPE.
     """
     needs_torch()
-    from cameraborn.pretext.processes import is_first
     from cameraborn.pretext.recipe import kind_of
     from cameraborn.pretext.train import Progress as Step
+    from cameraborn.train.processes import is_first
 
     folder = output or Path("runs") / recipe.stem
     steps, run = {"binary": _binary, "painters": _painters}.get(kind_of(recipe), _pretext)(recipe, init)
@@ -88,9 +88,9 @@ def import_checkpoint_(
     file is run; a name in it that is not known, or one that is missing, is an error.
     """
     needs_torch()
-    from cameraborn.photo.manifest import sha256_of
-    from cameraborn.pretext.importing import LAYOUTS, import_checkpoint
+    from cameraborn.data.manifest import sha256_of
     from cameraborn.pretext.run_folder import write_tensors
+    from cameraborn.train.weights import LAYOUTS, import_checkpoint
 
     if layout not in (*LAYOUTS, "auto"):
         raise CamerabornError(f"{layout}: not a layout: choose from {', '.join(LAYOUTS)} or auto")
@@ -183,7 +183,7 @@ def export(
     """Make a bundle of a trained network; fit and calibrate come next."""
     needs_torch()
     from cameraborn.binary.export import export_binary, is_binary
-    from cameraborn.detect.learn import seen_file, software_versions
+    from cameraborn.fit.learn import seen_file, software_versions
     from cameraborn.pretext.export import export_run
 
     if beside is not None and is_binary(run):

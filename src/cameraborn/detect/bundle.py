@@ -31,13 +31,13 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from safetensors import SafetensorError
 
+from cameraborn.degrade.residual_statistics import Traces, noise_of
 from cameraborn.detect.conformal import Calibration, Cell, Delivery, Grid, NoiseEdges, Tail, describe_class
-from cameraborn.detect.head import Head
-from cameraborn.detect.hybrid import Boundary
-from cameraborn.detect.mixture import Mixture
-from cameraborn.detect.recogniser import Recogniser
+from cameraborn.detect.evidence.density import Mixture
+from cameraborn.detect.evidence.known_generators import Head
+from cameraborn.detect.evidence.pseudo_fake import Boundary
+from cameraborn.detect.operations import Recogniser
 from cameraborn.errors import BundleError
-from cameraborn.photo.traces import Traces, noise_of
 
 T = TypeVar("T")
 SCHEMA_VERSION = 2  # 1 had other classes of delivery

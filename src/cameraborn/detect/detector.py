@@ -15,10 +15,10 @@ from cameraborn.detect.bundle import Bundle, read_bundle
 from cameraborn.detect.conformal import benjamini_hochberg
 from cameraborn.detect.encoder import Encoder
 from cameraborn.detect.golden import GOLDEN_TOLERANCE, golden_picture
+from cameraborn.engine.local import map_in_order
 from cameraborn.errors import BundleError, PictureError
 from cameraborn.photo.decode import Picture, PictureSource, open_picture
 from cameraborn.photo.faces import FaceFinder, square_crop
-from cameraborn.photo.parallel import map_in_order
 
 Scope = Literal["ok", "no-face", "too-small", "beyond-calibration", "unreadable"]
 Pixels = NDArray[np.uint8]

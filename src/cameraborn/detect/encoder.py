@@ -6,10 +6,10 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from cameraborn.degrade.residual_statistics import Traces, traces
 from cameraborn.detect.bundle import Bundle, Preprocessing
 from cameraborn.errors import BundleError
 from cameraborn.photo.patches import grid_patches, shrink_to, square_resize
-from cameraborn.photo.traces import Traces, traces
 
 PATCHES_AT_ONCE = 256  # a large whole picture has thousands: memory stays bounded
 

@@ -1,1 +1,1 @@
-"""What a picture is and says of itself: pixels, EXIF, faces, manifests. No torch here."""
+"""What a picture is and says of itself: pixels, EXIF, faces. No torch here."""

@@ -16,11 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from cameraborn.data.manifest import Row
 from cameraborn.networks.clip import PromptRanker
 from cameraborn.networks.patchnet import PatchNet, PatchRanker
 from cameraborn.networks.resnet import ResNet, ResNetRanker
 from cameraborn.networks.sdaie import SdaieNet, SdaieRanker
-from cameraborn.photo.manifest import Row
 from cameraborn.photo.patches import PATCH_SIZE, grid_patches
 from cameraborn.pretext.dataset import PatchDataset, PictureCache, targets_of
 from cameraborn.pretext.face_dataset import FaceDataset, FaceValidation, ValidationBatch

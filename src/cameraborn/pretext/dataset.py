@@ -16,10 +16,10 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
+from cameraborn.data.manifest import Row
+from cameraborn.degrade.named import Encoding, recompressed
 from cameraborn.errors import ManifestError
 from cameraborn.photo.decode import open_upright
-from cameraborn.photo.degrade import Encoding, recompressed
-from cameraborn.photo.manifest import Row
 from cameraborn.photo.patches import PATCH_SIZE, Pixels
 from cameraborn.pretext.recipe import AugmentSection
 from cameraborn.pretext.tasks import Task

@@ -22,14 +22,14 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cameraborn.data.manifest import sha256_of
 from cameraborn.errors import RecipeError
 from cameraborn.networks.sdaie import SdaieNet
-from cameraborn.photo.manifest import sha256_of
 from cameraborn.photo.patches import PATCH_SIZE
 from cameraborn.pretext.architectures import ARCHITECTURES, build_network
 from cameraborn.pretext.recipe import Recipe
 from cameraborn.pretext.selection import select_rows
-from cameraborn.pretext.tasks import REDRAWN
+from cameraborn.pseudo.names import REDRAWN
 
 
 @dataclass(frozen=True)

@@ -21,16 +21,16 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from cameraborn.data.manifest import Row
+from cameraborn.degrade.named import random_delivery
 from cameraborn.photo.crops import face_window
 from cameraborn.photo.decode import open_upright
-from cameraborn.photo.degrade import random_delivery
 from cameraborn.photo.faces import Face, FaceFinder, landmarks_68
-from cameraborn.photo.manifest import Row
 from cameraborn.photo.patches import Pixels, square_resize
 from cameraborn.pretext.dataset import single_threaded, targets_of
-from cameraborn.pretext.manipulate import Kind, ManipulationOptions, draw_kind, interpolated, manipulate
 from cameraborn.pretext.recipe import FaceSection
 from cameraborn.pretext.tasks import Task
+from cameraborn.pseudo.manipulate import Kind, ManipulationOptions, draw_kind, interpolated, manipulate
 
 Landmarks = NDArray[np.float32]  # [68 2], x and y in pixels of the crop
 ValidationBatch = tuple[Tensor, Tensor, list[str]]  # inputs [B ...], targets [B T], what each is called [B]

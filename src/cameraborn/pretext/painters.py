@@ -23,9 +23,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cameraborn.data.manifest import read_manifest
 from cameraborn.errors import ManifestError, RecipeError
-from cameraborn.networks.painter import Critic, Painter, Upsampling
-from cameraborn.photo.manifest import read_manifest
+from cameraborn.networks.autoencoder import Critic, Painter, Upsampling
 from cameraborn.photo.patches import PATCH_SIZE
 from cameraborn.pretext.dataset import PictureCache, random_patches
 from cameraborn.pretext.recipe import AugmentSection, DataSection, read_as

@@ -17,8 +17,8 @@ from torch import Tensor
 from cameraborn.errors import RecipeError
 from cameraborn.networks.clip import PromptHeads, TextTower, split_blades_checkpoint
 from cameraborn.networks.tokenizer import Tokenizer, parse_merges
-from cameraborn.pretext.importing import read_weights
 from cameraborn.pretext.tasks import TASKS, TEMPLATES
+from cameraborn.train.weights import read_weights
 
 if TYPE_CHECKING:
     from cameraborn.pretext.recipe import PromptSection

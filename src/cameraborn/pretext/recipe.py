@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from cameraborn.errors import RecipeError
 from cameraborn.networks.sdaie import FEATURES
 from cameraborn.pretext.losses import LINK_SCALES
-from cameraborn.pretext.manipulate import PAPER_KINDS, Kind
-from cameraborn.pretext.tasks import REDRAWN, TASKS, TEMPLATES
+from cameraborn.pretext.tasks import TASKS, TEMPLATES
+from cameraborn.pseudo.manipulate import PAPER_KINDS, Kind
+from cameraborn.pseudo.names import REDRAWN
 
 _Count = Annotated[int, Field(ge=1)]
 

@@ -6,10 +6,11 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from cameraborn.data.manifest import Row, read_manifest
 from cameraborn.errors import ManifestError
-from cameraborn.photo.manifest import Row, read_manifest
 from cameraborn.pretext.recipe import Recipe
-from cameraborn.pretext.tasks import REDRAWN, TASKS, Task
+from cameraborn.pretext.tasks import TASKS, Task
+from cameraborn.pseudo.names import REDRAWN
 
 
 def select_rows(recipe: Recipe) -> tuple[list[Row], list[Row]]:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from cameraborn.pseudo.names import REDRAWN
+
 MAKERS = (
     "canon",
     "nikon",
@@ -191,7 +193,7 @@ BLADES_PROGRAMS = listed(
         8: "landscape",
     },
 )
-REDRAWN = "redrawn"
+
 REGIONS = ("mouth", "eye", "nose")
 MANIPULATED: Mapping[str, tuple[str, ...]] = {  # by `pretext.manipulate.Kind`
     "": (),

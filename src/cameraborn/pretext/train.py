@@ -30,8 +30,8 @@ from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
+from cameraborn.data.manifest import Row
 from cameraborn.errors import CamerabornError, RecipeError
-from cameraborn.photo.manifest import Row
 from cameraborn.pretext.architectures import ARCHITECTURES, build_network
 from cameraborn.pretext.dataset import EpochSampler, single_threaded
 from cameraborn.pretext.fidelity import (
@@ -41,10 +41,8 @@ from cameraborn.pretext.fidelity import (
     focal_fidelity,
     region_labels,
 )
-from cameraborn.pretext.importing import load_init
 from cameraborn.pretext.losses import RANK_LOSSES, binary_fidelity
 from cameraborn.pretext.optimise import average, learning_rate, make_optimiser
-from cameraborn.pretext.processes import Processes, join
 from cameraborn.pretext.prompts import load_text_tower
 from cameraborn.pretext.recipe import OptimiseSection, PretextSection, Recipe
 from cameraborn.pretext.run_folder import Log, State, claim, write_tensors
@@ -52,6 +50,8 @@ from cameraborn.pretext.selection import check_enough, check_files, select_rows
 from cameraborn.pretext.tasks import TASKS, Task
 from cameraborn.pretext.validate import Validator
 from cameraborn.pretext.weighting import BilevelWeights, split_levels
+from cameraborn.train.processes import Processes, join
+from cameraborn.train.weights import load_init
 
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 Batch = tuple[Tensor, Tensor]  # inputs [B ...], targets [B T]

@@ -30,9 +30,9 @@ from typing import Literal, TypeVar
 import torch
 from torch import Tensor, nn
 
+from cameraborn.data.manifest import Row, group_of
+from cameraborn.data.splits import assign_splits
 from cameraborn.errors import ManifestError, RecipeError
-from cameraborn.photo.manifest import Row, group_of
-from cameraborn.photo.splits import assign_splits
 
 B = TypeVar("B")
 Losses = Callable[[nn.Module, B], Mapping[str, Tensor]]

@@ -1,0 +1,152 @@
+"""A copy of a data set in which every picture has had the same treatment, whatever its label.
+
+Each picture becomes a square of one size (the middle, or around the face's box, as much of it as there is), resized by
+one filter, encoded once with one JPEG quality and chroma subsampling, without metadata. So the container can no longer
+tell the labels apart. What lies in the pixels, such as sharpness, may remain: audit the copy.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from cameraborn.data.manifest import Row, sha256_of, write_manifest
+from cameraborn.engine.local import map_in_order
+from cameraborn.errors import ManifestError, PictureError
+from cameraborn.photo.decode import open_picture
+
+Box = tuple[float, float, float, float]
+SUBSAMPLING = "4:2:0"
+FILTER = Image.Resampling.LANCZOS
+
+
+@dataclass(frozen=True)
+class Treatment:
+    """What every picture goes through.
+
+    Attributes:
+        size: side of the square, in pixels; smaller pictures are left out, for enlarging leaves traces.
+        quality: of the JPEG encoding.
+    """
+
+    size: int
+    quality: int = 90
+
+
+def equalise(
+    rows: Iterable[Row],
+    folder: Path,
+    treatment: Treatment,
+    *,
+    jobs: int | None = None,
+    report: Callable[[str, str | None], None] = lambda path, problem: None,
+) -> int:
+    """Write the pictures and `manifest.jsonl` into a folder; return how many rows it has.
+
+    Rows keep all they say of their picture; `original` becomes the SHA-256 of the source. Pictures that are there
+    already are not made again, so an interrupted run goes on where it stopped; the manifest comes last.
+
+    Raises:
+        ManifestError: the folder holds a copy made by another treatment, or no picture is left.
+    """
+    _claim(folder, treatment)
+
+    def treat(row: Row) -> tuple[Row, Row | str]:
+        try:
+            return row, _treated(row, folder, treatment)
+        except PictureError as error:
+            return row, str(error)
+
+    def treated() -> Iterator[Row]:
+        for row, made in map_in_order(treat, rows, jobs):
+            report(row.path, made if isinstance(made, str) else None)
+            if isinstance(made, Row):
+                yield made
+
+    made = treated()
+    first = next(made, None)
+    if first is None:
+        raise ManifestError(f"{folder}: no picture is left: choose a smaller --size, or check the manifest")
+    return write_manifest(itertools.chain([first], made), folder / "manifest.jsonl")
+
+
+def _claim(folder: Path, treatment: Treatment) -> None:
+    """Write down the treatment, or see that it is the one that the folder was begun with."""
+    record = folder / "treatment.json"
+    wanted = {**asdict(treatment), "subsampling": SUBSAMPLING, "filter": FILTER.name.lower()}
+    if record.exists():
+        try:
+            found = json.loads(record.read_text(encoding="utf-8"))
+        except ValueError:
+            found = None
+        if found != wanted:
+            raise ManifestError(f"{folder}: was begun with another size or quality: give another folder")
+        return
+    if folder.exists() and any(folder.iterdir()):
+        raise ManifestError(f"{folder}: holds other files: give a new or empty folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(record, (json.dumps(wanted) + "\n").encode())
+
+
+def _treated(row: Row, folder: Path, treatment: Treatment) -> Row:
+    place = "" if row.box is None else "-" + "-".join(f"{value:.0f}" for value in row.box)
+    target = folder / row.sha256[:2] / f"{row.sha256}{place}.jpg"
+    box = None
+    if row.box is not None or not target.exists():
+        data, box = _square(row, treatment)
+        if not target.exists():
+            target.parent.mkdir(exist_ok=True)
+            _write(target, data)
+    return row.model_copy(
+        update={
+            "path": str(target.resolve()),
+            "sha256": sha256_of(target),
+            "box": box,
+            "original": row.sha256,
+        }
+    )
+
+
+def _square(row: Row, treatment: Treatment) -> tuple[bytes, Box | None]:
+    """The encoded square, and where the face's box lies in it."""
+    picture = open_picture(row.path)
+    if picture.sha256 != row.sha256:
+        raise PictureError(
+            f"{row.path}: not the file that was imported (its SHA-256 differs): import it again"
+        )
+    H, W, _ = picture.pixels.shape
+    side = min(H, W)
+    if side < treatment.size:
+        raise PictureError(
+            f"{row.path}: {W} x {H} pixels are under {treatment.size}: choose a smaller --size"
+        )
+    x0, y0, x1, y1 = row.box or (0.0, 0.0, float(W), float(H))
+    left = min(max(0, round((x0 + x1 - side) / 2)), W - side)
+    top = min(max(0, round((y0 + y1 - side) / 2)), H - side)
+    square = Image.fromarray(picture.pixels[top : top + side, left : left + side])
+    buffer = io.BytesIO()
+    resized = square.resize((treatment.size, treatment.size), FILTER)
+    resized.save(buffer, "JPEG", quality=treatment.quality, subsampling=SUBSAMPLING)
+    if row.box is None:
+        return buffer.getvalue(), None
+    scale, limit = treatment.size / side, float(treatment.size)
+    moved = [(value - shift) * scale for value, shift in zip(row.box, (left, top) * 2, strict=True)]
+    x0, y0, x1, y1 = (min(max(0.0, value), limit) for value in moved)
+    return buffer.getvalue(), (x0, y0, x1, y1)
+
+
+def _write(path: Path, data: bytes) -> None:
+    # Two rows may be of one file, in two threads.
+    part = path.with_name(f"{path.name}.{threading.get_ident()}.part")
+    try:
+        part.write_bytes(data)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

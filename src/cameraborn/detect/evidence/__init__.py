@@ -1,0 +1,1 @@
+"""Evidence channels: one reason to doubt a picture a file."""

@@ -1,0 +1,125 @@
+"""What a face has been through, told from its traces: learnt from photographs that we handled ourselves.
+
+Two layers on `photo.traces`, a rectifier between them, and the likeliest of `photo.handling.HANDLINGS`. It need not be
+right: photographs are calibrated under what they look like, so that a p-value compares a picture with photographs
+that look as handled as it does. Learnt by scikit-learn when a mixture is fitted, scored in NumPy.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cameraborn.degrade.residual_statistics import TRACES, Traces
+from cameraborn.errors import BundleError
+
+Array = NDArray[np.float64]
+
+_HIDDEN, _BATCH, _STEPS = 64, 256, 1500
+_FARTHEST = 4.0  # standard deviations: traces beyond are taken for no stranger than this
+_NEVER = -1e9  # log odds of a handling that nothing was learnt of
+
+
+@dataclass(frozen=True, eq=False)
+class Recogniser:
+    """A perceptron of T traces, H hidden units and C handlings.
+
+    Attributes:
+        location, scale: what traces are standardised by, [T].
+        hidden: weight [H T] and bias [H].
+        output: weight [C H] and bias [C].
+    """
+
+    location: Array
+    scale: Array
+    hidden: tuple[Array, Array]
+    output: tuple[Array, Array]
+
+    @property
+    def handlings(self) -> int:
+        """How many it tells apart."""
+        return len(self.output[1])
+
+    def handling_of(self, traces: Traces) -> int:
+        """The likeliest handling of a face with these traces [T]."""
+        x = np.clip((traces - self.location) / self.scale, -_FARTHEST, _FARTHEST)
+        x = np.maximum(self.hidden[0] @ x + self.hidden[1], 0.0)
+        return int(np.argmax(self.output[0] @ x + self.output[1]))
+
+    def tensors(self) -> dict[str, Array]:
+        """For safetensors."""
+        (hidden, hidden_bias), (output, output_bias) = self.hidden, self.output
+        return {
+            "location": self.location,
+            "scale": self.scale,
+            "hidden.weight": hidden,
+            "hidden.bias": hidden_bias,
+            "output.weight": output,
+            "output.bias": output_bias,
+        }
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, NDArray[np.floating]]) -> Recogniser:
+        """What `tensors` gave.
+
+        Raises:
+            BundleError: something is missing, or of another shape, or not finite.
+        """
+        known = {name: np.asarray(value, np.float64) for name, value in tensors.items()}
+        shapes = {name: value.shape for name, value in known.items()}
+        H, C = len(known.get("hidden.bias", ())), len(known.get("output.bias", ()))
+        expected = {
+            "location": (TRACES,),
+            "scale": (TRACES,),
+            "hidden.weight": (H, TRACES),
+            "hidden.bias": (H,),
+            "output.weight": (C, H),
+            "output.bias": (C,),
+        }
+        if (
+            shapes != expected
+            or not C
+            or not all(np.isfinite(value).all() for value in known.values())
+            or not (known["scale"] > 0).all()
+        ):
+            raise BundleError(
+                f"recogniser.safetensors holds {shapes}, which is no recogniser: get the bundle again"
+            )
+        return cls(
+            known["location"],
+            known["scale"],
+            (known["hidden.weight"], known["hidden.bias"]),
+            (known["output.weight"], known["output.bias"]),
+        )
+
+
+def learn_recogniser(
+    traces: NDArray[np.floating], handlings: Sequence[int], count: int, *, seed: int
+) -> Recogniser:
+    """A recogniser of `count` handlings, from traces [N T] of faces and the number of each one's handling."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.neural_network import MLPClassifier  # a second to import: scoring does without
+
+    traces = np.asarray(traces, np.float64)
+    location, scale = traces.mean(axis=0), traces.std(axis=0) + 1e-6
+    x = np.clip((traces - location) / scale, -_FARTHEST, _FARTHEST)
+    perceptron = MLPClassifier(
+        (_HIDDEN,),
+        alpha=1e-3,
+        batch_size=min(_BATCH, len(x)),
+        learning_rate_init=3e-3,
+        max_iter=max(1, _STEPS * _BATCH // max(_BATCH, len(x))),
+        tol=0.0,
+        random_state=seed,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # it is to end before it overfits
+        perceptron.fit(x, handlings)
+    weight, bias = np.zeros((count, _HIDDEN)), np.full(count, _NEVER)
+    weight[perceptron.classes_], bias[perceptron.classes_] = perceptron.coefs_[1].T, perceptron.intercepts_[1]
+    hidden = np.ascontiguousarray(perceptron.coefs_[0].T)  # safetensors writes memory as it lies
+    return Recogniser(location, scale, (hidden, perceptron.intercepts_[0]), (weight, bias))

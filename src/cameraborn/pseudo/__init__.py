@@ -1,0 +1,1 @@
+"""Pseudo-fakes: photographs that were manipulated or reconstructed."""

@@ -1,0 +1,1 @@
+"""From a benchmark's scores to tables, plots and a page."""

@@ -1,0 +1,415 @@
+"""From aligned scores to figures with intervals: generators, photograph sources, degradations, differences.
+
+Every interval is of 95 %. AUC, average precision, accuracy and rates of detection: percentiles of the bootstrap by
+group. A false-alarm rate is a share of photographs: where pictures are drawn one by one its interval is exact (Clopper
+and Pearson), because a bootstrap of "none of 60 flagged" would give an interval of nothing.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cameraborn.bench.delivery import UNDEGRADED
+from cameraborn.bench.judge import ERROR_SCOPE, SEEN_SCOPE
+from cameraborn.bench.run import DetectorRecord
+from cameraborn.report import metrics
+from cameraborn.report.bootstrap import in_chunks, interval, weights
+from cameraborn.report.results import Answers, Comparison, Results, Stratum
+
+Array = NDArray[np.float64]
+NOISE_LEVEL = 0.05  # of adjusted p-values, over which a difference is called noise
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A value and its 95 % interval; NaN where there is none."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def known(self) -> bool:
+        """Whether there is a value."""
+        return math.isfinite(self.value)
+
+
+UNKNOWN = Figure(math.nan, math.nan, math.nan)
+
+
+@dataclass(frozen=True)
+class GeneratorFigures:
+    """One detector on one generator, or (without a comparison) the mean over them."""
+
+    detector: DetectorRecord
+    comparison: Comparison | None
+    n_photos: int
+    n_generated: int
+    auc: Figure
+    ap_generated: Figure
+    ap_photo: Figure
+    accuracy: Figure  # mean of the shares of both classes that are decided rightly
+    tpr_at_1: Figure
+    tpr_at_5: Figure
+    found: Figure  # share of generated pictures flagged at the detector's own threshold
+    false_alarms: Figure  # share of photographs flagged at the detector's own threshold
+
+
+NAMES = ("auc", "ap_generated", "ap_photo", "accuracy", "tpr_at_1", "tpr_at_5", "found", "false_alarms")
+
+
+@dataclass(frozen=True)
+class SourceFigures:
+    """One detector's false alarms on the photographs of one source, in one track."""
+
+    detector: DetectorRecord
+    stratum: Stratum
+    source: str
+    in_source: bool
+    degradation: str
+    n: int  # decided on
+    abstained: int
+    rate: Figure
+
+
+@dataclass(frozen=True)
+class RobustnessFigures:
+    """One detector under one degradation, over all generators and photographs."""
+
+    detector: DetectorRecord
+    degradation: str
+    auc: Figure  # mean over generators; unknown where there are photographs alone
+    worst_auc: float
+    worst_generator: str
+    false_alarms: Figure
+    abstained: float  # share of all pictures
+
+
+@dataclass(frozen=True)
+class DifferenceFigures:
+    """Two detectors on the same pictures of one generator."""
+
+    first: DetectorRecord
+    second: DetectorRecord
+    comparison: Comparison
+    auc: Figure  # of the first minus of the second, with the paired bootstrap's interval
+    p: float  # DeLong's
+    adjusted_p: float  # for the number of differences in the report
+
+    @property
+    def noise(self) -> bool:
+        """Whether chance explains it."""
+        return not self.adjusted_p <= NOISE_LEVEL
+
+
+class Analysis:
+    """Figures of a run; each is computed when asked for."""
+
+    def __init__(self, results: Results) -> None:
+        self.results = results
+        self.draws = results.config.draws
+        self.seed = results.config.seed
+        self._differences: list[DifferenceFigures] | None = None
+        self._known: dict[tuple[str, str], list[GeneratorFigures]] = {}
+
+    def generators(self, detector: DetectorRecord, degradation: str = UNDEGRADED) -> list[GeneratorFigures]:
+        """Each generator, worst AUC first; then, of several, the mean over them."""
+        key = detector.key, degradation
+        if key not in self._known:
+            self._known[key] = self._generators(detector, degradation)
+        return self._known[key]
+
+    def _generators(self, detector: DetectorRecord, degradation: str) -> list[GeneratorFigures]:
+        rows, drawn = [], []
+        for comparison in self.results.comparisons:
+            values = self._generator(detector, comparison, degradation)
+            if values is not None:
+                figures, draws = values
+                rows.append(figures)
+                drawn.append(draws)
+        rows_and_draws = sorted(zip(rows, drawn, strict=True), key=lambda pair: pair[0].auc.value)
+        ordered = [row for row, _ in rows_and_draws]
+        if len(ordered) > 1:
+            ordered.append(self._mean(detector, ordered, np.stack(drawn)))
+        return ordered
+
+    def _generator(
+        self, detector: DetectorRecord, comparison: Comparison, degradation: str
+    ) -> tuple[GeneratorFigures, Array] | None:
+        """The figures, and their draws [B, figures]."""
+        photos = self.results.answers(detector, comparison.photos, degradation)
+        generated = self.results.answers(detector, comparison.generated, degradation)
+        if photos is None or generated is None or not (photos.scored.any() and generated.scored.any()):
+            return None
+
+        def figures(photo_weights: Weights | None, generated_weights: Weights | None) -> Array:
+            return _all_figures(photos, generated, photo_weights, generated_weights)
+
+        value = figures(None, None)[0]
+        draws = self._drawn(figures, comparison.photos, comparison.generated)
+        by_name: dict[str, Figure] = {name: _figure(value[i], draws[:, i]) for i, name in enumerate(NAMES)}
+        by_name["false_alarms"] = self._rate(photos, comparison.photos, draws[:, NAMES.index("false_alarms")])
+        by_name["found"] = self._rate(generated, comparison.generated, draws[:, NAMES.index("found")])
+        n_photos, n_generated = int(photos.scored.sum()), int(generated.scored.sum())
+        return GeneratorFigures(detector, comparison, n_photos, n_generated, **by_name), draws
+
+    def _mean(
+        self, detector: DetectorRecord, rows: Sequence[GeneratorFigures], drawn: Array
+    ) -> GeneratorFigures:
+        """Over generators that have the figure, each alike."""
+        means = {}
+        for i, name in enumerate(NAMES):
+            values = np.array([getattr(row, name).value for row in rows])
+            known = drawn[:, :, i][np.isfinite(drawn[:, :, i]).all(axis=1)]
+            has = np.isfinite(values).any() and len(known)
+            means[name] = _figure(float(np.nanmean(values)), known.mean(axis=0)) if has else UNKNOWN
+        photos = {row.comparison.photos.name: row.n_photos for row in rows if row.comparison}
+        return GeneratorFigures(
+            detector, None, sum(photos.values()), sum(row.n_generated for row in rows), **means
+        )
+
+    def sources(self, detector: DetectorRecord, degradation: str = UNDEGRADED) -> list[SourceFigures]:
+        """False alarms on each photograph source of each track: out-of-source first, then the worst."""
+        rows = []
+        for stratum in self.results.photographs:
+            answers = self.results.answers(detector, stratum, degradation)
+            if answers is None:
+                continue
+            of = np.array(stratum.sources)
+            for source in dict.fromkeys(stratum.sources):
+                here = of == source
+                judged = here & answers.judged
+                rows.append(
+                    SourceFigures(
+                        detector,
+                        stratum,
+                        source,
+                        bool(answers.in_source[here].any()),
+                        degradation,
+                        int(judged.sum()),
+                        int((here & ~answers.judged & _answered(answers)).sum()),
+                        self._false_alarms([(stratum, answers, judged)]),
+                    )
+                )
+        return sorted(rows, key=lambda row: (row.in_source, -np.nan_to_num(row.rate.value, nan=-1.0)))
+
+    def robustness(self, detector: DetectorRecord) -> list[RobustnessFigures]:
+        """Each degradation, in the configuration's order."""
+        rows = []
+        for degradation in self.results.degradations(detector):
+            aucs, draws = [], []
+            for comparison in self.results.comparisons:
+                found = self._auc(detector, comparison, degradation)
+                if found is not None:
+                    aucs.append((found[0], comparison))
+                    draws.append(found[1])
+            mean, worst, where = UNKNOWN, math.nan, ""
+            if aucs:
+                mean = _figure(float(np.mean([value for value, _ in aucs])), np.mean(draws, axis=0))
+                worst, where = min((value, comparison.name) for value, comparison in aucs)
+            parts, pictures, abstained = [], 0, 0
+            for stratum in self._strata():
+                answers = self.results.answers(detector, stratum, degradation)
+                if answers is None:
+                    continue
+                pictures += int(_answered(answers).sum())
+                abstained += int((_answered(answers) & (answers.scope != "ok")).sum())
+                if not stratum.generator:
+                    parts.append((stratum, answers, answers.judged))
+            rows.append(
+                RobustnessFigures(
+                    detector,
+                    degradation,
+                    mean,
+                    worst,
+                    where,
+                    self._false_alarms(parts),
+                    abstained / max(pictures, 1),
+                )
+            )
+        return rows
+
+    def differences(self) -> list[DifferenceFigures]:
+        """Every pair of detectors on every generator, undegraded, on the pictures that both have scored."""
+        if self._differences is None:
+            self._differences = self._all_differences()
+        return self._differences
+
+    def _all_differences(self) -> list[DifferenceFigures]:
+        found = []
+        for first, second in itertools.combinations(self.results.judges, 2):
+            for comparison in self.results.comparisons:
+                pair = self._difference(first, second, comparison)
+                if pair is not None:
+                    found.append((first, second, comparison, *pair))
+        adjusted = metrics.holm([p for *_, p in found])
+        return [DifferenceFigures(*row, fair) for row, fair in zip(found, adjusted, strict=True)]
+
+    def _difference(
+        self, first: DetectorRecord, second: DetectorRecord, comparison: Comparison
+    ) -> tuple[Figure, float] | None:
+        strata = comparison.photos, comparison.generated
+        answers = [
+            [self.results.answers(detector, stratum) for stratum in strata] for detector in (first, second)
+        ]
+        (photos, generated), (other_photos, other_generated) = answers
+        if photos is None or generated is None or other_photos is None or other_generated is None:
+            return None
+        both_photos = photos.scored & other_photos.scored
+        both_generated = generated.scored & other_generated.scored
+        if both_photos.sum() < 2 or both_generated.sum() < 2:
+            return None
+
+        def figure(photo_weights: Weights, generated_weights: Weights) -> Array:
+            areas = [
+                _auc(mine, yours, both_photos, both_generated, photo_weights, generated_weights)
+                for mine, yours in ((photos, generated), (other_photos, other_generated))
+            ]
+            return areas[0] - areas[1]
+
+        test = metrics.delong(
+            (photos.score[both_photos], other_photos.score[both_photos]),
+            (generated.score[both_generated], other_generated.score[both_generated]),
+        )
+        drawn = self._drawn(figure, *strata)
+        return _figure(test.value, drawn), self._paired_p(test, drawn, comparison)
+
+    @staticmethod
+    def _paired_p(test: metrics.Difference, drawn: Array, comparison: Comparison) -> float:
+        """DeLong's; where pictures come in groups, which DeLong knows nothing of, the bootstrap's spread instead."""
+        if not (comparison.photos.grouped or comparison.generated.grouped):
+            return test.p
+        spread = float(np.nanstd(drawn))
+        if not spread > 0:
+            return 1.0 if test.value == 0 else math.nan
+        return math.erfc(abs(test.value) / spread / math.sqrt(2))
+
+    def _auc(
+        self, detector: DetectorRecord, comparison: Comparison, degradation: str
+    ) -> tuple[float, Array] | None:
+        photos = self.results.answers(detector, comparison.photos, degradation)
+        generated = self.results.answers(detector, comparison.generated, degradation)
+        if photos is None or generated is None or not (photos.scored.any() and generated.scored.any()):
+            return None
+        masks = photos.scored, generated.scored
+
+        def figure(photo_weights: Weights, generated_weights: Weights) -> Array:
+            return _auc(photos, generated, *masks, photo_weights, generated_weights)
+
+        value = metrics.auc(photos.score[masks[0]], generated.score[masks[1]])
+        return value, self._drawn(figure, comparison.photos, comparison.generated)
+
+    def _drawn(
+        self, figure: Callable[[Weights, Weights], Array], photos: Stratum, generated: Stratum
+    ) -> Array:
+        """All draws of a figure of weights [B P] and [B G]."""
+
+        def chunk(first: int, draws: int) -> Array:
+            return figure(*(self._weights(stratum, first, draws) for stratum in (photos, generated)))
+
+        return in_chunks(chunk, draws=self.draws, pictures=len(photos) + len(generated))
+
+    def _weights(self, stratum: Stratum, first: int, draws: int) -> Weights:
+        return weights(stratum.units, stratum.name, seed=self.seed, draws=draws, first=first)
+
+    def _false_alarms(self, parts: Sequence[tuple[Stratum, Answers, NDArray[np.bool_]]]) -> Figure:
+        """The share flagged of the judged photographs of some strata."""
+        hits = sum(int((answers.flagged[judged] == 1).sum()) for _, answers, judged in parts)
+        n = sum(int(judged.sum()) for *_, judged in parts)
+        if n == 0:
+            return UNKNOWN
+        if not any(stratum.grouped for stratum, *_ in parts):
+            return Figure(hits / n, *metrics.clopper_pearson(hits, n))
+
+        def chunk(first: int, draws: int) -> Array:
+            flagged = total = np.zeros(draws)
+            for stratum, answers, judged in parts:
+                drawn = self._weights(stratum, first, draws)[:, judged]
+                flagged = flagged + drawn @ (answers.flagged[judged] == 1)
+                total = total + drawn.sum(axis=1)
+            shares: Array = np.divide(flagged, total, out=np.full(draws, np.nan), where=total > 0)
+            return shares
+
+        drawn = in_chunks(chunk, draws=self.draws, pictures=n)
+        return _share_figure(hits / n, drawn, sum(len(set(s.units[judged])) for s, _, judged in parts))
+
+    def _rate(self, answers: Answers, stratum: Stratum, drawn: Array) -> Figure:
+        """A share of one stratum, whose draws are known."""
+        judged = answers.judged
+        n, hits = int(judged.sum()), int((answers.flagged == 1).sum())
+        if n == 0:
+            return UNKNOWN
+        if not stratum.grouped:
+            return Figure(hits / n, *metrics.clopper_pearson(hits, n))
+        return _share_figure(hits / n, drawn, len(set(stratum.units[judged])))
+
+    def _strata(self) -> list[Stratum]:
+        generated = [comparison.generated for comparison in self.results.comparisons]
+        return [*self.results.photographs, *generated]
+
+
+Weights = NDArray[np.int64]
+
+
+def _answered(answers: Answers) -> NDArray[np.bool_]:
+    """Pictures that were measured and are no errors."""
+    return ~np.isin(answers.scope, ("missing", ERROR_SCOPE, SEEN_SCOPE))
+
+
+def _figure(value: float, drawn: Array) -> Figure:
+    return Figure(float(value), *interval(drawn)) if math.isfinite(value) else UNKNOWN
+
+
+def _share_figure(value: float, drawn: Array, units: int) -> Figure:
+    """A share drawn by group; where no draw differs, the exact interval of so many groups."""
+    low, high = interval(drawn)
+    if low == high and value in (0.0, 1.0):
+        low, high = metrics.clopper_pearson(round(value * units), units)
+    return Figure(value, low, high)
+
+
+def _auc(
+    photos: Answers,
+    generated: Answers,
+    photo_mask: NDArray[np.bool_],
+    generated_mask: NDArray[np.bool_],
+    photo_weights: Weights,
+    generated_weights: Weights,
+) -> Array:
+    ranked = metrics.rank(
+        photos.score[photo_mask],
+        generated.score[generated_mask],
+        photo_weights[:, photo_mask],
+        generated_weights[:, generated_mask],
+    )
+    return ranked.auc()
+
+
+def _all_figures(
+    photos: Answers, generated: Answers, photo_weights: Weights | None, generated_weights: Weights | None
+) -> Array:
+    """Every figure by `NAMES`, of weights [B P] and [B G] (None: ones): [B, figures]."""
+    parts = ((photos, photo_weights), (generated, generated_weights))
+    scored = [None if w is None else w[:, answers.scored] for answers, w in parts]
+    ranked = metrics.rank(photos.score[photos.scored], generated.score[generated.scored], *scored)
+    alarms, found = (
+        metrics.share(answers.flagged[answers.judged] == 1, None if w is None else w[:, answers.judged])
+        for answers, w in parts
+    )
+    columns = {
+        "auc": ranked.auc(),
+        "ap_generated": ranked.average_precision("generated"),
+        "ap_photo": ranked.average_precision("photo"),
+        "accuracy": (1 - alarms + found) / 2,
+        "tpr_at_1": ranked.tpr_at(0.01),
+        "tpr_at_5": ranked.tpr_at(0.05),
+        "found": found,
+        "false_alarms": alarms,
+    }
+    return np.stack([columns[name] for name in NAMES], axis=1)

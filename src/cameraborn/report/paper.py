@@ -1,0 +1,162 @@
+"""Tables I to III as the papers lay them out; and what their threshold does to photographs it was not set with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cameraborn.bench.config import ProtocolSection
+from cameraborn.bench.protocol import equal_numbers
+from cameraborn.bench.run import DetectorRecord
+from cameraborn.report import metrics
+from cameraborn.report.analysis import UNKNOWN, Analysis, Figure
+from cameraborn.report.bootstrap import in_chunks, interval, weights
+from cameraborn.report.results import NOT_JUDGED, Answers, Array, Comparison, Stratum
+
+
+@dataclass(frozen=True)
+class EqualNumbers:
+    """One detector on one generator, on as many photographs as generated pictures; no accuracy without a threshold."""
+
+    detector: DetectorRecord
+    comparison: Comparison
+    n: int  # of each class
+    accuracy: Figure
+    auc: Figure
+    ap_photo: Figure
+    ap_generated: Figure
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """The false alarms of one mixture under both thresholds, on the photographs of one source of one track."""
+
+    detector: DetectorRecord
+    stratum: Stratum
+    source: str
+    in_source: bool
+    n: int
+    fitted: Figure  # threshold: a percentile of the fitting photographs
+    held_out: Figure  # threshold: from held-out photographs
+    difference: Figure  # of the first minus of the second
+
+
+def equal_number_figures(
+    analysis: Analysis, detector: DetectorRecord, section: ProtocolSection
+) -> list[EqualNumbers]:
+    """The papers' way of counting, for any detector that has scored: generator by generator, as configured."""
+    rows = []
+    for comparison in analysis.results.comparisons:
+        photos = analysis.results.answers(detector, comparison.photos)
+        generated = analysis.results.answers(detector, comparison.generated)
+        if photos is None or generated is None:
+            continue
+        places = [np.flatnonzero(answers.scored) for answers in (photos, generated)]
+        chosen = equal_numbers(len(places[0]), len(places[1]), section)
+        if not chosen[0]:
+            continue
+        parts = [
+            _Part(stratum, answers, place[numbers])
+            for stratum, answers, place, numbers in zip(
+                (comparison.photos, comparison.generated), (photos, generated), places, chosen, strict=True
+            )
+        ]
+        rows.append(EqualNumbers(detector, comparison, len(chosen[0]), *_with_intervals(parts, analysis)))
+    return rows
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The chosen pictures of a class [n]."""
+
+    stratum: Stratum
+    answers: Answers
+    places: NDArray[np.int64]
+
+    @property
+    def score(self) -> Array:
+        return self.answers.score[self.places]
+
+    @property
+    def flagged(self) -> NDArray[np.int8]:
+        return self.answers.flagged[self.places]
+
+
+def _with_intervals(parts: Sequence[_Part], analysis: Analysis) -> list[Figure]:
+    """Accuracy, AUC and both average precisions of photographs and generated pictures, by the bootstrap by group."""
+
+    def chunk(first: int, draws: int) -> Array:
+        return _figures(
+            parts,
+            [
+                weights(part.stratum.units, part.stratum.name, seed=analysis.seed, draws=draws, first=first)[
+                    :, part.places
+                ]
+                for part in parts
+            ],
+        )
+
+    ones = [np.ones((1, len(part.places)), np.int64) for part in parts]
+    drawn = in_chunks(chunk, draws=analysis.draws, pictures=sum(len(part.stratum) for part in parts))
+    return [
+        Figure(float(value), *interval(column)) if np.isfinite(value) else UNKNOWN
+        for value, column in zip(_figures(parts, ones)[0], drawn.T, strict=True)
+    ]
+
+
+def _figures(parts: Sequence[_Part], drawn: Sequence[NDArray[np.int64]]) -> Array:
+    """Accuracy, AUC and both average precisions under the weights [B n] of each class: [B 4]."""
+    photos, generated = parts
+    ranked = metrics.rank(photos.score, generated.score, *drawn)
+    rights = np.concatenate([photos.flagged == 0, generated.flagged == 1])
+    judged = np.concatenate([part.flagged != NOT_JUDGED for part in parts])
+    accuracy = metrics.share(rights[judged], np.concatenate(drawn, axis=1)[:, judged])
+    precisions = [ranked.average_precision(positive) for positive in ("photo", "generated")]
+    return np.stack([accuracy, ranked.auc(), *precisions], axis=1)
+
+
+def threshold_figures(analysis: Analysis, detector: DetectorRecord, rate: float) -> list[Thresholds]:
+    """What the papers' threshold and one from held-out photographs flag of each photograph source."""
+    rows = []
+    for stratum in analysis.results.photographs:
+        answers = analysis.results.answers(detector, stratum)
+        if answers is None:
+            continue
+        of = np.array(stratum.sources)
+        for source in dict.fromkeys(stratum.sources):
+            here = (of == source) & answers.judged & np.isfinite(answers.p_value)
+            n = int(here.sum())
+            if n == 0:
+                continue
+            flags = np.stack([answers.flagged[here] == 1, answers.p_value[here] <= rate])
+
+            def shares(
+                first: int,
+                draws: int,
+                stratum: Stratum = stratum,
+                here: np.ndarray = here,
+                flags: np.ndarray = flags,
+            ) -> Array:
+                drawn = weights(stratum.units, stratum.name, seed=analysis.seed, draws=draws, first=first)[
+                    :, here
+                ]
+                return np.stack([metrics.share(flag, drawn) for flag in flags], axis=1)
+
+            drawn = in_chunks(shares, draws=analysis.draws, pictures=n)
+            units = len(set(stratum.units[here]))
+            figures = []
+            for flag, column in zip(flags, drawn.T, strict=True):
+                hits = int(flag.sum())
+                exact = not stratum.grouped or hits in (0, n)
+                limits = (
+                    metrics.clopper_pearson(round(hits / n * units), units) if exact else interval(column)
+                )
+                figures.append(Figure(hits / n, *limits))
+            fitted, held_out = figures
+            gap = Figure(fitted.value - held_out.value, *interval(drawn[:, 0] - drawn[:, 1]))
+            known = bool(answers.in_source[here].any())
+            rows.append(Thresholds(detector, stratum, source, known, n, fitted, held_out, gap))
+    return rows

@@ -1,0 +1,108 @@
+"""The papers' printed figures, and why ours may not be set against them.
+
+`published.csv` holds what the papers are known to have printed, in percent, with its source; a figure that is known
+only from a third party's digest says so. None of it was measured here.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+from cameraborn.bench.config import BenchConfig
+from cameraborn.bench.run import DetectorRecord
+from cameraborn.report.results import Comparison
+
+# What the papers call what others call otherwise, after `_plain`.
+_ALIASES = {
+    "sd21": "sdv21",
+    "stablediffusion21": "sdv21",
+    "stablediffusionv21": "sdv21",
+    "stablediffusionv21text2imgp2g3": "sdv21",
+    "freedomt": "freedom",
+    "vqgancelebahq": "vqgan",
+    "midj": "midjourney",
+}
+_METRICS = {"accuracy": "accuracy", "AUC": "auc", "average precision": "ap_photo"}
+
+
+@dataclass(frozen=True)
+class Published:
+    """One printed figure.
+
+    Attributes:
+        paper: its short name.
+        table: where it stands there.
+        detector: as the paper calls it.
+        test_set: a generator, or `average of nine`.
+        metric: `accuracy`, `average precision`, `AUC`, ...
+        positive_class: of a metric that has one: `photo`, `generated`, or `not stated`.
+        value: in percent (F: as it is).
+        source: where to find it.
+        third_party: known from someone else's digest of the paper alone.
+    """
+
+    paper: str
+    table: str
+    detector: str
+    test_set: str
+    metric: str
+    positive_class: str
+    value: float
+    source: str
+    third_party: bool
+
+
+@cache
+def published_figures() -> tuple[Published, ...]:
+    """Every figure of `published.csv`."""
+    text = resources.files("cameraborn.bench").joinpath("published.csv").read_text(encoding="utf-8")
+    return tuple(
+        Published(
+            **{name: cell for name, cell in row.items() if name not in ("value", "third_party")},
+            value=float(row["value"]),
+            third_party=row["third_party"] == "yes",
+        )
+        for row in csv.DictReader(io.StringIO(text))
+    )
+
+
+def figures_on(generator: str) -> list[Published]:
+    """Printed figures on a generator, whatever it is called here."""
+    wanted = _plain(generator)
+    return [figure for figure in published_figures() if _plain(figure.test_set) == wanted]
+
+
+def our_metric(figure: Published) -> str | None:
+    """The name of the same figure of ours; None if there is none."""
+    return _METRICS.get(figure.metric)
+
+
+def not_comparable(
+    figure: Published, detector: DetectorRecord, comparison: Comparison, config: BenchConfig
+) -> list[str]:
+    """Why our figure must not be set against the printed one; empty if nothing speaks against it."""
+    section = next(
+        (section for section in config.sets if section.name == comparison.generated.test_set), None
+    )
+    reasons = []
+    if section is None or section.of_paper != figure.paper:
+        reasons.append("other pictures, and other photographs")
+    if detector.kind != "aigfd" and figure.metric == "accuracy":
+        reasons.append("our threshold is from held-out photographs, theirs from the fitting set or fixed")
+    if figure.metric == "average precision" and figure.positive_class != "photo":
+        reasons.append(f"the positive class of theirs is {figure.positive_class}, of ours the photograph")
+    if figure.detector not in detector.name:
+        reasons.append("other detectors, trained on other data")
+    if figure.third_party:
+        reasons.append("theirs known from a third party's digest alone")
+    return reasons
+
+
+def _plain(name: str) -> str:
+    plain = re.sub(r"[^a-z0-9]", "", name.lower())
+    return _ALIASES.get(plain, plain)

@@ -1,0 +1,253 @@
+"""The report: one page that carries everything it shows, the same as Markdown, the figures as CSV and PNG."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cameraborn.report import plots, tables
+from cameraborn.report.analysis import Analysis, Figure
+from cameraborn.report.page import html_page, markdown_page
+from cameraborn.report.paper import equal_number_figures, threshold_figures
+from cameraborn.report.results import Results
+from cameraborn.report.tables import Table
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure in the report."""
+
+    name: str  # of its file
+    svg: str
+    says: str  # in words, for who cannot see it
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the report: a heading, what it says, tables and figures in their order."""
+
+    title: str
+    text: str
+    parts: Sequence[Table | Picture]
+
+    @property
+    def anchor(self) -> str:
+        """For links to it."""
+        return "".join(c if c.isalnum() else "-" for c in self.title.lower())
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that is said."""
+
+    title: str
+    summary: Sequence[str]
+    facts: Sequence[tuple[str, str]]
+    sections: Sequence[Section]
+
+
+def write_report(folder: Path) -> Path:
+    """Write report.html, report.md, tables/*.csv and figures/*.png into a run's folder; return the page.
+
+    Raises:
+        BenchError: there is no run in the folder, or Matplotlib is missing.
+    """
+    plots.needs_matplotlib()
+    analysis = Analysis(Results(folder))
+    tables.write_tables(analysis, folder / "tables")
+    report = build(analysis, folder / "figures")
+    page = folder / "report.html"
+    for path, text in ((page, html_page(report)), (folder / "report.md", markdown_page(report))):
+        part = path.with_name(path.name + ".part")
+        part.write_text(text, encoding="utf-8", errors="backslashreplace")
+        part.replace(path)
+    return page
+
+
+def build(analysis: Analysis, figures: Path) -> Report:
+    """Compute the whole report; its figures are also saved as PNG."""
+    results, config = analysis.results, analysis.results.config
+
+    def picture(name: str, plot: Callable[[Analysis], object], says: str) -> Picture:
+        drawn = plot(analysis)
+        plots.save(drawn, figures / f"{name}.png")  # type: ignore[arg-type]
+        return Picture(name, plots.svg(drawn), says)  # type: ignore[arg-type]
+
+    sections = []
+    leaks = [table for table in (tables.audit_table(analysis), tables.cue_table(analysis)) if table.rows]
+    if results.audits or results.cues:
+        sections.append(
+            Section(
+                "What gives the labels away",
+                "What looks for no generator at all. Where it separates the classes, a detector that does too may have "
+                "learnt nothing else.",
+                leaks,
+            )
+        )
+    if results.judges and results.comparisons:
+        sections += [
+            Section(
+                "Generators, the worst first",
+                "How well each detector ranks generated pictures above photographs of the same track: AUC, .50 is "
+                "chance. The mean comes last because it hides what fails.",
+                [
+                    picture(
+                        "auc", plots.forest, "AUC of each detector on each generator with 95 % intervals"
+                    ),
+                    tables.overview(analysis),
+                ],
+            ),
+            *(
+                Section(detector.name, detector.note, [tables.generator_table(analysis, detector)])
+                for detector in results.judges
+            ),
+        ]
+    if len(results.judges) > 1 and analysis.differences():
+        sections.append(
+            Section(
+                "Which differences are noise",
+                "Two detectors on the same pictures; a difference counts if chance does not explain it.",
+                [tables.difference_table(analysis)],
+            )
+        )
+    if any(analysis.sources(detector) for detector in results.judges):
+        sections.append(
+            Section(
+                "False alarms, source by source",
+                "A photograph source that a detector has not learnt from shows what its promise is worth elsewhere.",
+                [
+                    picture("false_alarms", plots.false_alarms, "False-alarm rate on each photograph source"),
+                    tables.source_table(analysis),
+                ],
+            )
+        )
+    if results.judges and len(config.degradations) > 1:
+        sections.append(
+            Section(
+                "What delivery does",
+                "The same pictures, degraded as web sites do. A detector that flags every recompressed photograph is "
+                "useless, whatever its AUC.",
+                [
+                    picture("robustness", plots.robustness, "AUC and false alarms under each degradation"),
+                    tables.robustness_table(analysis),
+                ],
+            )
+        )
+    sections += _protocol_sections(analysis)
+    published = tables.published_table(analysis)
+    if published.rows:
+        sections.append(
+            Section(
+                "Beside the papers' printed figures",
+                "Printed figures on generators of the same name. None was measured here; the last column says why a "
+                "comparison would mislead.",
+                [published],
+            )
+        )
+    left_out = tables.abstention_table(analysis)
+    if left_out.rows:
+        sections.append(
+            Section(
+                "What was not judged",
+                "Nothing is silently dropped: every picture is counted here.",
+                [left_out],
+            )
+        )
+    return Report("Benchmark", list(_summary(analysis)), _facts(analysis), sections)
+
+
+def _protocol_sections(analysis: Analysis) -> list[Section]:
+    protocol = analysis.results.config.protocol
+    fitted = [detector for detector in analysis.results.judges if detector.kind == "aigfd"]
+    if protocol is None or not fitted:
+        return []
+    nominal = analysis.results.config.false_alarm_rate
+    counted = [
+        row
+        for detector in analysis.results.judges
+        for row in equal_number_figures(analysis, detector, protocol)
+    ]
+    both = [row for detector in fitted for row in threshold_figures(analysis, detector, nominal)]
+    return [
+        Section(
+            "The papers' protocol",
+            f"As AIGFD-EXIF counts: as many photographs as generated pictures (seed {protocol.seed}). Rows marked "
+            "(aigfd) are a mixture on the same encoder, with its threshold from the photographs it was fitted to; the "
+            "others are detectors as they are, with theirs from held-out photographs.",
+            [tables.protocol_table(counted)],
+        ),
+        Section(
+            "What a threshold from the fitting set costs",
+            "One mixture, one set of scores, two thresholds.",
+            [tables.threshold_table(both, nominal)],
+        ),
+    ]
+
+
+def _summary(analysis: Analysis) -> Sequence[str]:
+    """What a reader in a hurry must know, in sentences made from the figures."""
+    sentences = []
+    nominal = analysis.results.config.false_alarm_rate
+    judges = analysis.results.judges
+    if len(judges) > tables.MANY:  # the papers' protocol has sections of its own
+        judges = tuple(detector for detector in judges if detector.kind != "aigfd")
+    for detector in judges:
+        rows = [row for row in analysis.generators(detector) if row.comparison]
+        if rows:
+            worst, best = rows[0], rows[-1]
+            text = f"{detector.name}: worst on {_name(worst)}, AUC {_said(worst.auc)}{_chance(worst.auc)}"
+            if len(rows) > 1:
+                text += f"; best on {_name(best)}, {_said(best.auc)}{_chance(best.auc)}"
+            sentences.append(text + ".")
+        for row in analysis.robustness(detector)[:1]:
+            if row.false_alarms.known:
+                over = row.false_alarms.low > nominal
+                sentences.append(
+                    f"{detector.name} flags {100 * row.false_alarms.value:.1f} % of the photographs as they are "
+                    f"({100 * row.false_alarms.low:.1f} to {100 * row.false_alarms.high:.1f} %); promised were "
+                    f"{100 * nominal:g} %{', which it breaks' if over else ''}."
+                )
+    differences = analysis.differences() if len(analysis.results.judges) > 1 else []
+    if differences:
+        real = sum(not row.noise for row in differences)
+        sentences.append(f"Of {len(differences)} differences between detectors, {real} are more than noise.")
+    return sentences
+
+
+def _name(row: object) -> str:
+    comparison = getattr(row, "comparison", None)
+    return comparison.name if comparison else "the mean"
+
+
+def _said(figure: Figure) -> str:
+    return f"{figure.value:.2f} ({figure.low:.2f} to {figure.high:.2f})"
+
+
+def _chance(figure: Figure) -> str:
+    if math.isnan(figure.low) or not figure.low <= 0.5 <= figure.high:
+        return ", worse than chance" if figure.high < 0.5 else ""
+    return ", which may be chance"
+
+
+def _facts(analysis: Analysis) -> list[tuple[str, str]]:
+    results, config = analysis.results, analysis.results.config
+    photos = sum(len(stratum) for stratum in results.photographs)
+    generated = sum(len(comparison.generated) for comparison in results.comparisons)
+    return [
+        ("Pictures", f"{photos} photographs, {generated} generated"),
+        ("Test sets", ", ".join(section.name for section in config.sets)),
+        ("Detectors", ", ".join(f"{detector.name} [{detector.key}]" for detector in results.detectors)),
+        ("Degradations", ", ".join(config.degradations)),
+        ("Nominal false-alarm rate", f"{100 * config.false_alarm_rate:g} %"),
+        (
+            "Intervals",
+            f"95 %, {config.draws} bootstrap draws by group; of false alarms exact where nothing is grouped",
+        ),
+        (
+            "Positive class",
+            "generated, unless a column says otherwise; higher scores are less like a photograph",
+        ),
+        ("Software", ", ".join(f"{name} {version}" for name, version in results.record.versions.items())),
+    ]

@@ -1,0 +1,278 @@
+"""The papers' tables and figures, each from one command: as CSV and as a picture, in the output folder's `paper/`.
+
+Table I: detectors by generator. Table II: encoders' features through one and the same mixture. Table III: what a
+pretext task is worth, for a configuration that lists bundles trained on different tasks. Figure 4: the number of
+Gaussians. Figure 5: photographs and generated pictures in the plane, by t-SNE. What is missing of the measurement is
+made first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from cameraborn.bench.bundles import Features, fit_density
+from cameraborn.bench.config import BenchConfig
+from cameraborn.bench.protocol import (
+    features_of,
+    read_protocol_photographs,
+    run_protocol,
+    section_of,
+    stacked,
+)
+from cameraborn.bench.run import Advance, bundle_judges, open_cache, read_sets, run
+from cameraborn.bench.sets import Specimen
+from cameraborn.detect.evidence.density import Mixture
+from cameraborn.errors import BenchError, CalibrationError
+from cameraborn.report import metrics, plots
+from cameraborn.report.analysis import Analysis, Figure
+from cameraborn.report.paper import EqualNumbers, equal_number_figures
+from cameraborn.report.results import Array, Results
+from cameraborn.report.tables import equal_numbers_row, write_csv
+
+FOLDER = "paper"
+
+
+def table1(
+    config: BenchConfig, *, jobs: int | None = None, advance: Advance = lambda done, total: None
+) -> list[Path]:
+    """Detectors by generator, accuracy and AP as AIGFD-EXIF's Table I: as they are, and by the papers' protocol."""
+    run(config, jobs=jobs, advance=advance)
+    run_protocol(config, jobs=jobs, advance=advance)
+    rows = _equal_numbers(config, ("bundle", "aigfd"))
+    title = "Table I: accuracy / AP with the photograph as positive class, %"
+    return _write(config, "table1", title, rows, lambda r: r.accuracy, lambda r: (r.accuracy, r.ap_photo))
+
+
+def table2(
+    config: BenchConfig, *, jobs: int | None = None, advance: Advance = lambda done, total: None
+) -> list[Path]:
+    """Each bundle's features through the same mixture, AUC as AIGFD-EXIF's Table II."""
+    run_protocol(config, jobs=jobs, advance=advance)
+    rows = _equal_numbers(config, ("aigfd",))
+    title = "Table II: AUC of one and the same mixture on each encoder's features, %"
+    return _write(config, "table2", title, rows, lambda r: r.auc, lambda r: (r.auc,))
+
+
+def table3(
+    config: BenchConfig, *, jobs: int | None = None, advance: Advance = lambda done, total: None
+) -> list[Path]:
+    """What the pretext task is worth: accuracy, AUC and AP of the same mixture, bundle by bundle."""
+    run_protocol(config, jobs=jobs, advance=advance)
+    rows = _equal_numbers(config, ("aigfd",))
+    title = "Table III: accuracy / AUC / AP with the photograph as positive class, %"
+    return _write(config, "table3", title, rows, lambda r: r.auc, lambda r: (r.accuracy, r.auc, r.ap_photo))
+
+
+def figure4(
+    config: BenchConfig, *, jobs: int | None = None, advance: Advance = lambda done, total: None
+) -> list[Path]:
+    """The number of Gaussians: log-likelihood fitted and held out, BIC, AUC; the choice is by the held-out one.
+
+    Raises:
+        BenchError: no number of Gaussians could be fitted, or a photograph serves two purposes.
+    """
+    plots.needs_matplotlib()
+    section = section_of(config)
+    specimens = read_sets(config)
+    photographs = read_protocol_photographs(section, specimens)
+    rows: list[dict[str, object]] = []
+    curves: dict[str, dict[str, list[float]]] = {}
+    with open_cache(config) as cache:
+        for judge in bundle_judges(config, cache):
+            fit, held_out, tested = (
+                features_of(judge, wanted, jobs=jobs, advance=advance)
+                for wanted in (photographs.fit, photographs.held_out, specimens)
+            )
+            learnt, checked = stacked(fit, "photographs to fit to"), stacked(held_out, "held-out photographs")
+            columns: dict[str, list[float]] = {
+                "components": [],
+                "fit": [],
+                "held_out": [],
+                "bic": [],
+                "auc": [],
+            }
+            problem = ""
+            for components in section.sweep:
+                try:
+                    density = fit_density(
+                        learnt, components=components, dimensions=section.dimensions, seed=section.seed
+                    )
+                except CalibrationError as error:  # too many for so few photographs: the row says so
+                    problem = str(error)
+                    rows.append(
+                        _figure4_row(judge.name, components, len(learnt), len(checked)) | {"problem": problem}
+                    )
+                    continue
+                fitted = density.log_likelihood(learnt)
+                parameters = density.free_parameters
+                unseen = density.log_likelihood(checked)
+                values = {
+                    "components": float(components),
+                    "fit": float(fitted.mean()),
+                    "held_out": float(unseen.mean()),
+                    # For each photograph, so that sets of different sizes can be set side by side.
+                    "bic": float(parameters * np.log(len(learnt)) / len(learnt) - 2 * fitted.mean()),
+                    "auc": _mean_auc(specimens, tested, density),
+                }
+                for name, value in values.items():
+                    columns[name].append(value)
+                rows.append(
+                    _figure4_row(judge.name, components, len(learnt), len(checked))
+                    | {"free_parameters": parameters}
+                    | {name: round(value, 4) for name, value in values.items() if name != "components"}
+                    | {"held_out_standard_error": round(float(unseen.std() / np.sqrt(len(unseen))), 4)}
+                )
+            if not columns["components"]:
+                raise BenchError(f"{judge.name}: {problem}")
+            curves[judge.name] = columns
+    folder = config.output / FOLDER
+    plot = plots.components("Figure 4: how many Gaussians", curves)
+    return [write_csv(rows, folder / "fig4.csv"), plots.save(plot, folder / "fig4.png")]
+
+
+def figure5(
+    config: BenchConfig, *, jobs: int | None = None, advance: Advance = lambda done, total: None
+) -> list[Path]:
+    """Photographs and generated pictures in the plane, by t-SNE of each encoder's features.
+
+    Raises:
+        BenchError: too few pictures have features.
+    """
+    plots.needs_matplotlib()
+    section = section_of(config)
+    specimens = _some(read_sets(config), section.tsne_pictures, section.seed)
+    rows: list[dict[str, object]] = []
+    panels: dict[str, tuple[Array, Sequence[str]]] = {}
+    with open_cache(config) as cache:
+        for judge in bundle_judges(config, cache):
+            found = features_of(judge, specimens, jobs=jobs, advance=advance)
+            shown = [
+                specimen for specimen, feature in zip(specimens, found, strict=True) if feature is not None
+            ]
+            if len(shown) < 10:
+                raise BenchError(f"{judge.name}: {len(shown)} pictures with features are too few for t-SNE")
+            places = _tsne(stacked(found, "pictures"), seed=section.seed)
+            kinds = [specimen.generator or "photographs" for specimen in shown]
+            panels[judge.name] = (places, kinds)
+            rows += [
+                {
+                    "detector": judge.name,
+                    "path": specimen.path,
+                    "track": specimen.track,
+                    "label": specimen.label,
+                }
+                | {"generator": specimen.generator, "x": round(float(x), 3), "y": round(float(y), 3)}
+                for specimen, (x, y) in zip(shown, places, strict=True)
+            ]
+    folder = config.output / FOLDER
+    plot = plots.embedding("Figure 5: features in the plane (t-SNE)", panels)
+    return [write_csv(rows, folder / "fig5.csv"), plots.save(plot, folder / "fig5.png")]
+
+
+def _figure4_row(detector: str, components: int, photographs: int, held_out: int) -> dict[str, object]:
+    """A row of figure 4 with nothing measured yet."""
+    counts = {"photographs": photographs, "held_out_photographs": held_out}
+    blank = ("free_parameters", "fit", "held_out", "held_out_standard_error", "bic", "auc", "problem")
+    return {"detector": detector, "components": components} | counts | dict.fromkeys(blank, "")
+
+
+def _equal_numbers(config: BenchConfig, kinds: Sequence[str]) -> list[EqualNumbers]:
+    section = section_of(config)
+    analysis = Analysis(Results(config.output))
+    return [
+        row
+        for detector in analysis.results.judges
+        if detector.kind in kinds
+        for row in equal_number_figures(analysis, detector, section)
+    ]
+
+
+def _write(
+    config: BenchConfig,
+    name: str,
+    title: str,
+    rows: list[EqualNumbers],
+    shade: Callable[[EqualNumbers], Figure],
+    texts: Callable[[EqualNumbers], Sequence[Figure]],
+) -> list[Path]:
+    """A table of detectors by generators, as CSV and as a picture, with the mean in its last column."""
+    if not rows:
+        raise BenchError("no generator has photographs to be compared with: name a test set that has both")
+    folder = config.output / FOLDER
+    paths = [write_csv([equal_numbers_row(row) for row in rows], folder / f"{name}.csv")]
+    plots.needs_matplotlib()
+    detectors = list(dict.fromkeys(row.detector.name for row in rows))
+    generators = list(dict.fromkeys(row.comparison.name for row in rows))
+    tints = np.full((len(detectors), len(generators) + 1), np.nan)
+    words = [[""] * (len(generators) + 1) for _ in detectors]
+    for place, detector in enumerate(detectors):
+        mine = [row for row in rows if row.detector.name == detector]
+        for row in mine:
+            column = generators.index(row.comparison.name)
+            tints[place, column] = shade(row).value
+            words[place][column] = _percents([figure.value for figure in texts(row)])
+        tints[place, -1] = np.mean([shade(row).value for row in mine])
+        values = [[figure.value for figure in texts(row)] for row in mine]
+        words[place][-1] = _percents(np.mean(values, axis=0))
+    columns = [name.replace(" (", "\n(") for name in generators] + ["mean"]
+    plot = plots.heat_table(title, detectors, columns, tints, words)
+    return [*paths, plots.save(plot, folder / f"{name}.png")]
+
+
+def _percents(values: Sequence[float]) -> str:
+    return " / ".join("–" if np.isnan(value) else f"{100 * value:.1f}" for value in values)
+
+
+def _mean_auc(
+    specimens: Sequence[Specimen],
+    features: Sequence[Features | None],
+    density: Mixture,
+) -> float:
+    """Over generators, each against its track's photographs."""
+    usable = [
+        (specimen, feature)
+        for specimen, feature in zip(specimens, features, strict=True)
+        if feature is not None
+    ]
+    if not usable:
+        return float("nan")
+    scores = -density.log_likelihood(np.stack([feature for _, feature in usable]))
+    by_class: dict[tuple[str, str, str], list[float]] = {}
+    for (specimen, _), value in zip(usable, scores, strict=True):
+        key = specimen.test_set, specimen.track, specimen.generator
+        by_class.setdefault(key, []).append(float(value))
+    aucs = [
+        metrics.auc(np.array(by_class[test_set, track, ""]), np.array(values))
+        for (test_set, track, generator), values in by_class.items()
+        if generator and (test_set, track, "") in by_class
+    ]
+    return float(np.mean(aucs)) if aucs else float("nan")
+
+
+def _some(specimens: Sequence[Specimen], limit: int, seed: int) -> list[Specimen]:
+    """At most so many of each generator, and of the photographs."""
+    order = np.random.default_rng(seed).permutation(len(specimens))
+    counts: dict[str, int] = {}
+    kept = []
+    for index in order:
+        generator = specimens[index].generator
+        counts[generator] = counts.get(generator, 0) + 1
+        if counts[generator] <= limit:
+            kept.append(int(index))
+    return [specimens[index] for index in sorted(kept)]
+
+
+def _tsne(features: Features, *, seed: int) -> Array:
+    """Places [N 2] of features [N D], standardised and brought down to 50 principal components first."""
+    from sklearn.decomposition import PCA
+    from sklearn.manifold import TSNE
+
+    scale = features.std(axis=0)
+    standard = (features - features.mean(axis=0)) / np.where(scale > 0, scale, 1.0)
+    reduced = PCA(min(50, *standard.shape), random_state=seed).fit_transform(standard)
+    perplexity = min(30.0, (len(features) - 1) / 3)
+    places = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(reduced)
+    return np.asarray(places, np.float64)

@@ -1,0 +1,1 @@
+"""How networks are trained, whatever they learn: runs, processes, weights in and out."""

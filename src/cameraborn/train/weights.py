@@ -1,0 +1,291 @@
+"""Weights of others: checkpoints in the layouts they were published in, strictly read, as safetensors of ours.
+
+| layout | file | what is in it |
+|---|---|---|
+| `aigfd` | `ckpt_epoch_N.pth` of AIGFD-EXIF (arXiv 2501.02207) | encoder, four or five heads, remains of CLIP |
+| `blades` | `OC.pth`, `BC.pth` of BLADES (arXiv 2507.22824) | encoder, text tower; in BC a classifier `fc1`, `fc2` |
+| `exif-as-language` | `wrapper_75_new.pth` (Zheng et al., CVPR 2023) | encoder, text tower |
+| `sdaie`, `sdaie-binary` | `N.pth` of SDAIE (arXiv 2512.05651) | encoder and heads; two encoders and a head |
+| `torchvision`, `timm` | ResNet-50 of ImageNet | encoder, whose `fc` gives classes and no feature |
+| `cameraborn` | `network.safetensors` of a run, or what this module made | encoder, heads |
+
+What comes out holds `encoder.*` by torchvision's names, `heads.TASK.*` by ours and, of BLADES' BC, `classifier.*`. In
+the authors' checkpoints `fc_et` ranks focal lengths and `fc_fl` the denominator of the exposure time, because their
+labels are swapped: these become `focal` and, with its sign turned so that longer exposures rank higher, `exposure`.
+
+Nothing in a file is run; every key is known by its name, or the file is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from cameraborn.errors import RecipeError
+from cameraborn.networks.resnet import ResNet
+from cameraborn.train.weights_sdaie import (
+    import_sdaie,
+    import_sdaie_binary,
+    sdaie_binary_shapes,
+    sdaie_shapes,
+)
+
+FEATURES = 768  # of the last layer of every published encoder of this kind
+_WRAPPERS = ("model", "state_dict", "state_net")  # under which checkpoints keep their weights
+_HEADS = {  # theirs: ours, sign
+    "fc_iso": ("iso", 1),
+    "fc_av": ("fnumber", 1),
+    "fc_et": ("focal", 1),
+    "fc_fl": ("exposure", -1),
+    "fc_face": ("face", 1),
+}
+_REMAINS = r"positional_embedding|token_embedding\.weight|ln_final\.(weight|bias)|logit_scale"
+_TEXT = rf"{_REMAINS}|text_projection|text_fc\.(weight|bias)|transformer\..+"
+_SHOWN = 5  # keys of each side in an error
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """How a layout's keys are told apart: the encoder's prefix, and what is left behind."""
+
+    encoder: str
+    dropped: str = r"(?!)"  # matches nothing
+    found_in: Callable[[set[str]], bool] = lambda keys: False
+    classes: bool = False  # its fc gives classes and no feature
+
+
+_LAYOUTS = {  # in the order in which they are tried: the more particular first
+    "cameraborn": _Layout("encoder.", found_in=lambda keys: any(key.startswith("encoder.") for key in keys)),
+    "aigfd": _Layout("model.visual.", rf"model\.({_REMAINS})", lambda keys: "fc_iso.weight" in keys),
+    "blades": _Layout(
+        r"model.visual.",
+        rf"model\.({_TEXT})",
+        lambda keys: bool({"model.text_fc.weight", "model.model.text_fc.weight"} & keys),
+    ),
+    "exif-as-language": _Layout(
+        "model.visual.", rf"model\.({_TEXT})|sink_temp", lambda keys: "model.visual.conv1.weight" in keys
+    ),
+    "sdaie": _Layout("", found_in=lambda keys: "backbone.group1.hpf.weight" in keys),
+    "sdaie-binary": _Layout("", found_in=lambda keys: "diffusionextractor_random.group1.hpf.weight" in keys),
+    "torchvision": _Layout("", found_in=lambda keys: "conv1.weight" in keys, classes=True),
+    "timm": _Layout("", classes=True),
+}
+_SDAIE = {  # no ResNet: its names are translated by a module of their own
+    "sdaie": (import_sdaie, sdaie_shapes),
+    "sdaie-binary": (import_sdaie_binary, sdaie_binary_shapes),
+}
+LAYOUTS = tuple(name for name in _LAYOUTS if name != "cameraborn")
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What a checkpoint held.
+
+    Attributes:
+        tensors: by our names.
+        layout: that it was in.
+        dropped: keys left behind, as the file names them.
+    """
+
+    tensors: dict[str, Tensor]
+    layout: str
+    dropped: tuple[str, ...]
+
+
+def import_checkpoint(path: Path, layout: str = "auto", *, new_fc: bool = False) -> Imported:
+    """Read a checkpoint of others.
+
+    Args:
+        path: the file, of torch or safetensors.
+        layout: one of `LAYOUTS`, or `auto`.
+        new_fc: put a fresh last layer to 768 features in place of the file's; classes need one.
+
+    Raises:
+        RecipeError: the file cannot be read safely, or is not of that layout; the message lists both sides.
+    """
+    weights = read_weights(path)
+    name = _detect(path, weights) if layout == "auto" else layout
+    if name in _SDAIE:
+        rename, shapes = _SDAIE[name]
+        _compare(path, f"layout {name}", shapes(), tensors := rename(weights), [])
+        return Imported(tensors, name, ())
+    rules = _LAYOUTS[name]
+    if name == "blades" and any(key.startswith("model.model.") for key in weights):
+        # BC wraps the network of OC once more.
+        weights = {re.sub(r"^model\.model\.", "model.", key): value for key, value in weights.items()}
+    tensors = {}
+    dropped, unknown = [], []
+    for key, value in weights.items():
+        ours = _our_name(key, name, rules)
+        if ours is not None:
+            tensors[ours] = -value if ours.startswith("heads.exposure.") and name == "aigfd" else value
+        elif re.fullmatch(rules.dropped, key):
+            dropped.append(key)
+        else:
+            unknown.append(key)
+    if name == "cameraborn":
+        return Imported(tensors, name, ())
+    if new_fc:
+        dropped += [
+            key for key in ("encoder.fc.weight", "encoder.fc.bias") if tensors.pop(key, None) is not None
+        ]
+    elif rules.classes:
+        raise RecipeError(
+            f"{path}: the last layer of layout {name} gives classes, and no feature: ask for a new one with --new-fc"
+        )
+    encoder = {key.removeprefix("encoder."): v for key, v in tensors.items() if key.startswith("encoder.")}
+    reference = _reference(path, name, encoder)
+    for key in reference:
+        # Files older than torch 0.4.1, torchvision's first among them, have no such counters.
+        if key.endswith("num_batches_tracked"):
+            tensors.setdefault(f"encoder.{key}", torch.zeros((), dtype=torch.long))
+        elif new_fc and key.startswith("fc."):
+            tensors[f"encoder.{key}"] = reference[key]
+    expected = {f"encoder.{key}": tuple(value.shape) for key, value in reference.items()}
+    expected |= _expected_heads(name, tensors, reference["fc.weight"].shape[0])
+    _compare(path, f"layout {name}", expected, tensors, unknown)
+    return Imported({key: tensors[key] for key in expected}, name, tuple(dropped))
+
+
+def load_init(network: nn.Module, path: Path) -> None:
+    """Start a network from a file: its encoder whole, and those heads that both have.
+
+    Raises:
+        RecipeError: the file cannot be read, or its encoder is not the network's; the message lists both sides.
+    """
+    tensors = import_checkpoint(path).tensors
+    own = network.state_dict()
+    known = {
+        name: value
+        for name, value in tensors.items()
+        if name.startswith("encoder.") or (name in own and own[name].shape == value.shape)
+    }
+    encoder = {name: tuple(value.shape) for name, value in own.items() if name.startswith("encoder.")}
+    found = {name: value for name, value in known.items() if name.startswith("encoder.")}
+    _compare(path, "the recipe's network", encoder, found, [])
+    network.load_state_dict(own | known)
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The weights in a file, by its own names less what wrappers put before all of them.
+
+    Raises:
+        RecipeError: the file is missing, cannot be read safely, or holds something else.
+    """
+    if not path.is_file():
+        raise RecipeError(f"{path}: no such file: give a checkpoint")
+    try:
+        held: Any = (
+            load_file(path)
+            if path.suffix == ".safetensors"
+            else torch.load(path, map_location="cpu", weights_only=True)
+        )
+    except Exception as error:  # torch's unpickler raises whatever the damage comes to
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise RecipeError(
+            f"{path}: no checkpoint that can be read safely ({reason}): get it again, as tensors alone"
+        ) from error
+    for wrapper in _WRAPPERS:
+        if isinstance(held, Mapping) and isinstance(held.get(wrapper), Mapping):
+            held = held[wrapper]
+            break
+    if not isinstance(held, Mapping) or not held or not all(isinstance(v, Tensor) for v in held.values()):
+        raise RecipeError(f"{path}: holds no weights by name: give a checkpoint of a published layout")
+    parallel = all(key.startswith("module.") for key in held)
+    return {
+        key.removeprefix("module.") if parallel else key: value.float()
+        if value.is_floating_point()
+        else value
+        for key, value in held.items()
+    }
+
+
+def _detect(path: Path, weights: Mapping[str, Tensor]) -> str:
+    for name, layout in _LAYOUTS.items():
+        if layout.found_in(set(weights)):
+            return name
+    raise RecipeError(
+        f"{path}: of no known layout ({', '.join(LAYOUTS)}); its keys begin {_list(sorted(weights))}: "
+        "check that it is the right file"
+    )
+
+
+def _our_name(key: str, layout: str, rules: _Layout) -> str | None:
+    module, _, parameter = key.rpartition(".")
+    if layout == "cameraborn":
+        return key
+    if layout == "aigfd" and module in _HEADS:
+        return f"heads.{_HEADS[module][0]}.{parameter}"
+    if layout == "blades" and module in ("fc1", "fc2"):
+        return f"classifier.{key}"
+    if key.startswith(rules.encoder):
+        return f"encoder.{key.removeprefix(rules.encoder)}"
+    return None
+
+
+def _reference(path: Path, layout: str, encoder: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state of a fresh ResNet as large as what was found."""
+    depths = []
+    for stage in range(1, 5):
+        blocks = {key.split(".")[1] for key in encoder if key.startswith(f"layer{stage}.")}
+        depths.append(max(1, len(blocks)))
+    first, last = encoder.get("conv1.weight"), encoder.get("fc.weight")
+    if first is None or first.ndim != 4:
+        raise RecipeError(
+            f"{path}: not of layout {layout}: no ResNet in it; its encoder's keys begin {_list(sorted(encoder))}: "
+            "check the file, or give its --layout"
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # a new fc is the same each time
+        features = FEATURES if last is None else last.shape[0]
+        return ResNet(layers=depths, width=first.shape[0], features=features).state_dict()
+
+
+def _expected_heads(layout: str, tensors: Mapping[str, Tensor], features: int) -> dict[str, tuple[int, ...]]:
+    """Of AIGFD-EXIF all five heads, or four in its ablation without faces; of BLADES' BC its classifier."""
+    expected: dict[str, tuple[int, ...]] = {}
+    if layout == "aigfd":
+        wanted = [ours for ours, _ in _HEADS.values() if ours != "face" or "heads.face.weight" in tensors]
+        for name in wanted:
+            expected |= {f"heads.{name}.weight": (1, features), f"heads.{name}.bias": (1,)}
+    if layout == "blades" and any(key.startswith("classifier.") for key in tensors):
+        hidden = 2 * features
+        expected |= {"classifier.fc1.weight": (hidden, features), "classifier.fc1.bias": (hidden,)}
+        expected |= {"classifier.fc2.weight": (2, hidden), "classifier.fc2.bias": (2,)}
+    return expected
+
+
+def _compare(
+    path: Path,
+    what: str,
+    expected: Mapping[str, tuple[int, ...]],
+    found: Mapping[str, Tensor],
+    unknown: list[str],
+) -> None:
+    missing = sorted(set(expected) - set(found))
+    unknown = sorted(unknown + [key for key in found if key not in expected])
+    shapes = [
+        f"{key} {tuple(found[key].shape)} for {expected[key]}"
+        for key in sorted(set(expected) & set(found))
+        if tuple(found[key].shape) != expected[key]
+    ]
+    sides = {"missing": missing, "unknown": unknown, "of another shape": shapes}
+    if missing or unknown or shapes:
+        listed = "; ".join(
+            f"{side}: {_list(keys)}" for side, keys in sides.items() if keys or side != "of another shape"
+        )
+        raise RecipeError(
+            f"{path}: does not fit {what}: {listed}: check the file, or give another layout or recipe"
+        )
+
+
+def _list(keys: list[str]) -> str:
+    more = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
+    return (", ".join(keys[:_SHOWN]) or "none") + more

@@ -1,0 +1,61 @@
+"""Copies of a picture are found whatever it has been through, and other pictures are not taken for copies."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cameraborn.data.duplicates import Fingerprint, fingerprint, near_duplicates
+from cameraborn.degrade.named import STANDARD, degrade
+
+from ..conftest import EXAMPLES
+
+
+@pytest.fixture(scope="module")
+def portraits():
+    return [np.asarray(Image.open(path).convert("RGB")) for path in sorted(EXAMPLES.glob("*.jpg"))]
+
+
+def test_different_portraits_are_no_copies(portraits):
+    assert near_duplicates([fingerprint(pixels) for pixels in portraits]) == []
+
+
+@pytest.mark.parametrize("name", [name for name in STANDARD if not name.startswith("crop")])
+def test_a_degraded_copy_is_found(portraits, name):
+    count = len(portraits)
+    pictures = [*portraits, *(degrade(pixels, name) for pixels in portraits)]
+    found = near_duplicates([fingerprint(pixels) for pixels in pictures])
+    assert found == [[index, index + count] for index in range(count)]
+
+
+def test_copies_of_copies_are_one_set(portraits):
+    pictures = [portraits[0], portraits[1], *(degrade(portraits[0], f"jpeg:{q}") for q in (90, 60, 30))]
+    assert near_duplicates([fingerprint(pixels) for pixels in pictures]) == [[0, 2, 3, 4]]
+
+
+def test_blank_pictures_are_no_copies_of_each_other():
+    blank = [np.full((50, 60, 3), value, np.uint8) for value in (0, 128, 128, 255)]
+    assert near_duplicates([fingerprint(pixels) for pixels in blank]) == []
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_few_pictures(portraits, count):
+    assert near_duplicates([fingerprint(portraits[0])] * count) == ([[0, 1]] if count == 2 else [])
+
+
+def test_copies_are_found_among_many():
+    """Hashes of 5,000 pictures, 500 of them again with up to 8 bits changed: what all pairs would find."""
+    rng = np.random.default_rng(0)
+    N, M = 5_000, 500
+    bits = rng.random((N, 128)) < rng.uniform(0.1, 0.9, 128)  # skewed, as of portraits in one pose
+    copies = bits[:M].copy()
+    for copy in copies:
+        copy[rng.choice(128, rng.integers(9), replace=False)] ^= True
+    hashes = np.packbits(np.concatenate([bits, copies]), axis=1)
+    thumbnails = rng.integers(0, 256, (N, 324), np.uint8)
+    thumbnails = np.concatenate([thumbnails, thumbnails[:M]])
+    found = near_duplicates(
+        [Fingerprint(h.tobytes(), t.tobytes()) for h, t in zip(hashes, thumbnails, strict=True)]
+    )
+    wanted = [[index, N + index] for index in range(M)]
+    assert sum(pair in found for pair in wanted) >= 0.99 * M
+    assert all(pair in wanted for pair in found)
