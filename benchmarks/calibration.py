@@ -3,14 +3,15 @@
     python benchmarks/calibration.py runs/camera.jsonl runs/portraits.jsonl --split calibration --kind face \
         --kind portrait --dev runs/dev.jsonl -o benchmarks/results/calibration.csv
 
-Deliveries: the calibration photographs are divided a hundred times at random, three quarters to calibrate (edges,
+Conditions: the calibration photographs are divided a hundred times at random, three quarters to calibrate (edges,
 merging and scores) and one to measure. Those to measure are put through each named degradation of the whole picture and
-scored through the front door. `conditional` compares each with photographs of its own class of delivery (size, JPEG
-quality, noise, looks of handling), `size-quality` leaves the last two out, `single` compares with one view of all,
+scored through the front door. `conditional` compares each with photographs of its own class of condition (size, JPEG
+quality, noise, looks of processing), `size-quality` leaves the last two out, `single` compares with one view of all,
 whatever they have been through. No photograph is on both sides, and none was learnt from. The standard error is over
 the `n` photographs.
 
-Classes: with the bundle's own classes of delivery, the photographs to measure after random handling, every class apart.
+Classes: with the bundle's own classes of condition, the photographs to measure after random operations, every class
+apart.
 
 Typicality: on each track of `--dev`, the p-value that suspects low likelihood alone (`upper`) against the one that
 suspects too high a one as well (`both`), from the bundle's own calibration.
@@ -32,7 +33,7 @@ from sklearn.metrics import roc_auc_score
 from cameraborn.data.manifest import read_manifest
 from cameraborn.degrade.named import STANDARD, degrade_bytes
 from cameraborn.detect.bundle import Bundle, CalibrationRow, read_bundle
-from cameraborn.detect.conformal import Calibration, Cell, Delivery, Grid, describe_class, merge_cells
+from cameraborn.detect.conformal import Calibration, Cell, Condition, Grid, describe_class, merge_cells
 from cameraborn.detect.detector import Detector, Verdict, default_bundle, longer_side
 from cameraborn.fit.learn import (
     FACE_SIZE_EDGES,
@@ -50,7 +51,7 @@ from cameraborn.photo.decode import open_picture
 
 RATE = 0.05
 CLASS_SIZE = 75  # of three quarters of the photographs, as 100 of all
-Case = tuple[float, Delivery]
+Case = tuple[float, Condition]
 
 
 def main() -> None:
@@ -59,7 +60,7 @@ def main() -> None:
     found = find_photographs(arguments.photos, split=arguments.split, kinds=arguments.kind)
     photographs = list(at_most(found, arguments.per_source))
     looks = looked_at(bundle, photographs, arguments.copies)
-    lines = deliveries(bundle, looks, arguments.repeats)
+    lines = conditions(bundle, looks, arguments.repeats)
     lines += by_class(bundle, looks, arguments.repeats)
     if arguments.dev:
         lines += typicality(bundle, arguments.dev)
@@ -67,16 +68,16 @@ def main() -> None:
 
 
 def looked_at(bundle: Bundle, photographs: list[Photograph], copies: int) -> dict[str, list[CalibrationRow]]:
-    """Of each photograph, by its path: as it is and after random handling, as `calibrate` looks at it."""
+    """Of each photograph, by its path: as it is and after random operations, as `calibrate` looks at it."""
     looks: dict[str, list[CalibrationRow]] = {}
-    options = LearnOptions(copies=copies, handled=True, every_handling=True, jobs=1)
+    options = LearnOptions(copies=copies, handled=True, every_operation=True, jobs=1)
     for view in look(bundle, photographs, options, lambda *_: None):
         score = float(bundle.scores(view.feature[None])[0])
         looks.setdefault(view.photograph.path, []).append(calibration_row(bundle, view, score))
     return looks
 
 
-def deliveries(
+def conditions(
     bundle: Bundle, looks: dict[str, list[CalibrationRow]], repeats: int
 ) -> list[dict[str, object]]:
     detector = Detector(bundle)
@@ -90,7 +91,7 @@ def deliveries(
         options = LearnOptions(seed=division)
         methods = {
             "conditional": calibrated(
-                rows, *parted(rows, FACE_SIZE_EDGES, bundle.coverage.handlings, CLASS_SIZE), options
+                rows, *parted(rows, FACE_SIZE_EDGES, bundle.coverage.operations, CLASS_SIZE), options
             ),
             "size-quality": calibrated(rows, *by_size_and_quality(rows), options),
             "single": single(rows, rng),
@@ -102,7 +103,7 @@ def deliveries(
                         flags = alarms.setdefault((name, method), {}).setdefault(int(i), [])
                         flags.append(calibration.p_value(*case) <= RATE)
     return [
-        {"what": "delivery", "set": name, "method": method} | false_alarms(of)
+        {"what": "condition", "set": name, "method": method} | false_alarms(of)
         for (name, method), of in alarms.items()
     ]
 
@@ -117,8 +118,8 @@ def by_class(bundle: Bundle, looks: dict[str, list[CalibrationRow]], repeats: in
         )
         for i in outside:
             for row in looks[paths[i]]:
-                flags = alarms.setdefault(calibration.class_of(row.delivery), {}).setdefault(int(i), [])
-                flags.append(calibration.p_value(row.score, row.delivery) <= RATE)
+                flags = alarms.setdefault(calibration.class_of(row.condition), {}).setdefault(int(i), [])
+                flags.append(calibration.p_value(row.score, row.condition) <= RATE)
     return [
         {
             "what": "class",
@@ -154,14 +155,14 @@ def delivered(detector: Detector, path: str, name: str) -> Case | None:
         return None
     picture = open_picture(data)
     traces = detector.encoder.traces_of(detector.crop(picture.pixels, verdict.box, whole_image=False))
-    return verdict.score, detector.bundle.delivery(longer_side(verdict.box), picture.jpeg_quality, traces)
+    return verdict.score, detector.bundle.condition(longer_side(verdict.box), picture.jpeg_quality, traces)
 
 
 def by_size_and_quality(photographs: list[list[CalibrationRow]]) -> tuple[Grid, Classes]:
     grid = Grid(FACE_SIZE_EDGES)
     reached: dict[Cell, set[str]] = {}
     for row in (row for rows in photographs for row in rows):
-        reached.setdefault(grid.cell_of(row.delivery), set()).add(row.photograph)
+        reached.setdefault(grid.cell_of(row.condition), set()).add(row.photograph)
     return grid, merge_cells(reached, CLASS_SIZE, grid)
 
 
@@ -173,7 +174,7 @@ def calibrated(
     scores: list[list[float]] = [[] for _ in classes]
     for looks in photographs:
         for row in one_a_class(looks, classes, grid, options):
-            scores[number[grid.cell_of(row.delivery)]].append(row.score)
+            scores[number[grid.cell_of(row.condition)]].append(row.score)
     return Calibration(grid, classes, tuple(np.sort(part) for part in scores))
 
 

@@ -26,6 +26,7 @@ from unseen_photographs import HELD_OUT, number_of
 from cameraborn.data.manifest import Row, read_manifest
 from cameraborn.degrade.residual_statistics import traces
 from cameraborn.engine.local import map_in_order
+from cameraborn.engine.stage import Call
 from cameraborn.networks.spectrum import Spectrum
 from cameraborn.photo.decode import open_upright
 from cameraborn.pretext.losses import pair_accuracy
@@ -49,7 +50,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
     rows = [row for row in read_manifest(arguments.manifest) if row.kind == "native-crop"]
-    looks = np.stack(list(map_in_order(statistics, (Path(row.path) for row in rows), None)))
+    looks = np.stack(list(map_in_order(Call(statistics), (Path(row.path) for row in rows), None)))
     photographs = np.array([number_of(row) for row in rows])
     photographers = np.unique([row.group for row in rows], return_inverse=True)[1]
     photographers = np.random.default_rng(0).permutation(photographers.max() + 1)[photographers]

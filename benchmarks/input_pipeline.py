@@ -60,7 +60,7 @@ from cameraborn.pseudo.manipulate import PAPER_KINDS, interpolated, manipulate, 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "input_pipeline.csv"
 AUTHORS = FaceSection(crop="authors", antialias=False)
-OURS = FaceSection(eyes="both")  # as aigfd_faces, but for mirroring and deliveries
+OURS = FaceSection(eyes="both")  # as aigfd_faces, but for mirroring and conditions
 RANKED = ["iso", "fnumber", "exposure", "focal"]
 MEAN, DEVIATION = (torch.tensor(numbers)[:, None, None] for numbers in NORMALISATIONS["clip"])
 TOGETHER = 32  # pictures that ours normalises at a time

@@ -6,7 +6,7 @@
 
 `dev.jsonl` is a manifest of labelled pictures whose `kind` names the track. For each track a head is trained on the
 photographs of `--photos` and the generated pictures of the other tracks (but those of the same generator), on the
-frozen features of the bundle, of unit length, after random deliveries; it is tested on the track's own photographs and
+frozen features of the bundle, of unit length, after random conditions; it is tested on the track's own photographs and
 generated pictures as they are, each by its largest face. Beside it, on the same features: the head without
 pseudo-outliers, and the mixture, which has seen no generated picture at all. AUC's positive class is generated; its
 interval is a 95 % bootstrap over pictures.

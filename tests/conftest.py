@@ -11,6 +11,8 @@ from PIL import Image
 from cameraborn.detect.bundle import Bundle, BundleInfo, Preprocessing, read_bundle, write_bundle
 from cameraborn.fit.learn import LearnOptions, Photograph, calibrate, fit, software_versions
 
+pytest_plugins = ["tests.fixtures_faces", "tests.fixtures_bench"]
+
 
 def pytest_configure():
     # A background job of a shell ignores SIGINT, and so would the programs that tests start and interrupt.

@@ -13,7 +13,7 @@ from safetensors.torch import load, load_file, save_file
 
 from cameraborn.binary.dataset import LabelledPatches, delivered, labelled_rows, large_enough
 from cameraborn.binary.export import export_binary
-from cameraborn.binary.recipe import BinaryRecipe, DeliverySection, read_binary_recipe
+from cameraborn.binary.recipe import BinaryRecipe, PostprocessingSection, read_binary_recipe
 from cameraborn.binary.regularised import RegularisedClassifier, stages_of
 from cameraborn.binary.train import build_classifier, build_encoder, train_binary
 from cameraborn.data.manifest import Row, read_manifest, sha256_of, write_manifest
@@ -198,7 +198,7 @@ def test_a_generator_is_left_out_by_naming_the_kinds_of_the_others(toys, tmp_pat
 def test_samples_do_not_depend_on_who_makes_them(toys):
     rows = list(read_manifest(toys))
     first, second = (
-        LabelledPatches(rows, patches=3, augment=DeliverySection(), seed=1, cache_mb=cache)
+        LabelledPatches(rows, patches=3, augment=PostprocessingSection(), seed=1, cache_mb=cache)
         for cache in (0, 9)
     )
     for key in ((0, 0), (3, 7)):
@@ -210,9 +210,9 @@ def test_samples_do_not_depend_on_who_makes_them(toys):
 
 
 @pytest.mark.parametrize("only", ["resize", "blur", "jpeg"])
-def test_each_delivery_does_what_it_says(only):
+def test_each_condition_does_what_it_says(only):
     pixels = np.random.default_rng(0).integers(0, 256, (90, 140, 3), dtype=np.uint8)
-    augment = DeliverySection.model_validate(NEVER | {f"{only}_probability": 1.0})
+    augment = PostprocessingSection.model_validate(NEVER | {f"{only}_probability": 1.0})
     different = False
     for seed in range(8):
         changed = delivered(pixels, augment, np.random.default_rng(seed))
@@ -224,14 +224,14 @@ def test_each_delivery_does_what_it_says(only):
             assert changed.shape == pixels.shape
             different |= bool((changed != pixels).any())
     assert different or only == "resize"
-    untouched = DeliverySection.model_validate(NEVER)
+    untouched = PostprocessingSection.model_validate(NEVER)
     assert np.array_equal(delivered(pixels, untouched, np.random.default_rng(0)), pixels)
 
 
 def test_probabilities_are_those_asked_for():
     pixels = np.random.default_rng(0).integers(0, 256, (70, 75, 3), dtype=np.uint8)
     rng = np.random.default_rng(1)
-    shapes = [delivered(pixels, DeliverySection(), rng).shape for _ in range(400)]
+    shapes = [delivered(pixels, PostprocessingSection(), rng).shape for _ in range(400)]
     assert sum(shape != pixels.shape for shape in shapes) / 400 == pytest.approx(0.3, abs=0.07)
 
 

@@ -9,7 +9,7 @@ import pytest
 from cameraborn.data.cues import CATEGORIES, NUMBERS
 from cameraborn.data.manifest import Row, write_manifest
 
-from ..photo.sets import Storage, dataset
+from ..data.sets import Storage, dataset
 from ..test_cli import run
 
 

@@ -1,4 +1,4 @@
-"""Named degradations do what their names say; random deliveries are seeded and stay within bounds."""
+"""Named degradations do what their names say; random conditions are seeded and stay within bounds."""
 
 import contextlib
 import io
@@ -15,8 +15,8 @@ from cameraborn.degrade.named import (
     degrade,
     degrade_bytes,
     parse,
-    random_delivery,
-    random_handling,
+    random_operations,
+    random_recompression,
 )
 from cameraborn.errors import DegradationError, PictureError
 from cameraborn.photo.decode import open_picture
@@ -191,10 +191,10 @@ def test_what_no_format_holds_is_refused_in_one_line():
         degrade(np.broadcast_to(np.zeros(3, np.uint8), (5000, 5000, 3)), "resize:4")
 
 
-def test_deliveries_are_seeded():
+def test_conditions_are_seeded():
     pixels = noise(120, 100)
     one, two, other = (
-        random_delivery(pixels, np.random.default_rng(seed), smallest_side=50) for seed in (3, 3, 4)
+        random_recompression(pixels, np.random.default_rng(seed), smallest_side=50) for seed in (3, 3, 4)
     )
     assert one[1] == two[1]
     np.testing.assert_array_equal(one[0], two[0])
@@ -208,10 +208,10 @@ def test_deliveries_are_seeded():
     smallest=st.integers(16, 170),
     seed=st.integers(0, 9999),
 )
-def test_deliveries_stay_within_bounds(width, height, smallest, seed):
+def test_conditions_stay_within_bounds(width, height, smallest, seed):
     pixels = noise(width, height)
     before = pixels.copy()
-    out, quality = random_delivery(pixels, np.random.default_rng(seed), smallest_side=smallest)
+    out, quality = random_recompression(pixels, np.random.default_rng(seed), smallest_side=smallest)
     assert min(out.shape[:2]) >= min(smallest, width, height)
     assert out.shape[0] <= height
     assert out.shape[1] <= width
@@ -220,22 +220,22 @@ def test_deliveries_stay_within_bounds(width, height, smallest, seed):
     np.testing.assert_array_equal(pixels, before)
 
 
-def test_deliveries_are_of_every_kind():
+def test_conditions_are_of_every_kind():
     pixels = noise(100, 100)
     kinds = set()
     for seed in range(60):
-        out, quality = random_delivery(pixels, np.random.default_rng(seed), smallest_side=40)
+        out, quality = random_recompression(pixels, np.random.default_rng(seed), smallest_side=40)
         same = out.shape == pixels.shape and np.array_equal(out, pixels)
         kinds.add((out.shape != pixels.shape, quality is not None, same))
     assert {(False, False, True), (True, True, False), (False, True, False), (True, False, False)} <= kinds
 
 
-def test_handling_is_seeded_and_leaves_its_input_alone():
+def test_operation_is_seeded_and_leaves_its_input_alone():
     pixels = noise(120, 100)
     before = pixels.copy()
     results = {}
     for seed in (*range(20), *range(20)):
-        out, quality = random_handling(pixels, np.random.default_rng(seed), smallest_side=50)
+        out, quality = random_operations(pixels, np.random.default_rng(seed), smallest_side=50)
         known, of_known = results.setdefault(seed, (out, quality))
         np.testing.assert_array_equal(out, known)
         assert quality == of_known
@@ -246,7 +246,7 @@ def test_handling_is_seeded_and_leaves_its_input_alone():
     np.testing.assert_array_equal(pixels, before)
 
 
-def test_handling_is_of_every_kind():
+def test_operation_is_of_every_kind():
     """A smooth picture: noise and sharpening raise its detail, blur and enlarging lower it."""
     y, x = np.mgrid[:120, :120]
     waves = np.rint(128 + 60 * np.sin(x / 3) * np.sin(y / 3)).astype(np.uint8)[..., None].repeat(3, 2)
@@ -256,7 +256,7 @@ def test_handling_is_of_every_kind():
 
     sizes, details, qualities = [], [], []
     for seed in range(200):
-        out, quality = random_handling(waves, np.random.default_rng(seed), smallest_side=60)
+        out, quality = random_operations(waves, np.random.default_rng(seed), smallest_side=60)
         sizes.append(len(out) / 120)
         qualities.append(quality)
         if len(out) == 120 and quality is None:
@@ -273,5 +273,5 @@ def test_handling_is_of_every_kind():
 def test_large_pictures_are_not_enlarged(monkeypatch):
     monkeypatch.setattr("cameraborn.degrade.named.LARGEST_ENLARGED", 120 * 100)  # as if these were large
     for seed in range(40):
-        out, _ = random_handling(noise(120, 100), np.random.default_rng(seed), smallest_side=120)
+        out, _ = random_operations(noise(120, 100), np.random.default_rng(seed), smallest_side=120)
         assert out.shape == (100, 120, 3)

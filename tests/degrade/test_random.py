@@ -1,11 +1,11 @@
-"""Named handlings: each does what it says, strongly enough to show, and never more than it may."""
+"""Named operations: each does what it says, strongly enough to show, and never more than it may."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from cameraborn.degrade.named import degrade
-from cameraborn.degrade.random import HANDLINGS, handled_as
+from cameraborn.degrade.random import OPERATIONS, apply_operation
 
 from ..conftest import EXAMPLES
 
@@ -20,10 +20,10 @@ def fine_detail(pixels):
     return np.abs(np.diff(pixels[..., 1].astype(float), axis=0)).mean()
 
 
-@pytest.mark.parametrize("name", HANDLINGS)
+@pytest.mark.parametrize("name", OPERATIONS)
 def test_the_same_seed_does_the_same_and_another_something_else(face, name):
     (first, quality), (again, same_quality), (other, _) = (
-        handled_as(name, face, np.random.default_rng(seed), smallest_side=96) for seed in (1, 1, 4)
+        apply_operation(name, face, np.random.default_rng(seed), smallest_side=96) for seed in (1, 1, 4)
     )
     np.testing.assert_array_equal(first, again)
     assert quality == same_quality
@@ -33,8 +33,10 @@ def test_the_same_seed_does_the_same_and_another_something_else(face, name):
 
 def test_they_do_what_their_names_say(face):
     shapes, detail = {}, {}
-    for name in HANDLINGS:
-        copies = [handled_as(name, face, np.random.default_rng(s), smallest_side=96)[0] for s in range(12)]
+    for name in OPERATIONS:
+        copies = [
+            apply_operation(name, face, np.random.default_rng(s), smallest_side=96)[0] for s in range(12)
+        ]
         shapes[name] = [copy.shape[0] / face.shape[0] for copy in copies]
         detail[name] = np.mean([fine_detail(copy) for copy in copies])
     for name, factors in shapes.items():
@@ -53,7 +55,9 @@ def test_they_do_what_their_names_say(face):
 
 
 def test_as_it_came_is_at_most_mildly_recompressed(face):
-    copies = [handled_as("as it came", face, np.random.default_rng(s), smallest_side=96) for s in range(40)]
+    copies = [
+        apply_operation("as it came", face, np.random.default_rng(s), smallest_side=96) for s in range(40)
+    ]
     untouched = sum(np.array_equal(copy, face) for copy, _ in copies)
     assert 10 <= untouched <= 30
     assert max(np.abs(copy.astype(int) - face).mean() for copy, _ in copies) < 4
@@ -64,7 +68,9 @@ def test_as_it_came_is_at_most_mildly_recompressed(face):
 
 
 def test_compressed_is_more_than_mildly(face):
-    copies = [handled_as("compressed", face, np.random.default_rng(s), smallest_side=96) for s in range(60)]
+    copies = [
+        apply_operation("compressed", face, np.random.default_rng(s), smallest_side=96) for s in range(60)
+    ]
     once = [(copy, quality) for copy, quality in copies if copy.shape == face.shape]
     twice = [(copy, quality) for copy, quality in copies if copy.shape != face.shape]
     assert 18 <= len(twice) <= 42
@@ -77,12 +83,12 @@ def test_compressed_is_more_than_mildly(face):
 @pytest.mark.parametrize("name", ["shrunk", "coarsely shrunk", "compressed"])
 def test_nothing_is_shrunk_under_the_smallest_side(face, name):
     for seed in range(30):
-        copy, _ = handled_as(name, face, np.random.default_rng(seed), smallest_side=185)
+        copy, _ = apply_operation(name, face, np.random.default_rng(seed), smallest_side=185)
         assert min(copy.shape[:2]) >= 185
-    at_its_smallest = handled_as(name, face, np.random.default_rng(0), smallest_side=220)
+    at_its_smallest = apply_operation(name, face, np.random.default_rng(0), smallest_side=220)
     assert at_its_smallest is None if "shrunk" in name else at_its_smallest[0].shape == face.shape
 
 
 def test_what_is_very_large_is_not_enlarged():
     large = np.zeros((4000, 4000, 3), np.uint8)
-    assert handled_as("enlarged", large, np.random.default_rng(0), smallest_side=96) is None
+    assert apply_operation("enlarged", large, np.random.default_rng(0), smallest_side=96) is None

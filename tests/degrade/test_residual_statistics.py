@@ -1,4 +1,4 @@
-"""Traces of handling: a literal version, known answers, and the order in which handlings put one photograph."""
+"""Traces of operation: a literal version, known answers, and the order in which operations put one photograph."""
 
 import numpy as np
 import pytest
@@ -89,7 +89,7 @@ def test_of_a_large_crop_only_the_middle_is_measured():
     assert not np.array_equal(traces(crop, seen), traces(framed, seen))
 
 
-def test_handlings_move_them_the_way_that_their_names_say(portrait):
+def test_operations_move_them_the_way_that_their_names_say(portrait):
     """Noise fills the smooth parts and compression empties them; blur softens, sharpening does not."""
     face = portrait[:256, :256]
     names = ("noise:2", "noise:5", "jpeg:60", "webp:50", "blur:1", "blur:2", "sharpen:1")

@@ -9,7 +9,7 @@ import pytest
 import safetensors.numpy
 from safetensors.torch import load
 
-from cameraborn.degrade.random import HANDLINGS
+from cameraborn.degrade.random import OPERATIONS
 from cameraborn.detect.bundle import Bundle, CalibrationRow, calibration_csv, read_bundle, write_bundle
 from cameraborn.detect.detector import Detector
 from cameraborn.errors import BundleError
@@ -241,7 +241,7 @@ def test_calibration_goes_round_most_surprising_first(tiny_bundle, tmp_path):
         CalibrationRow(1.25, "a, b", "0a", 90, None, -1.5, 3),
         CalibrationRow(7.5, "ünï", "1b", 120, 83, 0.25, 0),
     ]
-    table = calibration_csv(rows, tuple(HANDLINGS))
+    table = calibration_csv(rows, tuple(OPERATIONS))
     assert table.decode().splitlines()[2].endswith(",compressed")
     bundle = rewritten(tiny_bundle, tmp_path / "b", calibration_csv=table)
     assert bundle.calibration_rows == (rows[1], rows[0])
@@ -249,8 +249,8 @@ def test_calibration_goes_round_most_surprising_first(tiny_bundle, tmp_path):
     assert scores.tolist() == [1.25, 7.5]
 
 
-def test_a_bundle_without_a_recogniser_has_no_handlings(tiny_bundle, tmp_path):
-    """A mixture that was fitted without one can be calibrated, and its calibration says which handlings it knows."""
+def test_a_bundle_without_a_operation_classifier_has_no_operations(tiny_bundle, tmp_path):
+    """A mixture that was fitted without one can be calibrated, and its calibration says which operations it knows."""
     bundle = read_bundle(tiny_bundle)
     info = bundle.info.model_copy(update={"coverage": None})
     files = {
@@ -262,13 +262,13 @@ def test_a_bundle_without_a_recogniser_has_no_handlings(tiny_bundle, tmp_path):
         options=LearnOptions(copies=3, jobs=1),
         class_size=4,
     )
-    assert without.coverage.handlings == ()
-    assert {row.handling for row in without.calibration_rows} == {0}
+    assert without.coverage.operations == ()
+    assert {row.operation for row in without.calibration_rows} == {0}
     (verdict,) = Detector(without).score(EXAMPLES / "photo-1.jpg", false_alarm_rate=0.5)
     assert 0 < verdict.p_value <= 1
     both = {**without.files, "recogniser.safetensors": bundle.files["recogniser.safetensors"]}
     with pytest.raises(
-        BundleError, match="tells 10 handlings and the calibration 0: fit and calibrate again"
+        BundleError, match="tells 10 operations and the calibration 0: fit and calibrate again"
     ):
         _ = Bundle(without.info, both, "here").calibration
 
@@ -282,7 +282,7 @@ def test_a_calibration_that_means_nothing_is_refused(copy, field):
 
 
 @pytest.mark.parametrize("classes", [(), (((0, 0, 0, 0),),)])
-def test_classes_that_leave_deliveries_out(tiny_bundle, tmp_path, classes):
+def test_classes_that_leave_conditions_out(tiny_bundle, tmp_path, classes):
     bundle = read_bundle(tiny_bundle)
     coverage = bundle.info.coverage.model_copy(update={"classes": classes})
     write_bundle(bundle.info.model_copy(update={"coverage": coverage}), bundle.files, tmp_path / "b")

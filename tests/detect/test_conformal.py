@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from cameraborn.detect.conformal import (
     Calibration,
-    Delivery,
+    Condition,
     Grid,
     benjamini_hochberg,
     check_rate,
@@ -115,17 +115,17 @@ def test_false_discoveries_stay_under_their_rate(generated):
     assert np.mean(found) > 0.3
 
 
-def face(size=100, quality=None, noise=0.0, handling=0):
-    return Delivery(size, quality, noise, handling)
+def face(size=100, quality=None, noise=0.0, operation=0):
+    return Condition(size, quality, noise, operation)
 
 
-HANDLINGS = ("blurred", "as it came", "sharpened")
+OPERATIONS = ("blurred", "as it came", "sharpened")
 SIZES = Grid((130, 200))
-LOOKS = Grid((130, 200), (-1.0, 0.5), HANDLINGS)
-COARSE = Grid((), (-1.0, 0.5), HANDLINGS)
+LOOKS = Grid((130, 200), (-1.0, 0.5), OPERATIONS)
+COARSE = Grid((), (-1.0, 0.5), OPERATIONS)
 
 
-def test_cells_part_sizes_qualities_noises_and_handlings():
+def test_cells_part_sizes_qualities_noises_and_operations():
     assert SIZES.cell_of(face(129.9, 74)) == (0, 0, 0, 0)
     assert SIZES.cell_of(face(130, 75, 9, 2)) == (1, 1, 0, 0)
     assert SIZES.cell_of(face(200, 90)) == (2, 2, 0, 0)
@@ -140,11 +140,11 @@ def test_cells_part_sizes_qualities_noises_and_handlings():
     size=st.floats(1, 1e4),
     quality=st.none() | st.integers(1, 100),
     noise=st.floats(-9, 9),
-    handling=st.integers(0, 2),
+    operation=st.integers(0, 2),
     grid=st.sampled_from([Grid(), SIZES, LOOKS, COARSE]),
 )
-def test_every_delivery_has_a_cell(size, quality, noise, handling, grid):
-    assert grid.cell_of(face(size, quality, noise, handling)) in grid.cells
+def test_every_condition_has_a_cell(size, quality, noise, operation, grid):
+    assert grid.cell_of(face(size, quality, noise, operation)) in grid.cells
 
 
 def test_noise_is_parted_at_quartiles():
@@ -216,7 +216,7 @@ def test_classes_in_words():
     assert words(COARSE, *mixed) == "clean, blurred / plain, sharpened, any size: no JPEG"
 
 
-def test_a_rate_holds_within_each_class_though_delivery_moves_the_score():
+def test_a_rate_holds_within_each_class_though_condition_moves_the_score():
     rng = np.random.default_rng(5)
     classes = (((0, 0, 0, 0), (0, 1, 0, 0)), ((0, 2, 0, 0), (0, 3, 0, 0)))
     flagged = np.zeros((2, 2))
@@ -230,7 +230,7 @@ def test_a_rate_holds_within_each_class_though_delivery_moves_the_score():
 
 
 @pytest.mark.parametrize("looked_at", [True, False])
-def test_a_rate_holds_for_every_handling_only_if_it_is_looked_at(looked_at):
+def test_a_rate_holds_for_every_operation_only_if_it_is_looked_at(looked_at):
     """Noise shifts the score and what is seen of it alike; unseen, noisy photographs are flagged too often."""
     rng, n, rate = np.random.default_rng(6), 400, 0.1
     flags = {"untouched": [], "noisy": []}
@@ -242,18 +242,18 @@ def test_a_rate_holds_for_every_handling_only_if_it_is_looked_at(looked_at):
         ]
         grid = Grid((), (-1.0, 1.0)) if looked_at else Grid()
         reached: dict = {}
-        for number, (_, delivery) in enumerate(held_out):
-            reached.setdefault(grid.cell_of(delivery), set()).add(str(number))
+        for number, (_, condition) in enumerate(held_out):
+            reached.setdefault(grid.cell_of(condition), set()).add(str(number))
         classes = merge_cells(reached, 40, grid)
         scores = [
-            np.sort([score for score, delivery in held_out if grid.cell_of(delivery) in cells])
+            np.sort([score for score, condition in held_out if grid.cell_of(condition) in cells])
             for cells in classes
         ]
         calibration = Calibration(grid, classes, tuple(scores))
         for kind, of_kind in flags.items():
             for score, jitter in rng.normal(size=(40, 2)):
-                delivery = face(noise=shifts[kind] + 0.5 * jitter)
-                of_kind.append(calibration.p_value(score + shifts[kind], delivery) <= rate)
+                condition = face(noise=shifts[kind] + 0.5 * jitter)
+                of_kind.append(calibration.p_value(score + shifts[kind], condition) <= rate)
     shares = {kind: np.mean(of_kind) for kind, of_kind in flags.items()}
     if looked_at:
         assert all(0.07 < share < 0.13 for share in shares.values()), shares

@@ -10,7 +10,7 @@ from PIL import Image
 import cameraborn
 from cameraborn.degrade.residual_statistics import noise_of, traces
 from cameraborn.detect.bundle import read_bundle, write_bundle
-from cameraborn.detect.conformal import Delivery, benjamini_hochberg
+from cameraborn.detect.conformal import Condition, benjamini_hochberg
 from cameraborn.detect.detector import Detector, Verdict, control_discoveries, has_colour
 from cameraborn.detect.golden import GOLDEN_NAMES, golden_picture
 from cameraborn.errors import BundleError, CalibrationError
@@ -168,7 +168,7 @@ def test_whole_pictures_of_a_bundle_for_them(network_bundle, photographs):
     abstains(only(detector.score(PHOTO)), "beyond-calibration")
 
 
-def test_p_values_are_of_the_pictures_own_class_of_delivery(network_bundle, photographs, pixels):
+def test_p_values_are_of_the_pictures_own_class_of_condition(network_bundle, photographs, pixels):
     options = LearnOptions(copies=6, jobs=1)
     fitted = fit(network_bundle, photographs["fit"], components=1, dimensions=4, options=options)
     bundle = calibrate(fitted, photographs["calibration"], options=options, class_size=20)
@@ -181,8 +181,8 @@ def test_p_values_are_of_the_pictures_own_class_of_delivery(network_bundle, phot
         with Image.open(io.BytesIO(data)) as image:
             crop = detector.crop(np.asarray(image.convert("RGB")), verdict.box, whole_image=False)
         seen = traces(crop, shrink_to(crop, bundle.info.preprocessing.sides[0]))
-        delivery = Delivery(size, quality, noise_of(seen), bundle.recogniser.handling_of(seen))
-        among = calibration.scores[calibration.class_of(delivery)]
+        condition = Condition(size, quality, noise_of(seen), bundle.operation_classifier.operation_of(seen))
+        among = calibration.scores[calibration.class_of(condition)]
         assert verdict.p_value == (1 + (among >= verdict.score).sum()) / (len(among) + 1)
 
 

@@ -1,15 +1,17 @@
 """Many at a time: in order, lazily, and ended by an exception."""
 
+import os
 import threading
 
 import pytest
 
 from cameraborn.engine.local import map_in_order
+from cameraborn.engine.stage import Call, Stage
 
 
 @pytest.mark.parametrize("jobs", [1, 3, None])
 def test_results_come_in_the_order_of_the_items(jobs):
-    assert list(map_in_order(lambda item: -item, range(50), jobs)) == [-item for item in range(50)]
+    assert list(map_in_order(Call(lambda item: -item), range(50), jobs)) == [-item for item in range(50)]
 
 
 def test_an_exception_ends_the_work():
@@ -21,8 +23,34 @@ def test_an_exception_ends_the_work():
             raise ZeroDivisionError
         release.wait(10)
 
-    results = map_in_order(work, iter(range(1000)), 2)
+    results = map_in_order(Call(work), iter(range(1000)), 2)
     with pytest.raises(ZeroDivisionError):
         next(results)
     release.set()
     assert len(started) <= 4
+
+
+class Power(Stage):
+    """Needs setting up, and what it opens cannot travel."""
+
+    def __init__(self, exponent):
+        self.exponent, self.power = exponent, None
+
+    def setup(self):
+        self.power = lambda item: item**self.exponent
+
+    def work(self, item):
+        return self.power(item), os.getpid()
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("processes", [False, True])
+def test_a_stage_is_set_up_where_it_works(jobs, processes):
+    results = list(map_in_order(Power(3), iter(range(9)), jobs, processes=processes))
+    assert [result for result, _ in results] == [item**3 for item in range(9)]
+    assert {pid == os.getpid() for _, pid in results} == {not processes}
+
+
+def test_an_exception_comes_out_of_another_process():
+    with pytest.raises(ZeroDivisionError):
+        list(map_in_order(Power(-1), [1, 0], 1, processes=True))

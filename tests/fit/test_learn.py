@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from cameraborn.data.manifest import Row, sha256_of, write_manifest
-from cameraborn.degrade.random import HANDLINGS, handled_as
+from cameraborn.degrade.random import OPERATIONS, apply_operation
 from cameraborn.degrade.residual_statistics import noise_of, traces
 from cameraborn.detect.bundle import Bundle, CalibrationRow, read_bundle
 from cameraborn.detect.conformal import Grid
@@ -25,8 +25,8 @@ from cameraborn.fit.learn import (
     fit,
     look,
     one_a_class,
+    operation_classifier_of,
     parted,
-    recogniser_of,
     spread_out,
 )
 from cameraborn.photo.decode import open_picture
@@ -140,7 +140,7 @@ def test_a_photographs_views_do_not_depend_on_its_company(network_bundle, photog
 
 
 @pytest.mark.parametrize(("copies", "as_is", "views"), [(0, True, 1), (3, False, 3), (2, True, 3)])
-def test_views_are_the_face_as_it_is_and_its_deliveries(network_bundle, photographs, copies, as_is, views):
+def test_views_are_the_face_as_it_is_and_its_conditions(network_bundle, photographs, copies, as_is, views):
     options = LearnOptions(copies=copies, as_is=as_is, jobs=1)
     seen = list(look(network_bundle, photographs["calibration"][:1], options, lambda *_: None))
     assert len(seen) == views
@@ -179,26 +179,26 @@ def test_views_have_the_traces_of_their_crop(network_bundle, photographs):
     np.testing.assert_array_equal(view.traces, traces(crop, seen))
 
 
-def test_every_handling_is_looked_at_once_if_asked(network_bundle, photographs):
+def test_every_operation_is_looked_at_once_if_asked(network_bundle, photographs):
     given = photographs["calibration"][:1]
     options = LearnOptions(copies=2, handled=True, jobs=1)
     plain = list(look(network_bundle, given, options, lambda *_: None))
-    every = list(look(network_bundle, given, replace(options, every_handling=True), lambda *_: None))
+    every = list(look(network_bundle, given, replace(options, every_operation=True), lambda *_: None))
     assert len(plain) == 3
     for one, other in zip(plain, every, strict=False):
         np.testing.assert_array_equal(one.feature, other.feature)
-    assert len(every) == 3 + len(HANDLINGS)
+    assert len(every) == 3 + len(OPERATIONS)
     sizes = [view.face_size for view in every[3:]]
-    assert sizes[list(HANDLINGS).index("enlarged")] > every[0].face_size
-    assert sizes[list(HANDLINGS).index("shrunk")] < every[0].face_size
-    compressed = every[3 + list(HANDLINGS).index("compressed")]
+    assert sizes[list(OPERATIONS).index("enlarged")] > every[0].face_size
+    assert sizes[list(OPERATIONS).index("shrunk")] < every[0].face_size
+    compressed = every[3 + list(OPERATIONS).index("compressed")]
     assert compressed.jpeg_quality is None or 40 <= compressed.jpeg_quality < 90
 
 
-def test_fitting_learns_what_handling_leaves(fitted, network_bundle, photographs):
-    recogniser = fitted.recogniser
-    assert network_bundle.recogniser is None
-    assert recogniser.handlings == len(HANDLINGS)
+def test_fitting_learns_what_operation_leaves(fitted, network_bundle, photographs):
+    operation_classifier = fitted.operation_classifier
+    assert network_bundle.operation_classifier is None
+    assert operation_classifier.operations == len(OPERATIONS)
     detector = Detector(fitted)
     told = {"blurred": [], "grainy": []}
     for photograph in photographs["calibration"]:
@@ -207,8 +207,10 @@ def test_fitting_learns_what_handling_leaves(fitted, network_bundle, photographs
         (box,) = detector.boxes(pixels, whole_image=False)
         crop = detector.crop(pixels, box, whole_image=False)
         for name, of_name in told.items():
-            handled, _ = handled_as(name, crop, np.random.default_rng(0), smallest_side=64)
-            of_name.append(list(HANDLINGS)[recogniser.handling_of(detector.encoder.traces_of(handled))])
+            handled, _ = apply_operation(name, crop, np.random.default_rng(0), smallest_side=64)
+            of_name.append(
+                list(OPERATIONS)[operation_classifier.operation_of(detector.encoder.traces_of(handled))]
+            )
     assert np.mean([name == "blurred" for name in told["blurred"]]) > 0.8
     assert np.mean(["grainy" in name for name in told["grainy"]]) > 0.5  # two of ten are chance
 
@@ -226,9 +228,9 @@ def test_fitting_reads_each_photograph_once(network_bundle, photographs, monkeyp
     assert read == [photograph.path for photograph in given]
 
 
-def test_handlings_cannot_be_learnt_from_nothing():
+def test_operations_cannot_be_learnt_from_nothing():
     with pytest.raises(CalibrationError, match="usable face"):
-        recogniser_of([], OPTIONS)
+        operation_classifier_of([], OPTIONS)
 
 
 @pytest.mark.parametrize(("count", "every"), [(0, 1), (5, 1), (6, 1), (7, 2), (12, 2), (13, 3)])
@@ -238,7 +240,7 @@ def test_some_of_many_are_from_all_through_the_list(count, every):
     assert len(spread_out(photographs, 6)) <= 6
 
 
-def test_calibration_parts_handlings_whatever_the_options_say(fitted, photographs):
+def test_calibration_parts_operations_whatever_the_options_say(fitted, photographs):
     given, options = photographs["calibration"][:16], LearnOptions(copies=6, handled=False, jobs=1)
     done = calibrate(fitted, given, options=options, class_size=6)
     again = calibrate(fitted, given, options=replace(options, handled=True), class_size=6)
@@ -246,12 +248,12 @@ def test_calibration_parts_handlings_whatever_the_options_say(fitted, photograph
     coverage = done.coverage
     low, high = coverage.noise_edges
     assert low < high
-    assert coverage.handlings == tuple(HANDLINGS)
-    assert len({cell[2:] for cells in coverage.classes for cell in cells}) == 3 * len(HANDLINGS)
+    assert coverage.operations == tuple(OPERATIONS)
+    assert len({cell[2:] for cells in coverage.classes for cell in cells}) == 3 * len(OPERATIONS)
     assert len(coverage.classes) > 3
     assert done.calibration.smallest >= 6
     for number, cells in enumerate(coverage.classes):
-        rows = [row for row in done.calibration_rows if coverage.grid.cell_of(row.delivery) in cells]
+        rows = [row for row in done.calibration_rows if coverage.grid.cell_of(row.condition) in cells]
         assert len({row.photograph for row in rows}) == len(rows) == len(done.calibration.scores[number])
 
 

@@ -138,12 +138,12 @@ def test_what_was_manipulated_on_disk_stays_as_it_is(rows):
         assert targets.tolist() == [rows[1].exif["iso"], 1.0]
 
 
-def test_flips_and_deliveries(rows):
+def test_flips_and_conditions(rows):
     row, crop = rows[1:2], square_resize(whole_crop(rows[1]), 64)
     flipped = dataset(row, RANKING, flip=True)
     assert {torch.equal(flipped[epoch, 0][0], as_seen(crop)) for epoch in range(16)} == {True, False}
     assert any(torch.equal(flipped[epoch, 0][0], as_seen(crop[:, ::-1])) for epoch in range(16))
-    delivered = dataset(row, RANKING, delivery_probability=1.0)
+    delivered = dataset(row, RANKING, postprocess_probability=1.0)
     assert len({delivered[epoch, 0][0].numpy().tobytes() for epoch in range(8)}) > 4
 
 

@@ -53,7 +53,7 @@ def test_a_short_recipe_has_defaults(tmp_path):
         (GOOD + '[network]\nwidths = "wide"\n', "network.widths"),
         (GOOD + "[augment]\nscale_min = 0\n", "augment.scale_min"),
         (GOOD + "[augment]\njpeg_quality = [98, 60]\n", "augment.jpeg_quality"),
-        (GOOD.replace("iso", "redrawn") + "[network]\ncolour = true\n", "network.colour"),
+        (GOOD.replace("iso", "reconstructed") + "[network]\ncolour = true\n", "network.colour"),
         ("[data\n", "not valid TOML"),
         (b"\xff\xfe", "not valid TOML"),
     ],

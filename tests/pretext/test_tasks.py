@@ -20,8 +20,8 @@ def test_every_task(task):
     assert TASKS[task.name] is task
     if task.artificial:
         assert task.outputs == max(1, len(task.classes))
-        assert task.label("") == 0 < task.label("affine" if task.of_faces else "redrawn")
-        assert math.isnan(task.label("redrawn" if task.of_faces else "affine"))
+        assert task.label("") == 0 < task.label("affine" if task.of_faces else "reconstructed")
+        assert math.isnan(task.label("reconstructed" if task.of_faces else "affine"))
         assert math.isnan(task.target({"": 1.0, "iso": 100.0}))
         return
     assert task.tag in {field.name for field in fields(Exif)}

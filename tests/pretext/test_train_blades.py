@@ -15,7 +15,7 @@ from cameraborn.pretext.train import task_losses, train, whole_gradient
 from cameraborn.pretext.weighting import BilevelWeights
 from cameraborn.train.processes import Processes
 
-from .test_processes import NAMES, TASK_LIST, batch, torchrun
+from ..train.test_processes import NAMES, TASK_LIST, batch, torchrun
 from .test_train import face_recipe, recipe_of, toys  # noqa: F401 (a fixture)
 
 BLADES = {name: 1.0 for name in TASKS if name.startswith("blades_")}

@@ -1,4 +1,4 @@
-"""Photographs redrawn on disk, and a network that learns to tell them."""
+"""Photographs reconstructed on disk, and a network that learns to tell them."""
 
 import json
 from dataclasses import replace
@@ -14,27 +14,27 @@ from typer.testing import CliRunner
 from cameraborn.cli import app
 from cameraborn.data.manifest import Row, read_manifest, sha256_of
 from cameraborn.errors import ManifestError, PictureError
-from cameraborn.networks.autoencoder import Painter
+from cameraborn.networks.autoencoder import Autoencoder
 from cameraborn.photo.decode import open_picture
+from cameraborn.pretext.autoencoders import train_autoencoders
 from cameraborn.pretext.export import export_run
-from cameraborn.pretext.painters import train_painters
 from cameraborn.pretext.recipe import Recipe
 from cameraborn.pretext.selection import select_rows
 from cameraborn.pretext.train import train
-from cameraborn.pseudo.reconstruct import RedrawOptions, redraw, write_redrawn
+from cameraborn.pseudo.reconstruct import ReconstructOptions, reconstruct, write_reconstructed
 
 from ..conftest import EXAMPLES, encoded
-from .test_painters import recipe_of as painters_recipe
+from ..pretext.test_autoencoders import recipe_of as autoencoders_recipe
 
 
 @pytest.fixture(scope="module")
-def painter():
+def autoencoder():
     torch.manual_seed(0)
-    return Painter(upsampling="nearest", factor=8, latent=3, width=4).eval()
+    return Autoencoder(upsampling="nearest", factor=8, latent=3, width=4).eval()
 
 
 def options(**changes):
-    return replace(RedrawOptions(("one",)), **changes)
+    return replace(ReconstructOptions(("one",)), **changes)
 
 
 def photograph(tmp_path, side=(203, 161), quality=60):
@@ -45,46 +45,48 @@ def photograph(tmp_path, side=(203, 161), quality=60):
 
 
 def folder_for(folder):
-    """As `data redraw` would have made it."""
+    """As `data reconstruct` would have made it."""
     for inner in ("originals", "manipulated"):
         (folder / inner).mkdir(parents=True, exist_ok=True)
     return folder
 
 
-def test_both_are_written_of_one_size_and_their_rows_say_what_they_are(tmp_path, painter):
+def test_both_are_written_of_one_size_and_their_rows_say_what_they_are(tmp_path, autoencoder):
     row = photograph(tmp_path)
-    rows = write_redrawn(row, "photo-0", 0, folder_for(tmp_path), {"one": painter}, options())
-    original, redrawn = (open_picture(tmp_path / made.path).pixels for made in rows)
-    assert original.shape == redrawn.shape == (160, 200, 3)
+    rows = write_reconstructed(row, "photo-0", 0, folder_for(tmp_path), {"one": autoencoder}, options())
+    original, reconstructed = (open_picture(tmp_path / made.path).pixels for made in rows)
+    assert original.shape == reconstructed.shape == (160, 200, 3)
     np.testing.assert_array_equal(original, open_picture(row.path).pixels[:160, :200])
-    assert [made.manipulation for made in rows] == ["", "redrawn"]
+    assert [made.manipulation for made in rows] == ["", "reconstructed"]
     assert [made.exif for made in rows] == [{"iso": 100.0}, {}]
     assert {made.original for made in rows} == {row.sha256}
     assert len({made.group for made in rows}) == 1
     assert all(made.sha256 == sha256_of(tmp_path / made.path) for made in rows)
 
 
-def test_only_what_was_not_shrunk_is_recompressed(tmp_path, painter):
+def test_only_what_was_not_shrunk_is_recompressed(tmp_path, autoencoder):
     row = photograph(tmp_path)
     for number, blocks in ((0, True), (1, False)):
-        _, redrawn = write_redrawn(
+        _, reconstructed = write_reconstructed(
             row,
             f"photo-{number}",
             number,
             folder_for(tmp_path),
-            {"one": painter},
+            {"one": autoencoder},
             options(noise=0.0, handled=0),
         )
         original = open_picture(tmp_path / f"originals/photo-{number}.png").pixels
-        plain = redraw(painter, original, noise=0.0, seed=0)
-        same = np.array_equal(open_picture(tmp_path / redrawn.path).pixels, plain)
+        plain = reconstruct(autoencoder, original, noise=0.0, seed=0)
+        same = np.array_equal(open_picture(tmp_path / reconstructed.path).pixels, plain)
         assert same != blocks
 
 
-def test_further_copies_are_shrunk_and_the_same_each_time(tmp_path, painter):
+def test_further_copies_are_shrunk_and_the_same_each_time(tmp_path, autoencoder):
     row = photograph(tmp_path)
     first, again = (
-        write_redrawn(row, "photo-1", 1, folder_for(tmp_path / place), {"one": painter}, options(handled=0))
+        write_reconstructed(
+            row, "photo-1", 1, folder_for(tmp_path / place), {"one": autoencoder}, options(handled=0)
+        )
         for place in "ab"
     )
     assert [made.sha256 for made in first] == [made.sha256 for made in again]
@@ -94,40 +96,45 @@ def test_further_copies_are_shrunk_and_the_same_each_time(tmp_path, painter):
     assert H % 8 == W % 8 == 0
 
 
-def test_both_are_handled_alike(tmp_path, painter, monkeypatch):
+def test_both_are_handled_alike(tmp_path, autoencoder, monkeypatch):
     handled = []
 
     def noted(pixels, rng, *, smallest_side):
         handled.append((pixels, rng.bit_generator.state, smallest_side))
         return pixels[:smallest_side], 60
 
-    monkeypatch.setattr("cameraborn.pseudo.reconstruct.random_handling", noted)
-    rows = write_redrawn(
-        photograph(tmp_path), "photo-1", 1, folder_for(tmp_path), {"one": painter}, options(handled=1)
+    monkeypatch.setattr("cameraborn.pseudo.reconstruct.random_operations", noted)
+    rows = write_reconstructed(
+        photograph(tmp_path), "photo-1", 1, folder_for(tmp_path), {"one": autoencoder}, options(handled=1)
     )
-    (original, *drawn), (redrawn, *again) = handled
+    (original, *drawn), (reconstructed, *again) = handled
     assert drawn == again
-    for row, pixels in zip(rows, (original, redrawn), strict=True):
+    for row, pixels in zip(rows, (original, reconstructed), strict=True):
         np.testing.assert_array_equal(open_picture(tmp_path / row.path).pixels, pixels[:96])
 
 
-def test_what_cannot_be_redrawn(tmp_path, painter):
+def test_what_cannot_be_reconstructed(tmp_path, autoencoder):
     row = photograph(tmp_path, side=(90, 90))
-    with pytest.raises(PictureError, match="too small to redraw"):
-        write_redrawn(row, "photo-0", 0, folder_for(tmp_path), {"one": painter}, options())
-    for wrong in ({"manipulation": "redrawn"}, {"label": "generated"}):
+    with pytest.raises(PictureError, match="too small to reconstruct"):
+        write_reconstructed(row, "photo-0", 0, folder_for(tmp_path), {"one": autoencoder}, options())
+    for wrong in ({"manipulation": "reconstructed"}, {"label": "generated"}):
         with pytest.raises(PictureError, match="not a photograph as it was"):
-            write_redrawn(
-                row.model_copy(update=wrong), "photo-0", 0, folder_for(tmp_path), {"one": painter}, options()
+            write_reconstructed(
+                row.model_copy(update=wrong),
+                "photo-0",
+                0,
+                folder_for(tmp_path),
+                {"one": autoencoder},
+                options(),
             )
 
 
-def test_noise_depends_on_its_seed_and_leaves_the_global_state_alone(painter):
+def test_noise_depends_on_its_seed_and_leaves_the_global_state_alone(autoencoder):
     pixels = np.asarray(Image.open(EXAMPLES / "photo-2.jpg").convert("RGB").resize((64, 64)))
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
-    one, same, other = (redraw(painter, pixels, noise=1.0, seed=seed) for seed in (1, 1, 2))
+    one, same, other = (reconstruct(autoencoder, pixels, noise=1.0, seed=seed) for seed in (1, 1, 2))
     assert torch.equal(torch.rand(1), expected)
     np.testing.assert_array_equal(one, same)
     assert (one != other).any()
@@ -148,14 +155,14 @@ def learnt(manifest, tasks, **optimise):
     )
 
 
-def test_from_painters_to_a_bundle_that_tells_redrawn_photographs(faces, tmp_path):
-    train_painters(painters_recipe(faces, ["a"]), tmp_path / "painters")
+def test_from_autoencoders_to_a_bundle_that_tells_reconstructed_photographs(faces, tmp_path):
+    train_autoencoders(autoencoders_recipe(faces, ["a"]), tmp_path / "autoencoders")
     command = [
         "data",
-        "redraw",
+        "reconstruct",
         str(faces),
-        "--painters",
-        str(tmp_path / "painters"),
+        "--autoencoders",
+        str(tmp_path / "autoencoders"),
         "-o",
         str(tmp_path / "out"),
     ]
@@ -163,15 +170,15 @@ def test_from_painters_to_a_bundle_that_tells_redrawn_photographs(faces, tmp_pat
     assert result.exit_code == 0, result.output
     manifest = tmp_path / "out" / "manifest.jsonl"
     rows = list(read_manifest(manifest))
-    assert sum(row.manipulation == "redrawn" for row in rows) == len(rows) / 2 == 22
+    assert sum(row.manipulation == "reconstructed" for row in rows) == len(rows) / 2 == 22
     assert json.loads((tmp_path / "out" / "settings.json").read_text())["copies"] == 1
 
-    recipe = learnt(manifest, {"iso": 0.1, "redrawn": 1.0})
+    recipe = learnt(manifest, {"iso": 0.1, "reconstructed": 1.0})
     figures = train(recipe, tmp_path / "run")
-    assert figures["redrawn/redrawn"] > 0.7
-    assert figures["portrait/redrawn"] > 0.7
+    assert figures["reconstructed/reconstructed"] > 0.7
+    assert figures["portrait/reconstructed"] > 0.7
     alone = export_run(tmp_path / "run")
-    assert alone.redrawn is not None
+    assert alone.reconstructed is not None
     assert alone.beside is None
     seen = {row.original for row in rows if row.split == "train"}
     assert set(alone.seen) == seen
@@ -179,17 +186,17 @@ def test_from_painters_to_a_bundle_that_tells_redrawn_photographs(faces, tmp_pat
     # Beside another network: its features come first, and the boundary reads its own alone.
     train(learnt(faces, {"iso": 1.0}, steps=2, pictures=4), tmp_path / "exif")
     both = export_run(tmp_path / "exif", tmp_path / "run")
-    assert (both.features, both.tasks) == (16, ("iso", "redrawn"))
+    assert (both.features, both.tasks) == (16, ("iso", "reconstructed"))
     patches = np.random.default_rng(0).integers(0, 256, (3, 3, 64, 64), np.uint8)
     first, second, together = (
         InferenceSession(exported.onnx).run(None, {"patches": patches})[0]
         for exported in (export_run(tmp_path / "exif"), alone, both)
     )
     np.testing.assert_allclose(together, np.hstack([first, second]), rtol=1e-4, atol=1e-5)
-    weight, padded = (load(made.redrawn)["weight"].numpy() for made in (alone, both))
+    weight, padded = (load(made.reconstructed)["weight"].numpy() for made in (alone, both))
     np.testing.assert_array_equal(padded, np.hstack([np.zeros(8), weight]))
 
-    # Without a task that needs them, redrawn photographs teach nothing.
+    # Without a task that needs them, reconstructed photographs teach nothing.
     train_rows, _ = select_rows(learnt(manifest, {"iso": 1.0}, pictures=4))
     assert {row.manipulation for row in train_rows} == {""}
 
@@ -198,6 +205,6 @@ def test_from_painters_to_a_bundle_that_tells_redrawn_photographs(faces, tmp_pat
     assert "other options" in again.output
 
 
-def test_the_task_needs_redrawn_photographs(faces, tmp_path):
-    with pytest.raises(ManifestError, match="cameraborn data redraw"):
-        train(learnt(faces, {"iso": 1.0, "redrawn": 1.0}, pictures=8), tmp_path / "run")
+def test_the_task_needs_reconstructed_photographs(faces, tmp_path):
+    with pytest.raises(ManifestError, match="cameraborn data reconstruct"):
+        train(learnt(faces, {"iso": 1.0, "reconstructed": 1.0}, pictures=8), tmp_path / "run")

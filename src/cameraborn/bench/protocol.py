@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from cameraborn.bench.bundles import BundleJudge, Features, fit_density, held_out_p_values
 from cameraborn.bench.config import BenchConfig, ProtocolSection
-from cameraborn.bench.delivery import UNDEGRADED
+from cameraborn.bench.degraded import UNDEGRADED
 from cameraborn.bench.judge import ERROR_SCOPE, SEEN_SCOPE, Judgement
 from cameraborn.bench.run import (
     SCORES,
@@ -38,6 +38,7 @@ from cameraborn.bench.scores import ScoreFile
 from cameraborn.bench.sets import Specimen, read_photographs, refuse_overlap
 from cameraborn.detect.evidence.density import Mixture
 from cameraborn.engine.local import map_in_order
+from cameraborn.engine.stage import Call
 from cameraborn.errors import BenchError, PictureError
 
 Array = NDArray[np.float64]
@@ -123,7 +124,7 @@ def features_of(
         return judge.look_or_none(specimen.file, specimen.sha256)
 
     found = []
-    for done, feature in enumerate(map_in_order(look, specimens, jobs), 1):
+    for done, feature in enumerate(map_in_order(Call(look), specimens, jobs), 1):
         found.append(feature)
         advance(done, len(specimens))
     return found
@@ -235,7 +236,7 @@ def run_protocol(
                 return _judge(judge, fitted, specimen)
 
             for done, (specimen, said) in enumerate(
-                zip(missing, map_in_order(measure, missing, jobs), strict=True), 1
+                zip(missing, map_in_order(Call(measure), missing, jobs), strict=True), 1
             ):
                 row = row_of(specimen, fitted, UNDEGRADED, said, None)
                 scores.append([row])

@@ -21,12 +21,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from cameraborn.bench.bundles import BundleJudge
 from cameraborn.bench.cache import FeatureCache
 from cameraborn.bench.config import BenchConfig
-from cameraborn.bench.delivery import deliver
+from cameraborn.bench.degraded import deliver
 from cameraborn.bench.judge import ERROR_SCOPE, SEEN_SCOPE, CueJudge, Judge, Judgement, Named
 from cameraborn.bench.leaks import audit_tracks
 from cameraborn.bench.scores import ScoreFile, ScoreRow
 from cameraborn.bench.sets import Specimen, read_set
 from cameraborn.engine.local import map_in_order
+from cameraborn.engine.stage import Call
 from cameraborn.errors import BenchError, PictureError
 
 SCORES, RUN = "scores.csv", "run.json"
@@ -129,7 +130,7 @@ def run(
             def measure(work: _Work) -> list[ScoreRow]:
                 return list(_measure(work, config.false_alarm_rate))
 
-            for done, rows in enumerate(map_in_order(measure, works, jobs), 1):
+            for done, rows in enumerate(map_in_order(Call(measure), works, jobs), 1):
                 scores.append(rows)
                 for row in rows:
                     tally.add(row)

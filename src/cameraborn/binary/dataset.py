@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from cameraborn.binary.recipe import DeliverySection
+from cameraborn.binary.recipe import PostprocessingSection
 from cameraborn.data.manifest import Row, read_manifest
 from cameraborn.degrade.named import recompressed
 from cameraborn.errors import ManifestError
@@ -26,7 +26,7 @@ class LabelledPatches(Dataset[tuple[Tensor, Tensor]]):
     """Random patches of each picture: (patches uint8 [P 3 64 64], label 0 photograph or 1 generated)."""
 
     def __init__(
-        self, rows: Sequence[Row], *, patches: int, augment: DeliverySection, seed: int, cache_mb: int
+        self, rows: Sequence[Row], *, patches: int, augment: PostprocessingSection, seed: int, cache_mb: int
     ) -> None:
         self.pictures = PictureCache(rows, cache_mb)
         self.labels = labels_of(rows)
@@ -45,7 +45,7 @@ def labels_of(rows: Sequence[Row]) -> Tensor:
     return torch.tensor([int(row.label == "generated") for row in rows])
 
 
-def delivered(pixels: Pixels, augment: DeliverySection, rng: np.random.Generator) -> Pixels:
+def delivered(pixels: Pixels, augment: PostprocessingSection, rng: np.random.Generator) -> Pixels:
     """Perhaps stretched to a small square, perhaps blurred, perhaps recompressed, in this order: [H W 3]."""
     if rng.random() < augment.resize_probability:
         side = int(rng.integers(augment.resize_side[0], augment.resize_side[1] + 1))

@@ -1,7 +1,7 @@
 """A bundle becomes a binary detector: its network's features of photographs and generated pictures, and a head on them.
 
 As in BLADES (arXiv 2507.22824) the network stays as it is and features have unit length. Both classes are looked at
-after the same random deliveries, or the head would learn which class was recompressed. What comes out scores,
+after the same random conditions, or the head would learn which class was recompressed. What comes out scores,
 calibrates and verifies like any bundle: its p-values are of held-out photographs.
 """
 
@@ -27,7 +27,7 @@ from cameraborn.fit.learn import (
     find_photographs,
     look,
     look_and_handle,
-    recogniser_of,
+    operation_classifier_of,
     seen_file,
     software_versions,
 )
@@ -62,8 +62,8 @@ def fit_binary(
     }
     files["mixture.safetensors"] = safetensors.numpy.save(mixture.tensors())
     files["head.safetensors"] = safetensors.numpy.save(head)
-    recogniser = recogniser_of(examples, options)
-    files["recogniser.safetensors"] = safetensors.numpy.save(recogniser.tensors())
+    operation_classifier = operation_classifier_of(examples, options)
+    files["recogniser.safetensors"] = safetensors.numpy.save(operation_classifier.tensors())
     files["seen.txt"] = seen_file([*seen, *(view.sha256 for view in (*photo_views, *generated_views))])
     info = bundle.info.model_copy(update={"coverage": None, "versions": software_versions()})
     return Bundle(info, files, bundle.origin)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from cameraborn.pretext.recipe import DataSection, LogSection, NetworkSection, OptimiseSection, read_as
 
 
-class DeliverySection(BaseModel):
+class PostprocessingSection(BaseModel):
     """What a training picture may have been through; the defaults are SDAIE's."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -23,7 +23,7 @@ class DeliverySection(BaseModel):
     jpeg_quality: tuple[int, int] = (90, 99)
 
     @model_validator(mode="after")
-    def _ranges(self) -> DeliverySection:
+    def _ranges(self) -> PostprocessingSection:
         if not 64 <= self.resize_side[0] <= self.resize_side[1]:
             raise ValueError(f"resize_side {self.resize_side}: give [lowest, highest], at least 64")
         if not 1 <= self.jpeg_quality[0] <= self.jpeg_quality[1] <= 100:
@@ -42,7 +42,7 @@ class BinaryRecipe(BaseModel):
     weights: Path  # safetensors with `encoder.*`: a pretext run's network, or an imported checkpoint
     start: Literal["random", "weights"] = "random"  # of the trained copy; the authors' is random
     alpha: float = Field(default=0.05, ge=0)  # weight of the distance to the frozen copy
-    augment: DeliverySection = DeliverySection()
+    augment: PostprocessingSection = PostprocessingSection()
     optimise: OptimiseSection
     log: LogSection = LogSection()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -65,6 +64,7 @@ def import_(
     from cameraborn.data.adapters import LAYOUTS, LeftOut, Options
     from cameraborn.data.importing import import_manifest
     from cameraborn.engine.local import map_in_order
+    from cameraborn.engine.stage import Call
     from cameraborn.photo.faces import FaceFinder
 
     if layout not in LAYOUTS:
@@ -99,7 +99,7 @@ def import_(
             found(),
             output,
             faces=FaceFinder() if faces else None,
-            mapper=partial(map_in_order, jobs=jobs),
+            mapper=lambda work, items: map_in_order(Call(work), items, jobs),
             report=report,
         )
     for label, rows in counts.labels.most_common():
@@ -167,10 +167,13 @@ def verify_(manifest: Manifest, jobs: Jobs = None) -> None:
     from cameraborn.data.manifest import manifest_lines
     from cameraborn.data.verify import verify_manifest
     from cameraborn.engine.local import map_in_order
+    from cameraborn.engine.stage import Call
 
     problems = 0
     with progress("verifying", sum(1 for _ in manifest_lines(manifest))) as advance:
-        for problem in verify_manifest(manifest, mapper=partial(map_in_order, jobs=jobs), report=advance):
+        for problem in verify_manifest(
+            manifest, mapper=lambda work, items: map_in_order(Call(work), items, jobs), report=advance
+        ):
             problems += 1
             print(printable(problem))
     if problems:

@@ -14,6 +14,7 @@ import typer
 from cameraborn.cli.common import EXIT_NOTHING_READ, Argument, Jobs, Option, progress, say
 from cameraborn.cli.data import data
 from cameraborn.engine.local import map_in_order
+from cameraborn.engine.stage import Call
 from cameraborn.errors import CamerabornError, PictureError
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ def _fill(
         faces, variants = len(filled.done), 0
         if faces:
             say(f"{folder}: going on; faces done already: {faces}")
-        for number, (made, problem) in enumerate(map_in_order(make, named(rows), jobs), 1):
+        for number, (made, problem) in enumerate(map_in_order(Call(make), named(rows), jobs), 1):
             if problem:
                 say(f"left out: {problem}")
             if made:

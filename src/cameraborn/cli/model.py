@@ -111,7 +111,7 @@ def calibrate(
         Option(min=0, help="Randomly delivered copies of each photograph, beside the photograph as it is."),
     ] = 24,
     class_size: Annotated[
-        int, Option(min=1, help="Photographs that a class of delivery needs; smaller classes are merged.")
+        int, Option(min=1, help="Photographs that a class of condition needs; smaller classes are merged.")
     ] = 60,
     two_sided: Annotated[
         bool, Option("--two-sided", help="Take a likelihood that is too high for suspicious too.")
@@ -121,7 +121,7 @@ def calibrate(
     kind: Kind = None,
     per_source: PerSource = sys.maxsize,
     jobs: Jobs = None,
-    seed: Annotated[int, Option(help="Of the random deliveries.")] = 0,
+    seed: Annotated[int, Option(help="Of the random conditions.")] = 0,
 ) -> None:
     """Measure held-out photographs, so that p-values hold."""
     from cameraborn.fit import learn

@@ -42,7 +42,9 @@ def train(
     from cameraborn.train.processes import is_first
 
     folder = output or Path("runs") / recipe.stem
-    steps, run = {"binary": _binary, "painters": _painters}.get(kind_of(recipe), _pretext)(recipe, init)
+    steps, run = {"binary": _binary, "autoencoders": _autoencoders}.get(kind_of(recipe), _pretext)(
+        recipe, init
+    )
     with progress("training", steps) as advance:
         last = time.monotonic()
 
@@ -60,7 +62,7 @@ def train(
     for figure, value in figures.items():
         if math.isfinite(value):
             print(f"{figure}: {value:.3f}")
-    follows = "data redraw MANIFEST --painters" if kind_of(recipe) == "painters" else "export"
+    follows = "data reconstruct MANIFEST --autoencoders" if kind_of(recipe) == "autoencoders" else "export"
     say(f"{folder}: trained; now 'cameraborn {follows} {folder} -o FOLDER'")
 
 
@@ -135,14 +137,14 @@ def _binary(recipe: Path, init: Path | None) -> tuple[int, _Run]:
     return settings.optimise.steps_for(len(rows)), partial(train_binary, settings)
 
 
-def _painters(recipe: Path, init: Path | None) -> tuple[int, _Run]:
-    """The same of a recipe of painters."""
-    from cameraborn.pretext.painters import read_painters_recipe, train_painters
+def _autoencoders(recipe: Path, init: Path | None) -> tuple[int, _Run]:
+    """The same of a recipe of autoencoders."""
+    from cameraborn.pretext.autoencoders import read_autoencoders_recipe, train_autoencoders
 
     if init is not None:
-        raise CamerabornError(f"--init {init}: painters start from nothing: leave it out")
-    settings = read_painters_recipe(recipe)
-    return settings.steps, partial(train_painters, settings)
+        raise CamerabornError(f"--init {init}: autoencoders start from nothing: leave it out")
+    settings = read_autoencoders_recipe(recipe)
+    return settings.steps, partial(train_autoencoders, settings)
 
 
 @app.command()
@@ -224,8 +226,8 @@ def export(
         files["head.safetensors"] = head
     if network.beside is not None:
         files["beside.safetensors"] = network.beside
-    if network.redrawn is not None:
-        files["redrawn.safetensors"] = network.redrawn
+    if network.reconstructed is not None:
+        files["redrawn.safetensors"] = network.reconstructed
     write_bundle(info, files, output)
     follows = (
         f"fit PHOTOS --bundle {output} -o BUNDLE" if head is None else f"calibrate PHOTOS --bundle {output}"

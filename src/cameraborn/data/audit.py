@@ -19,6 +19,7 @@ from cameraborn.data.cues import CATEGORIES, LOOKS, NUMBERS, Cues, cues_of
 from cameraborn.data.duplicates import Fingerprint, fingerprint, near_duplicates
 from cameraborn.data.manifest import Row
 from cameraborn.engine.local import map_in_order
+from cameraborn.engine.stage import Call
 from cameraborn.errors import PictureError
 from cameraborn.photo.decode import open_picture
 
@@ -122,7 +123,7 @@ def audit(
     """
     kept: list[_Kept] = []
     unreadable = 0
-    for row, found in map_in_order(_look, rows, jobs):
+    for row, found in map_in_order(Call(_look), rows, jobs):
         problem = found if isinstance(found, str) else None
         report(row.path, problem)
         unreadable += problem is not None

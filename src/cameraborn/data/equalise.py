@@ -19,6 +19,7 @@ from PIL import Image
 
 from cameraborn.data.manifest import Row, sha256_of, write_manifest
 from cameraborn.engine.local import map_in_order
+from cameraborn.engine.stage import Call
 from cameraborn.errors import ManifestError, PictureError
 from cameraborn.photo.decode import open_picture
 
@@ -65,7 +66,7 @@ def equalise(
             return row, str(error)
 
     def treated() -> Iterator[Row]:
-        for row, made in map_in_order(treat, rows, jobs):
+        for row, made in map_in_order(Call(treat), rows, jobs):
             report(row.path, made if isinstance(made, str) else None)
             if isinstance(made, Row):
                 yield made

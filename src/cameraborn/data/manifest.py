@@ -21,7 +21,7 @@ from cameraborn.photo.exif import TAGS
 
 LANDMARKS = 68  # of the 300-W scheme, in its order: see `photo.faces.landmarks_68`
 Point = tuple[float, float]
-Manipulation = Literal["", "eye", "mouth", "mouth-vertical", "nose", "affine", "redrawn"]
+Manipulation = Literal["", "eye", "mouth", "mouth-vertical", "nose", "affine", "reconstructed"]
 
 
 class Row(BaseModel):
@@ -39,8 +39,8 @@ class Row(BaseModel):
         box: x0, y0, x1, y1 of the face, in pixels of this image turned upright; it may reach outside.
         landmarks: the face's 68 points, x and y each, in the same pixels.
         points: other points of the face by name (`nose`, `right_eye`, ...), in the same pixels.
-        manipulation: what was done to the face, or to the whole (`redrawn`), as a sample for training
-            (`pretext.manipulate`, `pretext.redraw`); empty: nothing.
+        manipulation: what was done to the face, or to the whole (`reconstructed`), as a sample for training
+            (`pretext.manipulate`, `pretext.reconstruct`); empty: nothing.
         exif: tags by the names of `photo.exif.Exif`: numbers, and texts for `make`, `model` and `software`.
         licence: the licence of the picture.
         original: SHA-256 of the file that this one was made from, where it was.

@@ -1,10 +1,11 @@
-"""What delivery does to a picture: named degradations, and random chains of them.
+"""What post-processing does to a picture: named degradations, and random chains of them.
 
 A name is a step, or steps joined by `+`, done from left to right: `jpeg:75`, `resize:0.5:lanczos`,
 `resize:0.5+jpeg:60`. The same picture under the same name always gives the same result: what is random in a step
 (noise, where a crop lies) is seeded by the picture itself. `STANDARD` is the suite of the robustness table.
-`random_delivery` draws what an unknown web site may have done, `random_handling` what viewers and editors do as well;
-photographs are put through them before a mixture is fitted or calibrated, so that delivery alone is no surprise.
+`random_recompression` draws what an unknown web site may have done, `random_operations` what viewers and editors do as
+well; photographs are put through them before a mixture is fitted or calibrated, so that post-processing alone is no
+surprise.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ class Step:
 
 
 Edit = Callable[[Pixels, Step, np.random.Generator], Pixels]
-Handling = Callable[[Pixels, np.random.Generator, int], Pixels]  # the last: the smallest side
+Operation = Callable[[Pixels, np.random.Generator, int], Pixels]  # the last: the smallest side
 
 
 @dataclass(frozen=True)
@@ -267,7 +268,7 @@ def resized(pixels: Pixels, factor: float, resampling: Image.Resampling) -> Pixe
     return np.asarray(Image.fromarray(pixels).resize(size, resampling))
 
 
-def random_delivery(
+def random_recompression(
     pixels: Pixels, rng: np.random.Generator, *, smallest_side: int
 ) -> tuple[Pixels, int | None]:
     """A random chain: perhaps shrink (never under `smallest_side`), then perhaps recompress.
@@ -287,22 +288,22 @@ def random_delivery(
     return pixels, None
 
 
-def random_handling(
+def random_operations(
     pixels: Pixels, rng: np.random.Generator, *, smallest_side: int
 ) -> tuple[Pixels, int | None]:
     """One thing that sites, viewers and editors do to pictures, now and then two, then perhaps recompression.
 
-    Each has its own share (`_HANDLINGS`) and a random strength, so that none is rare among many copies: what
+    Each has its own share (`_OPERATIONS`) and a random strength, so that none is rare among many copies: what
     calibration has never seen, no false-alarm rate holds for. The result is never shrunk under `smallest_side`.
 
     Returns:
         The pixels, and the quality of the last JPEG compression, None if there was none.
     """
     kinds = rng.choice(
-        len(_HANDLINGS), size=1 + (rng.random() < 0.25), replace=False, p=[share for share, _ in _HANDLINGS]
+        len(_OPERATIONS), size=1 + (rng.random() < 0.25), replace=False, p=[share for share, _ in _OPERATIONS]
     )
     for kind in kinds:
-        pixels = _HANDLINGS[kind][1](pixels, rng, smallest_side)
+        pixels = _OPERATIONS[kind][1](pixels, rng, smallest_side)
     encoding = rng.random()
     if encoding < 0.4:
         quality = int(rng.integers(LOWEST_QUALITY, 100))
@@ -331,7 +332,7 @@ def _enlarged_somehow(pixels: Pixels, rng: np.random.Generator, smallest_side: i
     return resized(pixels, factor, _FILTERS[int(rng.integers(3))])  # all but BOX, which only copies pixels
 
 
-def _edited(edit: Edit, least: float, most: float) -> Handling:
+def _edited(edit: Edit, least: float, most: float) -> Operation:
     """An edit whose number is drawn at random."""
 
     def handle(pixels: Pixels, rng: np.random.Generator, smallest_side: int) -> Pixels:
@@ -345,8 +346,8 @@ def log_uniform(rng: np.random.Generator, least: float, most: float) -> float:
     return float(np.exp(rng.uniform(np.log(least), np.log(most))))
 
 
-_LOWEST_WEBP = 40  # of random handling; as kind to a picture as JPEG's 60
-_HANDLINGS: tuple[tuple[float, Handling], ...] = (
+_LOWEST_WEBP = 40  # of random operations; as kind to a picture as JPEG's 60
+_OPERATIONS: tuple[tuple[float, Operation], ...] = (
     (0.16, lambda pixels, rng, smallest_side: pixels),
     (0.20, lambda pixels, rng, smallest_side: _shrunk_somehow(pixels, rng, smallest_side, _FILTERS)),
     (0.06, lambda pixels, rng, smallest_side: _shrunk_somehow(pixels, rng, smallest_side, _NEAREST)),

@@ -1,7 +1,7 @@
 """What viewers, editors and sites do to pictures, each thing with a name: to learn what it leaves.
 
-Unlike `degrade.random_handling`, which draws what may have happened, `handled_as` does one thing that is asked for,
-strongly enough to show.
+Unlike `degrade.random_operations`, which draws what may have happened, `apply_operation` does one thing that is asked
+for, strongly enough to show.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ import numpy as np
 from cameraborn.degrade.named import LARGEST_ENLARGED, Pixels, degrade, log_uniform
 
 Delivered = tuple[Pixels, int | None]  # and the quality of the last JPEG compression, None if there was none
-Handling = Callable[[Pixels, np.random.Generator, int], Delivered | None]  # the last: the smallest side
+Operation = Callable[[Pixels, np.random.Generator, int], Delivered | None]  # the last: the smallest side
 
-_MILD = 75  # the quality from which on a recompression is no handling of its own
+_MILD = 75  # the quality from which on a recompression is no operation of its own
 _SMOOTH = ("bilinear", "bicubic", "lanczos", "box")
 
 
-def handled_as(
+def apply_operation(
     name: str, pixels: Pixels, rng: np.random.Generator, *, smallest_side: int
 ) -> Delivered | None:
-    """One of `HANDLINGS` at a random strength, then perhaps a mild recompression: [H W 3] to [H' W' 3].
+    """One of `OPERATIONS` at a random strength, then perhaps a mild recompression: [H W 3] to [H' W' 3].
 
     None if it cannot be done: the picture is too small to be shrunk, or so large that nobody would enlarge it.
     """
-    handled = HANDLINGS[name](pixels, rng, smallest_side)
+    handled = OPERATIONS[name](pixels, rng, smallest_side)
     chance = rng.random()
     if handled is None or name == _COMPRESSED or chance >= 0.5:
         return handled
@@ -38,7 +38,7 @@ def _recompressed(pixels: Pixels, format: str, quality: int) -> Delivered:
     return degrade(pixels, f"{format}:{quality}"), quality if format == "jpeg" else None
 
 
-def _edited(edit: str, least: float, most: float) -> Handling:
+def _edited(edit: str, least: float, most: float) -> Operation:
     def handle(pixels: Pixels, rng: np.random.Generator, smallest_side: int) -> Delivered:
         strength = log_uniform(rng, least, most)
         return degrade(pixels, f"{edit}:{strength:.3f}", key=str(rng.integers(2**32))), None
@@ -46,7 +46,7 @@ def _edited(edit: str, least: float, most: float) -> Handling:
     return handle
 
 
-def _shrunk(filters: tuple[str, ...], most: float) -> Handling:
+def _shrunk(filters: tuple[str, ...], most: float) -> Operation:
     def handle(pixels: Pixels, rng: np.random.Generator, smallest_side: int) -> Delivered | None:
         least = max(0.25, smallest_side / min(pixels.shape[:2]))
         if least >= most:
@@ -94,7 +94,7 @@ def _rounded_up(factor: float) -> float:
 
 _COMPRESSED = "compressed"
 # From what leaves least of fine detail to what leaves most: neighbours are the most alike.
-HANDLINGS: dict[str, Handling] = {
+OPERATIONS: dict[str, Operation] = {
     "blurred": _edited("blur", 1.4, 2.6),
     "slightly blurred": _edited("blur", 0.6, 1.4),
     "enlarged": _enlarged,

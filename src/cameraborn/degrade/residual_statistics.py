@@ -1,4 +1,4 @@
-"""What handling leaves in the pixels of a face, in a few numbers that need no network.
+"""What processing leaves in the pixels of a face, in a few numbers that need no network.
 
 Noise, sharpening, blur and resizing cannot be read from a file's header, and they move a detector's score more than
 size and quality do. What they do to the finest details can be seen (a few milliseconds a face):

@@ -2,11 +2,10 @@
 
 `bundle.json` says what the parts are and holds their SHA-256; `network.onnx` and `mixture.safetensors` are the model
 (`head.safetensors`, the last layers of a detector that has seen generated pictures too, goes before the mixture;
-`redrawn.safetensors`, the layer that tells redrawn photographs, adds to it, see `hybrid`); `recogniser.safetensors`
-tells what a face has been through;
-`calibration.csv` is a line a held-out photograph and class of delivery; `golden.json` are scores of pictures made by
-formula, which tell whether this machine computes what the maker's did. A bundle grows in three steps: export (the
-network), fit (the mixture), calibrate (the held-out scores).
+`redrawn.safetensors`, the layer that tells reconstructed photographs, adds to it, see `hybrid`);
+`recogniser.safetensors` tells what a face has been through; `calibration.csv` is a line a held-out photograph and class
+of condition; `golden.json` are scores of pictures made by formula, which tell whether this machine computes what the
+maker's did. A bundle grows in three steps: export (the network), fit (the mixture), calibrate (the held-out scores).
 """
 
 from __future__ import annotations
@@ -32,15 +31,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from safetensors import SafetensorError
 
 from cameraborn.degrade.residual_statistics import Traces, noise_of
-from cameraborn.detect.conformal import Calibration, Cell, Delivery, Grid, NoiseEdges, Tail, describe_class
+from cameraborn.detect.conformal import Calibration, Cell, Condition, Grid, NoiseEdges, Tail, describe_class
 from cameraborn.detect.evidence.density import Mixture
 from cameraborn.detect.evidence.known_generators import Head
 from cameraborn.detect.evidence.pseudo_fake import Boundary
-from cameraborn.detect.operations import Recogniser
+from cameraborn.detect.operations import OperationClassifier
 from cameraborn.errors import BundleError
 
 T = TypeVar("T")
-SCHEMA_VERSION = 2  # 1 had other classes of delivery
+SCHEMA_VERSION = 2  # 1 had other classes of condition
 
 
 class _Part(BaseModel):
@@ -80,13 +79,15 @@ class Coverage(_Part):
     tail: Tail = "upper"  # `both`: a likelihood that is too high is suspicious too
     size_edges: tuple[int, ...] = ()  # pixels, rising: what parts the sizes of faces
     noise_edges: NoiseEdges = ()  # log of grey levels, what parts noise
-    handlings: tuple[str, ...] = ()  # what a face may look as if it had been through, see `recogniser`
-    classes: tuple[tuple[Cell, ...], ...] = ()  # cells of each class of delivery, see `conformal`
+    operations: tuple[
+        str, ...
+    ] = ()  # what a face may look as if it had been through, see `operation_classifier`
+    classes: tuple[tuple[Cell, ...], ...] = ()  # cells of each class of condition, see `conformal`
 
     @property
     def grid(self) -> Grid:
-        """What parts deliveries into cells."""
-        return Grid(self.size_edges, self.noise_edges, self.handlings)
+        """What parts conditions into cells."""
+        return Grid(self.size_edges, self.noise_edges, self.operations)
 
 
 class BundleInfo(_Part):
@@ -115,12 +116,12 @@ class CalibrationRow:
     face_size: int  # longer side of the face box, in pixels of the picture
     jpeg_quality: int | None
     noise: float = 0.0
-    handling: int = 0
+    operation: int = 0
 
     @property
-    def delivery(self) -> Delivery:
+    def condition(self) -> Condition:
         """What the photograph has been through."""
-        return Delivery(self.face_size, self.jpeg_quality, self.noise, self.handling)
+        return Condition(self.face_size, self.jpeg_quality, self.noise, self.operation)
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +166,7 @@ class Bundle:
 
     @cached_property
     def boundary(self) -> Boundary | None:
-        """The layer that tells redrawn photographs, if the network learnt to.
+        """The layer that tells reconstructed photographs, if the network learnt to.
 
         Raises:
             BundleError: it is damaged.
@@ -181,7 +182,7 @@ class Bundle:
         return boundary
 
     @cached_property
-    def recogniser(self) -> Recogniser | None:
+    def operation_classifier(self) -> OperationClassifier | None:
         """What tells what a face has been through; None if it was never learnt.
 
         Raises:
@@ -189,17 +190,17 @@ class Bundle:
         """
         if "recogniser.safetensors" not in self.files:
             return None
-        return self._tensors("recogniser.safetensors", Recogniser.from_tensors)
+        return self._tensors("recogniser.safetensors", OperationClassifier.from_tensors)
 
-    def delivery(self, size: float, jpeg_quality: int | None, traces: Traces) -> Delivery:
+    def condition(self, size: float, jpeg_quality: int | None, traces: Traces) -> Condition:
         """What a face of this size, in a file of this quality, has been through."""
-        handling = 0 if self.recogniser is None else self.recogniser.handling_of(traces)
-        return Delivery(size, jpeg_quality, noise_of(traces), handling)
+        operation = 0 if self.operation_classifier is None else self.operation_classifier.operation_of(traces)
+        return Condition(size, jpeg_quality, noise_of(traces), operation)
 
     def scores(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
         """The score of each feature [N D]: the classifier's log odds if there is one, else minus the log-likelihood.
 
-        To that the log odds of having been redrawn are added, if the network can tell (`hybrid`).
+        To that the log odds of having been reconstructed are added, if the network can tell (`hybrid`).
 
         Raises:
             BundleError: there is neither, or it is damaged.
@@ -224,13 +225,13 @@ class Bundle:
 
     @cached_property
     def calibration_rows(self) -> tuple[CalibrationRow, ...]:
-        """The held-out photographs, each once in a class of delivery.
+        """The held-out photographs, each once in a class of condition.
 
         Raises:
             BundleError: there are none, or the table is damaged.
         """
         text = self._file("calibration.csv", "run 'cameraborn calibrate' first").decode("utf-8")
-        handlings = self.coverage.handlings
+        operations = self.coverage.operations
         try:
             rows = tuple(
                 CalibrationRow(
@@ -240,7 +241,7 @@ class Bundle:
                     int(row["face_size"]),
                     int(row["jpeg_quality"]) if row["jpeg_quality"] else None,
                     float(row["noise"]),
-                    handlings.index(row["handling"]) if handlings else 0,
+                    operations.index(row["operation"]) if operations else 0,
                 )
                 for row in csv.DictReader(io.StringIO(text))
             )
@@ -254,7 +255,7 @@ class Bundle:
 
     @cached_property
     def calibration(self) -> Calibration:
-        """The held-out scores, apart for each class of delivery.
+        """The held-out scores, apart for each class of condition.
 
         Raises:
             BundleError: there are none, or they and the recorded classes do not fit together.
@@ -265,20 +266,20 @@ class Bundle:
         number = {cell: place for place, cells in enumerate(classes) for cell in cells}
         try:
             for row in self.calibration_rows:
-                scores[number[grid.cell_of(row.delivery)]].append(row.score)
+                scores[number[grid.cell_of(row.condition)]].append(row.score)
         except KeyError as error:
             raise BundleError(
-                f"{self.origin}: bundle.json lacks the class of a delivery {error}: calibrate again"
+                f"{self.origin}: bundle.json lacks the class of a condition {error}: calibrate again"
             ) from error
-        told = 0 if self.recogniser is None else self.recogniser.handlings
-        if len(coverage.handlings) != told:
+        told = 0 if self.operation_classifier is None else self.operation_classifier.operations
+        if len(coverage.operations) != told:
             raise BundleError(
-                f"{self.origin}: the recogniser tells {told} handlings and the calibration {len(coverage.handlings)}: "
+                f"{self.origin}: the classifier tells {told} operations, the calibration {len(coverage.operations)}: "
                 "fit and calibrate again"
             )
         if sorted(number) != grid.cells or not all(scores):
             raise BundleError(
-                f"{self.origin}: bundle.json's classes of delivery are incomplete: calibrate again"
+                f"{self.origin}: bundle.json's classes of condition are incomplete: calibrate again"
             )
         return Calibration(grid, classes, tuple(np.sort(part) for part in scores), coverage.tail)
 
@@ -428,7 +429,7 @@ def card_text(info: BundleInfo) -> str:
     )
     if "redrawn.safetensors" in info.files:
         kind += (
-            " It also knows what photographs look like that autoencoders of our own redrew, and adds the odds of that; "
+            " It also knows what photographs look like that autoencoders of our own reconstructed, and adds the odds; "
             "it has seen no generated picture."
         )
     crop = info.preprocessing
@@ -440,7 +441,7 @@ def card_text(info: BundleInfo) -> str:
 - Network: {info.network}, trained to tell {", ".join(info.tasks) or "nothing"} from photographs
 - Looks at: a square of {crop.crop_scale:g} times the face, shrunk to {sides} px; it abstains under \
 {crop.smallest_side} px
-- Covered by the calibration, each line a class of delivery with photographs of its own: {covered}
+- Covered by the calibration, each line a class of condition with photographs of its own: {covered}
 
 ## Licences and origin
 
@@ -457,13 +458,13 @@ camera.
 """
 
 
-def calibration_csv(rows: list[CalibrationRow], handlings: tuple[str, ...]) -> bytes:
-    """The held-out photographs as CSV, most surprising first; handlings by their names."""
+def calibration_csv(rows: list[CalibrationRow], operations: tuple[str, ...]) -> bytes:
+    """The held-out photographs as CSV, most surprising first; operations by their names."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["score", "source", "photograph", "face_size", "jpeg_quality", "noise", "handling"])
+    writer.writerow(["score", "source", "photograph", "face_size", "jpeg_quality", "noise", "operation"])
     for row in sorted(rows, key=lambda row: -row.score):
         quality = "" if row.jpeg_quality is None else row.jpeg_quality
-        seen = [quality, row.noise, handlings[row.handling] if handlings else ""]
+        seen = [quality, row.noise, operations[row.operation] if operations else ""]
         writer.writerow([f"{row.score:.4f}", row.source, row.photograph, row.face_size, *seen])
     return out.getvalue().encode("utf-8")

@@ -4,8 +4,9 @@ For held-out photographs with scores c_1..c_n (higher = less like a photograph) 
 (1 + #{c_i >= s}) / (n + 1). If the picture is a photograph exchangeable with those, P(p <= a) <= a for every a
 (Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World", 2005, section 2). What a picture has been through
 moves its score, so photographs are compared with those that had been through the same: p-values are conditional on a
-class of delivery (Mondrian conformal prediction, ibid., section 4.5). A class is told from what can be seen of any
-picture: the size of the face, the file's JPEG quality, how noisy the face is, and how it looks handled (`recogniser`).
+class of condition (Mondrian conformal prediction, ibid., section 4.5). A class is told from what can be seen of any
+picture: the size of the face, the file's JPEG quality, how noisy the face is, and how it looks handled
+(`operation_classifier`).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from cameraborn.errors import CalibrationError
 
 Array = NDArray[np.float64]
 Tail = Literal["upper", "both"]  # is only a low likelihood suspicious, or one too high as well?
-Cell = tuple[int, int, int, int]  # of the grid of deliveries: size, JPEG quality, noise, handling
+Cell = tuple[int, int, int, int]  # of the grid of conditions: size, JPEG quality, noise, operation
 
 NoiseEdges = tuple[()] | tuple[float, float]
 
@@ -34,60 +35,60 @@ _MERGED_FIRST = ((0, 1, 0, 0), (1, 0, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1))
 
 
 @dataclass(frozen=True)
-class Delivery:
+class Condition:
     """What can be told of what a face has been through.
 
     Attributes:
         size: the longer side of its box, in pixels.
         jpeg_quality: of the file, None if it is no JPEG.
         noise: of the face as the network sees it, log of grey levels.
-        handling: what the face looks as if it had been through, a place in a grid's `handlings`.
+        operation: what the face looks as if it had been through, a place in a grid's `operations`.
     """
 
     size: float
     jpeg_quality: int | None
     noise: float = 0.0
-    handling: int = 0
+    operation: int = 0
 
 
 @dataclass(frozen=True)
 class Grid:
-    """What parts deliveries into cells; each field rises.
+    """What parts conditions into cells; each field rises.
 
     Attributes:
         size: pixels.
         noise: two edges, or none if it is not looked at.
-        handlings: their names, neighbours being the most alike; none if they are not looked at.
+        operations: their names, neighbours being the most alike; none if they are not looked at.
     """
 
     size: tuple[int, ...] = ()
     noise: NoiseEdges = ()
-    handlings: tuple[str, ...] = ()
+    operations: tuple[str, ...] = ()
 
     @property
     def cells(self) -> list[Cell]:
         """All cells, in order."""
-        lengths = (len(self.size) + 1, len(JPEG_EDGES) + 2, len(self.noise) + 1, max(1, len(self.handlings)))
-        rows, columns, noises, handlings = map(range, lengths)
-        return list(itertools.product(rows, columns, noises, handlings))
+        lengths = (len(self.size) + 1, len(JPEG_EDGES) + 2, len(self.noise) + 1, max(1, len(self.operations)))
+        rows, columns, noises, operations = map(range, lengths)
+        return list(itertools.product(rows, columns, noises, operations))
 
-    def cell_of(self, delivery: Delivery) -> Cell:
+    def cell_of(self, condition: Condition) -> Cell:
         """Where a face lies."""
-        quality = delivery.jpeg_quality
+        quality = condition.jpeg_quality
         return (
-            bisect_right(self.size, delivery.size),
+            bisect_right(self.size, condition.size),
             len(JPEG_EDGES) + 1 if quality is None else bisect_right(JPEG_EDGES, quality),
-            bisect_right(self.noise, delivery.noise),
-            delivery.handling if self.handlings else 0,
+            bisect_right(self.noise, condition.noise),
+            condition.operation if self.operations else 0,
         )
 
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """Held-out scores, apart for each class of delivery.
+    """Held-out scores, apart for each class of condition.
 
     Attributes:
-        grid: what parts deliveries.
+        grid: what parts conditions.
         classes: the cells of each class; together all cells, each once.
         scores: of each class's photographs, sorted: [n_class].
         tail: which likelihoods are suspicious.
@@ -103,14 +104,14 @@ class Calibration:
         """Photographs in the smallest class: what decides which false-alarm rates can be asked for."""
         return min(len(scores) for scores in self.scores)
 
-    def class_of(self, delivery: Delivery) -> int:
+    def class_of(self, condition: Condition) -> int:
         """The class of a face that has been through this."""
-        cell = self.grid.cell_of(delivery)
+        cell = self.grid.cell_of(condition)
         return next(number for number, cells in enumerate(self.classes) if cell in cells)
 
-    def p_value(self, score: float, delivery: Delivery) -> float:
+    def p_value(self, score: float, condition: Condition) -> float:
         """How surprising a score is among the photographs of its class."""
-        among = self.scores[self.class_of(delivery)]
+        among = self.scores[self.class_of(condition)]
         return float(p_values(np.array([score]), among, self.tail)[0])
 
     def check_rate(self, rate: float) -> None:
@@ -198,7 +199,7 @@ def merge_cells(photographs: Mapping[Cell, Set[str]], least: int, grid: Grid) ->
     """Classes of cells with at least `least` photographs each, if there are as many at all.
 
     Again and again the class with the fewest photographs joins the neighbouring one with the fewest, qualities
-    before sizes before noise before handlings: photographs handled alike and of another quality are alike rather
+    before sizes before noise before operations: photographs handled alike and of another quality are alike rather
     than the reverse.
     """
     members: dict[tuple[Cell, ...], set[str]] = {
@@ -228,16 +229,16 @@ def describe_class(cells: Sequence[Cell], grid: Grid) -> str:
         tuple[Cell, ...], list[tuple[int, int]]
     ] = {}  # those with the same sizes and qualities are said once
     for look in sorted({cell[2:] for cell in cells}):
-        deliveries = tuple(sorted((*cell[:2], 0, 0) for cell in cells if cell[2:] == look))
-        looks.setdefault(deliveries, []).append(look)
+        conditions = tuple(sorted((*cell[:2], 0, 0) for cell in cells if cell[2:] == look))
+        looks.setdefault(conditions, []).append(look)
     parts = []
-    for deliveries, of in looks.items():
+    for conditions, of in looks.items():
         name = _look_names(of, grid)
-        parts.append((f"{name}, " if name else "") + _delivery_names(deliveries, grid))
+        parts.append((f"{name}, " if name else "") + _condition_names(conditions, grid))
     return "; ".join(parts)
 
 
-def _delivery_names(cells: Sequence[Cell], grid: Grid) -> str:
+def _condition_names(cells: Sequence[Cell], grid: Grid) -> str:
     rows: dict[tuple[int, ...], list[int]] = {}  # the sizes of the same qualities
     for row in sorted({cell[0] for cell in cells}):
         rows.setdefault(tuple(sorted(cell[1] for cell in cells if cell[0] == row)), []).append(row)
@@ -250,14 +251,14 @@ def _delivery_names(cells: Sequence[Cell], grid: Grid) -> str:
 
 def _look_names(looks: Sequence[tuple[int, int]], grid: Grid) -> str:
     """`noisy, blurred or enlarged`; nothing where a look says nothing."""
-    handlings: dict[tuple[int, ...], list[int]] = {}  # those of the same noises
-    for handling in sorted({look[1] for look in looks}):
-        handlings.setdefault(tuple(a for a, b in looks if b == handling), []).append(handling)
+    operations: dict[tuple[int, ...], list[int]] = {}  # those of the same noises
+    for operation in sorted({look[1] for look in looks}):
+        operations.setdefault(tuple(a for a, b in looks if b == operation), []).append(operation)
     names = []
-    for noises, of in handlings.items():
+    for noises, of in operations.items():
         words = [
             _names(noises, NOISE_NAMES, len(grid.noise) + 1),
-            _names(of, grid.handlings, len(grid.handlings)),
+            _names(of, grid.operations, len(grid.operations)),
         ]
         names.append(", ".join(word for word in words if word))
     return " / ".join(name for name in names if name)

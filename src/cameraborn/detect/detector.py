@@ -16,6 +16,7 @@ from cameraborn.detect.conformal import benjamini_hochberg
 from cameraborn.detect.encoder import Encoder
 from cameraborn.detect.golden import GOLDEN_TOLERANCE, golden_picture
 from cameraborn.engine.local import map_in_order
+from cameraborn.engine.stage import Call
 from cameraborn.errors import BundleError, PictureError
 from cameraborn.photo.decode import Picture, PictureSource, open_picture
 from cameraborn.photo.faces import FaceFinder, square_crop
@@ -35,7 +36,7 @@ class Verdict:
         width, height: of the upright picture, in pixels.
         score: higher = less like a photograph: minus the log-likelihood of the feature, in nats, or a classifier's log
             odds.
-        p_value: share of held-out photographs of the same class of delivery that are at least as surprising;
+        p_value: share of held-out photographs of the same class of condition that are at least as surprising;
             small = surprising for a photograph.
         flagged: p_value is at or under the false-alarm rate; None where the detector abstains.
         scope: `ok`, or why the detector abstains.
@@ -123,7 +124,7 @@ class Detector:
         def judge(source: PictureSource) -> list[Verdict]:
             return self.score(source, false_alarm_rate=false_alarm_rate, whole_image=whole_image)
 
-        for verdicts in map_in_order(judge, sources, jobs):
+        for verdicts in map_in_order(Call(judge), sources, jobs):
             yield from verdicts
 
     def score_crop(self, pixels: Pixels) -> float:
@@ -166,8 +167,8 @@ class Detector:
         score = float(self.bundle.scores(feature[None])[0])
         if not self._covered(picture, crop, whole_image=blank.face is None):
             return replace(blank, scope="beyond-calibration", score=score)
-        delivery = self.bundle.delivery(longer_side(box), picture.jpeg_quality, traces)
-        p = self.bundle.calibration.p_value(score, delivery)
+        condition = self.bundle.condition(longer_side(box), picture.jpeg_quality, traces)
+        p = self.bundle.calibration.p_value(score, condition)
         return replace(blank, scope="ok", score=score, p_value=p, flagged=bool(p <= rate))
 
     def _covered(self, picture: Picture, crop: Pixels, *, whole_image: bool) -> bool:

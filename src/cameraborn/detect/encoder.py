@@ -36,7 +36,7 @@ class Encoder:
         self._input = self._session.get_inputs()[0].name
 
     def look(self, crop: NDArray[np.uint8]) -> tuple[NDArray[np.float32], Traces]:
-        """The feature of a crop, and its traces of handling.
+        """The feature of a crop, and its traces of processing.
 
         Raises:
             ValueError: the crop is smaller than a patch, of a network of patches.

@@ -37,8 +37,8 @@ class Explanation:
         crop: what the network looked at [h w 3].
         influence: how each region moved the score, in its units, positive = less like a photograph: [h w].
         method: how the map was made, for people.
-        among: held-out scores of the verdict's class of delivery, sorted: [n].
-        delivery: what the face looks as if it had been through, in words; its class may hold more than that.
+        among: held-out scores of the verdict's class of condition, sorted: [n].
+        condition: what the face looks as if it had been through, in words; its class may hold more than that.
         nearest: held-out photographs of that class with the nearest scores, nearest first.
     """
 
@@ -48,7 +48,7 @@ class Explanation:
     influence: Map
     method: str
     among: NDArray[np.float64]
-    delivery: str
+    condition: str
     nearest: tuple[CalibrationRow, ...]
 
 
@@ -83,10 +83,10 @@ def explain(
         influence, method = occlusion(detector, crop), "how the score falls when a region is hidden"
     calibration = detector.bundle.calibration
     traces = detector.encoder.traces_of(crop)
-    delivery = detector.bundle.delivery(longer_side(chosen.box), picture.jpeg_quality, traces)
-    number = calibration.class_of(delivery)
+    condition = detector.bundle.condition(longer_side(chosen.box), picture.jpeg_quality, traces)
+    number = calibration.class_of(condition)
     cells, grid = calibration.classes[number], calibration.grid
-    members = [row for row in detector.bundle.calibration_rows if grid.cell_of(row.delivery) in cells]
+    members = [row for row in detector.bundle.calibration_rows if grid.cell_of(row.condition) in cells]
     score = chosen.score
     nearest = sorted(members, key=lambda row: abs(row.score - score))[:NEAREST]
     return Explanation(
@@ -96,7 +96,7 @@ def explain(
         influence,
         method,
         calibration.scores[number],
-        describe_class((grid.cell_of(delivery),), grid),
+        describe_class((grid.cell_of(condition),), grid),
         tuple(nearest),
     )
 

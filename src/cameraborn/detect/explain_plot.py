@@ -73,7 +73,7 @@ def _title(figure: Any, explanation: Explanation) -> None:  # noqa: ANN401 (matp
     else:
         said = (
             f"p-value {verdict.p_value:.3f}: of {len(explanation.among)} held-out photographs of the same kind of "
-            f"delivery, about {100 * verdict.p_value:.1f} in 100 are at least as surprising."
+            f"condition, about {100 * verdict.p_value:.1f} in 100 are at least as surprising."
         )
     figure.text(0.03, 0.9, said, fontsize=10.5, color=INK, va="center")
     figure.text(
@@ -139,9 +139,10 @@ def _histogram(axes: Axes, explanation: Explanation) -> None:
     axes.set_title(
         f"Scores of {len(among)} held-out photographs", fontsize=9.5, color=INK, loc="left", pad=24
     )
-    delivery = textwrap.shorten(explanation.delivery, 58, placeholder=" …")
+    condition = textwrap.shorten(explanation.condition, 58, placeholder=" …")
     axes.annotate(
-        f"seen as: {delivery}", (0, 1), xytext=(0, 9), xycoords="axes fraction", textcoords="offset points", fontsize=8,
+        f"seen as: {condition}", (0, 1), xytext=(0, 9), xycoords="axes fraction", textcoords="offset points",
+        fontsize=8,
         color=MUTED,
     )  # fmt: skip
 

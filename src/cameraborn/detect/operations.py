@@ -1,7 +1,7 @@
 """What a face has been through, told from its traces: learnt from photographs that we handled ourselves.
 
-Two layers on `photo.traces`, a rectifier between them, and the likeliest of `photo.handling.HANDLINGS`. It need not be
-right: photographs are calibrated under what they look like, so that a p-value compares a picture with photographs
+Two layers on `photo.traces`, a rectifier between them, and the likeliest of `photo.operation.OPERATIONS`. It need not
+be right: photographs are calibrated under what they look like, so that a p-value compares a picture with photographs
 that look as handled as it does. Learnt by scikit-learn when a mixture is fitted, scored in NumPy.
 """
 
@@ -21,12 +21,12 @@ Array = NDArray[np.float64]
 
 _HIDDEN, _BATCH, _STEPS = 64, 256, 1500
 _FARTHEST = 4.0  # standard deviations: traces beyond are taken for no stranger than this
-_NEVER = -1e9  # log odds of a handling that nothing was learnt of
+_NEVER = -1e9  # log odds of an operation that nothing was learnt of
 
 
 @dataclass(frozen=True, eq=False)
-class Recogniser:
-    """A perceptron of T traces, H hidden units and C handlings.
+class OperationClassifier:
+    """A perceptron of T traces, H hidden units and C operations.
 
     Attributes:
         location, scale: what traces are standardised by, [T].
@@ -40,12 +40,12 @@ class Recogniser:
     output: tuple[Array, Array]
 
     @property
-    def handlings(self) -> int:
+    def operations(self) -> int:
         """How many it tells apart."""
         return len(self.output[1])
 
-    def handling_of(self, traces: Traces) -> int:
-        """The likeliest handling of a face with these traces [T]."""
+    def operation_of(self, traces: Traces) -> int:
+        """The likeliest operation of a face with these traces [T]."""
         x = np.clip((traces - self.location) / self.scale, -_FARTHEST, _FARTHEST)
         x = np.maximum(self.hidden[0] @ x + self.hidden[1], 0.0)
         return int(np.argmax(self.output[0] @ x + self.output[1]))
@@ -63,7 +63,7 @@ class Recogniser:
         }
 
     @classmethod
-    def from_tensors(cls, tensors: Mapping[str, NDArray[np.floating]]) -> Recogniser:
+    def from_tensors(cls, tensors: Mapping[str, NDArray[np.floating]]) -> OperationClassifier:
         """What `tensors` gave.
 
         Raises:
@@ -87,7 +87,7 @@ class Recogniser:
             or not (known["scale"] > 0).all()
         ):
             raise BundleError(
-                f"recogniser.safetensors holds {shapes}, which is no recogniser: get the bundle again"
+                f"recogniser.safetensors holds {shapes}, which is no operation_classifier: get the bundle again"
             )
         return cls(
             known["location"],
@@ -97,10 +97,10 @@ class Recogniser:
         )
 
 
-def learn_recogniser(
-    traces: NDArray[np.floating], handlings: Sequence[int], count: int, *, seed: int
-) -> Recogniser:
-    """A recogniser of `count` handlings, from traces [N T] of faces and the number of each one's handling."""
+def learn_operation_classifier(
+    traces: NDArray[np.floating], operations: Sequence[int], count: int, *, seed: int
+) -> OperationClassifier:
+    """A classifier of `count` operations, from traces [N T] of faces and the each one's operation."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier  # a second to import: scoring does without
 
@@ -118,8 +118,8 @@ def learn_recogniser(
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # it is to end before it overfits
-        perceptron.fit(x, handlings)
+        perceptron.fit(x, operations)
     weight, bias = np.zeros((count, _HIDDEN)), np.full(count, _NEVER)
     weight[perceptron.classes_], bias[perceptron.classes_] = perceptron.coefs_[1].T, perceptron.intercepts_[1]
     hidden = np.ascontiguousarray(perceptron.coefs_[0].T)  # safetensors writes memory as it lies
-    return Recogniser(location, scale, (hidden, perceptron.intercepts_[0]), (weight, bias))
+    return OperationClassifier(location, scale, (hidden, perceptron.intercepts_[0]), (weight, bias))

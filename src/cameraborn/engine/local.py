@@ -1,28 +1,52 @@
-"""Work on many pictures at a time, in their order and in bounded memory."""
+"""Work on many items at a time on this machine, in their order and in bounded memory: in threads or in processes."""
 
 from __future__ import annotations
 
 import itertools
+import multiprocessing
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from cameraborn.engine.stage import Stage
 
 S = TypeVar("S")
 T = TypeVar("T")
 
 
-def map_in_order(work: Callable[[S], T], items: Iterable[S], jobs: int | None) -> Iterator[T]:
-    """`map` over `jobs` threads, lazily and in order: never more than two items a thread are under way.
+def map_in_order(
+    stage: Stage[S, T], items: Iterable[S], jobs: int | None, *, processes: bool = False
+) -> Iterator[T]:
+    """What `stage` makes of each item, lazily and in order: never more than two items a job are under way.
 
-    On an exception or when the generator is closed, what has not started is cancelled.
+    Threads share one stage, which is set up once; each process has a copy of its own. On an exception or when the
+    generator is closed, what has not started is cancelled.
+
+    Args:
+        stage: the work.
+        items: what is worked on; drawn as results are taken.
+        jobs: items at a time; None is one a processor.
+        processes: work in processes instead of threads; the stage, the items and the results then travel.
     """
     jobs = jobs or os.cpu_count() or 1
-    if jobs == 1:
-        yield from map(work, items)
+    if processes:
+        yield from _pooled(
+            ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _set_up, (stage,)),
+            _work,
+            items,
+            jobs,
+        )
         return
-    pool = ThreadPoolExecutor(jobs)
+    stage.setup()
+    if jobs == 1:
+        yield from map(stage.work, items)
+    else:
+        yield from _pooled(ThreadPoolExecutor(jobs), stage.work, items, jobs)
+
+
+def _pooled(pool: Executor, work: Callable[[S], T], items: Iterable[S], jobs: int) -> Iterator[T]:
     pending: deque[Future[T]] = deque()
     items = iter(items)
     try:
@@ -33,3 +57,15 @@ def map_in_order(work: Callable[[S], T], items: Iterable[S], jobs: int | None) -
             yield result
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+_stages: list[Stage[Any, Any]] = []  # of this process, if it is one of a pool's
+
+
+def _set_up(stage: Stage[Any, Any]) -> None:
+    stage.setup()
+    _stages[:] = [stage]
+
+
+def _work(item: Any) -> Any:  # noqa: ANN401 (whatever the stage takes and gives)
+    return _stages[0].work(item)

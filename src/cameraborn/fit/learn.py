@@ -1,7 +1,7 @@
 """How photographs become a detector: `fit` a mixture to some, `calibrate` the threshold on others.
 
-Both look at each photograph as scoring will, and also at copies that have been through random deliveries, so that a
-shrunk or recompressed photograph is an ordinary one. Fitting also learns what handling leaves in photographs, so that
+Both look at each photograph as scoring will, and also at copies that have been through random conditions, so that a
+shrunk or recompressed photograph is an ordinary one. Fitting also learns what operation leaves in photographs, so that
 calibration can compare each with those that look handled alike.
 """
 
@@ -22,8 +22,8 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from cameraborn.data.manifest import Row, read_manifest
-from cameraborn.degrade.named import random_delivery, random_handling
-from cameraborn.degrade.random import HANDLINGS, Delivered, handled_as
+from cameraborn.degrade.named import random_operations, random_recompression
+from cameraborn.degrade.random import OPERATIONS, Delivered, apply_operation
 from cameraborn.degrade.residual_statistics import Traces
 from cameraborn.detect.bundle import Bundle, CalibrationRow, Coverage, calibration_csv
 from cameraborn.detect.conformal import Cell, Grid, Tail, merge_cells, noise_edges
@@ -31,13 +31,14 @@ from cameraborn.detect.detector import Detector, has_colour, longer_side
 from cameraborn.detect.evidence.density import Mixture, choose_components, fit_mixture
 from cameraborn.detect.evidence.em import Covariance
 from cameraborn.detect.golden import GOLDEN_NAMES, golden_picture
-from cameraborn.detect.operations import Recogniser, learn_recogniser
+from cameraborn.detect.operations import OperationClassifier, learn_operation_classifier
 from cameraborn.engine.local import map_in_order
+from cameraborn.engine.stage import Call
 from cameraborn.errors import CalibrationError, PictureError
 from cameraborn.photo.decode import Picture, open_picture
 from cameraborn.photo.files import pictures_in
 
-Example = tuple[Traces, int]  # of a face, and the place in `HANDLINGS` of what was done to it
+Example = tuple[Traces, int]  # of a face, and the place in `OPERATIONS` of what was done to it
 _Crop = tuple[NDArray[np.uint8], float]  # and the size of the face in it: longer side of its box, pixels
 
 _HASH_LENGTH = 16  # hex digits kept of a photograph's SHA-256: enough to recognise it
@@ -46,7 +47,7 @@ OF_AN_OLDER_FIT = ("head.safetensors", "calibration.csv", "golden.json")
 CANDIDATES = (1, 2, 3, 4, 6, 8, 12, 16)  # numbers of components to choose from
 # Pixels that part the sizes of faces, and of whole pictures, for p-values conditional on them.
 FACE_SIZE_EDGES, WHOLE_SIZE_EDGES = (130,), (320, 640)
-_HANDLED, _HANDLED_COPIES = 600, 2  # photographs that handlings are learnt from, copies of each by every one
+_HANDLED, _HANDLED_COPIES = 600, 2  # photographs that operations are learnt from, copies of each by every one
 _COLOURLESS_SHARE = 0.05  # of the calibration photographs, to say that colourless pictures are covered
 
 
@@ -60,7 +61,7 @@ class Photograph:
 
 @dataclass(frozen=True)
 class View:
-    """One look at one face (or whole photograph): as it is, or after a random delivery."""
+    """One look at one face (or whole photograph): as it is, or after a random condition."""
 
     photograph: Photograph
     sha256: str
@@ -78,20 +79,20 @@ class LearnOptions:
     Attributes:
         whole_image: take the whole picture instead of its faces.
         copies: randomly delivered copies of each face; 0 looks at it only as it is.
-        handled: copies may also have been enlarged, blurred, sharpened or given noise (`random_handling`), not
-            only shrunk and recompressed (`random_delivery`).
-        every_handling: also after each of `HANDLINGS` once, so that none is rare.
+        handled: copies may also have been enlarged, blurred, sharpened or given noise (`random_operations`), not
+            only shrunk and recompressed (`random_recompression`).
+        every_operation: also after each of `OPERATIONS` once, so that none is rare.
         as_is: also look at it as it is.
         faceless: take the middle square of a photograph without a usable face instead of leaving it out: what a
             camera leaves in pixels is no matter of faces, and there are more photographs without.
         jobs: pictures at a time.
-        seed: of the random deliveries.
+        seed: of the random conditions.
     """
 
     whole_image: bool = False
     copies: int = 4
     handled: bool = False
-    every_handling: bool = False
+    every_operation: bool = False
     as_is: bool = True
     faceless: bool = False
     jobs: int | None = None
@@ -177,7 +178,7 @@ def fit(
 ) -> Bundle:
     """A copy of the bundle with a mixture fitted to the photographs; an older head and calibration are dropped.
 
-    It also learns to tell what a face has been through, from the photographs after every handling. The mixture's
+    It also learns to tell what a face has been through, from the photographs after every operation. The mixture's
     options are those of `fit_mixture`. Without a number of `components`, it is that of `CANDIDATES` under which
     photographs held out from the fit are likeliest.
 
@@ -210,8 +211,8 @@ def fit(
     seen = bundle.files.get("seen.txt", b"").decode().split()
     files = {name: data for name, data in bundle.files.items() if name not in OF_AN_OLDER_FIT}
     files["mixture.safetensors"] = safetensors.numpy.save(mixture.tensors())
-    recogniser = recogniser_of(examples, options)
-    files["recogniser.safetensors"] = safetensors.numpy.save(recogniser.tensors())
+    operation_classifier = operation_classifier_of(examples, options)
+    files["recogniser.safetensors"] = safetensors.numpy.save(operation_classifier.tensors())
     if bundle.boundary is not None:
         boundary = bundle.boundary.scaled_to(whole, mixture.log_likelihood(features))
         files["redrawn.safetensors"] = safetensors.numpy.save(boundary.tensors())
@@ -231,8 +232,8 @@ def calibrate(
 ) -> Bundle:
     """A copy of the bundle with the scores of held-out photographs and golden scores.
 
-    Each photograph is looked at after several deliveries of every kind (`handled` and `every_handling` are always on:
-    a rate holds for what calibration has seen), so that it stands for itself in every class of delivery that it can
+    Each photograph is looked at after several conditions of every kind (`handled` and `every_operation` are always on:
+    a rate holds for what calibration has seen), so that it stands for itself in every class of condition that it can
     reach; classes with fewer than `class_size` photographs are merged. In a class it counts once, because two looks
     at one photograph are not independent: the photograph as it is in its own class, elsewhere one of its views, drawn
     at random, seeded by the photograph itself.
@@ -241,7 +242,7 @@ def calibrate(
         CalibrationError: a photograph was used to fit, or none is usable.
         BundleError: the bundle has no mixture.
     """
-    options = replace(options, handled=True, every_handling=True)
+    options = replace(options, handled=True, every_operation=True)
     seen = set(bundle.files.get("seen.txt", b"").decode().split())
     sizes = WHOLE_SIZE_EDGES if options.whole_image else FACE_SIZE_EDGES
     held_out: dict[str, list[CalibrationRow]] = {}  # a photograph's views
@@ -264,8 +265,8 @@ def calibrate(
         raise CalibrationError(
             "none of the photographs shows a usable face: give others, or use --whole-image"
         )
-    handlings = () if bundle.recogniser is None else tuple(HANDLINGS)
-    grid, classes = parted(held_out.values(), sizes, handlings, class_size)
+    operations = () if bundle.operation_classifier is None else tuple(OPERATIONS)
+    grid, classes = parted(held_out.values(), sizes, operations, class_size)
     rows = [row for looks in held_out.values() for row in one_a_class(looks, classes, grid, options)]
     lowest = min((row.jpeg_quality for row in rows if row.jpeg_quality is not None), default=100)
     coverage = Coverage(
@@ -275,12 +276,12 @@ def calibrate(
         tail=tail,
         size_edges=grid.size,
         noise_edges=grid.noise,
-        handlings=grid.handlings,
+        operations=grid.operations,
         classes=classes,
     )
     calibrated = Bundle(
         bundle.info.model_copy(update={"coverage": coverage, "versions": software_versions()}),
-        {**bundle.files, "calibration.csv": calibration_csv(rows, handlings)},
+        {**bundle.files, "calibration.csv": calibration_csv(rows, operations)},
         bundle.origin,
     )
     detector = Detector(calibrated)
@@ -291,33 +292,33 @@ def calibrate(
 
 def calibration_row(bundle: Bundle, view: View, score: float) -> CalibrationRow:
     """What calibration keeps of a view."""
-    delivery = bundle.delivery(view.face_size, view.jpeg_quality, view.traces)
+    condition = bundle.condition(view.face_size, view.jpeg_quality, view.traces)
     return CalibrationRow(
         score,
         view.photograph.source,
         view.sha256[:_HASH_LENGTH],
         view.face_size,
         view.jpeg_quality,
-        delivery.noise,
-        delivery.handling,
+        condition.noise,
+        condition.operation,
     )
 
 
 def parted(
     held_out: Iterable[Sequence[CalibrationRow]],
     sizes: tuple[int, ...],
-    handlings: tuple[str, ...],
+    operations: tuple[str, ...],
     class_size: int,
 ) -> tuple[Grid, Classes]:
-    """The classes of delivery of photographs, of each of which some views are given.
+    """The classes of condition of photographs, of each of which some views are given.
 
     Noise is parted at quartiles of all views, so that each part is reached by many photographs.
     """
     rows = [row for looks in held_out for row in looks]
-    grid = Grid(sizes, noise_edges([row.noise for row in rows]), handlings)
+    grid = Grid(sizes, noise_edges([row.noise for row in rows]), operations)
     reached: dict[Cell, set[str]] = {}
     for row in rows:
-        reached.setdefault(grid.cell_of(row.delivery), set()).add(row.photograph)
+        reached.setdefault(grid.cell_of(row.condition), set()).add(row.photograph)
     return grid, merge_cells(reached, class_size, grid)
 
 
@@ -326,7 +327,7 @@ def one_a_class(
 ) -> Iterator[CalibrationRow]:
     """Of one photograph's views, one in each class that any of them is in: the first as it is, else one at random."""
     rng = _rng(looks[0].photograph, options.seed + 1)
-    cells_of = [grid.cell_of(row.delivery) for row in looks]
+    cells_of = [grid.cell_of(row.condition) for row in looks]
     for cells in classes:
         inside = [row for row, cell in zip(looks, cells_of, strict=True) if cell in cells]
         if inside:
@@ -348,14 +349,14 @@ def look(
 def look_and_handle(
     bundle: Bundle, photographs: Sequence[Photograph], options: LearnOptions, report: Report
 ) -> tuple[list[View], list[Example]]:
-    """The same views, and the faces of some of the photographs after every handling, for `recogniser_of`."""
+    """The same views, and the faces of some of the photographs after every operation, for `operation_classifier_of`."""
     handled = frozenset(spread_out(photographs, _HANDLED))
     looked = list(_look(bundle, photographs, options, report, handled))
     return [view for one in looked for view in one.views], [ex for one in looked for ex in one.examples]
 
 
-def recogniser_of(examples: Sequence[Example], options: LearnOptions) -> Recogniser:
-    """What tells handlings apart, learnt from examples of them.
+def operation_classifier_of(examples: Sequence[Example], options: LearnOptions) -> OperationClassifier:
+    """What tells operations apart, learnt from examples of them.
 
     Raises:
         CalibrationError: there are none.
@@ -364,8 +365,8 @@ def recogniser_of(examples: Sequence[Example], options: LearnOptions) -> Recogni
         raise CalibrationError(
             "hardly any of the photographs shows a usable face: give others, or use --whole-image"
         )
-    traces, handlings = zip(*examples, strict=True)
-    return learn_recogniser(np.stack(traces), handlings, len(HANDLINGS), seed=options.seed)
+    traces, operations = zip(*examples, strict=True)
+    return learn_operation_classifier(np.stack(traces), operations, len(OPERATIONS), seed=options.seed)
 
 
 @dataclass(frozen=True)
@@ -396,7 +397,7 @@ def _look(
         problem = None if views else f"{photograph.path}: no usable face"
         return _Looked(photograph.path, views, examples, problem)
 
-    for looked in map_in_order(look_at, photographs, options.jobs):
+    for looked in map_in_order(Call(look_at), photographs, options.jobs):
         report(looked.path, looked.problem)
         yield looked
 
@@ -420,12 +421,12 @@ def _views(
     views = []
     for crop, size in crops:
         looks = [(crop, picture.jpeg_quality)] if options.as_is else []
-        deliver = random_handling if options.handled else random_delivery
+        deliver = random_operations if options.handled else random_recompression
         looks += [
             deliver(crop, rng, smallest_side=detector.encoder.preprocessing.smallest_side)
             for _ in range(options.copies)
         ]
-        if options.every_handling:
+        if options.every_operation:
             looks += [copy for _, copy in _handled(detector, crop, rng)]
         for pixels, quality in looks:
             left = round(size * pixels.shape[0] / crop.shape[0])
@@ -439,10 +440,10 @@ def _examples(
 ) -> list[Example]:
     rng = _rng(_sha256(picture), options.seed)
     return [
-        (detector.encoder.traces_of(pixels), handling)
+        (detector.encoder.traces_of(pixels), operation)
         for crop, _ in crops
         for _ in range(_HANDLED_COPIES)
-        for handling, (pixels, _) in _handled(detector, crop, rng)
+        for operation, (pixels, _) in _handled(detector, crop, rng)
     ]
 
 
@@ -467,10 +468,10 @@ def _sha256(picture: Picture) -> str:
 def _handled(
     detector: Detector, crop: NDArray[np.uint8], rng: np.random.Generator
 ) -> Iterator[tuple[int, Delivered]]:
-    """A crop after each of `HANDLINGS` that can be done to it, beside its place."""
+    """A crop after each of `OPERATIONS` that can be done to it, beside its place."""
     smallest_side = detector.encoder.preprocessing.smallest_side
-    for place, name in enumerate(HANDLINGS):
-        handled = handled_as(name, crop, rng, smallest_side=smallest_side)
+    for place, name in enumerate(OPERATIONS):
+        handled = apply_operation(name, crop, rng, smallest_side=smallest_side)
         if handled is not None:
             yield place, handled
 

@@ -1,11 +1,12 @@
-"""Painters: small autoencoders that redraw a photograph through a bottleneck, and the critic that teaches them.
+"""Autoencoders: small autoencoders that reconstruct a photograph through a bottleneck, and the discriminator that
+teaches them.
 
 Generators end in a decoder that enlarges a small map step by step, and what the enlarging leaves in the pixels is
 much alike from one to the next (AutoGAN: Zhang, Karaman and Chang, WIFS 2019, arXiv 1907.06515). A decoder that learnt
-from photographs alone leaves it too, so a network that tells redrawn photographs from photographs has met such traces
-without having seen a generated picture.
+from photographs alone leaves it too, so a network that tells reconstructed photographs from photographs has met such
+traces without having seen a generated picture.
 
-Shapes: N pictures, H and W divisible by the painter's factor.
+Shapes: N pictures, H and W divisible by the autoencoder's factor.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class Residual(nn.Module):
         return x + y
 
 
-class Painter(nn.Module):
+class Autoencoder(nn.Module):
     """An autoencoder of pictures in -1..1.
 
     Args:
@@ -89,17 +90,17 @@ class Painter(nn.Module):
         self.last = nn.Conv2d(width, 3, 3, padding=1)
 
     def forward(self, pictures: Tensor, noise: float = 0.0) -> Tensor:
-        """Redraw pictures [N 3 H W]; noise of that strength is added to the latents, which lie in -2..2."""
+        """Reconstruct pictures [N 3 H W]; noise of that strength is added to the latents, which lie in -2..2."""
         latents = 2 * F.softsign(self.encoder(pictures))
         maps = self.decoder(latents + noise * torch.randn_like(latents))
         if self.texture is not None:
             maps = maps + self.texture[:, None, None] * torch.randn_like(maps[:, :1])
-        redrawn: Tensor = self.last(maps)
-        return redrawn
+        reconstructed: Tensor = self.last(maps)
+        return reconstructed
 
 
-class Critic(nn.Module):
-    """Tells pictures from redrawn ones, region by region (PatchGAN, Isola et al., CVPR 2017; spectrally normalised)."""
+class Discriminator(nn.Module):
+    """Tells pictures from reconstructions, region by region (PatchGAN, Isola et al., CVPR 2017; spectral norm)."""
 
     def __init__(self, width: int = 32) -> None:
         super().__init__()

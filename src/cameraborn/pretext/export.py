@@ -29,7 +29,7 @@ from cameraborn.photo.patches import PATCH_SIZE
 from cameraborn.pretext.architectures import ARCHITECTURES, build_network
 from cameraborn.pretext.recipe import Recipe
 from cameraborn.pretext.selection import select_rows
-from cameraborn.pseudo.names import REDRAWN
+from cameraborn.pseudo.names import RECONSTRUCTED
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class ExportedNetwork:
     side: int  # of that input, pixels
     crop_scale: float  # of faces: side of the crop over the longer side of the box
     antialias: bool  # of faces: how the crop is shrunk
-    redrawn: bytes | None = None  # the layer that tells redrawn photographs, see `detect.hybrid`
+    reconstructed: bytes | None = None  # the layer that tells reconstructed photographs, see `detect.hybrid`
     beside: bytes | None = None  # the weights of a second network
 
 
@@ -92,7 +92,7 @@ def export_run(folder: Path, beside: Path | None = None) -> ExportedNetwork:
         side=architecture.side(first),
         crop_scale=first.faces.crop_scale,
         antialias=first.faces.antialias,
-        redrawn=_boundary(runs),
+        reconstructed=_boundary(runs),
         beside=weights[1] if len(runs) > 1 else None,
     )
 
@@ -134,11 +134,11 @@ def _describe(run: _Run) -> str:
 
 
 def _boundary(runs: Sequence[_Run]) -> bytes | None:
-    """The first head that tells redrawn photographs: two logits as one layer of log odds, of all networks' features."""
+    """The first head that tells reconstructions: two logits as one layer of log odds, of all networks' features."""
     before = 0
     for number, run in enumerate(runs):
-        if REDRAWN in run.recipe.pretext.tasks:
-            head = run.network.heads[REDRAWN]
+        if RECONSTRUCTED in run.recipe.pretext.tasks:
+            head = run.network.heads[RECONSTRUCTED]
             weight, bias = head.weight.detach().double(), head.bias.detach().double()
             after = sum(other.recipe.network.features for other in runs[number + 1 :])
             return save(

@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from cameraborn.data.manifest import Row
-from cameraborn.degrade.named import random_delivery
+from cameraborn.degrade.named import random_recompression
 from cameraborn.photo.crops import face_window
 from cameraborn.photo.decode import open_upright
 from cameraborn.photo.faces import Face, FaceFinder, landmarks_68
@@ -115,9 +115,9 @@ class FaceDataset(Dataset[tuple[Tensor, Tensor]]):
         else:
             kind = draw_kind(rng, faces.manipulations) if self.maker.manipulates else ""
             pixels, targets = self.maker.make(crop, landmarks, self.targets[index], kind, rng)
-        if rng.random() < faces.delivery_probability:
+        if rng.random() < faces.postprocess_probability:
             # Half the network's side is left at least: less is no face that anybody would judge.
-            pixels, _ = random_delivery(pixels, rng, smallest_side=faces.size // 2)
+            pixels, _ = random_recompression(pixels, rng, smallest_side=faces.size // 2)
         if faces.flip and rng.random() < 0.5:
             pixels = pixels[:, ::-1]
         return self.maker.tensor(pixels), targets

@@ -13,7 +13,7 @@ from cameraborn.networks.sdaie import FEATURES
 from cameraborn.pretext.losses import LINK_SCALES
 from cameraborn.pretext.tasks import TASKS, TEMPLATES
 from cameraborn.pseudo.manipulate import PAPER_KINDS, Kind
-from cameraborn.pseudo.names import REDRAWN
+from cameraborn.pseudo.names import RECONSTRUCTED
 
 _Count = Annotated[int, Field(ge=1)]
 
@@ -105,7 +105,7 @@ class FaceSection(_Section):
     match_resampling: bool = True
     eyes: Literal["right", "both"] = "right"
     upside_down: Literal["both-axes", "vertical"] = "both-axes"
-    delivery_probability: float = Field(default=0.0, ge=0, le=1)  # of shrinking and recompression
+    postprocess_probability: float = Field(default=0.0, ge=0, le=1)  # of shrinking and recompression
 
     @field_validator("manipulations")
     @classmethod
@@ -277,11 +277,13 @@ class Recipe(_Section):
         needing = [name for name in self.pretext.tasks if TASKS[name].of_faces]
         if needing and not self.network.sees_faces:
             raise ValueError(f"pretext.tasks: {needing[0]} needs a network that sees faces: set network.type")
-        if REDRAWN in self.pretext.tasks and self.network.sees_faces:
-            raise ValueError(f"pretext.tasks: {REDRAWN} needs a network that sees patches: set network.type")
-        if REDRAWN in self.pretext.tasks and self.network.type == "patch" and self.network.colour:
+        if RECONSTRUCTED in self.pretext.tasks and self.network.sees_faces:
             raise ValueError(
-                f"network.colour: a bundle's {REDRAWN} head has the feature alone: set it to false"
+                f"pretext.tasks: {RECONSTRUCTED} needs a network that sees patches: set network.type"
+            )
+        if RECONSTRUCTED in self.pretext.tasks and self.network.type == "patch" and self.network.colour:
+            raise ValueError(
+                f"network.colour: a bundle's {RECONSTRUCTED} head has the feature alone: set it to false"
             )
         return self
 
@@ -317,7 +319,7 @@ def read_recipe(path: Path) -> Recipe:
 
 
 def kind_of(path: Path) -> str:
-    """What kind of recipe a file is: `binary`, `painters`, or `pretext` where it says nothing.
+    """What kind of recipe a file is: `binary`, `autoencoders`, or `pretext` where it says nothing.
 
     Raises:
         RecipeError: the file is missing or not TOML.

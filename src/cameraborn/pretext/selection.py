@@ -10,7 +10,7 @@ from cameraborn.data.manifest import Row, read_manifest
 from cameraborn.errors import ManifestError
 from cameraborn.pretext.recipe import Recipe
 from cameraborn.pretext.tasks import TASKS, Task
-from cameraborn.pseudo.names import REDRAWN
+from cameraborn.pseudo.names import RECONSTRUCTED
 
 
 def select_rows(recipe: Recipe) -> tuple[list[Row], list[Row]]:
@@ -29,7 +29,9 @@ def select_rows(recipe: Recipe) -> tuple[list[Row], list[Row]]:
         if wanted and permitted and any(_teaches(row, task) for task in tasks):
             chosen[row.split].append(row)
     # Faces manipulated on disk: to be learnt from; validation makes its own, the same way for each kind.
-    chosen[data.val_split] = [row for row in chosen[data.val_split] if row.manipulation in ("", REDRAWN)]
+    chosen[data.val_split] = [
+        row for row in chosen[data.val_split] if row.manipulation in ("", RECONSTRUCTED)
+    ]
     train_rows, val_rows = chosen[data.train_split], chosen[data.val_split]
     for split, rows, least in (
         (data.train_split, train_rows, recipe.optimise.pictures * recipe.optimise.accumulate),
@@ -88,10 +90,10 @@ def _teaches(row: Row, task: Task) -> bool:
 
 def _check_variety(manifest: Path, rows: Sequence[Row], tasks: Sequence[Task]) -> None:
     for task in tasks:
-        if task.name == REDRAWN and len({bool(row.manipulation) for row in rows}) < 2:
+        if task.name == RECONSTRUCTED and len({bool(row.manipulation) for row in rows}) < 2:
             raise ManifestError(
-                f"{manifest}: task '{REDRAWN}' needs photographs and redrawn ones: "
-                "make them with 'cameraborn data redraw'"
+                f"{manifest}: task '{RECONSTRUCTED}' needs photographs and reconstructed ones: "
+                "make them with 'cameraborn data reconstruct'"
             )
         if task.artificial:
             continue

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from cameraborn.pseudo.names import REDRAWN
+from cameraborn.pseudo.names import RECONSTRUCTED
 
 MAKERS = (
     "canon",
@@ -53,7 +53,7 @@ class Task:
         tag: the EXIF field (see `photo.exif.Exif`); none for a manipulation.
         kind: of a tag `rank` (pairwise fidelity), `level` (the same, of the expected level), `classify` (cross-entropy)
             or `focal` (focal fidelity); else `manipulation` (fidelity; 1 = manipulated), `regions` (of each), or
-            `classify` without a tag: whether the whole picture was redrawn (`pretext.redraw`).
+            `classify` without a tag: whether the whole picture was reconstructed (`pretext.reconstruct`).
         classes: names of the levels, classes, regions, or of what an original and a manipulated face are called.
         class_of: the name of a value's class; None where the value says nothing.
     """
@@ -99,9 +99,10 @@ class Task:
         """What to say of a picture after a manipulation (empty: none): 1 if there was one; of regions a bit field.
 
         Bit r is set if region r was manipulated, so that every task has one number; `fidelity.region_labels` reads it.
-        A task of faces has nothing to say of what was redrawn, nor the task `redrawn` of what was done to a face.
+        A task of faces has nothing to say of what was reconstructed, nor the task `reconstructed` of what was done to a
+        face.
         """
-        if manipulation and self.of_faces == (manipulation == REDRAWN):
+        if manipulation and self.of_faces == (manipulation == RECONSTRUCTED):
             return math.nan
         if not self.of_faces or self.kind == "manipulation":
             return float(manipulation != "")
@@ -222,7 +223,7 @@ TASKS: dict[str, Task] = {
         Task("white_balance", "white_balance", "classify", *coded(WHITE_BALANCES)),
         Task("scene", "scene_type", "classify", *coded(SCENES)),
         Task("face", "", "manipulation"),
-        Task("redrawn", "", "classify", ("photograph", "redrawn")),
+        Task("reconstructed", "", "classify", ("photograph", "reconstructed")),
         Task("blades_iso", "iso", "level", LEVELS),
         Task("blades_fnumber", "fnumber", "level", LEVELS),
         Task("blades_exposure", "exposure_time_s", "level", LEVELS),

@@ -1,14 +1,14 @@
-"""Photographs redrawn by painters, on disk: what the task `redrawn` learns from.
+"""Photographs reconstructed by autoencoders, on disk: what the task `reconstructed` learns from.
 
-    FOLDER/originals/ID-0.png       the photograph, cut to a multiple of what painters ask for; ID-1.png, ... shrunk
-    FOLDER/manipulated/ID-0.png     the same, redrawn
+    FOLDER/originals/ID-0.png       the photograph, cut to a multiple of what autoencoders ask for; ID-1.png, ... shrunk
+    FOLDER/manipulated/ID-0.png     the same, reconstructed
     FOLDER/manifest.jsonl           their rows
 
-An original and its redrawn copy have been through the same up to the painter. Painters leave nothing of JPEG's blocks,
-so a redrawn photograph that had not been shrunk is recompressed as its file was: else blocks would tell them apart.
-Half of the further copies are blurred, enlarged, sharpened, given noise or recompressed as well, both alike: else what
-is soft would look redrawn.
-What is drawn for a photograph depends on the seed, its SHA-256 and the copy's number alone.
+An original and its reconstructed copy have been through the same up to the autoencoder. Autoencoders leave nothing of
+JPEG's blocks, so a reconstructed photograph that had not been shrunk is recompressed as its file was: else blocks would
+tell them apart. Half of the further copies are blurred, enlarged, sharpened, given noise or recompressed as well, both
+alike: else what is soft would look reconstructed. What is drawn for a photograph depends on the seed, its SHA-256 and
+the copy's number alone.
 """
 
 from __future__ import annotations
@@ -23,32 +23,32 @@ import torch
 from PIL import Image
 
 from cameraborn.data.manifest import Row, group_of
-from cameraborn.degrade.named import random_handling, recompressed
+from cameraborn.degrade.named import random_operations, recompressed
 from cameraborn.errors import PictureError
-from cameraborn.networks.autoencoder import Painter
+from cameraborn.networks.autoencoder import Autoencoder
 from cameraborn.photo.decode import open_picture
 from cameraborn.photo.patches import Pixels
-from cameraborn.pseudo.names import REDRAWN
+from cameraborn.pseudo.names import RECONSTRUCTED
 from cameraborn.pseudo.variants import MANIPULATED, ORIGINALS, write_png
 
 _FILTERS = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS)
 
 
 @dataclass(frozen=True)
-class RedrawOptions:
-    """How photographs are redrawn.
+class ReconstructOptions:
+    """How photographs are reconstructed.
 
     Attributes:
-        painters: their names; each copy is by one of them, drawn at random.
+        autoencoders: their names; each copy is by one of them, drawn at random.
         copies: of each photograph; the first at its own size, each further one shrunk at random.
-        handled: share of the further copies that are handled at random after the painter.
+        handled: share of the further copies that are handled at random after the autoencoder.
         smallest_side: no copy is shrunk further, pixels.
         largest_side: pixels; a larger photograph is cut to its middle.
-        noise: greatest strength of noise on the painter's latents.
+        noise: greatest strength of noise on the autoencoder's latents.
         seed: of everything that is drawn.
     """
 
-    painters: tuple[str, ...]
+    autoencoders: tuple[str, ...]
     copies: int = 2
     smallest_side: int = 96
     largest_side: int = 512
@@ -69,32 +69,41 @@ def copies_of(rows: Iterable[Row], names: Iterable[str], copies: int) -> Iterato
             yield f"{name}-{number}", number, row
 
 
-def write_redrawn(
-    row: Row, name: str, number: int, folder: Path, painters: Mapping[str, Painter], options: RedrawOptions
+def write_reconstructed(
+    row: Row,
+    name: str,
+    number: int,
+    folder: Path,
+    autoencoders: Mapping[str, Autoencoder],
+    options: ReconstructOptions,
 ) -> list[Row]:
-    """Write one copy of a photograph and its redrawing; return both rows, paths relative to `folder`.
+    """Write one copy of a photograph and its reconstructing; return both rows, paths relative to `folder`.
 
     Raises:
         PictureError: the picture cannot be read, was manipulated already, or is too small.
         CamerabornError: a file cannot be written.
     """
     if row.manipulation or row.label != "photo":
-        raise PictureError(f"{row.path}: not a photograph as it was: painters redraw photographs alone")
+        raise PictureError(
+            f"{row.path}: not a photograph as it was: autoencoders reconstruct photographs alone"
+        )
     picture = open_picture(row.path)
     rng = np.random.default_rng([options.seed, int(row.sha256[:16], 16), number])
-    painter = painters[options.painters[rng.integers(len(options.painters))]]
+    autoencoder = autoencoders[options.autoencoders[rng.integers(len(options.autoencoders))]]
     original = _prepared(picture.pixels, number, options, rng)
     if original is None:
-        raise PictureError(f"{row.path}: under {options.smallest_side} pixels: too small to redraw")
-    redrawn = redraw(
-        painter, original, noise=float(rng.uniform(0.0, options.noise)), seed=int(rng.integers(2**31))
+        raise PictureError(f"{row.path}: under {options.smallest_side} pixels: too small to reconstruct")
+    reconstructed = reconstruct(
+        autoencoder, original, noise=float(rng.uniform(0.0, options.noise)), seed=int(rng.integers(2**31))
     )
     if number == 0 and picture.jpeg_quality is not None:
-        redrawn = recompressed(redrawn, "JPEG", picture.jpeg_quality)
+        reconstructed = recompressed(reconstructed, "JPEG", picture.jpeg_quality)
     if number and rng.random() < options.handled:
-        original, redrawn = _handled_alike(original, redrawn, int(rng.integers(2**31)), options.smallest_side)
+        original, reconstructed = _handled_alike(
+            original, reconstructed, int(rng.integers(2**31)), options.smallest_side
+        )
     rows = []
-    for pixels, place, done in ((original, ORIGINALS, ""), (redrawn, MANIPULATED, REDRAWN)):
+    for pixels, place, done in ((original, ORIGINALS, ""), (reconstructed, MANIPULATED, RECONSTRUCTED)):
         path = f"{place}/{name}.png"
         changes: dict[str, object] = {
             "path": path,
@@ -111,28 +120,30 @@ def write_redrawn(
 
 
 @torch.no_grad()
-def redraw(painter: Painter, pixels: Pixels, *, noise: float, seed: int) -> Pixels:
-    """A photograph [H W 3] by a painter, of the same size; sides must be divisible by the painter's factor."""
+def reconstruct(autoencoder: Autoencoder, pixels: Pixels, *, noise: float, seed: int) -> Pixels:
+    """A photograph [H W 3] by an autoencoder, of the same size; sides must be divisible by the autoencoder's factor."""
     batch = (
         torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))[None].float().sub(127.5).div(127.5)
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        painted = painter(batch.contiguous(memory_format=torch.channels_last), noise)[0]
+        painted = autoencoder(batch.contiguous(memory_format=torch.channels_last), noise)[0]
     levels = painted.clamp(-1, 1).mul(127.5).add(127.5).round().to(torch.uint8)
     return np.ascontiguousarray(levels.permute(1, 2, 0).numpy())
 
 
 def _handled_alike(one: Pixels, other: Pixels, seed: int, smallest_side: int) -> tuple[Pixels, Pixels]:
     first, second = (
-        random_handling(pixels, np.random.default_rng(seed), smallest_side=smallest_side)[0]
+        random_operations(pixels, np.random.default_rng(seed), smallest_side=smallest_side)[0]
         for pixels in (one, other)
     )
     return first, second
 
 
-def _prepared(pixels: Pixels, number: int, options: RedrawOptions, rng: np.random.Generator) -> Pixels | None:
-    """The photograph as the painter is given it: its middle, further copies shrunk, sides divisible by 8."""
+def _prepared(
+    pixels: Pixels, number: int, options: ReconstructOptions, rng: np.random.Generator
+) -> Pixels | None:
+    """The photograph as the autoencoder is given it: its middle, further copies shrunk, sides divisible by 8."""
     H, W = (min(side, options.largest_side) for side in pixels.shape[:2])
     y, x = (pixels.shape[0] - H) // 2 // 8 * 8, (pixels.shape[1] - W) // 2 // 8 * 8  # on JPEG's grid
     pixels = pixels[y : y + H, x : x + W]

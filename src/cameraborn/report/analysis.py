@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cameraborn.bench.delivery import UNDEGRADED
+from cameraborn.bench.degraded import UNDEGRADED
 from cameraborn.bench.judge import ERROR_SCOPE, SEEN_SCOPE
 from cameraborn.bench.run import DetectorRecord
 from cameraborn.report import metrics

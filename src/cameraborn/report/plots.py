@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec
 
 import numpy as np
 
-from cameraborn.bench.delivery import UNDEGRADED
+from cameraborn.bench.degraded import UNDEGRADED
 from cameraborn.errors import BenchError
 from cameraborn.report.analysis import Analysis
 from cameraborn.report.results import Array

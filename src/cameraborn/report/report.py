@@ -126,7 +126,7 @@ def build(analysis: Analysis, figures: Path) -> Report:
     if results.judges and len(config.degradations) > 1:
         sections.append(
             Section(
-                "What delivery does",
+                "What condition does",
                 "The same pictures, degraded as web sites do. A detector that flags every recompressed photograph is "
                 "useless, whatever its AUC.",
                 [

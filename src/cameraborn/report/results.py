@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cameraborn.bench.delivery import UNDEGRADED
+from cameraborn.bench.degraded import UNDEGRADED
 from cameraborn.bench.judge import SEEN_SCOPE
 from cameraborn.bench.leaks import read_audits
 from cameraborn.bench.run import SCORES, DetectorRecord, RunRecord, read_record

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cameraborn.bench.delivery import UNDEGRADED
+from cameraborn.bench.degraded import UNDEGRADED
 from cameraborn.bench.judge import ERROR_SCOPE, SEEN_SCOPE
 from cameraborn.bench.run import DetectorRecord
 from cameraborn.report.analysis import NAMES, UNKNOWN, Analysis, Figure, GeneratorFigures, SourceFigures

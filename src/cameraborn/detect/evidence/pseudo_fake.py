@@ -1,11 +1,12 @@
-"""A density and a boundary: is a picture unlike photographs, and does it look redrawn?
+"""A density and a boundary: is a picture unlike photographs, and does it look reconstructed?
 
 A mixture finds what is rare among photographs. Where the network also learnt to tell photographs from photographs
-that a painter redrew (the task `redrawn`), the odds of that are a second sign, and the two are added, as in DenseHybrid
-(Grcic, Bevandic and Segvic, ECCV 2022, arXiv 2207.02606): ln p(redrawn | x) - ln p(x). The density of many features
-varies far more than the odds do, so each is first brought to mean 0 and standard deviation 1 among the photographs
-that the mixture was fitted to. Odds below their mean count as the mean: some generators smooth more than any painter,
-and to look less redrawn than photographs do is no sign of being one. No generated picture has a part in it.
+that an autoencoder reconstructed (the task `reconstructed`), the odds of that are a second sign, and the two are added,
+as in DenseHybrid (Grcic, Bevandic and Segvic, ECCV 2022, arXiv 2207.02606): ln p(reconstructed | x) - ln p(x). The
+density of many features varies far more than the odds do, so each is first brought to mean 0 and standard deviation 1
+among the photographs that the mixture was fitted to. Odds below their mean count as the mean: some generators smooth
+more than any autoencoder, and to look less reconstructed than photographs do is no sign of being one. No generated
+picture has a part in it.
 
 Shapes: N pictures, D features of all sides, d features of one side (D = sides x d, the finest side first).
 """
@@ -25,10 +26,10 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Boundary:
-    """The last layer that tells redrawn photographs from photographs.
+    """The last layer that tells reconstructed photographs from photographs.
 
     Attributes:
-        weight: of the features of the finest side [d], where a painter's traces are.
+        weight: of the features of the finest side [d], where an autoencoder's traces are.
         bias: of the log odds.
         location: of the surprise and the log odds among fitted photographs [2]; None until a mixture is fitted.
         scale: theirs [2].
@@ -42,13 +43,13 @@ class Boundary:
     def unread(self, features: NDArray[np.floating]) -> NDArray[np.floating]:
         """The features [N D] that are left to the mixture: all, or those of a network that the boundary does not read.
 
-        Where a network beside the first learnt what is redrawn, the first one's features make the density alone.
+        Where a network beside the first learnt what is reconstructed, the first one's features make the density alone.
         """
         columns = self.weight == 0
         return features[:, np.tile(columns, features.shape[1] // len(columns))] if columns.any() else features
 
     def log_odds(self, features: NDArray[np.floating]) -> Array:
-        """That each picture was redrawn: features [N D] to [N]."""
+        """That each picture was reconstructed: features [N D] to [N]."""
         odds: Array = np.asarray(features, np.float64)[:, : len(self.weight)] @ self.weight + self.bias
         return odds
 

@@ -1,4 +1,4 @@
-"""`cameraborn data redraw`: photographs redrawn by painters, to learn from."""
+"""`cameraborn data reconstruct`: photographs reconstructed by autoencoders, to learn from."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ import typer
 from cameraborn.cli.common import EXIT_NOTHING_READ, Argument, Jobs, Option, needs_torch, progress, say
 from cameraborn.cli.data import data
 from cameraborn.engine.local import map_in_order
+from cameraborn.engine.stage import Call
 from cameraborn.errors import PictureError
 
 if TYPE_CHECKING:
     from cameraborn.data.manifest import Row
 
 
-@data.command("redraw")
-def redraw_(
+@data.command("reconstruct")
+def reconstruct_(
     manifest: Annotated[Path, Argument(help="Manifest of photographs.", dir_okay=False)],
-    painters: Annotated[
-        Path, Option(help="Run of painters: 'cameraborn train' with kind = \"painters\".", file_okay=False)
+    autoencoders: Annotated[
+        Path,
+        Option(help="Run of autoencoders: 'cameraborn train' with kind = \"autoencoders\".", file_okay=False),
     ],
     output: Annotated[
         Path, Option("--output", "-o", help="Folder for the pictures and their manifest.", file_okay=False)
@@ -44,21 +46,26 @@ def redraw_(
     seed: Annotated[int, Option(min=0, help="Of everything that is drawn.")] = 0,
     jobs: Jobs = None,
 ) -> None:
-    """Redraw photographs by autoencoders that were trained on photographs, for the task `redrawn`.
+    """Reconstruct photographs by autoencoders that were trained on photographs, for the task `reconstructed`.
 
     What their decoders leave in the pixels is akin to what generators leave. Each original is written beside its
-    redrawing, after the same treatment. A run that was interrupted goes on when started again.
+    reconstructing, after the same treatment. A run that was interrupted goes on when started again.
     """
     needs_torch()
     from cameraborn.data.manifest import read_manifest, sha256_of
-    from cameraborn.pretext.painters import read_painters
-    from cameraborn.pseudo.reconstruct import RedrawOptions, copies_of, one_thread_a_picture, write_redrawn
+    from cameraborn.pretext.autoencoders import read_autoencoders
+    from cameraborn.pseudo.reconstruct import (
+        ReconstructOptions,
+        copies_of,
+        one_thread_a_picture,
+        write_reconstructed,
+    )
     from cameraborn.pseudo.variants import VariantFolder, named
 
     one_thread_a_picture()
-    ready = read_painters(painters)
-    options = RedrawOptions(
-        painters=tuple(ready),
+    ready = read_autoencoders(autoencoders)
+    options = ReconstructOptions(
+        autoencoders=tuple(ready),
         copies=copies,
         smallest_side=smallest_side,
         largest_side=largest_side,
@@ -74,17 +81,19 @@ def redraw_(
         if name in filled.done:
             return [], None
         try:
-            return write_redrawn(row, name, number, output, ready, options), None
+            return write_reconstructed(row, name, number, output, ready, options), None
         except PictureError as error:
             return [], None if number else str(error)
 
-    weights = {name: sha256_of(painters / f"{name}.safetensors") for name in ready}
-    settings = {**asdict(options), "painters": weights}
-    with progress("redrawing", copies * len(rows)) as advance, VariantFolder(output, settings) as filled:
+    weights = {name: sha256_of(autoencoders / f"{name}.safetensors") for name in ready}
+    settings = {**asdict(options), "autoencoders": weights}
+    with progress("reconstructing", copies * len(rows)) as advance, VariantFolder(output, settings) as filled:
         written = len(filled.done)
         if written:
             say(f"{output}: going on; copies done already: {written}")
-        for number, (made, problem) in enumerate(map_in_order(make, copies_of(rows, names, copies), jobs), 1):
+        for number, (made, problem) in enumerate(
+            map_in_order(Call(make), copies_of(rows, names, copies), jobs), 1
+        ):
             if problem:
                 say(f"left out: {problem}")
             if made:
@@ -92,7 +101,7 @@ def redraw_(
                 written += 1
             advance(number)
         if not written:
-            say(f"{output}: no photograph could be redrawn")
+            say(f"{output}: no photograph could be reconstructed")
             raise typer.Exit(EXIT_NOTHING_READ)
         filled.finish()
-    say(f"{filled.manifest}: {written} photographs and as many redrawn")
+    say(f"{filled.manifest}: {written} photographs and as many reconstructed")

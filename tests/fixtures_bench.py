@@ -9,7 +9,7 @@ from cameraborn.bench.protocol import run_protocol
 from cameraborn.bench.run import run
 from cameraborn.data.manifest import Row, sha256_of, write_manifest
 
-from ..conftest import EXAMPLES, varied_copies
+from .conftest import EXAMPLES, varied_copies
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,8 @@
-"""Training painters on photographs, one after the other: what `cameraborn train` does with `kind = "painters"`.
+"""Training autoencoders on photographs, one after the other: what `cameraborn train` does with `kind = "autoencoders"`.
 
-Each painter reproduces photographs (absolute difference of pixels and of their gradients). Most then also deceive a
-critic (hinge loss; and match its maps), so that what they lack is made up rather than smoothed over. A run leaves
-`NAME.safetensors` for each; one that was interrupted goes on with the first painter that is missing.
+Each autoencoder reproduces photographs (absolute difference of pixels and of their gradients). Most then also deceive a
+discriminator (hinge loss; and match its maps), so that what they lack is made up rather than smoothed over. A run
+leaves `NAME.safetensors` for each; one that was interrupted goes on with the first autoencoder that is missing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from torch.nn import functional as F
 
 from cameraborn.data.manifest import read_manifest
 from cameraborn.errors import ManifestError, RecipeError
-from cameraborn.networks.autoencoder import Critic, Painter, Upsampling
+from cameraborn.networks.autoencoder import Autoencoder, Discriminator, Upsampling
 from cameraborn.photo.patches import PATCH_SIZE
 from cameraborn.pretext.dataset import PictureCache, random_patches
 from cameraborn.pretext.recipe import AugmentSection, DataSection, read_as
@@ -34,11 +34,11 @@ from cameraborn.pretext.selection import check_files
 from cameraborn.pretext.train import PRECISIONS, Progress
 
 _GRADIENTS, _DECEIT, _MAPS = 0.5, 0.1, 0.5  # weights of the losses beside the pixels'
-_CRITIC_FROM, _DECEIT_FROM = 0.2, 0.25  # shares of the run: the critic is a little ahead
+_DISCRIMINATOR_FROM, _DECEIT_FROM = 0.2, 0.25  # shares of the run: the discriminator is a little ahead
 
 
-class PainterSection(BaseModel):
-    """One painter; see `networks.painter.Painter`."""
+class AutoencoderSection(BaseModel):
+    """One autoencoder; see `networks.autoencoder.Autoencoder`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -48,11 +48,13 @@ class PainterSection(BaseModel):
     latent: int = Field(ge=1)
     width: int = Field(default=24, ge=1)
     texture: bool = False
-    critic: bool = True  # without one what is lacking is smoothed over, as in restored and enlarged faces
+    discriminator: bool = (
+        True  # without one what is lacking is smoothed over, as in restored and enlarged faces
+    )
 
 
 class PaintSection(BaseModel):
-    """How each painter learns."""
+    """How each autoencoder learns."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -66,39 +68,39 @@ class PaintSection(BaseModel):
     threads: int = Field(default=2, ge=1)
 
 
-class PaintersRecipe(BaseModel):
-    """Everything that decides the training of painters."""
+class AutoencodersRecipe(BaseModel):
+    """Everything that decides the training of autoencoders."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Literal["painters"]
+    kind: Literal["autoencoders"]
     data: DataSection
-    painters: Annotated[tuple[PainterSection, ...], Field(min_length=1)]
+    autoencoders: Annotated[tuple[AutoencoderSection, ...], Field(min_length=1)]
     augment: AugmentSection = AugmentSection(scale_probability=0.6, scale_min=0.36)
     optimise: PaintSection
 
     @model_validator(mode="after")
-    def _names_apart(self) -> PaintersRecipe:
-        names = [painter.name for painter in self.painters]
+    def _names_apart(self) -> AutoencodersRecipe:
+        names = [autoencoder.name for autoencoder in self.autoencoders]
         if len(set(names)) < len(names):
-            raise ValueError(f"painters: {names} are not all different: give each its own name")
+            raise ValueError(f"autoencoders: {names} are not all different: give each its own name")
         return self
 
     @property
     def steps(self) -> int:
-        """Of all painters together."""
-        return self.optimise.steps * len(self.painters)
+        """Of all autoencoders together."""
+        return self.optimise.steps * len(self.autoencoders)
 
 
-def read_painters_recipe(path: Path) -> PaintersRecipe:
+def read_autoencoders_recipe(path: Path) -> AutoencodersRecipe:
     """Read and validate a TOML recipe. Raises RecipeError if it is wrong; the message names the field."""
-    return read_as(path, PaintersRecipe)
+    return read_as(path, AutoencodersRecipe)
 
 
-def train_painters(
-    recipe: PaintersRecipe, folder: Path, report: Callable[[Progress], None] = lambda _: None
+def train_autoencoders(
+    recipe: AutoencodersRecipe, folder: Path, report: Callable[[Progress], None] = lambda _: None
 ) -> dict[str, float]:
-    """Train what is missing in `folder`; return each new painter's mean absolute difference in grey levels.
+    """Train what is missing in `folder`; return each new autoencoder's mean absolute difference in grey levels.
 
     Raises:
         RecipeError: the folder belongs to another recipe, the disk is full, or a loss is no number any more.
@@ -127,7 +129,7 @@ def train_painters(
     pictures, started = PictureCache(rows, recipe.data.cache_mb), time.monotonic()
     figures: dict[str, float] = {}
     paths = [row.path for row in rows]
-    missing = [p for p in recipe.painters if not (folder / f"{p.name}.safetensors").exists()]
+    missing = [p for p in recipe.autoencoders if not (folder / f"{p.name}.safetensors").exists()]
     total = recipe.optimise.steps * len(missing)
     for number, section in enumerate(missing):
 
@@ -136,29 +138,29 @@ def train_painters(
             left = (time.monotonic() - started) / done * (total - done)
             report(Progress(recipe.steps - total + done, recipe.steps, loss, left, figures))
 
-        painter, difference = _train_one(recipe, section, pictures, paths, folder, tell)
+        autoencoder, difference = _train_one(recipe, section, pictures, paths, folder, tell)
         figures[f"{section.name}/difference"] = difference
         write_tensors(
-            painter.state_dict(),
+            autoencoder.state_dict(),
             folder / f"{section.name}.safetensors",
-            {"painter": section.model_dump_json()},
+            {"autoencoder": section.model_dump_json()},
         )
     return figures
 
 
-def read_painters(folder: Path) -> dict[str, Painter]:
-    """The painters of a run by name, ready to paint.
+def read_autoencoders(folder: Path) -> dict[str, Autoencoder]:
+    """The autoencoders of a run by name, ready to paint.
 
     Raises:
         RecipeError: there is none, or a file is damaged.
     """
-    painters = {}
+    autoencoders = {}
     for path in sorted(folder.glob("*.safetensors")):
         try:
             with safetensors.safe_open(path, framework="pt") as file:
-                section = PainterSection.model_validate(json.loads(file.metadata()["painter"]))
-            painter = _build(section)
-            painter.load_state_dict(load_file(path))
+                section = AutoencoderSection.model_validate(json.loads(file.metadata()["autoencoder"]))
+            autoencoder = _build(section)
+            autoencoder.load_state_dict(load_file(path))
         except (
             safetensors.SafetensorError,
             ValidationError,
@@ -168,35 +170,35 @@ def read_painters(folder: Path) -> dict[str, Painter]:
             RuntimeError,
         ) as error:
             raise RecipeError(
-                f"{path}: no painter, or damaged ({str(error).splitlines()[0]}): train it again"
+                f"{path}: no autoencoder, or damaged ({str(error).splitlines()[0]}): train it again"
             ) from error
-        painters[section.name] = painter.eval()
-    if not painters:
-        raise RecipeError(f'{folder}: no painter in it: train a recipe with kind = "painters" first')
-    return painters
+        autoencoders[section.name] = autoencoder.eval()
+    if not autoencoders:
+        raise RecipeError(f'{folder}: no autoencoder in it: train a recipe with kind = "autoencoders" first')
+    return autoencoders
 
 
-def _build(section: PainterSection) -> Painter:
-    return Painter(**section.model_dump(exclude={"name", "critic"}))
+def _build(section: AutoencoderSection) -> Autoencoder:
+    return Autoencoder(**section.model_dump(exclude={"name", "discriminator"}))
 
 
 def _train_one(
-    recipe: PaintersRecipe,
-    section: PainterSection,
+    recipe: AutoencodersRecipe,
+    section: AutoencoderSection,
     pictures: PictureCache,
     paths: Sequence[str],
     folder: Path,
     tell: Callable[[int, float], None],
-) -> tuple[Painter, float]:
+) -> tuple[Autoencoder, float]:
     settings = recipe.optimise
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     precision = PRECISIONS[settings.precision]
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed)
-    painter = _build(section).to(device)
-    critic = Critic().to(device)
-    paint = torch.optim.AdamW(painter.parameters(), settings.learning_rate, betas=(0.5, 0.99))
-    judge = torch.optim.AdamW(critic.parameters(), settings.learning_rate / 2, betas=(0.0, 0.99))
+    autoencoder = _build(section).to(device)
+    discriminator = Discriminator().to(device)
+    paint = torch.optim.AdamW(autoencoder.parameters(), settings.learning_rate, betas=(0.5, 0.99))
+    judge = torch.optim.AdamW(discriminator.parameters(), settings.learning_rate / 2, betas=(0.0, 0.99))
     difference = math.nan
     for step in range(settings.steps):
         share = step / settings.steps
@@ -206,33 +208,33 @@ def _train_one(
             )
         real = _batch(pictures, len(paths), settings.pictures, recipe.augment, rng).to(device)
         with torch.autocast(device.type, precision, enabled=precision is not None):
-            redrawn = painter(real, settings.noise).float()
-            loss = pixels = F.l1_loss(redrawn, real)
+            reconstructed = autoencoder(real, settings.noise).float()
+            loss = pixels = F.l1_loss(reconstructed, real)
             loss = loss + _GRADIENTS * (
-                F.l1_loss(*_steps(redrawn, real, 3)) + F.l1_loss(*_steps(redrawn, real, 2))
+                F.l1_loss(*_steps(reconstructed, real, 3)) + F.l1_loss(*_steps(reconstructed, real, 2))
             )
-            if section.critic and share > _DECEIT_FROM:
-                judged, maps = critic(redrawn)
+            if section.discriminator and share > _DECEIT_FROM:
+                judged, maps = discriminator(reconstructed)
                 with torch.no_grad():
-                    _, wanted = critic(real)
+                    _, wanted = discriminator(real)
                 matched = torch.stack(
                     [F.l1_loss(a.float(), b.float()) for a, b in zip(maps, wanted, strict=True)]
                 )
                 loss = loss - _DECEIT * judged.float().mean() + _MAPS * matched.mean()
         _step(paint, loss)
-        if section.critic and share > _CRITIC_FROM:
+        if section.discriminator and share > _DISCRIMINATOR_FROM:
             with torch.autocast(device.type, precision, enabled=precision is not None):
-                true, false = critic(real)[0].float(), critic(redrawn.detach())[0].float()
+                true, false = discriminator(real)[0].float(), discriminator(reconstructed.detach())[0].float()
             _step(judge, F.relu(1 - true).mean() + F.relu(1 + false).mean())
         if (step + 1) % 20 == 0 or step + 1 == settings.steps:
             difference = float(pixels.detach()) * 127.5
             if not math.isfinite(difference):
                 raise RecipeError(
-                    f"{folder}: painter {section.name} is lost at step {step + 1}: lower learning_rate, "
+                    f"{folder}: autoencoder {section.name} is lost at step {step + 1}: lower learning_rate, "
                     "in another folder"
                 )
         tell(step + 1, difference)
-    return painter, difference
+    return autoencoder, difference
 
 
 def _step(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:

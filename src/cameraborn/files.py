@@ -1,0 +1,30 @@
+"""What every room says of arrays and files: the names of common types, and a file that is there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]  # [H W 3], grey levels
+Array = NDArray[np.float64]
+Box = tuple[float, float, float, float]  # x0, y0, x1, y1, pixels
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path beside `path` to write to, which takes its place at the end of the block: `with replacing(path) as part`.
+
+    It is called `NAME.part`, before the file's ending, which some writers go by. After an exception it is removed, and
+    what was at `path` is as it was.
+    """
+    part = path.with_name(f"{path.stem}.part{path.suffix}")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
