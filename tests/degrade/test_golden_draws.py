@@ -1,8 +1,8 @@
 """What was once drawn for a seed is drawn for ever: the calibration of a bundle can be made again.
 
 `data/golden_draws.json` holds, for each function and seed, the size of the result, the quality of its last JPEG
-compression, the mean of each of 3 x 3 parts and, where nothing was recompressed, the SHA-256 of the pixels. Encoders
-may change in their last digit; all else may not.
+compression, the mean of each of 3 x 3 parts, what the generator draws next and, where nothing was recompressed, the
+SHA-256 of the pixels. Encoders may change in their last digit; all else may not.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cameraborn.degrade import named
 from cameraborn.degrade.named import random_operations, random_recompression
 from cameraborn.degrade.random import OPERATIONS, apply_operation
 
@@ -29,35 +30,35 @@ def formula_picture():
 
 
 def draws():
-    """Each function by name, as a function of the seed."""
+    """Each function by name, as a function of the generator."""
     picture = formula_picture()
     chains = {"random_recompression": random_recompression, "random_operations": random_operations}
     for name, chain in chains.items():
-        yield name, lambda seed, chain=chain: chain(picture, np.random.default_rng(seed), smallest_side=60)
+        yield name, lambda rng, chain=chain: chain(picture, rng, smallest_side=60)
     for name in OPERATIONS:
-        yield name, lambda seed, name=name: apply_operation(
-            name, picture, np.random.default_rng(seed), smallest_side=60
-        )
+        yield name, lambda rng, name=name: apply_operation(name, picture, rng, smallest_side=60)
 
 
 DRAWS = dict(draws())
 
 
-def recorded(draw, monkeypatch):
-    """Of one result: what the file holds."""
-    encoded = []
-    from cameraborn.degrade import named
-
-    plain = named._encoded
+def recorded(name, seed, monkeypatch):
+    """What the file holds of one result."""
+    encoded, rng, plain = [], np.random.default_rng(seed), named._encoded
     with monkeypatch.context() as patch:
         patch.setattr(named, "_encoded", lambda *given: encoded.append(given) or plain(*given))
-        pixels, quality = draw()
+        pixels, quality = DRAWS[name](rng)
     H, W, _ = pixels.shape
-    parts = [pixels[H * r // 3 : H * (r + 1) // 3, W * c // 3 : W * (c + 1) // 3] for r in range(3) for c in range(3)]
+    parts = [
+        pixels[H * r // 3 : H * (r + 1) // 3, W * c // 3 : W * (c + 1) // 3]
+        for r in range(3)
+        for c in range(3)
+    ]
     return {
         "size": [W, H],
         "quality": quality,
         "means": [round(float(part.mean()), 2) for part in parts],
+        "next": round(rng.random(), 6),
         "sha256": "" if encoded else hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest(),
     }
 
@@ -66,6 +67,6 @@ def recorded(draw, monkeypatch):
 def test_the_same_seed_draws_what_it_always_did(name, monkeypatch):
     golden = json.loads(GOLDEN.read_text(encoding="utf-8"))[name]
     for seed in SEEDS:
-        found, expected = recorded(lambda seed=seed: DRAWS[name](seed), monkeypatch), golden[seed]
+        found, expected = recorded(name, seed, monkeypatch), golden[seed]
         assert found.pop("means") == pytest.approx(expected.pop("means"), abs=TOLERANCE), seed
         assert found == expected, seed
