@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 
 from cameraborn.degrade import named
-from cameraborn.degrade.named import random_operations, random_recompression
-from cameraborn.degrade.random import OPERATIONS, apply_operation
+from cameraborn.degrade.random import OPERATIONS, apply_operation, random_operations, random_recompression
 
 GOLDEN = Path(__file__).parent / "data" / "golden_draws.json"
 SEEDS = range(24)

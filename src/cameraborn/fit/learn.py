@@ -22,8 +22,13 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from cameraborn.data.manifest import Row, read_manifest
-from cameraborn.degrade.named import random_operations, random_recompression
-from cameraborn.degrade.random import OPERATIONS, Delivered, apply_operation
+from cameraborn.degrade.random import (
+    OPERATIONS,
+    Processed,
+    apply_operation,
+    random_operations,
+    random_recompression,
+)
 from cameraborn.degrade.residual_statistics import Traces
 from cameraborn.detect.bundle import Bundle, CalibrationRow, Coverage, calibration_csv
 from cameraborn.detect.conformal import Cell, Grid, Tail, merge_cells, noise_edges
@@ -467,7 +472,7 @@ def _sha256(picture: Picture) -> str:
 
 def _handled(
     detector: Detector, crop: NDArray[np.uint8], rng: np.random.Generator
-) -> Iterator[tuple[int, Delivered]]:
+) -> Iterator[tuple[int, Processed]]:
     """A crop after each of `OPERATIONS` that can be done to it, beside its place."""
     smallest_side = detector.encoder.preprocessing.smallest_side
     for place, name in enumerate(OPERATIONS):
