@@ -13,8 +13,9 @@ from typing import Annotated, TextIO
 
 from cameraborn.cli.common import Argument, Jobs, Kind, Option, Split, app, progress, say
 from cameraborn.cli.output import opened, printable
-from cameraborn.data.audit import Audit, CueAudit
+from cameraborn.data.audit import Audit
 from cameraborn.data.audit import audit as audit_rows
+from cameraborn.data.cue_audit import CueAudit
 from cameraborn.data.equalise import Treatment
 from cameraborn.data.equalise import equalise as equalise_rows
 from cameraborn.data.manifest import Row, read_manifest

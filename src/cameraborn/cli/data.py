@@ -63,9 +63,6 @@ def import_(
     """
     from cameraborn.data.adapters import LAYOUTS, LeftOut, Options
     from cameraborn.data.importing import import_manifest
-    from cameraborn.engine.local import map_in_order
-    from cameraborn.engine.stage import Call
-    from cameraborn.photo.faces import FaceFinder
 
     if layout not in LAYOUTS:
         raise CamerabornError(f"{layout}: not a layout: choose from {', '.join(LAYOUTS)}")
@@ -98,8 +95,8 @@ def import_(
         counts = import_manifest(
             found(),
             output,
-            faces=FaceFinder() if faces else None,
-            mapper=lambda work, items: map_in_order(Call(work), items, jobs),
+            faces=faces,
+            jobs=jobs,
             report=report,
         )
     for label, rows in counts.labels.most_common():
@@ -166,14 +163,10 @@ def verify_(manifest: Manifest, jobs: Jobs = None) -> None:
     """See that a manifest is sound: rows, files and their hashes, no row twice, no group torn."""
     from cameraborn.data.manifest import manifest_lines
     from cameraborn.data.verify import verify_manifest
-    from cameraborn.engine.local import map_in_order
-    from cameraborn.engine.stage import Call
 
     problems = 0
     with progress("verifying", sum(1 for _ in manifest_lines(manifest))) as advance:
-        for problem in verify_manifest(
-            manifest, mapper=lambda work, items: map_in_order(Call(work), items, jobs), report=advance
-        ):
+        for problem in verify_manifest(manifest, jobs=jobs, report=advance):
             problems += 1
             print(printable(problem))
     if problems:
