@@ -1,8 +1,8 @@
-"""What a face has been through, told from its traces: learnt from photographs that we handled ourselves.
+"""What a face has been through, told from its residual statistics: learnt from photographs that we processed ourselves.
 
-Two layers on residual statistics, a rectifier between them, and the likeliest of `degrade.random.OPERATIONS`. It need not
-be right: photographs are calibrated under what they look like, so that a p-value compares a picture with photographs
-that look as handled as it does. Learnt by scikit-learn when a mixture is fitted, scored in NumPy.
+Two layers, a rectifier between them, and the likeliest of `degrade.random.OPERATIONS`. It need not be right:
+photographs are calibrated under what they look like, so that a p-value compares a picture with photographs that look
+as processed as it does. Learnt by scikit-learn when a mixture is fitted, scored in NumPy.
 """
 
 from __future__ import annotations
