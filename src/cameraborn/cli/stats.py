@@ -28,10 +28,15 @@ def stats_(
     manifest: Manifest,
     output: Annotated[
         Path | None,
-        Option("--output", "-o", help="Draw the tags too: a .png, .svg or .pdf.", dir_okay=False),
+        Option(
+            "--output",
+            "-o",
+            help="File to draw the tags' distributions to (.png, .svg or .pdf).",
+            dir_okay=False,
+        ),
     ] = None,
 ) -> None:
-    """Count a manifest's rows, and show how the four tags that are ranked are distributed."""
+    """Count the rows of a manifest, and show the distributions of its four numeric EXIF tags."""
     from cameraborn.data.manifest import manifest_lines, read_manifest
 
     if output is not None:
