@@ -131,7 +131,7 @@ def split(
     research_only: Annotated[
         str,
         Option(
-            help="Split that takes all rows that are for research only.", show_default="divided as the others"
+            help="Split that takes all rows that are for research only.", show_default="split like the others"
         ),
     ] = "",
     seed: Annotated[int, Option(help="Random seed of the split.")] = 0,
