@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from cameraborn.data.manifest import Row
-from cameraborn.degrade.named import random_recompression
+from cameraborn.degrade.random import random_recompression
 from cameraborn.photo.crops import face_window
 from cameraborn.photo.decode import open_upright
 from cameraborn.photo.faces import Face, FaceFinder, landmarks_68
