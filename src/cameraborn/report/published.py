@@ -60,7 +60,7 @@ class Published:
 @cache
 def published_figures() -> tuple[Published, ...]:
     """Every figure of `published.csv`."""
-    text = resources.files("cameraborn.bench").joinpath("published.csv").read_text(encoding="utf-8")
+    text = resources.files("cameraborn.report").joinpath("published.csv").read_text(encoding="utf-8")
     return tuple(
         Published(
             **{name: cell for name, cell in row.items() if name not in ("value", "third_party")},
