@@ -27,10 +27,10 @@ def read(tmp_path, text):
 
 def test_names_are_cues_or_bundles(tmp_path):
     config = read(tmp_path, GOOD)
-    assert [(d.bundle, d.cue, d.name) for d in config.detectors] == [
-        ("default", "", ""),
-        ("", "sharpness", ""),
-        ("models/other", "", "other"),
+    assert [(d.kind, d.which, d.name) for d in config.detectors] == [
+        ("bundle", "default", ""),
+        ("cue", "sharpness", ""),
+        ("bundle", "models/other", "other"),
     ]
     assert type(config).model_validate_json(config.model_dump_json()) == config
 

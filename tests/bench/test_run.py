@@ -7,11 +7,13 @@ import pytest
 
 from cameraborn import load, open_picture
 from cameraborn.bench import cues
-from cameraborn.bench.bundles import BundleJudge
+from cameraborn.bench.bundles import BundleScorer
 from cameraborn.bench.cache import FeatureCache
-from cameraborn.bench.config import DetectorSection, PhotographSection, SetSection
+from cameraborn.bench.config import PhotographSection, SetSection
 from cameraborn.bench.protocol import paper_threshold, run_protocol
-from cameraborn.bench.run import RUN, run
+from cameraborn.bench.record import RUN
+from cameraborn.bench.run import run
+from cameraborn.bench.scorers import DetectorSection
 from cameraborn.bench.scores import format_row, read_scores
 from cameraborn.bench.sets import read_photographs, read_set
 from cameraborn.errors import BenchError, PictureError
@@ -82,15 +84,15 @@ def test_a_file_that_changed_is_an_error(tmp_path, config_of, album):
     file.write_bytes(next((album / "photos").glob("0*.jpg")).read_bytes())
     sets = [{"name": "x", "photographs": {"x": file.parent}}]
     config = config_of(tmp_path / "out", sets=sets, detectors=["sharpness"], degradations=["none"])
-    specimen = read_set(config.sets[0])[0]
+    sample = read_set(config.sets[0])[0]
     from cameraborn.bench.run import _bytes_of
 
     file.write_bytes(file.read_bytes() + b"x")
-    problem, data = _bytes_of(specimen)
-    assert "not the file that was imported" in problem
-    assert data == b""
+    with pytest.raises(PictureError, match="not the file that was imported"):
+        _bytes_of(sample)
     file.unlink()
-    assert "cannot be read" in _bytes_of(specimen)[0]
+    with pytest.raises(PictureError, match="cannot be read"):
+        _bytes_of(sample)
 
 
 def test_an_interrupted_run_goes_on(tmp_path, config_of):
@@ -148,7 +150,7 @@ def test_what_a_bundle_has_learnt_from_is_set_apart(tmp_path, config_of, photogr
 def test_another_bundle_under_the_same_name_is_measured_anew(tmp_path, tiny_bundle):
     with FeatureCache(tmp_path / "f.sqlite") as cache:
         keys = [
-            BundleJudge(DetectorSection(bundle=str(tiny_bundle), **extra), cache).key
+            BundleScorer(DetectorSection(kind="bundle", which=str(tiny_bundle), **extra), cache).key
             for extra in ({}, {"name": "x"}, {"whole_image": True}, {"sources": ["mine"]})
         ]
     assert keys[0] == keys[1]
@@ -156,15 +158,15 @@ def test_another_bundle_under_the_same_name_is_measured_anew(tmp_path, tiny_bund
 
 
 def test_features_are_found_again_without_the_file(tmp_path, tiny_bundle, album):
-    specimen = read_photographs(PhotographSection(folders=[album / "fit"]), limit=1)[0]
+    sample = read_photographs(PhotographSection(folders=[album / "fit"]), limit=1)[0]
     with FeatureCache(tmp_path / "f.sqlite") as cache:
-        judge = BundleJudge(DetectorSection(bundle=str(tiny_bundle)), cache)
-        first = judge.look(specimen.file, specimen.sha256)
-        again = judge.look(tmp_path / "gone.jpg", specimen.sha256)
+        bundle = BundleScorer(DetectorSection(kind="bundle", which=str(tiny_bundle)), cache)
+        first = bundle.look(sample.file, sample.sha256)
+        again = bundle.look(tmp_path / "gone.jpg", sample.sha256)
         assert first.scope == again.scope == "ok"
         assert (first.feature == again.feature).all()
         with pytest.raises(PictureError, match="not the file"):
-            judge.look(specimen.file, "0" * 64)
+            bundle.look(sample.file, "0" * 64)
     (tmp_path / "text").write_text("no data base at all, but long enough to be looked at" * 20)
     with pytest.raises(BenchError, match="not a file of features"):
         FeatureCache(tmp_path / "text")
@@ -203,7 +205,7 @@ def test_the_papers_threshold_is_the_papers():
 
 def test_protocol_rows_hold_both_decisions(finished):
     results = Results(finished.output)
-    judges = [detector for detector in results.judges if detector.kind == "aigfd"]
+    judges = [detector for detector in results.detectors if detector.kind == "aigfd"]
     assert [judge.name for judge in judges] == ["tiny (aigfd)", "<b>whole| (aigfd)"]
     rows = [row for row in read_scores(finished.output / "scores.csv") if row.detector == "tiny (aigfd)"]
     judged = [row for row in rows if row.scope == "ok"]

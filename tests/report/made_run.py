@@ -3,7 +3,7 @@
 import random
 
 from cameraborn.bench.config import BenchConfig
-from cameraborn.bench.run import DetectorRecord, write_record
+from cameraborn.bench.record import DetectorRecord, write_record
 from cameraborn.bench.scores import ScoreFile, ScoreRow
 
 DETECTORS = (

@@ -11,10 +11,12 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from cameraborn.bench.config import DetectorSection, SetSection
-from cameraborn.bench.judge import CueJudge
+from cameraborn.bench.config import SetSection
+from cameraborn.bench.cues import CueScorer
 from cameraborn.bench.leaks import audit_tracks
-from cameraborn.bench.run import DetectorRecord, run, write_record
+from cameraborn.bench.record import DetectorRecord, write_record
+from cameraborn.bench.run import run
+from cameraborn.bench.scorers import DetectorSection
 from cameraborn.bench.scores import ScoreFile, ScoreRow
 from cameraborn.bench.sets import read_set
 from cameraborn.errors import BenchError
@@ -33,7 +35,9 @@ def synthetic(folder, config_of, *, n=200, groups=False, **changes):
     config = config_of(folder, degradations=["none", "jpeg:60"], **changes)
     detectors = [DetectorRecord(name=name, key=name, kind="bundle") for name in ("good", "better")]
     detectors.append(
-        DetectorRecord(name="sharpness", key=CueJudge(DetectorSection(cue="sharpness")).key, kind="cue")
+        DetectorRecord(
+            name="sharpness", key=CueScorer(DetectorSection(kind="cue", which="sharpness")).key, kind="cue"
+        )
     )
     rng = np.random.default_rng(0)
     rows = []
@@ -77,7 +81,7 @@ def synthetic(folder, config_of, *, n=200, groups=False, **changes):
 
 def test_figures_are_worst_first_and_the_mean_last(tmp_path, config_of):
     analysis = synthetic(tmp_path / "out", config_of)
-    good = analysis.results.judges[0]
+    good = analysis.results.detectors[0]
     rows = analysis.generators(good)
     assert [row.comparison.generator if row.comparison else "mean" for row in rows] == [
         "hard",
@@ -85,7 +89,8 @@ def test_figures_are_worst_first_and_the_mean_last(tmp_path, config_of):
         "mean",
     ]
     answers = [
-        analysis.results.answers(good, s) for s in (rows[0].comparison.photos, rows[0].comparison.generated)
+        analysis.results.predictions(good, s)
+        for s in (rows[0].comparison.photos, rows[0].comparison.generated)
     ]
     assert rows[0].auc.value == metrics.auc(answers[0].score, answers[1].score)
     assert rows[2].auc.value == pytest.approx((rows[0].auc.value + rows[1].auc.value) / 2)
@@ -113,7 +118,7 @@ def test_pictures_that_go_together_widen_intervals(tmp_path, config_of):
     widths = []
     for groups in (False, True):
         analysis = synthetic(tmp_path / str(groups), config_of, groups=groups)
-        row = analysis.generators(analysis.results.judges[0])[0]
+        row = analysis.generators(analysis.results.detectors[0])[0]
         widths.append([figure.high - figure.low for figure in (row.auc, row.false_alarms)])
     assert widths[1][0] > 1.5 * widths[0][0]
     assert widths[1][1] > 1.5 * widths[0][1]
@@ -121,7 +126,7 @@ def test_pictures_that_go_together_widen_intervals(tmp_path, config_of):
 
 def test_false_alarms_are_by_source_and_none_flagged_has_an_interval(tmp_path, config_of):
     analysis = synthetic(tmp_path / "out", config_of)
-    rows = analysis.sources(analysis.results.judges[0])
+    rows = analysis.sources(analysis.results.detectors[0])
     assert [(row.source, row.in_source, row.n) for row in rows] == [("two", False, 100), ("one", True, 100)]
     nothing = metrics.clopper_pearson(0, 60)
     assert nothing[0] == 0
@@ -130,9 +135,9 @@ def test_false_alarms_are_by_source_and_none_flagged_has_an_interval(tmp_path, c
 
 def test_abstentions_are_in_no_rate_and_scores_without_verdict_in_the_ranking(tmp_path, config_of):
     analysis = synthetic(tmp_path / "out", config_of, n=40)
-    results, good = analysis.results, analysis.results.judges[0]
+    results, good = analysis.results, analysis.results.detectors[0]
     photos = results.comparisons[0].photos
-    answers = results.answers(good, photos)
+    answers = results.predictions(good, photos)
     answers.flagged[:10] = -1
     answers.scope[:10] = "beyond-calibration"
     row = analysis.generators(good)[0]
@@ -144,22 +149,22 @@ def test_abstentions_are_in_no_rate_and_scores_without_verdict_in_the_ranking(tm
 def test_equal_numbers_are_equal_and_seeded(tmp_path, config_of):
     analysis = synthetic(tmp_path / "out", config_of)
     section = analysis.results.config.protocol
-    rows = equal_number_figures(analysis, analysis.results.judges[0], section)
+    rows = equal_number_figures(analysis, analysis.results.detectors[0], section)
     assert [row.n for row in rows] == [200, 200]
-    full = analysis.generators(analysis.results.judges[0])
+    full = analysis.generators(analysis.results.detectors[0])
     hard = next(r for r in full if r.comparison.generator == "hard")
     for name in ("auc", "ap_photo", "ap_generated", "accuracy"):  # the numbers are equal already
         mine, all_pictures = (dataclasses.astuple(getattr(row, name)) for row in (rows[0], hard))
         assert mine == pytest.approx(all_pictures, abs=1e-3 if name == "accuracy" else 1e-9)
     fewer = section.model_copy(update={"equal_numbers": 50})
-    drawn = [equal_number_figures(analysis, analysis.results.judges[0], fewer) for _ in range(2)]
+    drawn = [equal_number_figures(analysis, analysis.results.detectors[0], fewer) for _ in range(2)]
     assert drawn[0] == drawn[1]
     assert drawn[0][0].n == 50
 
 
 def test_both_thresholds_are_compared_on_the_same_scores(finished):
     analysis = Analysis(Results(finished.output))
-    judge = next(detector for detector in analysis.results.judges if detector.kind == "aigfd")
+    judge = next(detector for detector in analysis.results.detectors if detector.kind == "aigfd")
     for row in threshold_figures(analysis, judge, 0.05):
         assert row.difference.value == pytest.approx(row.fitted.value - row.held_out.value)
         assert row.difference.low <= row.difference.value <= row.difference.high
@@ -281,7 +286,7 @@ def test_many_detectors_stand_below_each_other(tmp_path, config_of):
     table = tables.overview(analysis)
     assert table.columns == ["detector", "hard (a)", "easy (a)", "mean"]
     assert [row[0].text for row in table.rows] == [*names, "best trivial cue"]
-    figures = analysis.generators(analysis.results.judges[-1])
+    figures = analysis.generators(analysis.results.detectors[-1])
     assert table.rows[-2][1:] == [tables.number(row.auc, shade=True) for row in figures]
     for plot in (plots.forest(analysis), plots.false_alarms(analysis)):
         assert [label.get_text() for label in plot.axes[0].get_yticklabels()][:2] == names[:2]

@@ -62,7 +62,7 @@ def run(
     """
     from cameraborn.bench import protocol as papers
     from cameraborn.bench.config import read_config
-    from cameraborn.bench.run import SCORES
+    from cameraborn.bench.record import SCORES
     from cameraborn.bench.run import run as measure
 
     settings = read_config(config)

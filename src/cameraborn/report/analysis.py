@@ -15,12 +15,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cameraborn.bench.degraded import UNDEGRADED
-from cameraborn.bench.judge import ERROR_SCOPE, SEEN_SCOPE
-from cameraborn.bench.run import DetectorRecord
+from cameraborn.bench.record import DetectorRecord
+from cameraborn.bench.scorers import ERROR_SCOPE, SEEN_SCOPE
+from cameraborn.degrade.named import UNDEGRADED
 from cameraborn.report import metrics
 from cameraborn.report.bootstrap import in_chunks, interval, weights
-from cameraborn.report.results import Answers, Comparison, Results, Stratum
+from cameraborn.report.results import Comparison, Predictions, Results, Stratum
 
 Array = NDArray[np.float64]
 NOISE_LEVEL = 0.05  # of adjusted p-values, over which a difference is called noise
@@ -143,8 +143,8 @@ class Analysis:
         self, detector: DetectorRecord, comparison: Comparison, degradation: str
     ) -> tuple[GeneratorFigures, Array] | None:
         """The figures, and their draws [B, figures]."""
-        photos = self.results.answers(detector, comparison.photos, degradation)
-        generated = self.results.answers(detector, comparison.generated, degradation)
+        photos = self.results.predictions(detector, comparison.photos, degradation)
+        generated = self.results.predictions(detector, comparison.generated, degradation)
         if photos is None or generated is None or not (photos.scored.any() and generated.scored.any()):
             return None
 
@@ -178,23 +178,23 @@ class Analysis:
         """False alarms on each photograph source of each track: out-of-source first, then the worst."""
         rows = []
         for stratum in self.results.photographs:
-            answers = self.results.answers(detector, stratum, degradation)
-            if answers is None:
+            predictions = self.results.predictions(detector, stratum, degradation)
+            if predictions is None:
                 continue
             of = np.array(stratum.sources)
             for source in dict.fromkeys(stratum.sources):
                 here = of == source
-                judged = here & answers.judged
+                judged = here & predictions.judged
                 rows.append(
                     SourceFigures(
                         detector,
                         stratum,
                         source,
-                        bool(answers.in_source[here].any()),
+                        bool(predictions.in_source[here].any()),
                         degradation,
                         int(judged.sum()),
-                        int((here & ~answers.judged & _answered(answers)).sum()),
-                        self._false_alarms([(stratum, answers, judged)]),
+                        int((here & ~predictions.judged & _measured(predictions)).sum()),
+                        self._false_alarms([(stratum, predictions, judged)]),
                     )
                 )
         return sorted(rows, key=lambda row: (row.in_source, -np.nan_to_num(row.rate.value, nan=-1.0)))
@@ -215,13 +215,13 @@ class Analysis:
                 worst, where = min((value, comparison.name) for value, comparison in aucs)
             parts, pictures, abstained = [], 0, 0
             for stratum in self._strata():
-                answers = self.results.answers(detector, stratum, degradation)
-                if answers is None:
+                predictions = self.results.predictions(detector, stratum, degradation)
+                if predictions is None:
                     continue
-                pictures += int(_answered(answers).sum())
-                abstained += int((_answered(answers) & (answers.scope != "ok")).sum())
+                pictures += int(_measured(predictions).sum())
+                abstained += int((_measured(predictions) & (predictions.scope != "ok")).sum())
                 if not stratum.generator:
-                    parts.append((stratum, answers, answers.judged))
+                    parts.append((stratum, predictions, predictions.judged))
             rows.append(
                 RobustnessFigures(
                     detector,
@@ -243,7 +243,7 @@ class Analysis:
 
     def _all_differences(self) -> list[DifferenceFigures]:
         found = []
-        for first, second in itertools.combinations(self.results.judges, 2):
+        for first, second in itertools.combinations(self.results.detectors, 2):
             for comparison in self.results.comparisons:
                 pair = self._difference(first, second, comparison)
                 if pair is not None:
@@ -255,10 +255,11 @@ class Analysis:
         self, first: DetectorRecord, second: DetectorRecord, comparison: Comparison
     ) -> tuple[Figure, float] | None:
         strata = comparison.photos, comparison.generated
-        answers = [
-            [self.results.answers(detector, stratum) for stratum in strata] for detector in (first, second)
+        predictions = [
+            [self.results.predictions(detector, stratum) for stratum in strata]
+            for detector in (first, second)
         ]
-        (photos, generated), (other_photos, other_generated) = answers
+        (photos, generated), (other_photos, other_generated) = predictions
         if photos is None or generated is None or other_photos is None or other_generated is None:
             return None
         both_photos = photos.scored & other_photos.scored
@@ -293,8 +294,8 @@ class Analysis:
     def _auc(
         self, detector: DetectorRecord, comparison: Comparison, degradation: str
     ) -> tuple[float, Array] | None:
-        photos = self.results.answers(detector, comparison.photos, degradation)
-        generated = self.results.answers(detector, comparison.generated, degradation)
+        photos = self.results.predictions(detector, comparison.photos, degradation)
+        generated = self.results.predictions(detector, comparison.generated, degradation)
         if photos is None or generated is None or not (photos.scored.any() and generated.scored.any()):
             return None
         masks = photos.scored, generated.scored
@@ -318,9 +319,9 @@ class Analysis:
     def _weights(self, stratum: Stratum, first: int, draws: int) -> Weights:
         return weights(stratum.units, stratum.name, seed=self.seed, draws=draws, first=first)
 
-    def _false_alarms(self, parts: Sequence[tuple[Stratum, Answers, NDArray[np.bool_]]]) -> Figure:
+    def _false_alarms(self, parts: Sequence[tuple[Stratum, Predictions, NDArray[np.bool_]]]) -> Figure:
         """The share flagged of the judged photographs of some strata."""
-        hits = sum(int((answers.flagged[judged] == 1).sum()) for _, answers, judged in parts)
+        hits = sum(int((predictions.flagged[judged] == 1).sum()) for _, predictions, judged in parts)
         n = sum(int(judged.sum()) for *_, judged in parts)
         if n == 0:
             return UNKNOWN
@@ -329,9 +330,9 @@ class Analysis:
 
         def chunk(first: int, draws: int) -> Array:
             flagged = total = np.zeros(draws)
-            for stratum, answers, judged in parts:
+            for stratum, predictions, judged in parts:
                 drawn = self._weights(stratum, first, draws)[:, judged]
-                flagged = flagged + drawn @ (answers.flagged[judged] == 1)
+                flagged = flagged + drawn @ (predictions.flagged[judged] == 1)
                 total = total + drawn.sum(axis=1)
             shares: Array = np.divide(flagged, total, out=np.full(draws, np.nan), where=total > 0)
             return shares
@@ -339,10 +340,10 @@ class Analysis:
         drawn = in_chunks(chunk, draws=self.draws, pictures=n)
         return _share_figure(hits / n, drawn, sum(len(set(s.units[judged])) for s, _, judged in parts))
 
-    def _rate(self, answers: Answers, stratum: Stratum, drawn: Array) -> Figure:
+    def _rate(self, predictions: Predictions, stratum: Stratum, drawn: Array) -> Figure:
         """A share of one stratum, whose draws are known."""
-        judged = answers.judged
-        n, hits = int(judged.sum()), int((answers.flagged == 1).sum())
+        judged = predictions.judged
+        n, hits = int(judged.sum()), int((predictions.flagged == 1).sum())
         if n == 0:
             return UNKNOWN
         if not stratum.grouped:
@@ -357,9 +358,9 @@ class Analysis:
 Weights = NDArray[np.int64]
 
 
-def _answered(answers: Answers) -> NDArray[np.bool_]:
+def _measured(predictions: Predictions) -> NDArray[np.bool_]:
     """Pictures that were measured and are no errors."""
-    return ~np.isin(answers.scope, ("missing", ERROR_SCOPE, SEEN_SCOPE))
+    return ~np.isin(predictions.scope, ("missing", ERROR_SCOPE, SEEN_SCOPE))
 
 
 def _figure(value: float, drawn: Array) -> Figure:
@@ -375,8 +376,8 @@ def _share_figure(value: float, drawn: Array, units: int) -> Figure:
 
 
 def _auc(
-    photos: Answers,
-    generated: Answers,
+    photos: Predictions,
+    generated: Predictions,
     photo_mask: NDArray[np.bool_],
     generated_mask: NDArray[np.bool_],
     photo_weights: Weights,
@@ -392,15 +393,20 @@ def _auc(
 
 
 def _all_figures(
-    photos: Answers, generated: Answers, photo_weights: Weights | None, generated_weights: Weights | None
+    photos: Predictions,
+    generated: Predictions,
+    photo_weights: Weights | None,
+    generated_weights: Weights | None,
 ) -> Array:
     """Every figure by `NAMES`, of weights [B P] and [B G] (None: ones): [B, figures]."""
     parts = ((photos, photo_weights), (generated, generated_weights))
-    scored = [None if w is None else w[:, answers.scored] for answers, w in parts]
+    scored = [None if w is None else w[:, predictions.scored] for predictions, w in parts]
     ranked = metrics.rank(photos.score[photos.scored], generated.score[generated.scored], *scored)
     alarms, found = (
-        metrics.share(answers.flagged[answers.judged] == 1, None if w is None else w[:, answers.judged])
-        for answers, w in parts
+        metrics.share(
+            predictions.flagged[predictions.judged] == 1, None if w is None else w[:, predictions.judged]
+        )
+        for predictions, w in parts
     )
     columns = {
         "auc": ranked.auc(),

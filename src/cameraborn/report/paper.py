@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cameraborn.bench.config import ProtocolSection
-from cameraborn.bench.protocol import equal_numbers
-from cameraborn.bench.run import DetectorRecord
+from cameraborn.bench.record import DetectorRecord
 from cameraborn.report import metrics
 from cameraborn.report.analysis import UNKNOWN, Analysis, Figure
 from cameraborn.report.bootstrap import in_chunks, interval, weights
-from cameraborn.report.results import NOT_JUDGED, Answers, Array, Comparison, Stratum
+from cameraborn.report.results import NOT_JUDGED, Array, Comparison, Predictions, Stratum
 
 
 @dataclass(frozen=True)
@@ -50,17 +50,17 @@ def equal_number_figures(
     """The papers' way of counting, for any detector that has scored: generator by generator, as configured."""
     rows = []
     for comparison in analysis.results.comparisons:
-        photos = analysis.results.answers(detector, comparison.photos)
-        generated = analysis.results.answers(detector, comparison.generated)
+        photos = analysis.results.predictions(detector, comparison.photos)
+        generated = analysis.results.predictions(detector, comparison.generated)
         if photos is None or generated is None:
             continue
-        places = [np.flatnonzero(answers.scored) for answers in (photos, generated)]
+        places = [np.flatnonzero(predictions.scored) for predictions in (photos, generated)]
         chosen = equal_numbers(len(places[0]), len(places[1]), section)
         if not chosen[0]:
             continue
         parts = [
-            _Part(stratum, answers, place[numbers])
-            for stratum, answers, place, numbers in zip(
+            _Part(stratum, predictions, place[numbers])
+            for stratum, predictions, place, numbers in zip(
                 (comparison.photos, comparison.generated), (photos, generated), places, chosen, strict=True
             )
         ]
@@ -68,21 +68,29 @@ def equal_number_figures(
     return rows
 
 
+def equal_numbers(n_photos: int, n_generated: int, section: ProtocolSection) -> tuple[list[int], list[int]]:
+    """Which photographs and generated pictures the papers compare: as many of both, drawn by the seed, in order."""
+    n = min(n_photos, n_generated, section.equal_numbers)
+    rng = random.Random(section.seed)
+    generated = rng.sample(range(n_generated), n)
+    return sorted(rng.sample(range(n_photos), n)), sorted(generated)
+
+
 @dataclass(frozen=True)
 class _Part:
     """The chosen pictures of a class [n]."""
 
     stratum: Stratum
-    answers: Answers
+    predictions: Predictions
     places: NDArray[np.int64]
 
     @property
     def score(self) -> Array:
-        return self.answers.score[self.places]
+        return self.predictions.score[self.places]
 
     @property
     def flagged(self) -> NDArray[np.int8]:
-        return self.answers.flagged[self.places]
+        return self.predictions.flagged[self.places]
 
 
 def _with_intervals(parts: Sequence[_Part], analysis: Analysis) -> list[Figure]:
@@ -122,16 +130,16 @@ def threshold_figures(analysis: Analysis, detector: DetectorRecord, rate: float)
     """What the papers' threshold and one from held-out photographs flag of each photograph source."""
     rows = []
     for stratum in analysis.results.photographs:
-        answers = analysis.results.answers(detector, stratum)
-        if answers is None:
+        predictions = analysis.results.predictions(detector, stratum)
+        if predictions is None:
             continue
         of = np.array(stratum.sources)
         for source in dict.fromkeys(stratum.sources):
-            here = (of == source) & answers.judged & np.isfinite(answers.p_value)
+            here = (of == source) & predictions.judged & np.isfinite(predictions.p_value)
             n = int(here.sum())
             if n == 0:
                 continue
-            flags = np.stack([answers.flagged[here] == 1, answers.p_value[here] <= rate])
+            flags = np.stack([predictions.flagged[here] == 1, predictions.p_value[here] <= rate])
 
             def shares(
                 first: int,
@@ -157,6 +165,6 @@ def threshold_figures(analysis: Analysis, detector: DetectorRecord, rate: float)
                 figures.append(Figure(hits / n, *limits))
             fitted, held_out = figures
             gap = Figure(fitted.value - held_out.value, *interval(drawn[:, 0] - drawn[:, 1]))
-            known = bool(answers.in_source[here].any())
+            known = bool(predictions.in_source[here].any())
             rows.append(Thresholds(detector, stratum, source, known, n, fitted, held_out, gap))
     return rows

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec
 
 import numpy as np
 
-from cameraborn.bench.degraded import UNDEGRADED
+from cameraborn.degrade.named import UNDEGRADED
 from cameraborn.errors import BenchError
 from cameraborn.report.analysis import Analysis
 from cameraborn.report.results import Array
@@ -128,7 +128,7 @@ def forest(analysis: Analysis) -> Plot:
 
     Of many detectors a tinted table, as the overview is.
     """
-    detectors = analysis.results.judges
+    detectors = analysis.results.detectors
     if len(detectors) > MANY:
         return _tinted("AUC, with its 95 % interval", overview(analysis))
     found = [
@@ -206,7 +206,7 @@ def _legend(
 @_styled
 def robustness(analysis: Analysis) -> Plot:
     """Mean AUC, and the false-alarm rate at the nominal rate, under each degradation."""
-    detectors = [detector for detector in analysis.results.judges if detector.kind != "aigfd"]
+    detectors = [detector for detector in analysis.results.detectors if detector.kind != "aigfd"]
     names = [name for name in analysis.results.config.degradations if name != UNDEGRADED]
     order = [UNDEGRADED, *names]
     ranked = bool(analysis.results.comparisons)  # else there are photographs alone
@@ -273,7 +273,7 @@ def false_alarms(analysis: Analysis) -> Plot:
 
     Of many detectors a table, tinted where a rate lies beyond chance over what was promised.
     """
-    detectors = analysis.results.judges
+    detectors = analysis.results.detectors
     if len(detectors) > MANY:
         return _tinted("Photographs flagged, with the 95 % interval", false_alarm_overview(analysis))
     rows = [row for detector in detectors for row in analysis.sources(detector)]

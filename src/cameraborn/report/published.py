@@ -14,7 +14,7 @@ from functools import cache
 from importlib import resources
 
 from cameraborn.bench.config import BenchConfig
-from cameraborn.bench.run import DetectorRecord
+from cameraborn.bench.record import DetectorRecord
 from cameraborn.report.results import Comparison
 
 # What the papers call what others call otherwise, after `_plain`.

@@ -86,7 +86,7 @@ def build(analysis: Analysis, figures: Path) -> Report:
                 leaks,
             )
         )
-    if results.judges and results.comparisons:
+    if results.detectors and results.comparisons:
         sections += [
             Section(
                 "Generators, the worst first",
@@ -101,10 +101,10 @@ def build(analysis: Analysis, figures: Path) -> Report:
             ),
             *(
                 Section(detector.name, detector.note, [tables.generator_table(analysis, detector)])
-                for detector in results.judges
+                for detector in results.detectors
             ),
         ]
-    if len(results.judges) > 1 and analysis.differences():
+    if len(results.detectors) > 1 and analysis.differences():
         sections.append(
             Section(
                 "Which differences are noise",
@@ -112,7 +112,7 @@ def build(analysis: Analysis, figures: Path) -> Report:
                 [tables.difference_table(analysis)],
             )
         )
-    if any(analysis.sources(detector) for detector in results.judges):
+    if any(analysis.sources(detector) for detector in results.detectors):
         sections.append(
             Section(
                 "False alarms, source by source",
@@ -123,7 +123,7 @@ def build(analysis: Analysis, figures: Path) -> Report:
                 ],
             )
         )
-    if results.judges and len(config.degradations) > 1:
+    if results.detectors and len(config.degradations) > 1:
         sections.append(
             Section(
                 "What condition does",
@@ -160,13 +160,13 @@ def build(analysis: Analysis, figures: Path) -> Report:
 
 def _protocol_sections(analysis: Analysis) -> list[Section]:
     protocol = analysis.results.config.protocol
-    fitted = [detector for detector in analysis.results.judges if detector.kind == "aigfd"]
+    fitted = [detector for detector in analysis.results.detectors if detector.kind == "aigfd"]
     if protocol is None or not fitted:
         return []
     nominal = analysis.results.config.false_alarm_rate
     counted = [
         row
-        for detector in analysis.results.judges
+        for detector in analysis.results.detectors
         for row in equal_number_figures(analysis, detector, protocol)
     ]
     both = [row for detector in fitted for row in threshold_figures(analysis, detector, nominal)]
@@ -190,10 +190,10 @@ def _summary(analysis: Analysis) -> Sequence[str]:
     """What a reader in a hurry must know, in sentences made from the figures."""
     sentences = []
     nominal = analysis.results.config.false_alarm_rate
-    judges = analysis.results.judges
-    if len(judges) > tables.MANY:  # the papers' protocol has sections of its own
-        judges = tuple(detector for detector in judges if detector.kind != "aigfd")
-    for detector in judges:
+    detectors = analysis.results.detectors
+    if len(detectors) > tables.MANY:  # the papers' protocol has sections of its own
+        detectors = tuple(detector for detector in detectors if detector.kind != "aigfd")
+    for detector in detectors:
         rows = [row for row in analysis.generators(detector) if row.comparison]
         if rows:
             worst, best = rows[0], rows[-1]
@@ -209,7 +209,7 @@ def _summary(analysis: Analysis) -> Sequence[str]:
                     f"({100 * row.false_alarms.low:.1f} to {100 * row.false_alarms.high:.1f} %); promised were "
                     f"{100 * nominal:g} %{', which it breaks' if over else ''}."
                 )
-    differences = analysis.differences() if len(analysis.results.judges) > 1 else []
+    differences = analysis.differences() if len(analysis.results.detectors) > 1 else []
     if differences:
         real = sum(not row.noise for row in differences)
         sentences.append(f"Of {len(differences)} differences between detectors, {real} are more than noise.")
@@ -238,7 +238,7 @@ def _facts(analysis: Analysis) -> list[tuple[str, str]]:
     return [
         ("Pictures", f"{photos} photographs, {generated} generated"),
         ("Test sets", ", ".join(section.name for section in config.sets)),
-        ("Detectors", ", ".join(f"{detector.name} [{detector.key}]" for detector in results.detectors)),
+        ("Detectors", ", ".join(f"{detector.name} [{detector.key}]" for detector in results.scorers)),
         ("Degradations", ", ".join(config.degradations)),
         ("Nominal false-alarm rate", f"{100 * config.false_alarm_rate:g} %"),
         (

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cameraborn.bench.degraded import UNDEGRADED
-from cameraborn.bench.judge import ERROR_SCOPE, SEEN_SCOPE
-from cameraborn.bench.run import DetectorRecord
+from cameraborn.bench.record import DetectorRecord
+from cameraborn.bench.scorers import ERROR_SCOPE, SEEN_SCOPE
+from cameraborn.degrade.named import UNDEGRADED
 from cameraborn.report.analysis import NAMES, UNKNOWN, Analysis, Figure, GeneratorFigures, SourceFigures
 from cameraborn.report.paper import EqualNumbers, Thresholds, equal_number_figures, threshold_figures
 from cameraborn.report.published import (
@@ -96,7 +96,7 @@ def overview(analysis: Analysis) -> Table:
 
     Many detectors stand below each other, few beside each other.
     """
-    detectors = analysis.results.judges
+    detectors = analysis.results.detectors
     found = {detector.key: by_comparison(analysis.generators(detector)) for detector in detectors}
     names = {comparison.name for comparison in analysis.results.comparisons}
 
@@ -305,7 +305,7 @@ def source_table(analysis: Analysis) -> Table:
             Cell(str(row.abstained)),
             percent(row.rate, nominal=nominal),
         ]
-        for detector in analysis.results.judges
+        for detector in analysis.results.detectors
         for row in analysis.sources(detector)
     ]
     return Table(
@@ -329,7 +329,7 @@ def false_alarm_overview(analysis: Analysis) -> Table:
     nominal = analysis.results.config.false_alarm_rate
     found = {
         detector.name: {source_name(row): row.rate for row in analysis.sources(detector)}
-        for detector in analysis.results.judges
+        for detector in analysis.results.detectors
     }
     names = list(dict.fromkeys(name for rates in found.values() for name in rates))
     return Table(
@@ -353,7 +353,7 @@ def robustness_table(analysis: Analysis) -> Table:
             percent(row.false_alarms, nominal=nominal),
             Cell(f"{100 * row.abstained:.1f} %"),
         ]
-        for detector in analysis.results.judges
+        for detector in analysis.results.detectors
         if detector.kind != "aigfd"
         for row in analysis.robustness(detector)
     ]
@@ -372,15 +372,15 @@ def abstention_table(analysis: Analysis) -> Table:
     """Every picture accounted for: scored, abstained and why, seen, failed, missing."""
     results = analysis.results
     rows = []
-    for detector in results.detectors:
+    for detector in results.scorers:
         for degradation in results.degradations(detector):
             counts: dict[str, dict[str, int]] = {"photo": {}, "generated": {}}
             strata = [*results.photographs, *(comparison.generated for comparison in results.comparisons)]
             for stratum in strata:
-                answers = results.answers(detector, stratum, degradation)
+                predictions = results.predictions(detector, stratum, degradation)
                 of = counts["generated" if stratum.generator else "photo"]
                 for scope, count in (
-                    {"missing": len(stratum)} if answers is None else answers.counts()
+                    {"missing": len(stratum)} if predictions is None else predictions.counts()
                 ).items():
                     of[scope] = of.get(scope, 0) + count
             if any(set(of) - {"ok"} for of in counts.values()):
@@ -468,8 +468,8 @@ def threshold_table(figures: Sequence[Thresholds], nominal: float) -> Table:
 
 def published_table(analysis: Analysis) -> Table:
     """Ours beside the papers' printed figures, with why they do not compare."""
-    judges, config = analysis.results.judges, analysis.results.config
-    mine = {judge.key: by_comparison(analysis.generators(judge)) for judge in judges}
+    detectors, config = analysis.results.detectors, analysis.results.config
+    mine = {judge.key: by_comparison(analysis.generators(judge)) for judge in detectors}
     rows = []
     for comparison in analysis.results.comparisons:
         printed: dict[tuple[str, str, str], list[Published]] = {}
@@ -480,7 +480,7 @@ def published_table(analysis: Analysis) -> Table:
         for (_, metric, positive), figures in printed.items():
             ours = [
                 (judge, getattr(mine[judge.key][comparison.name], our_metric(figures[0]) or ""))
-                for judge in judges
+                for judge in detectors
                 if comparison.name in mine[judge.key]
             ]
             known = [(judge, figure) for judge, figure in ours if figure.known]
@@ -515,7 +515,7 @@ def published_table(analysis: Analysis) -> Table:
 
 def write_tables(analysis: Analysis, folder: Path) -> list[Path]:
     """The figures as CSV: generators, false_alarms, robustness, differences, and with a protocol its two."""
-    detectors, config = analysis.results.detectors, analysis.results.config
+    detectors, config = analysis.results.scorers, analysis.results.config
     nominal = config.false_alarm_rate
     tables: dict[str, list[dict[str, object]]] = {
         "generators": [
@@ -545,7 +545,7 @@ def write_tables(analysis: Analysis, folder: Path) -> list[Path]:
                 "nominal": nominal,
             }
             | spread("rate", row.rate)
-            for detector in analysis.results.judges
+            for detector in analysis.results.detectors
             for degradation in analysis.results.degradations(detector)
             for row in analysis.sources(detector, degradation)
         ],
@@ -574,7 +574,7 @@ def write_tables(analysis: Analysis, folder: Path) -> list[Path]:
     if config.protocol is not None:
         tables["equal_numbers"] = [
             equal_numbers_row(row)
-            for detector in analysis.results.judges
+            for detector in analysis.results.detectors
             for row in equal_number_figures(analysis, detector, config.protocol)
         ]
         tables["thresholds"] = [
@@ -584,7 +584,7 @@ def write_tables(analysis: Analysis, folder: Path) -> list[Path]:
             | spread("fitting_set", row.fitted)
             | spread("held_out", row.held_out)
             | spread("difference", row.difference)
-            for detector in analysis.results.judges
+            for detector in analysis.results.detectors
             if detector.kind == "aigfd"
             for row in threshold_figures(analysis, detector, nominal)
         ]
