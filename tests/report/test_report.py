@@ -20,7 +20,7 @@ from cameraborn.bench.scorers import DetectorSection
 from cameraborn.bench.scores import ScoreFile, ScoreRow
 from cameraborn.bench.sets import read_set
 from cameraborn.errors import BenchError
-from cameraborn.report import metrics, plots, studies, tables
+from cameraborn.report import columns, metrics, overviews, plots, studies
 from cameraborn.report.analysis import Analysis
 from cameraborn.report.paper import equal_number_figures, threshold_figures
 from cameraborn.report.published import figures_on, not_comparable, published_figures
@@ -275,7 +275,7 @@ def test_photographs_alone_are_false_alarms_without_auc(photographs_alone):
 def test_many_detectors_stand_below_each_other(tmp_path, config_of):
     analysis = synthetic(tmp_path / "out", config_of, n=20)
     scores = (analysis.results.folder / "scores.csv").read_text()
-    names = [f"detector {number}" for number in range(tables.MANY + 1)]
+    names = [f"detector {number}" for number in range(overviews.MANY + 1)]
     good = [line for line in scores.splitlines(keepends=True) if ",good,good," in line]
     copies = [line.replace(",good,good,", f",{name},{name},") for name in names for line in good]
     (analysis.results.folder / "scores.csv").write_text(scores.splitlines(keepends=True)[0] + "".join(copies))
@@ -283,11 +283,11 @@ def test_many_detectors_stand_below_each_other(tmp_path, config_of):
         analysis.results.config, [DetectorRecord(name=name, key=name, kind="bundle") for name in names]
     )
     analysis = Analysis(Results(analysis.results.folder))
-    table = tables.overview(analysis)
+    table = overviews.overview(analysis)
     assert table.columns == ["detector", "hard (a)", "easy (a)", "mean"]
     assert [row[0].text for row in table.rows] == [*names, "best trivial cue"]
     figures = analysis.generators(analysis.results.detectors[-1])
-    assert table.rows[-2][1:] == [tables.number(row.auc, shade=True) for row in figures]
+    assert table.rows[-2][1:] == [columns.number(row.auc, shade=True) for row in figures]
     for plot in (plots.forest(analysis), plots.false_alarms(analysis)):
         assert [label.get_text() for label in plot.axes[0].get_yticklabels()][:2] == names[:2]
 

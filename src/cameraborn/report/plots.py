@@ -17,9 +17,11 @@ import numpy as np
 
 from cameraborn.degrade.named import UNDEGRADED
 from cameraborn.errors import BenchError
+from cameraborn.files import replacing
 from cameraborn.report.analysis import Analysis
+from cameraborn.report.document import Table
+from cameraborn.report.overviews import MANY, by_comparison, false_alarm_overview, overview, source_name
 from cameraborn.report.results import Array
-from cameraborn.report.tables import MANY, Table, false_alarm_overview, overview, source_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -95,14 +97,12 @@ def _canvas(rows: int, columns: int, *, height: float, sharex: bool = False) -> 
 
 
 def save(plot: Plot, path: Path) -> Path:
-    """Write a PNG, beside and renamed."""
+    """Write a PNG, completely or not at all."""
     from matplotlib import rc_context
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    with rc_context(_STYLE):
+    with rc_context(_STYLE), replacing(path) as part:
         plot.savefig(part, format="png", dpi=160, facecolor="white")
-    part.replace(path)
     return path
 
 
@@ -116,8 +116,8 @@ def svg(plot: Plot) -> str:
     return out.getvalue()
 
 
-def _look(number: int) -> tuple[str, str]:
-    """Colour and marker of a line: when the colours are through, they come again with other markers."""
+def _colour_and_marker(number: int) -> tuple[str, str]:
+    """Colour and marker of the line of this number: after the last colour they repeat with other markers."""
     again, place = divmod(number, len(COLOURS))
     return COLOURS[place], MARKERS[(place + 3 * again) % len(MARKERS)]
 
@@ -132,7 +132,7 @@ def forest(analysis: Analysis) -> Plot:
     if len(detectors) > MANY:
         return _tinted("AUC, with its 95 % interval", overview(analysis))
     found = [
-        {row.comparison.name if row.comparison else "mean": row.auc for row in analysis.generators(detector)}
+        {name: row.auc for name, row in by_comparison(analysis.generators(detector)).items()}
         for detector in detectors
     ]
     names = {name for figures in found for name in figures} - {"mean"}
@@ -144,7 +144,7 @@ def forest(analysis: Analysis) -> Plot:
         shift = (number - (len(detectors) - 1) / 2) * step
         places = [place + shift for place, name in enumerate(order) if name in figures]
         values = [figures[name] for name in order if name in figures]
-        colour, marker = _look(number)
+        colour, marker = _colour_and_marker(number)
         axes.hlines(
             places, [v.low for v in values], [v.high for v in values], color=colour, lw=1.8, alpha=0.55
         )
@@ -175,8 +175,7 @@ def _cue_marks(axes: Axes, analysis: Analysis, order: Sequence[str]) -> None:
     """A tick where each trivial cue stands."""
     label = "trivial cues"
     for cue in analysis.results.cues:
-        for row in analysis.generators(cue):
-            name = row.comparison.name if row.comparison else "mean"
+        for name, row in by_comparison(analysis.generators(cue)).items():
             if name in order and name != "mean":
                 axes.plot([row.auc.value], [order.index(name)], "|", color=FAINT, ms=9, mew=1.2, label=label)
                 label = ""
@@ -216,7 +215,7 @@ def robustness(analysis: Analysis) -> Plot:
     for number, detector in enumerate(detectors):
         rows = {row.degradation: row for row in analysis.robustness(detector)}
         shift = (number - (len(detectors) - 1) / 2) * min(0.16, 0.6 / max(len(detectors), 1))
-        colour, marker = _look(number)
+        colour, marker = _colour_and_marker(number)
         style: dict[str, Any] = {
             "color": colour,
             "marker": marker,
@@ -284,7 +283,7 @@ def false_alarms(analysis: Analysis) -> Plot:
         mine = [row for row in rows if row.detector.key == detector.key and row.rate.known]
         shift = (number - (len(detectors) - 1) / 2) * 0.8 / max(len(detectors), 1)
         places = [names.index(source_name(row)) + shift for row in mine]
-        colour, marker = _look(number)
+        colour, marker = _colour_and_marker(number)
         lows, highs = [100 * row.rate.low for row in mine], [100 * row.rate.high for row in mine]
         axes.hlines(places, lows, highs, color=colour, lw=1.8, alpha=0.55)
         axes.plot(
@@ -379,7 +378,7 @@ def components(title: str, curves: Mapping[str, Mapping[str, Sequence[float]]]) 
         "mean AUC (not for choosing)",
     )
     for number, (detector, columns) in enumerate(curves.items()):
-        colour, marker = _look(number)
+        colour, marker = _colour_and_marker(number)
         style: dict[str, Any] = {
             "color": colour,
             "marker": marker,
@@ -425,7 +424,7 @@ def embedding(title: str, panels: Mapping[str, tuple[Array, Sequence[str]]]) -> 
         for kind in ("photographs", *kinds):
             here = places[of == kind]
             number = kinds.index(kind) if kind in kinds else -1
-            colour, marker = ("#aab1b9", "o") if number < 0 else _look(number)
+            colour, marker = ("#aab1b9", "o") if number < 0 else _colour_and_marker(number)
             label = kind if panel is axes[0] else ""
             panel.scatter(
                 here[:, 0],

@@ -4,48 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from cameraborn.report import plots, tables
+from cameraborn.files import replacing
+from cameraborn.report import overviews, plots, tables
 from cameraborn.report.analysis import Analysis, Figure
+from cameraborn.report.document import Picture, Report, Section
 from cameraborn.report.page import html_page, markdown_page
 from cameraborn.report.paper import equal_number_figures, threshold_figures
 from cameraborn.report.results import Results
-from cameraborn.report.tables import Table
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure in the report."""
-
-    name: str  # of its file
-    svg: str
-    says: str  # in words, for who cannot see it
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of the report: a heading, what it says, tables and figures in their order."""
-
-    title: str
-    text: str
-    parts: Sequence[Table | Picture]
-
-    @property
-    def anchor(self) -> str:
-        """For links to it."""
-        return "".join(c if c.isalnum() else "-" for c in self.title.lower())
-
-
-@dataclass(frozen=True)
-class Report:
-    """Everything that is said."""
-
-    title: str
-    summary: Sequence[str]
-    facts: Sequence[tuple[str, str]]
-    sections: Sequence[Section]
 
 
 def write_report(folder: Path) -> Path:
@@ -60,9 +27,8 @@ def write_report(folder: Path) -> Path:
     report = build(analysis, folder / "figures")
     page = folder / "report.html"
     for path, text in ((page, html_page(report)), (folder / "report.md", markdown_page(report))):
-        part = path.with_name(path.name + ".part")
-        part.write_text(text, encoding="utf-8", errors="backslashreplace")
-        part.replace(path)
+        with replacing(path) as part:
+            part.write_text(text, encoding="utf-8", errors="backslashreplace")
     return page
 
 
@@ -76,7 +42,9 @@ def build(analysis: Analysis, figures: Path) -> Report:
         return Picture(name, plots.svg(drawn), says)  # type: ignore[arg-type]
 
     sections = []
-    leaks = [table for table in (tables.audit_table(analysis), tables.cue_table(analysis)) if table.rows]
+    leaks = [
+        table for table in (overviews.audit_table(analysis), overviews.cue_table(analysis)) if table.rows
+    ]
     if results.audits or results.cues:
         sections.append(
             Section(
@@ -96,7 +64,7 @@ def build(analysis: Analysis, figures: Path) -> Report:
                     picture(
                         "auc", plots.forest, "AUC of each detector on each generator with 95 % intervals"
                     ),
-                    tables.overview(analysis),
+                    overviews.overview(analysis),
                 ],
             ),
             *(
@@ -136,7 +104,7 @@ def build(analysis: Analysis, figures: Path) -> Report:
             )
         )
     sections += _protocol_sections(analysis)
-    published = tables.published_table(analysis)
+    published = overviews.published_table(analysis)
     if published.rows:
         sections.append(
             Section(
@@ -146,7 +114,7 @@ def build(analysis: Analysis, figures: Path) -> Report:
                 [published],
             )
         )
-    left_out = tables.abstention_table(analysis)
+    left_out = overviews.abstention_table(analysis)
     if left_out.rows:
         sections.append(
             Section(
@@ -191,7 +159,7 @@ def _summary(analysis: Analysis) -> Sequence[str]:
     sentences = []
     nominal = analysis.results.config.false_alarm_rate
     detectors = analysis.results.detectors
-    if len(detectors) > tables.MANY:  # the papers' protocol has sections of its own
+    if len(detectors) > overviews.MANY:  # the papers' protocol has sections of its own
         detectors = tuple(detector for detector in detectors if detector.kind != "aigfd")
     for detector in detectors:
         rows = [row for row in analysis.generators(detector) if row.comparison]

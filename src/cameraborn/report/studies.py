@@ -32,9 +32,10 @@ from cameraborn.detect.evidence.density import Mixture
 from cameraborn.errors import BenchError, CalibrationError
 from cameraborn.report import metrics, plots
 from cameraborn.report.analysis import Analysis, Figure
+from cameraborn.report.columns import records_of, write_csv
 from cameraborn.report.paper import EqualNumbers, equal_number_figures
 from cameraborn.report.results import Array, Results
-from cameraborn.report.tables import equal_numbers_row, write_csv
+from cameraborn.report.tables import EQUAL_NUMBERS
 
 FOLDER = "paper"
 
@@ -202,7 +203,7 @@ def _write(
     if not rows:
         raise BenchError("no generator has photographs to be compared with: name a test set that has both")
     folder = config.output / FOLDER
-    paths = [write_csv([equal_numbers_row(row) for row in rows], folder / f"{name}.csv")]
+    paths = [write_csv(records_of(EQUAL_NUMBERS, rows), folder / f"{name}.csv")]
     plots.needs_matplotlib()
     detectors = list(dict.fromkeys(row.detector.name for row in rows))
     generators = list(dict.fromkeys(row.comparison.name for row in rows))
