@@ -60,6 +60,26 @@ class GeneratorFigures:
     found: Figure  # share of generated pictures flagged at the detector's own threshold
     false_alarms: Figure  # share of photographs flagged at the detector's own threshold
 
+    @property
+    def name(self) -> str:
+        """Generator and track; `mean`, which no generator with its track can be."""
+        return self.comparison.name if self.comparison else "mean"
+
+    @property
+    def generator(self) -> str:
+        """The generator, or `mean`."""
+        return self.comparison.generator if self.comparison else "mean"
+
+    @property
+    def test_set(self) -> str:
+        """Name of the set; empty of the mean."""
+        return self.comparison.generated.test_set if self.comparison else ""
+
+    @property
+    def track(self) -> str:
+        """The track within its set; empty of the mean."""
+        return self.comparison.generated.track if self.comparison else ""
+
 
 NAMES = ("auc", "ap_generated", "ap_photo", "accuracy", "tpr_at_1", "tpr_at_5", "found", "false_alarms")
 

@@ -7,8 +7,9 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from cameraborn.files import replacing
 from cameraborn.report.analysis import Figure
@@ -35,31 +36,47 @@ class Column(Generic[R]):
     word: bool = False
 
 
-def words(heading: str, text: Callable[[R], str], **fields: Callable[[R], object]) -> Column[R]:
+# A value of a row: a function of it, or the path of an attribute such as `comparison.name`.
+Value = str | Callable[[R], object]
+
+
+def words(heading: str, text: Value[R], **fields: Value[R]) -> Column[R]:
     """A column of words."""
-    return Column(heading, lambda row: Cell(text(row)), fields, word=True)
+    get = _getter(text)
+    return Column(heading, lambda row: Cell(str(get(row))), _getters(fields), word=True)
 
 
-def count(heading: str, name: str, value: Callable[[R], int]) -> Column[R]:
+def count(heading: str, name: str, value: Value[R]) -> Column[R]:
     """A column of whole numbers, called `name` in the CSV."""
-    return Column(heading, lambda row: Cell(str(value(row))), {name: value})
+    get = _getter(value)
+    return Column(heading, lambda row: Cell(str(get(row))), {name: get})
 
 
-def figure(
-    heading: str, name: str, value: Callable[[R], Figure], show: Callable[[Figure], Cell]
-) -> Column[R]:
-    """A column of figures with intervals: `name`, `name_low` and `name_high` in the CSV."""
-    fields: dict[str, Callable[[R], object]] = {
-        name: lambda row: rounded(value(row).value),
-        f"{name}_low": lambda row: rounded(value(row).low),
-        f"{name}_high": lambda row: rounded(value(row).high),
-    }
-    return Column(heading, lambda row: show(value(row)), fields)
+def figure(heading: str, name: str, show: Callable[[Figure], Cell], attribute: str = "") -> Column[Any]:
+    """A column of figures with intervals: `name`, `name_low` and `name_high` in the CSV.
+
+    The figure is the row's attribute of the same name, if no other is given.
+    """
+    get = attrgetter(attribute or name)
+    ends = {name: "value", f"{name}_low": "low", f"{name}_high": "high"}
+    return Column(
+        heading,
+        lambda row: show(get(row)),
+        {field: lambda row, end=end: rounded(getattr(get(row), end)) for field, end in ends.items()},  # type: ignore[misc]
+    )
 
 
-def only_csv(**fields: Callable[[R], object]) -> Column[R]:
+def only_csv(**fields: Value[R]) -> Column[R]:
     """Fields that people need no column for."""
-    return Column("", lambda row: Cell(""), fields)
+    return Column("", lambda row: Cell(""), _getters(fields))
+
+
+def _getters(fields: Mapping[str, Value[R]]) -> dict[str, Callable[[R], object]]:
+    return {name: _getter(value) for name, value in fields.items()}
+
+
+def _getter(value: Value[R]) -> Callable[[R], object]:
+    return attrgetter(value) if isinstance(value, str) else value
 
 
 def table_of(

@@ -57,8 +57,8 @@ def _auc_cell(row: GeneratorFigures | None) -> Cell:
 
 
 def by_comparison(rows: Iterable[GeneratorFigures]) -> dict[str, GeneratorFigures]:
-    """Figures by the comparison's name, which ends with its track in brackets; the mean as `mean`."""
-    return {row.comparison.name if row.comparison else "mean": row for row in rows}
+    """Figures by their name."""
+    return {row.name: row for row in rows}
 
 
 def _best_cues(analysis: Analysis) -> dict[str, Cell]:

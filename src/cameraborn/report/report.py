@@ -165,9 +165,11 @@ def _summary(analysis: Analysis) -> Sequence[str]:
         rows = [row for row in analysis.generators(detector) if row.comparison]
         if rows:
             worst, best = rows[0], rows[-1]
-            text = f"{detector.name}: worst on {_name(worst)}, AUC {_said(worst.auc)}{_chance(worst.auc)}"
+            text = (
+                f"{detector.name}: worst on {worst.name}, AUC {_with_interval(worst.auc)}{_chance(worst.auc)}"
+            )
             if len(rows) > 1:
-                text += f"; best on {_name(best)}, {_said(best.auc)}{_chance(best.auc)}"
+                text += f"; best on {best.name}, {_with_interval(best.auc)}{_chance(best.auc)}"
             sentences.append(text + ".")
         for row in analysis.robustness(detector)[:1]:
             if row.false_alarms.known:
@@ -184,12 +186,7 @@ def _summary(analysis: Analysis) -> Sequence[str]:
     return sentences
 
 
-def _name(row: object) -> str:
-    comparison = getattr(row, "comparison", None)
-    return comparison.name if comparison else "the mean"
-
-
-def _said(figure: Figure) -> str:
+def _with_interval(figure: Figure) -> str:
     return f"{figure.value:.2f} ({figure.low:.2f} to {figure.high:.2f})"
 
 

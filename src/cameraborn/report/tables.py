@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 from cameraborn.bench.record import DetectorRecord
 from cameraborn.degrade.named import UNDEGRADED
@@ -41,52 +41,122 @@ from cameraborn.report.paper import EqualNumbers, Thresholds, equal_number_figur
 _NOISE_SHOWN = 20  # lines of differences that are noise
 
 
-class _OfDetector(Protocol):
-    """A row of figures of one detector."""
-
-    @property
-    def detector(self) -> DetectorRecord: ...
-
-
-def _kind(row: _OfDetector) -> str:
-    return row.detector.kind
-
-
-def _detector(row: _OfDetector) -> str:
-    return row.detector.name
-
-
 def generator_columns(nominal: float) -> tuple[Column[GeneratorFigures], ...]:
-    """Columns of one detector's figures on one generator."""
+    """Columns of one detector on one generator, or on all of them."""
     return (
-        only_csv(
-            detector=_detector,
-            kind=_kind,
-            test_set=lambda row: row.comparison.generated.test_set if row.comparison else "",
-            track=lambda row: row.comparison.generated.track if row.comparison else "",
-        ),
-        words(
-            "generator",
-            lambda row: row.comparison.name if row.comparison else "mean",
-            generator=lambda row: row.comparison.generator if row.comparison else "mean",
-        ),
+        only_csv(detector="detector.name", kind="detector.kind", test_set="test_set", track="track"),
+        words("generator", "name", generator="generator"),
         only_csv(degradation=lambda row: UNDEGRADED),
         Column(
             "photographs / generated",
             lambda row: Cell(f"{row.n_photos} / {row.n_generated}"),
             {"photos": lambda row: row.n_photos, "generated": lambda row: row.n_generated},
         ),
-        figure("AUC", "auc", lambda row: row.auc, shaded_number),
-        figure("AP generated", "ap_generated", lambda row: row.ap_generated, number),
-        figure("AP photograph", "ap_photo", lambda row: row.ap_photo, number),
-        figure("accuracy", "accuracy", lambda row: row.accuracy, percent),
-        figure("TPR at 1 %", "tpr_at_1", lambda row: row.tpr_at_1, percent),
-        figure("TPR at 5 %", "tpr_at_5", lambda row: row.tpr_at_5, percent),
-        figure("found", "found", lambda row: row.found, percent),
-        figure(
-            "false alarms", "false_alarms", lambda row: row.false_alarms, partial(percent, nominal=nominal)
+        figure("AUC", "auc", shaded_number),
+        figure("AP generated", "ap_generated", number),
+        figure("AP photograph", "ap_photo", number),
+        figure("accuracy", "accuracy", percent),
+        figure("TPR at 1 %", "tpr_at_1", percent),
+        figure("TPR at 5 %", "tpr_at_5", percent),
+        figure("found", "found", percent),
+        figure("false alarms", "false_alarms", partial(percent, nominal=nominal)),
+    )
+
+
+def source_columns(nominal: float) -> tuple[Column[SourceFigures], ...]:
+    """Columns of one detector's false alarms on one photograph source."""
+    return (
+        DETECTOR,
+        words("track", "stratum.shown", test_set="stratum.test_set", track="stratum.track"),
+        SOURCE,
+        words(
+            "learnt from?",
+            lambda row: "in-source" if row.in_source else "out-of-source",
+            in_source=lambda row: boolean(row.in_source),
+            degradation="degradation",
+        ),
+        count("judged", "judged", "n"),
+        count("abstained", "abstained", "abstained"),
+        only_csv(nominal=lambda row: nominal),
+        figure("flagged", "rate", partial(percent, nominal=nominal)),
+    )
+
+
+def robustness_columns(nominal: float) -> tuple[Column[RobustnessFigures], ...]:
+    """Columns of one detector under one degradation."""
+    return (
+        DETECTOR,
+        words("degradation", "degradation", degradation="degradation"),
+        figure("mean AUC", "mean_auc", shaded_number, "auc"),
+        Column(
+            "worst AUC",
+            lambda row: Cell(decimal(row.worst_auc), row.worst_generator),
+            {
+                "worst_auc": lambda row: rounded(row.worst_auc),
+                "worst_generator": lambda row: row.worst_generator,
+            },
+        ),
+        figure("false alarms", "false_alarms", partial(percent, nominal=nominal)),
+        Column(
+            "abstained",
+            lambda row: Cell(f"{100 * row.abstained:.1f} %"),
+            {"abstained": lambda row: rounded(row.abstained)},
         ),
     )
+
+
+def threshold_columns(nominal: float) -> tuple[Column[Thresholds], ...]:
+    """Columns of the false alarms of one mixture under both thresholds."""
+    return (
+        DETECTOR,
+        words("track", "stratum.shown", track="stratum.track"),
+        SOURCE,
+        only_csv(in_source=lambda row: boolean(row.in_source)),
+        count("judged", "photos", "n"),
+        only_csv(nominal=lambda row: nominal),
+        figure("flagged, papers' threshold", "fitting_set", partial(percent, nominal=nominal), "fitted"),
+        figure("flagged, held-out threshold", "held_out", partial(percent, nominal=nominal)),
+        figure("difference", "difference", points),
+    )
+
+
+def _better(row: DifferenceFigures) -> Cell:
+    if row.noise:
+        return Cell("noise", tone="noise")
+    return Cell(f"{(row.first if row.auc.value > 0 else row.second).name} is better", tone="good")
+
+
+DETECTOR: Column[Any] = words("detector", "detector.name", detector="detector.name", kind="detector.kind")
+GENERATOR: Column[Any] = words(
+    "generator", "comparison.name", generator="comparison.generator", track="comparison.generated.track"
+)
+SOURCE: Column[Any] = words("photographs of", lambda row: row.source or "not named", source="source")
+DIFFERENCES: tuple[Column[DifferenceFigures], ...] = (
+    words(
+        "detectors",
+        lambda row: f"{row.first.name} against {row.second.name}",
+        first="first.name",
+        second="second.name",
+    ),
+    GENERATOR,
+    figure("difference of AUC", "auc_difference", difference, "auc"),
+    Column("p", lambda row: p_value(row.p), {"p": lambda row: rounded(row.p)}),
+    Column(
+        "p, adjusted",
+        lambda row: p_value(row.adjusted_p),
+        {"adjusted_p": lambda row: rounded(row.adjusted_p)},
+    ),
+    Column("so", _better, {"noise": lambda row: boolean(row.noise)}, word=True),
+)
+EQUAL_NUMBERS: tuple[Column[EqualNumbers], ...] = (
+    DETECTOR,
+    GENERATOR,
+    count("of each class", "of_each_class", "n"),
+    figure("accuracy", "accuracy", percent),
+    figure("AUC", "auc", shaded_number),
+    figure("AP photograph", "ap_photo", number),
+    figure("AP generated", "ap_generated", number),
+)
 
 
 def generator_table(analysis: Analysis, detector: DetectorRecord) -> Table:
@@ -106,37 +176,6 @@ def generator_table(analysis: Analysis, detector: DetectorRecord) -> Table:
     return table_of(columns, rows, last_apart=len(rows) > 1, notes=notes)
 
 
-DIFFERENCES: tuple[Column[DifferenceFigures], ...] = (
-    words(
-        "detectors",
-        lambda row: f"{row.first.name} against {row.second.name}",
-        first=lambda row: row.first.name,
-        second=lambda row: row.second.name,
-    ),
-    words(
-        "generator",
-        lambda row: row.comparison.name,
-        generator=lambda row: row.comparison.generator,
-        track=lambda row: row.comparison.generated.track,
-    ),
-    figure("difference of AUC", "auc_difference", lambda row: row.auc, difference),
-    Column("p", lambda row: p_value(row.p), {"p": lambda row: rounded(row.p)}),
-    Column(
-        "p, adjusted",
-        lambda row: p_value(row.adjusted_p),
-        {"adjusted_p": lambda row: rounded(row.adjusted_p)},
-    ),
-    Column("so", lambda row: _better(row), {"noise": lambda row: boolean(row.noise)}, word=True),
-)
-
-
-def _better(row: DifferenceFigures) -> Cell:
-    if row.noise:
-        return Cell("noise", tone="noise")
-    better = row.first if row.auc.value > 0 else row.second
-    return Cell(f"{better.name} is better", tone="good")
-
-
 def difference_table(analysis: Analysis) -> Table:
     """Which detectors differ on which generators by more than chance; of noise only the first lines."""
     ordered = sorted(analysis.differences(), key=lambda row: (row.noise, -abs(row.auc.value)))
@@ -150,30 +189,6 @@ def difference_table(analysis: Analysis) -> Table:
     return table_of(DIFFERENCES, ordered[:shown], notes=notes)
 
 
-def source_columns(nominal: float) -> tuple[Column[SourceFigures], ...]:
-    """Columns of one detector's false alarms on one photograph source."""
-    return (
-        words("detector", _detector, detector=_detector, kind=_kind),
-        words(
-            "track",
-            lambda row: row.stratum.shown,
-            test_set=lambda row: row.stratum.test_set,
-            track=lambda row: row.stratum.track,
-        ),
-        words("photographs of", lambda row: row.source or "not named", source=lambda row: row.source),
-        words(
-            "learnt from?",
-            lambda row: "in-source" if row.in_source else "out-of-source",
-            in_source=lambda row: boolean(row.in_source),
-        ),
-        only_csv(degradation=lambda row: row.degradation),
-        count("judged", "judged", lambda row: row.n),
-        count("abstained", "abstained", lambda row: row.abstained),
-        only_csv(nominal=lambda row: nominal),
-        figure("flagged", "rate", lambda row: row.rate, partial(percent, nominal=nominal)),
-    )
-
-
 def source_table(analysis: Analysis) -> Table:
     """False alarms, photograph source by photograph source."""
     nominal = analysis.results.config.false_alarm_rate
@@ -183,31 +198,6 @@ def source_table(analysis: Analysis) -> Table:
         notes=(
             f"Promised: {100 * nominal:g} %. Tinted: more than that, beyond chance. In-source: the detector has learnt "
             "from, or was calibrated with, photographs of this very source.",
-        ),
-    )
-
-
-def robustness_columns(nominal: float) -> tuple[Column[RobustnessFigures], ...]:
-    """Columns of one detector under one degradation."""
-    return (
-        words("detector", _detector, detector=_detector, kind=_kind),
-        words("degradation", lambda row: row.degradation, degradation=lambda row: row.degradation),
-        figure("mean AUC", "mean_auc", lambda row: row.auc, shaded_number),
-        Column(
-            "worst AUC",
-            lambda row: Cell(decimal(row.worst_auc), row.worst_generator),
-            {
-                "worst_auc": lambda row: rounded(row.worst_auc),
-                "worst_generator": lambda row: row.worst_generator,
-            },
-        ),
-        figure(
-            "false alarms", "false_alarms", lambda row: row.false_alarms, partial(percent, nominal=nominal)
-        ),
-        Column(
-            "abstained",
-            lambda row: Cell(f"{100 * row.abstained:.1f} %"),
-            {"abstained": lambda row: rounded(row.abstained)},
         ),
     )
 
@@ -230,41 +220,9 @@ def robustness_table(analysis: Analysis) -> Table:
     )
 
 
-EQUAL_NUMBERS: tuple[Column[EqualNumbers], ...] = (
-    words("detector", _detector, detector=_detector, kind=_kind),
-    words(
-        "generator",
-        lambda row: row.comparison.name,
-        generator=lambda row: row.comparison.generator,
-        track=lambda row: row.comparison.generated.track,
-    ),
-    count("of each class", "of_each_class", lambda row: row.n),
-    figure("accuracy", "accuracy", lambda row: row.accuracy, percent),
-    figure("AUC", "auc", lambda row: row.auc, shaded_number),
-    figure("AP photograph", "ap_photo", lambda row: row.ap_photo, number),
-    figure("AP generated", "ap_generated", lambda row: row.ap_generated, number),
-)
-
-
 def protocol_table(figures: Sequence[EqualNumbers]) -> Table:
     """Accuracy and average precision as the papers count them."""
     return table_of(EQUAL_NUMBERS, figures)
-
-
-def threshold_columns(nominal: float) -> tuple[Column[Thresholds], ...]:
-    """Columns of the false alarms of one mixture under both thresholds."""
-    show: Callable[..., Cell] = partial(percent, nominal=nominal)
-    return (
-        words("detector", _detector, detector=_detector, kind=_kind),
-        words("track", lambda row: row.stratum.shown, track=lambda row: row.stratum.track),
-        words("photographs of", lambda row: row.source or "not named", source=lambda row: row.source),
-        only_csv(in_source=lambda row: boolean(row.in_source)),
-        count("judged", "photos", lambda row: row.n),
-        only_csv(nominal=lambda row: nominal),
-        figure("flagged, papers' threshold", "fitting_set", lambda row: row.fitted, show),
-        figure("flagged, held-out threshold", "held_out", lambda row: row.held_out, show),
-        figure("difference", "difference", lambda row: row.difference, points),
-    )
 
 
 def threshold_table(figures: Sequence[Thresholds], nominal: float) -> Table:
