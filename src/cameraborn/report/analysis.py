@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from cameraborn.bench.record import DetectorRecord
 from cameraborn.bench.scorers import ERROR_SCOPE, SEEN_SCOPE
 from cameraborn.degrade.named import UNDEGRADED
+from cameraborn.files import Array
 from cameraborn.report import metrics
 from cameraborn.report.bootstrap import in_chunks, interval, weights
 from cameraborn.report.results import Comparison, Predictions, Results, Stratum
 
-Array = NDArray[np.float64]
 NOISE_LEVEL = 0.05  # of adjusted p-values, over which a difference is called noise
 
 
@@ -163,10 +163,10 @@ class Analysis:
         self, detector: DetectorRecord, comparison: Comparison, degradation: str
     ) -> tuple[GeneratorFigures, Array] | None:
         """The figures, and their draws [B, figures]."""
-        photos = self.results.predictions(detector, comparison.photos, degradation)
-        generated = self.results.predictions(detector, comparison.generated, degradation)
-        if photos is None or generated is None or not (photos.scored.any() and generated.scored.any()):
+        pair = self.results.pair(detector, comparison, degradation)
+        if pair is None:
             return None
+        photos, generated = pair
 
         def figures(photo_weights: Weights | None, generated_weights: Weights | None) -> Array:
             return _all_figures(photos, generated, photo_weights, generated_weights)
@@ -197,63 +197,55 @@ class Analysis:
     def sources(self, detector: DetectorRecord, degradation: str = UNDEGRADED) -> list[SourceFigures]:
         """False alarms on each photograph source of each track: out-of-source first, then the worst."""
         rows = []
-        for stratum in self.results.photographs:
-            predictions = self.results.predictions(detector, stratum, degradation)
-            if predictions is None:
-                continue
-            of = np.array(stratum.sources)
-            for source in dict.fromkeys(stratum.sources):
-                here = of == source
-                judged = here & predictions.judged
-                rows.append(
-                    SourceFigures(
-                        detector,
-                        stratum,
-                        source,
-                        bool(predictions.in_source[here].any()),
-                        degradation,
-                        int(judged.sum()),
-                        int((here & ~predictions.judged & _measured(predictions)).sum()),
-                        self._false_alarms([(stratum, predictions, judged)]),
-                    )
+        for stratum, source, predictions, here in self.results.by_source(detector, degradation):
+            judged = here & predictions.judged
+            rows.append(
+                SourceFigures(
+                    detector,
+                    stratum,
+                    source,
+                    bool(predictions.in_source[here].any()),
+                    degradation,
+                    int(judged.sum()),
+                    int((here & ~predictions.judged & _measured(predictions)).sum()),
+                    self._false_alarms([(stratum, predictions, judged)]),
                 )
+            )
         return sorted(rows, key=lambda row: (row.in_source, -np.nan_to_num(row.rate.value, nan=-1.0)))
 
     def robustness(self, detector: DetectorRecord) -> list[RobustnessFigures]:
         """Each degradation, in the configuration's order."""
-        rows = []
-        for degradation in self.results.degradations(detector):
-            aucs, draws = [], []
-            for comparison in self.results.comparisons:
-                found = self._auc(detector, comparison, degradation)
-                if found is not None:
-                    aucs.append((found[0], comparison))
-                    draws.append(found[1])
-            mean, worst, where = UNKNOWN, math.nan, ""
-            if aucs:
-                mean = _figure(float(np.mean([value for value, _ in aucs])), np.mean(draws, axis=0))
-                worst, where = min((value, comparison.name) for value, comparison in aucs)
-            parts, pictures, abstained = [], 0, 0
-            for stratum in self._strata():
-                predictions = self.results.predictions(detector, stratum, degradation)
-                if predictions is None:
-                    continue
-                pictures += int(_measured(predictions).sum())
-                abstained += int((_measured(predictions) & (predictions.scope != "ok")).sum())
-                if not stratum.generator:
-                    parts.append((stratum, predictions, predictions.judged))
-            rows.append(
-                RobustnessFigures(
-                    detector,
-                    degradation,
-                    mean,
-                    worst,
-                    where,
-                    self._false_alarms(parts),
-                    abstained / max(pictures, 1),
-                )
-            )
-        return rows
+        return [self._robustness(detector, name) for name in self.results.degradations(detector)]
+
+    def _robustness(self, detector: DetectorRecord, degradation: str) -> RobustnessFigures:
+        aucs = {
+            comparison.name: found
+            for comparison in self.results.comparisons
+            if (found := self._auc(detector, comparison, degradation)) is not None
+        }
+        mean, worst, where = UNKNOWN, math.nan, ""
+        if aucs:
+            values, draws = zip(*aucs.values(), strict=True)
+            mean = _figure(float(np.mean(values)), np.mean(draws, axis=0))
+            worst, where = min((value, name) for name, (value, _) in aucs.items())
+        generated = [comparison.generated for comparison in self.results.comparisons]
+        parts = [
+            (stratum, predictions)
+            for stratum in (*self.results.photographs, *generated)
+            if (predictions := self.results.predictions(detector, stratum, degradation)) is not None
+        ]
+        measured = [(_measured(predictions), predictions.scope) for _, predictions in parts]
+        abstained = sum(int((mask & (scope != "ok")).sum()) for mask, scope in measured)
+        photos = [(stratum, found, found.judged) for stratum, found in parts if not stratum.generator]
+        return RobustnessFigures(
+            detector,
+            degradation,
+            mean,
+            worst,
+            where,
+            self._false_alarms(photos),
+            abstained / max(sum(int(mask.sum()) for mask, _ in measured), 1),
+        )
 
     def differences(self) -> list[DifferenceFigures]:
         """Every pair of detectors on every generator, undegraded, on the pictures that both have scored."""
@@ -274,14 +266,11 @@ class Analysis:
     def _difference(
         self, first: DetectorRecord, second: DetectorRecord, comparison: Comparison
     ) -> tuple[Figure, float] | None:
-        strata = comparison.photos, comparison.generated
-        predictions = [
-            [self.results.predictions(detector, stratum) for stratum in strata]
-            for detector in (first, second)
-        ]
-        (photos, generated), (other_photos, other_generated) = predictions
-        if photos is None or generated is None or other_photos is None or other_generated is None:
+        pair = self.results.pair(first, comparison)
+        other = self.results.pair(second, comparison)
+        if pair is None or other is None:
             return None
+        (photos, generated), (other_photos, other_generated) = pair, other
         both_photos = photos.scored & other_photos.scored
         both_generated = generated.scored & other_generated.scored
         if both_photos.sum() < 2 or both_generated.sum() < 2:
@@ -298,7 +287,7 @@ class Analysis:
             (photos.score[both_photos], other_photos.score[both_photos]),
             (generated.score[both_generated], other_generated.score[both_generated]),
         )
-        drawn = self._drawn(figure, *strata)
+        drawn = self._drawn(figure, comparison.photos, comparison.generated)
         return _figure(test.value, drawn), self._paired_p(test, drawn, comparison)
 
     @staticmethod
@@ -314,10 +303,10 @@ class Analysis:
     def _auc(
         self, detector: DetectorRecord, comparison: Comparison, degradation: str
     ) -> tuple[float, Array] | None:
-        photos = self.results.predictions(detector, comparison.photos, degradation)
-        generated = self.results.predictions(detector, comparison.generated, degradation)
-        if photos is None or generated is None or not (photos.scored.any() and generated.scored.any()):
+        pair = self.results.pair(detector, comparison, degradation)
+        if pair is None:
             return None
+        photos, generated = pair
         masks = photos.scored, generated.scored
 
         def figure(photo_weights: Weights, generated_weights: Weights) -> Array:
@@ -369,10 +358,6 @@ class Analysis:
         if not stratum.grouped:
             return Figure(hits / n, *metrics.clopper_pearson(hits, n))
         return _share_figure(hits / n, drawn, len(set(stratum.units[judged])))
-
-    def _strata(self) -> list[Stratum]:
-        generated = [comparison.generated for comparison in self.results.comparisons]
-        return [*self.results.photographs, *generated]
 
 
 Weights = NDArray[np.int64]

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from cameraborn.bench.config import ProtocolSection
 from cameraborn.bench.record import DetectorRecord
+from cameraborn.files import Array
 from cameraborn.report import metrics
 from cameraborn.report.analysis import UNKNOWN, Analysis, Figure
 from cameraborn.report.bootstrap import in_chunks, interval, weights
-from cameraborn.report.results import NOT_JUDGED, Array, Comparison, Predictions, Stratum
+from cameraborn.report.results import NOT_JUDGED, Comparison, Predictions, Stratum
 
 
 @dataclass(frozen=True)
@@ -50,19 +51,15 @@ def equal_number_figures(
     """The papers' way of counting, for any detector that has scored: generator by generator, as configured."""
     rows = []
     for comparison in analysis.results.comparisons:
-        photos = analysis.results.predictions(detector, comparison.photos)
-        generated = analysis.results.predictions(detector, comparison.generated)
-        if photos is None or generated is None:
+        pair = analysis.results.pair(detector, comparison)
+        if pair is None:
             continue
-        places = [np.flatnonzero(predictions.scored) for predictions in (photos, generated)]
+        places = [np.flatnonzero(predictions.scored) for predictions in pair]
         chosen = equal_numbers(len(places[0]), len(places[1]), section)
-        if not chosen[0]:
-            continue
+        strata = comparison.photos, comparison.generated
         parts = [
             _Part(stratum, predictions, place[numbers])
-            for stratum, predictions, place, numbers in zip(
-                (comparison.photos, comparison.generated), (photos, generated), places, chosen, strict=True
-            )
+            for stratum, predictions, place, numbers in zip(strata, pair, places, chosen, strict=True)
         ]
         rows.append(EqualNumbers(detector, comparison, len(chosen[0]), *_with_intervals(parts, analysis)))
     return rows
@@ -129,42 +126,35 @@ def _figures(parts: Sequence[_Part], drawn: Sequence[NDArray[np.int64]]) -> Arra
 def threshold_figures(analysis: Analysis, detector: DetectorRecord, rate: float) -> list[Thresholds]:
     """What the papers' threshold and one from held-out photographs flag of each photograph source."""
     rows = []
-    for stratum in analysis.results.photographs:
-        predictions = analysis.results.predictions(detector, stratum)
-        if predictions is None:
+    for stratum, source, predictions, of_source in analysis.results.by_source(detector):
+        here = of_source & predictions.judged & np.isfinite(predictions.p_value)
+        if not here.any():
             continue
-        of = np.array(stratum.sources)
-        for source in dict.fromkeys(stratum.sources):
-            here = (of == source) & predictions.judged & np.isfinite(predictions.p_value)
-            n = int(here.sum())
-            if n == 0:
-                continue
-            flags = np.stack([predictions.flagged[here] == 1, predictions.p_value[here] <= rate])
-
-            def shares(
-                first: int,
-                draws: int,
-                stratum: Stratum = stratum,
-                here: np.ndarray = here,
-                flags: np.ndarray = flags,
-            ) -> Array:
-                drawn = weights(stratum.units, stratum.name, seed=analysis.seed, draws=draws, first=first)[
-                    :, here
-                ]
-                return np.stack([metrics.share(flag, drawn) for flag in flags], axis=1)
-
-            drawn = in_chunks(shares, draws=analysis.draws, pictures=n)
-            units = len(set(stratum.units[here]))
-            figures = []
-            for flag, column in zip(flags, drawn.T, strict=True):
-                hits = int(flag.sum())
-                exact = not stratum.grouped or hits in (0, n)
-                limits = (
-                    metrics.clopper_pearson(round(hits / n * units), units) if exact else interval(column)
-                )
-                figures.append(Figure(hits / n, *limits))
-            fitted, held_out = figures
-            gap = Figure(fitted.value - held_out.value, *interval(drawn[:, 0] - drawn[:, 1]))
-            known = bool(predictions.in_source[here].any())
-            rows.append(Thresholds(detector, stratum, source, known, n, fitted, held_out, gap))
+        flags = np.stack([predictions.flagged[here] == 1, predictions.p_value[here] <= rate])
+        drawn = _shares(stratum, here, flags, analysis)
+        fitted, held_out = (
+            _share(flag, column, stratum, here) for flag, column in zip(flags, drawn.T, strict=True)
+        )
+        gap = Figure(fitted.value - held_out.value, *interval(drawn[:, 0] - drawn[:, 1]))
+        known = bool(predictions.in_source[here].any())
+        rows.append(Thresholds(detector, stratum, source, known, int(here.sum()), fitted, held_out, gap))
     return rows
+
+
+def _shares(stratum: Stratum, here: NDArray[np.bool_], flags: NDArray[np.bool_], analysis: Analysis) -> Array:
+    """Draws of the shares that each threshold flags [B 2], of flags [2 n] of the stratum's pictures `here` [N]."""
+
+    def chunk(first: int, draws: int) -> Array:
+        drawn = weights(stratum.units, stratum.name, seed=analysis.seed, draws=draws, first=first)[:, here]
+        return np.stack([metrics.share(flag, drawn) for flag in flags], axis=1)
+
+    return in_chunks(chunk, draws=analysis.draws, pictures=int(here.sum()))
+
+
+def _share(flag: NDArray[np.bool_], drawn: Array, stratum: Stratum, here: NDArray[np.bool_]) -> Figure:
+    """The share flagged: its interval is exact where nothing is grouped, and where no draw can differ."""
+    hits, n = int(flag.sum()), len(flag)
+    if stratum.grouped and hits not in (0, n):
+        return Figure(hits / n, *interval(drawn))
+    units = len(set(stratum.units[here]))
+    return Figure(hits / n, *metrics.clopper_pearson(round(hits / n * units), units))

@@ -17,11 +17,10 @@ import numpy as np
 
 from cameraborn.degrade.named import UNDEGRADED
 from cameraborn.errors import BenchError
-from cameraborn.files import replacing
-from cameraborn.report.analysis import Analysis
+from cameraborn.files import Array, replacing
+from cameraborn.report.analysis import Analysis, Figure
 from cameraborn.report.document import Table
 from cameraborn.report.overviews import MANY, by_comparison, false_alarm_overview, overview, source_name
-from cameraborn.report.results import Array
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -116,10 +115,36 @@ def svg(plot: Plot) -> str:
     return out.getvalue()
 
 
-def _colour_and_marker(number: int) -> tuple[str, str]:
+def _style(number: int, *, size: float = 5.5) -> dict[str, Any]:
     """Colour and marker of the line of this number: after the last colour they repeat with other markers."""
     again, place = divmod(number, len(COLOURS))
-    return COLOURS[place], MARKERS[(place + 3 * again) % len(MARKERS)]
+    marker = MARKERS[(place + 3 * again) % len(MARKERS)]
+    return {"color": COLOURS[place], "marker": marker, "ms": size, "mec": "white", "mew": 0.8}
+
+
+def _rows_of_intervals(
+    axes: Axes,
+    order: Sequence[str],
+    detectors: Sequence[tuple[str, Mapping[str, Figure]]],
+    *,
+    factor: float = 1.0,
+) -> None:
+    """Figures by name, of each detector a dot with its interval in the row of that name; the first on top."""
+    step = 0.8 / max(len(detectors), 1)
+    for number, (detector, figures) in enumerate(detectors):
+        shift = (number - (len(detectors) - 1) / 2) * step
+        known = [name for name in order if name in figures and figures[name].known]
+        places = [order.index(name) + shift for name in known]
+        values = [factor * np.array([figures[n].value, figures[n].low, figures[n].high]) for n in known]
+        style = _style(number)
+        axes.hlines(
+            places, [v[1] for v in values], [v[2] for v in values], color=style["color"], lw=1.8, alpha=0.55
+        )
+        dots = [v[0] for v in values]
+        axes.plot(dots, places, ls="", clip_on=False, zorder=3, label=detector, **style)
+    axes.set_yticks(range(len(order)), order)
+    axes.set_ylim(len(order) - 0.4, -0.75)
+    axes.grid(visible=False, axis="y")
 
 
 @_styled
@@ -132,38 +157,18 @@ def forest(analysis: Analysis) -> Plot:
     if len(detectors) > MANY:
         return _tinted("AUC, with its 95 % interval", overview(analysis))
     found = [
-        {name: row.auc for name, row in by_comparison(analysis.generators(detector)).items()}
+        (detector.name, {name: row.auc for name, row in by_comparison(analysis.generators(detector)).items()})
         for detector in detectors
     ]
-    names = {name for figures in found for name in figures} - {"mean"}
-    order = sorted(names, key=lambda name: max(f[name].value for f in found if name in f))
-    order += ["mean"] if any("mean" in figures for figures in found) else []
-    step = 0.8 / max(len(detectors), 1)
+    names = {name for _, figures in found for name in figures} - {"mean"}
+    order = sorted(names, key=lambda name: max(f[name].value for _, f in found if name in f))
+    order += ["mean"] if any("mean" in figures for _, figures in found) else []
     plot, (axes,) = _canvas(1, 1, height=1.1 + len(order) * max(0.34, 0.19 * len(detectors)))
-    for number, (detector, figures) in enumerate(zip(detectors, found, strict=True)):
-        shift = (number - (len(detectors) - 1) / 2) * step
-        places = [place + shift for place, name in enumerate(order) if name in figures]
-        values = [figures[name] for name in order if name in figures]
-        colour, marker = _colour_and_marker(number)
-        axes.hlines(
-            places, [v.low for v in values], [v.high for v in values], color=colour, lw=1.8, alpha=0.55
-        )
-        axes.plot(
-            [v.value for v in values],
-            places,
-            marker,
-            color=colour,
-            ms=5.5,
-            mec="white",
-            mew=0.8,
-            label=detector.name,
-        )
+    _rows_of_intervals(axes, order, found)
     _cue_marks(axes, analysis, order)
     axes.axvline(0.5, color=FAINT, lw=1, ls=(0, (4, 3)))
     axes.annotate("chance", (0.5, -0.72), fontsize=8, color=FAINT, ha="center", va="bottom")
-    axes.set(xlim=(0, 1), ylim=(len(order) - 0.4, -0.75), xlabel="AUC, with its 95 % interval")
-    axes.set_yticks(range(len(order)), order)
-    axes.grid(visible=False, axis="y")
+    axes.set(xlim=(0, 1), xlabel="AUC, with its 95 % interval")
     if "mean" in order:
         axes.axhline(len(order) - 1.5, color="#b9c0c8", lw=0.8)
         axes.get_yticklabels()[-1].set_fontweight("bold")
@@ -215,15 +220,7 @@ def robustness(analysis: Analysis) -> Plot:
     for number, detector in enumerate(detectors):
         rows = {row.degradation: row for row in analysis.robustness(detector)}
         shift = (number - (len(detectors) - 1) / 2) * min(0.16, 0.6 / max(len(detectors), 1))
-        colour, marker = _colour_and_marker(number)
-        style: dict[str, Any] = {
-            "color": colour,
-            "marker": marker,
-            "ms": 5.5,
-            "mec": "white",
-            "mew": 0.8,
-            "lw": 1.3,
-        }
+        style = _style(number) | {"lw": 1.3}
         lower.plot([], [], label=detector.name, **style)
         for axes, figures, factor in (
             (panels[0], {name: row.auc for name, row in rows.items()}, 1.0),
@@ -234,7 +231,7 @@ def robustness(analysis: Analysis) -> Plot:
             values = factor * np.array([[figures[n].value, figures[n].low, figures[n].high] for n in known])
             if not len(values):
                 continue
-            axes.vlines(places, values[:, 1], values[:, 2], color=colour, lw=1.6, alpha=0.45)
+            axes.vlines(places, values[:, 1], values[:, 2], color=style["color"], lw=1.6, alpha=0.45)
             axes.plot(places, values[:, 0], clip_on=False, **style)
     if ranked:
         panels[0].axhline(0.5, color=FAINT, lw=1, ls=(0, (4, 3)))
@@ -275,29 +272,14 @@ def false_alarms(analysis: Analysis) -> Plot:
     detectors = analysis.results.detectors
     if len(detectors) > MANY:
         return _tinted("Photographs flagged, with the 95 % interval", false_alarm_overview(analysis))
-    rows = [row for detector in detectors for row in analysis.sources(detector)]
-    names = list(dict.fromkeys(source_name(row) for row in rows))
-    plot, (axes,) = _canvas(1, 1, height=1.2 + len(names) * max(0.3, 0.18 * len(detectors)))
+    found = [
+        (detector.name, {source_name(row): row.rate for row in analysis.sources(detector)})
+        for detector in detectors
+    ]
+    order = list(dict.fromkeys(name for _, rates in found for name in rates))
+    plot, (axes,) = _canvas(1, 1, height=1.2 + len(order) * max(0.3, 0.18 * len(detectors)))
     nominal = 100 * analysis.results.config.false_alarm_rate
-    for number, detector in enumerate(detectors):
-        mine = [row for row in rows if row.detector.key == detector.key and row.rate.known]
-        shift = (number - (len(detectors) - 1) / 2) * 0.8 / max(len(detectors), 1)
-        places = [names.index(source_name(row)) + shift for row in mine]
-        colour, marker = _colour_and_marker(number)
-        lows, highs = [100 * row.rate.low for row in mine], [100 * row.rate.high for row in mine]
-        axes.hlines(places, lows, highs, color=colour, lw=1.8, alpha=0.55)
-        axes.plot(
-            [100 * row.rate.value for row in mine],
-            places,
-            marker,
-            color=colour,
-            ms=5.5,
-            mec="white",
-            mew=0.8,
-            clip_on=False,
-            zorder=3,
-            label=detector.name,
-        )
+    _rows_of_intervals(axes, order, found, factor=100)
     axes.axvline(nominal, color=FAINT, lw=1, ls=(0, (4, 3)))
     axes.annotate(
         "promised",
@@ -309,11 +291,9 @@ def false_alarms(analysis: Analysis) -> Plot:
         xytext=(3, 0),
         textcoords="offset points",
     )
-    axes.set(ylim=(len(names) - 0.4, -0.75), xlabel="photographs flagged, with the 95 % interval")
+    axes.set_xlabel("photographs flagged, with the 95 % interval")
     axes.set_xlim(left=0, right=max(15.0, axes.get_xlim()[1]))
-    axes.set_yticks(range(len(names)), names)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g} %")
-    axes.grid(visible=False, axis="y")
     _legend(plot, axes)
     return plot
 
@@ -378,15 +358,7 @@ def components(title: str, curves: Mapping[str, Mapping[str, Sequence[float]]]) 
         "mean AUC (not for choosing)",
     )
     for number, (detector, columns) in enumerate(curves.items()):
-        colour, marker = _colour_and_marker(number)
-        style: dict[str, Any] = {
-            "color": colour,
-            "marker": marker,
-            "ms": 5,
-            "mec": "white",
-            "mew": 0.8,
-            "lw": 1.4,
-        }
+        style = _style(number, size=5) | {"lw": 1.4}
         k = columns["components"]
         axes[0].plot(k, columns["held_out"], label=f"{detector}, held out", **style)
         axes[0].plot(k, columns["fit"], ls=":", label=f"{detector}, fitted", **(style | {"alpha": 0.55}))
@@ -424,14 +396,14 @@ def embedding(title: str, panels: Mapping[str, tuple[Array, Sequence[str]]]) -> 
         for kind in ("photographs", *kinds):
             here = places[of == kind]
             number = kinds.index(kind) if kind in kinds else -1
-            colour, marker = ("#aab1b9", "o") if number < 0 else _colour_and_marker(number)
+            style = {"color": "#aab1b9", "marker": "o"} if number < 0 else _style(number)
             label = kind if panel is axes[0] else ""
             panel.scatter(
                 here[:, 0],
                 here[:, 1],
                 s=16,
-                c=colour,
-                marker=marker,
+                c=style["color"],
+                marker=style["marker"],
                 alpha=0.75,
                 lw=0.3,
                 edgecolors="white",

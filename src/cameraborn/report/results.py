@@ -20,9 +20,9 @@ from cameraborn.bench.scorers import SEEN_SCOPE
 from cameraborn.bench.scores import ScoreRow, read_scores
 from cameraborn.degrade.named import UNDEGRADED
 from cameraborn.errors import BenchError
+from cameraborn.files import Array
 from cameraborn.report.bootstrap import drawn_by
 
-Array = NDArray[np.float64]
 NOT_JUDGED = -1  # in `flagged`
 
 
@@ -143,7 +143,7 @@ class Results:
         self.record: RunRecord = read_record(folder)
         self.config = self.record.config
         self._strata: dict[tuple[str, str, str], Stratum] = {}
-        self._predictions = self._align(self._wanted(read_scores(folder / SCORES)))
+        self._predictions = self._align(self._of_configuration(read_scores(folder / SCORES)))
         self.audits = {(found.test_set, found.track): found for found in read_audits(folder)}
         if not self._predictions:
             raise BenchError(f"{folder}: no score of the configuration's detectors yet: run the benchmark")
@@ -184,12 +184,33 @@ class Results:
         """What a detector said; None where it has measured nothing of it."""
         return self._predictions.get((detector.key, degradation, stratum.name))
 
+    def pair(
+        self, detector: DetectorRecord, comparison: Comparison, degradation: str = UNDEGRADED
+    ) -> tuple[Predictions, Predictions] | None:
+        """Predictions of photographs and of generated pictures; None where one of both has no score at all."""
+        photos = self.predictions(detector, comparison.photos, degradation)
+        generated = self.predictions(detector, comparison.generated, degradation)
+        if photos is None or generated is None or not (photos.scored.any() and generated.scored.any()):
+            return None
+        return photos, generated
+
+    def by_source(
+        self, detector: DetectorRecord, degradation: str = UNDEGRADED
+    ) -> Iterator[tuple[Stratum, str, Predictions, NDArray[np.bool_]]]:
+        """Each photograph source of each stratum, with the stratum's predictions and which pictures [N] it holds."""
+        for stratum in self.photographs:
+            predictions = self.predictions(detector, stratum, degradation)
+            if predictions is not None:
+                sources = np.array(stratum.sources)
+                for source in dict.fromkeys(stratum.sources):
+                    yield stratum, source, predictions, sources == source
+
     def degradations(self, detector: DetectorRecord) -> list[str]:
         """Those that the detector was measured under, in the configuration's order."""
         measured = {degradation for key, degradation, _ in self._predictions if key == detector.key}
         return [name for name in self.config.degradations if name in measured]
 
-    def _wanted(self, rows: Iterable[ScoreRow]) -> Iterator[ScoreRow]:
+    def _of_configuration(self, rows: Iterable[ScoreRow]) -> Iterator[ScoreRow]:
         keys = {detector.key for detector in self.record.detectors}
         sets = {section.name for section in self.config.sets}
         degradations = set(self.config.degradations)

@@ -30,11 +30,12 @@ from cameraborn.bench.run import Advance, read_sets, run
 from cameraborn.bench.sets import Sample
 from cameraborn.detect.evidence.density import Mixture
 from cameraborn.errors import BenchError, CalibrationError
+from cameraborn.files import Array
 from cameraborn.report import metrics, plots
 from cameraborn.report.analysis import Analysis, Figure
 from cameraborn.report.columns import records_of, write_csv
 from cameraborn.report.paper import EqualNumbers, equal_number_figures
-from cameraborn.report.results import Array, Results
+from cameraborn.report.results import Results
 from cameraborn.report.tables import EQUAL_NUMBERS
 
 FOLDER = "paper"
