@@ -8,7 +8,7 @@ made first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -178,6 +178,15 @@ def figure5(
     folder = config.output / FOLDER
     plot = plots.embedding("Figure 5: features in the plane (t-SNE)", panels)
     return [write_csv(rows, folder / "fig5.csv"), plots.save(plot, folder / "fig5.png")]
+
+
+STUDIES: Mapping[str, Callable[..., list[Path]]] = {
+    "table1": table1,
+    "table2": table2,
+    "table3": table3,
+    "figure4": figure4,
+    "figure5": figure5,
+}
 
 
 def _equal_numbers(config: BenchConfig, kind: str = "") -> list[EqualNumbers]:
