@@ -1,10 +1,15 @@
 """A run that was never measured: made-up scores with everything in them that a table must tell."""
 
+import itertools
 import random
+
+import numpy as np
 
 from cameraborn.bench.config import BenchConfig
 from cameraborn.bench.record import DetectorRecord, write_record
 from cameraborn.bench.scores import ScoreFile, ScoreRow
+from cameraborn.report.analysis import Analysis
+from cameraborn.report.results import Results
 
 DETECTORS = (
     DetectorRecord(name="plain", key="plain-key", kind="bundle", calibration_size=40),
@@ -100,3 +105,49 @@ def made_run(folder, **changes):
     with ScoreFile(folder / "scores.csv") as scores:
         scores.append(rows)
     return config
+
+
+def synthetic(folder, *, n=200, groups=False, **changes):
+    """The analysis of two detectors whose scores are drawn: `good` and `better`, on a hard and an easy generator."""
+    sets = [{"name": "set", "manifest": "set.jsonl", "tracks": "kind"}]
+    config = made_config(folder, sets=sets, **{"draws": 100, "seed": 0} | changes)
+    detectors = [DetectorRecord(name=name, key=name, kind="bundle") for name in ("good", "better")]
+    detectors.append(DetectorRecord(name="sharpness", key="cue-key", kind="cue"))
+    rng = np.random.default_rng(0)
+    rows = []
+    with ScoreFile(config.output / "scores.csv") as scores:
+        write_record(config, detectors)
+        counter = itertools.count()
+        for generator, distance in (("", 0.0), ("hard", 0.2), ("easy", 2.0)):
+            for number in range(n):
+                if not groups or number % 20 == 0:  # pictures of a group are alike
+                    shared = rng.normal(distance)
+                digest = f"{next(counter):064x}"
+                for detector, degradation in itertools.product(detectors, config.degradations):
+                    gain = {"good": 0.0, "better": 0.6}.get(detector.name, -distance) * (generator == "easy")
+                    score = shared + gain + 0.2 * rng.normal()
+                    cue = detector.kind == "cue"
+                    rows.append(
+                        ScoreRow(
+                            f"{number}.jpg",
+                            digest,
+                            detector.name,
+                            detector.key,
+                            "set",
+                            "a",
+                            degradation,
+                            "generated" if generator else "photo",
+                            generator,
+                            "one" if number % 2 else "two",
+                            f"g{number // 20}" if groups else "",
+                            number % 2 == 1,
+                            "ok",
+                            score,
+                            None if cue else 0.5,
+                            None if cue else score > 1.645,
+                            0.1,
+                            "",
+                        )
+                    )
+        scores.append(rows)
+    return Analysis(Results(config.output))
