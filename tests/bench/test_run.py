@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -158,7 +159,7 @@ def small(tmp_path):
 
 def test_a_file_that_changed_is_an_error(small):
     config, (sample, *_) = small
-    with Detectors(config) as detectors:
+    with closing(Detectors(config).open()) as detectors:
         (key,) = detectors.by_key()
         scored = Missing(sample, (("none", (key,)), ("jpeg:60", (key,))))
         stage = Measure(detectors, 0.05)
@@ -179,7 +180,7 @@ def test_a_file_that_changed_is_an_error(small):
 def test_the_work_can_be_sent_to_another_process(small):
     """What travels is the configuration; the detectors are opened where the work is done."""
     config, samples = small
-    with Detectors(config) as detectors:
+    with closing(Detectors(config).open()) as detectors:
         (key,) = detectors.by_key()
         items = [Missing(sample, (("none", (key,)),)) for sample in samples]
         ours, theirs = (
@@ -196,7 +197,7 @@ def test_the_work_can_be_sent_to_another_process(small):
 
 def test_setting_up_again_opens_nothing_again(small):
     config, _ = small
-    with Detectors(config) as detectors:
+    with closing(Detectors(config).open()) as detectors:
         scorers = list(detectors)
         Measure(detectors, 0.05).setup()
         assert all(one is other for one, other in zip(detectors, scorers, strict=True))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from types import TracebackType
 from typing import Self
 
 from cameraborn.bench.bundles import BundleScorer
@@ -15,7 +14,7 @@ from cameraborn.bench.scorers import Scorer
 
 
 class Detectors:
-    """A configuration's detectors, in its order: `with Detectors(config) as detectors`.
+    """A configuration's detectors, in its order: `with closing(Detectors(config).open()) as detectors`.
 
     What travels to another process is the configuration: the stage that works there opens them anew.
 
@@ -32,28 +31,20 @@ class Detectors:
     def __reduce__(self) -> tuple[type[Detectors], tuple[BenchConfig]]:
         return Detectors, (self.config,)
 
-    def open(self) -> None:
+    def open(self) -> Self:
         """Open them, if they are not open yet."""
         if self._cache is None:
             self._cache = FeatureCache(self.config.cache or self.config.output / "features.sqlite")
             self._scorers = [
                 KINDS[section.kind].open(section, self._cache) for section in self.config.detectors
             ]
+        return self
 
     def close(self) -> None:
         """Close the file of features."""
         if self._cache is not None:
             self._cache.close()
         self._cache, self._scorers = None, []
-
-    def __enter__(self) -> Self:
-        self.open()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __iter__(self) -> Iterator[Scorer]:
         return iter(self._scorers)

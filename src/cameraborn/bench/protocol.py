@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -242,7 +243,7 @@ def run_protocol(
     samples = read_sets(config)
     photographs = read_protocol_photographs(section, samples)
     tally = Tally()
-    with Detectors(config) as detectors, ScoreFile(config.output / SCORES) as scores:
+    with closing(Detectors(config).open()) as detectors, ScoreFile(config.output / SCORES) as scores:
         measured = {key for key, *_ in scores.done}  # the report goes on to show these detectors, too
         records = [record for record in detectors.records if record.key in measured]
         for bundle in detectors.bundles:

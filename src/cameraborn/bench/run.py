@@ -10,6 +10,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 
 from cameraborn.bench.config import BenchConfig
@@ -114,7 +115,7 @@ def run(
     """
     samples = read_sets(config)
     tally = Tally()
-    with Detectors(config) as detectors:
+    with closing(Detectors(config).open()) as detectors:
         for scorer in detectors:
             scorer.check(config.false_alarm_rate)
         with ScoreFile(config.output / SCORES) as scores:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cameraborn.files import replacing
 from cameraborn.report import overviews, plots, tables
@@ -13,6 +14,9 @@ from cameraborn.report.document import Picture, Report, Section
 from cameraborn.report.page import html_page, markdown_page
 from cameraborn.report.paper import equal_number_figures, threshold_figures
 from cameraborn.report.results import Results
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Plot
 
 
 def write_report(folder: Path) -> Path:
@@ -33,128 +37,105 @@ def write_report(folder: Path) -> Path:
 
 
 def build(analysis: Analysis, figures: Path) -> Report:
-    """Compute the whole report; its figures are also saved as PNG."""
+    """Compute the whole report; its plots are also saved as PNG in the folder `figures`."""
+    return Report("Benchmark", _summary(analysis), _facts(analysis), list(_sections(analysis, figures)))
+
+
+def _sections(analysis: Analysis, figures: Path) -> Iterator[Section]:
+    """The sections that there are figures for, what a test set gives away by itself first."""
     results, config = analysis.results, analysis.results.config
 
-    def picture(name: str, plot: Callable[[Analysis], object], says: str) -> Picture:
-        drawn = plot(analysis)
-        plots.save(drawn, figures / f"{name}.png")  # type: ignore[arg-type]
-        return Picture(name, plots.svg(drawn), says)  # type: ignore[arg-type]
+    def picture(draw: Callable[[Analysis], Plot], name: str, says: str) -> Picture:
+        plot = draw(analysis)
+        plots.save(plot, figures / f"{name}.png")
+        return Picture(name, plots.svg(plot), says)
 
-    sections = []
-    leaks = [
-        table for table in (overviews.audit_table(analysis), overviews.cue_table(analysis)) if table.rows
-    ]
     if results.audits or results.cues:
-        sections.append(
-            Section(
-                "What gives the labels away",
-                "What looks for no generator at all. Where it separates the classes, a detector that does too may have "
-                "learnt nothing else.",
-                leaks,
-            )
+        leaks = (overviews.audit_table(analysis), overviews.cue_table(analysis))
+        yield Section(
+            "What gives the labels away",
+            "What looks for no generator at all. Where it separates the classes, a detector that does too may have "
+            "learnt nothing else.",
+            [table for table in leaks if table.rows],
         )
     if results.detectors and results.comparisons:
-        sections += [
-            Section(
-                "Generators, the worst first",
-                "How well each detector ranks generated pictures above photographs of the same track: AUC, .50 is "
-                "chance. The mean comes last because it hides what fails.",
-                [
-                    picture(
-                        "auc", plots.forest, "AUC of each detector on each generator with 95 % intervals"
-                    ),
-                    overviews.overview(analysis),
-                ],
-            ),
-            *(
-                Section(detector.name, detector.note, [tables.generator_table(analysis, detector)])
-                for detector in results.detectors
-            ),
-        ]
+        says = "AUC of each detector on each generator with 95 % intervals"
+        yield Section(
+            "Generators, the worst first",
+            "How well each detector ranks generated pictures above photographs of the same track: AUC, .50 is "
+            "chance. The mean comes last because it hides what fails.",
+            [picture(plots.forest, "auc", says), overviews.overview(analysis)],
+        )
+        for detector in results.detectors:
+            yield Section(detector.name, detector.note, [tables.generator_table(analysis, detector)])
     if len(results.detectors) > 1 and analysis.differences():
-        sections.append(
-            Section(
-                "Which differences are noise",
-                "Two detectors on the same pictures; a difference counts if chance does not explain it.",
-                [tables.difference_table(analysis)],
-            )
+        yield Section(
+            "Which differences are noise",
+            "Two detectors on the same pictures; a difference counts if chance does not explain it.",
+            [tables.difference_table(analysis)],
         )
     if any(analysis.sources(detector) for detector in results.detectors):
-        sections.append(
-            Section(
-                "False alarms, source by source",
-                "A photograph source that a detector has not learnt from shows what its promise is worth elsewhere.",
-                [
-                    picture("false_alarms", plots.false_alarms, "False-alarm rate on each photograph source"),
-                    tables.source_table(analysis),
-                ],
-            )
+        says = "False-alarm rate on each photograph source"
+        yield Section(
+            "False alarms, source by source",
+            "A photograph source that a detector has not learnt from shows what its promise is worth elsewhere.",
+            [picture(plots.false_alarms, "false_alarms", says), tables.source_table(analysis)],
         )
     if results.detectors and len(config.degradations) > 1:
-        sections.append(
-            Section(
-                "What condition does",
-                "The same pictures, degraded as web sites do. A detector that flags every recompressed photograph is "
-                "useless, whatever its AUC.",
-                [
-                    picture("robustness", plots.robustness, "AUC and false alarms under each degradation"),
-                    tables.robustness_table(analysis),
-                ],
-            )
+        says = "AUC and false alarms under each degradation"
+        yield Section(
+            "What degradations do",
+            "The same pictures, degraded as web sites do. A detector that flags every recompressed photograph is "
+            "useless, whatever its AUC.",
+            [picture(plots.robustness, "robustness", says), tables.robustness_table(analysis)],
         )
-    sections += _protocol_sections(analysis)
+    yield from _protocol_sections(analysis)
     published = overviews.published_table(analysis)
     if published.rows:
-        sections.append(
-            Section(
-                "Beside the papers' printed figures",
-                "Printed figures on generators of the same name. None was measured here; the last column says why a "
-                "comparison would mislead.",
-                [published],
-            )
+        yield Section(
+            "The papers' printed figures",
+            "Printed figures on generators of the same name. None was measured here; the last column says why a "
+            "comparison would mislead.",
+            [published],
         )
     left_out = overviews.abstention_table(analysis)
     if left_out.rows:
-        sections.append(
-            Section(
-                "What was not judged",
-                "Nothing is silently dropped: every picture is counted here.",
-                [left_out],
-            )
+        yield Section(
+            "What was not judged",
+            "Nothing is silently dropped: every picture is counted here.",
+            [left_out],
         )
-    return Report("Benchmark", list(_summary(analysis)), _facts(analysis), sections)
 
 
-def _protocol_sections(analysis: Analysis) -> list[Section]:
-    protocol = analysis.results.config.protocol
-    fitted = [detector for detector in analysis.results.detectors if detector.kind == "aigfd"]
+def _protocol_sections(analysis: Analysis) -> Iterator[Section]:
+    results, protocol = analysis.results, analysis.results.config.protocol
+    nominal = results.config.false_alarm_rate
+    fitted = [detector for detector in results.detectors if detector.kind == "aigfd"]
     if protocol is None or not fitted:
-        return []
-    nominal = analysis.results.config.false_alarm_rate
-    counted = [
-        row
-        for detector in analysis.results.detectors
-        for row in equal_number_figures(analysis, detector, protocol)
-    ]
-    both = [row for detector in fitted for row in threshold_figures(analysis, detector, nominal)]
-    return [
-        Section(
-            "The papers' protocol",
-            f"As AIGFD-EXIF counts: as many photographs as generated pictures (seed {protocol.seed}). Rows marked "
-            "(aigfd) are a mixture on the same encoder, with its threshold from the photographs it was fitted to; the "
-            "others are detectors as they are, with theirs from held-out photographs.",
-            [tables.protocol_table(counted)],
-        ),
-        Section(
-            "What a threshold from the fitting set costs",
-            "One mixture, one set of scores, two thresholds.",
-            [tables.threshold_table(both, nominal)],
-        ),
-    ]
+        return
+    yield Section(
+        "The papers' protocol",
+        f"As AIGFD-EXIF counts: as many photographs as generated pictures (seed {protocol.seed}). Rows marked "
+        "(aigfd) are a mixture on the same encoder, with its threshold from the photographs it was fitted to; the "
+        "others are detectors as they are, with theirs from held-out photographs.",
+        [
+            tables.protocol_table(
+                [row for one in results.detectors for row in equal_number_figures(analysis, one, protocol)]
+            )
+        ],
+    )
+    yield Section(
+        "What a threshold from the fitting set costs",
+        "One mixture, one set of scores, two thresholds.",
+        [
+            tables.threshold_table(
+                [row for one in fitted for row in threshold_figures(analysis, one, nominal)], nominal
+            )
+        ],
+    )
 
 
-def _summary(analysis: Analysis) -> Sequence[str]:
+def _summary(analysis: Analysis) -> list[str]:
     """What a reader in a hurry must know, in sentences made from the figures."""
     sentences = []
     nominal = analysis.results.config.false_alarm_rate
