@@ -89,15 +89,15 @@ def test_photographs_serve_one_purpose(tmp_path, config_of, album):
 
 def test_protocol_rows_hold_both_decisions(finished):
     results = Results(finished.output)
-    judges = [detector for detector in results.detectors if detector.kind == "aigfd"]
-    assert [judge.name for judge in judges] == ["tiny (aigfd)", "<b>whole| (aigfd)"]
+    fitted = [detector for detector in results.detectors if detector.kind == "aigfd"]
+    assert [detector.name for detector in fitted] == ["tiny (aigfd)", "<b>whole| (aigfd)"]
     rows = [row for row in read_scores(finished.output / "scores.csv") if row.detector == "tiny (aigfd)"]
-    judged = [row for row in rows if row.scope == "ok"]
+    decided = [row for row in rows if row.scope == "ok"]
     assert len(rows) == 16
-    assert len(judged) >= 14
-    flagged = [row.score for row in judged if row.flagged]
-    others = [row.score for row in judged if not row.flagged]
+    assert len(decided) >= 14
+    flagged = [row.score for row in decided if row.flagged]
+    others = [row.score for row in decided if not row.flagged]
     assert max(others, default=-1e9) < min(flagged, default=1e9)
-    assert all(row.p_value is not None and row.score is not None for row in judged)
-    by_score = sorted(judged, key=lambda row: row.score)
-    assert [row.p_value for row in by_score] == sorted((row.p_value for row in judged), reverse=True)
+    assert all(row.p_value is not None and row.score is not None for row in decided)
+    by_score = sorted(decided, key=lambda row: row.score)
+    assert [row.p_value for row in by_score] == sorted((row.p_value for row in decided), reverse=True)

@@ -55,7 +55,7 @@ def test_rows_are_what_the_detector_says(finished, album, tiny_bundle):
     }
 
 
-def test_degraded_pictures_are_judged_as_delivered(finished, album, tiny_bundle):
+def test_degraded_pictures_are_scored_from_their_bytes(finished, album, tiny_bundle):
     from PIL import Image
 
     rows = [r for r in read_scores(finished.output / "scores.csv") if r.degradation == "jpeg:60"]
@@ -102,7 +102,7 @@ def without_time(row):
 
 def test_what_the_cache_answers_has_no_time(tmp_path, config_of):
     cache = tmp_path / "features.sqlite"
-    judged = []
+    scored = []
     for name in ("one", "two"):
         config = config_of(
             tmp_path / name,
@@ -111,10 +111,10 @@ def test_what_the_cache_answers_has_no_time(tmp_path, config_of):
             detectors=[config_of("x").detectors[0].model_dump()],
         )
         run(config, jobs=1)
-        judged.append([row for row in read_scores(config.output / "scores.csv") if row.scope == "ok"])
-    assert all(row.seconds is not None and row.seconds > 0 for row in judged[0])
-    assert all(row.seconds is None for row in judged[1])
-    assert [row.score for row in judged[0]] == [row.score for row in judged[1]]
+        scored.append([row for row in read_scores(config.output / "scores.csv") if row.scope == "ok"])
+    assert all(row.seconds is not None and row.seconds > 0 for row in scored[0])
+    assert all(row.seconds is None for row in scored[1])
+    assert [row.score for row in scored[0]] == [row.score for row in scored[1]]
 
 
 def test_what_a_bundle_has_learnt_from_is_set_apart(tmp_path, config_of, photographs):

@@ -22,20 +22,22 @@ def test_figures_are_worst_first_and_the_mean_last(tmp_path):
         "easy",
         "mean",
     ]
-    answers = [
+    predictions = [
         analysis.results.predictions(good, s)
         for s in (rows[0].comparison.photos, rows[0].comparison.generated)
     ]
-    assert rows[0].auc.value == metrics.auc(answers[0].score, answers[1].score)
+    assert rows[0].auc.value == metrics.auc(predictions[0].score, predictions[1].score)
     assert rows[2].auc.value == pytest.approx((rows[0].auc.value + rows[1].auc.value) / 2)
     for row in rows:
         for name in ("auc", "ap_photo", "ap_generated", "accuracy", "tpr_at_5", "found", "false_alarms"):
             figure = getattr(row, name)
             assert figure.low <= figure.value <= figure.high, name
-    flags = answers[0].flagged == 1
+    flags = predictions[0].flagged == 1
     assert rows[0].false_alarms.value == flags.mean()
     assert (rows[0].false_alarms.low, rows[0].false_alarms.high) == metrics.clopper_pearson(flags.sum(), 200)
-    assert rows[0].accuracy.value == pytest.approx((1 - flags.mean() + (answers[1].flagged == 1).mean()) / 2)
+    assert rows[0].accuracy.value == pytest.approx(
+        (1 - flags.mean() + (predictions[1].flagged == 1).mean()) / 2
+    )
 
 
 def test_noise_is_told_from_difference(tmp_path):
@@ -71,12 +73,12 @@ def test_abstentions_are_in_no_rate_and_scores_without_verdict_in_the_ranking(tm
     analysis = synthetic(tmp_path / "out", n=40)
     results, good = analysis.results, analysis.results.detectors[0]
     photos = results.comparisons[0].photos
-    answers = results.predictions(good, photos)
-    answers.flagged[:10] = -1
-    answers.scope[:10] = "beyond-calibration"
+    predictions = results.predictions(good, photos)
+    predictions.flagged[:10] = -1
+    predictions.scope[:10] = "beyond-calibration"
     row = analysis.generators(good)[0]
     assert row.n_photos == 40
-    assert row.false_alarms.value == pytest.approx((answers.flagged[10:] == 1).mean())
+    assert row.false_alarms.value == pytest.approx((predictions.flagged[10:] == 1).mean())
     assert sum(row.abstained for row in analysis.sources(good)) == 10
 
 

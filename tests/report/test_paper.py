@@ -54,7 +54,7 @@ def test_both_thresholds_are_compared_on_the_same_scores(tmp_path):
     ]
     scores = list(read_scores(tmp_path / "scores.csv"))
     for row in rows:
-        judged = [
+        decided = [
             one
             for one in scores
             if one.detector == detector.name
@@ -62,9 +62,9 @@ def test_both_thresholds_are_compared_on_the_same_scores(tmp_path):
             and (one.generator, one.source) == ("", row.source)
             and None not in (one.flagged, one.p_value)
         ]
-        assert row.n == len(judged)
-        assert row.fitted.value == sum(one.flagged for one in judged) / row.n
-        assert row.held_out.value == sum(one.p_value <= 0.05 for one in judged) / row.n
+        assert row.n == len(decided)
+        assert row.fitted.value == sum(one.flagged for one in decided) / row.n
+        assert row.held_out.value == sum(one.p_value <= 0.05 for one in decided) / row.n
         assert row.difference.value == pytest.approx(row.fitted.value - row.held_out.value)
         assert row.difference.low <= row.difference.value <= row.difference.high
         if not row.stratum.grouped:

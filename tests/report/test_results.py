@@ -45,7 +45,7 @@ def test_predictions_keep_what_is_missing_seen_failed_and_undecided(run):
     predictions = results.predictions(plain, photos)
     assert predictions.counts() == {"ok": 21, "beyond-calibration": 1, "no-face": 1, "seen": 1}
     assert predictions.scored.sum() == 22  # the undecided one has a score
-    assert predictions.judged.sum() == 21
+    assert predictions.decided.sum() == 21
     assert results.predictions(plain, photos, "jpeg:60").counts()["unreadable"] == 1
     assert results.predictions(aigfd, photos).counts()["missing"] == 1
     assert results.predictions(aigfd, photos, "jpeg:60") is None
@@ -60,9 +60,9 @@ def test_the_order_of_rows_changes_no_picture_of_any_detector(run, tmp_path):
     pictures = []
     for results in (Results(run), Results(tmp_path / "turned")):
         photos = next(one for one in results.photographs if one.shown == "dev/face")
-        answers = [results.predictions(detector, photos).score for detector in results.detectors]
+        predictions = [results.predictions(detector, photos).score for detector in results.detectors]
         pictures.append(
-            sorted(zip(*np.nan_to_num(answers, nan=-9), strict=True))
+            sorted(zip(*np.nan_to_num(predictions, nan=-9), strict=True))
         )  # of each picture by all three
     assert pictures[0] == pictures[1]
 

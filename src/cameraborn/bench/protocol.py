@@ -1,4 +1,4 @@
-"""The papers' protocol, so that its figures can stand beside ours.
+"""The papers' protocol, so that its figures can be compared with ours.
 
 AIGFD-EXIF (arXiv 2501.02207, and its code): a Gaussian mixture on the features of up to 25,000 photographs; the
 threshold is the 5th percentile of the likelihoods of those *same* photographs; a picture is called a photograph at or
@@ -265,8 +265,8 @@ def run_protocol(
                 if (fitted.key, sample.test_set, sample.sha256, UNDEGRADED) not in scores.done
             ]
             tally.known += len(samples) - len(missing)
-            answers = map_in_order(ScoreFitted(detectors, bundle.key, fitted), missing, jobs)
-            for done, (sample, scored) in enumerate(zip(missing, answers, strict=True), 1):
+            results = map_in_order(ScoreFitted(detectors, bundle.key, fitted), missing, jobs)
+            for done, (sample, scored) in enumerate(zip(missing, results, strict=True), 1):
                 row = row_of(sample, fitted, UNDEGRADED, scored)
                 scores.append([row])
                 tally.add([row])

@@ -23,7 +23,7 @@ Key = tuple[str, str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class ScoreRow:
-    """What one detector said of one picture after one degradation.
+    """One detector's score of one picture after one degradation.
 
     Attributes:
         path: of the picture, relative to its manifest or folder.
@@ -83,7 +83,7 @@ def format_row(row: ScoreRow) -> str:
         ValueError: the score is not finite, or an error has a score.
     """
     if row.score is not None and (row.error or not math.isfinite(row.score)):
-        raise ValueError(f"{row.path}: a score of {row.score} beside the error '{row.error}'")
+        raise ValueError(f"{row.path}: a score of {row.score} together with the error '{row.error}'")
     line = io.StringIO()
     csv.writer(line, lineterminator="\r\n").writerow(_cell(value) for value in astuple(row))
     return line.getvalue()[:-2] + "\n"

@@ -198,7 +198,7 @@ class Analysis:
         """False alarms on each photograph source of each track: out-of-source first, then the worst."""
         rows = []
         for stratum, source, predictions, here in self.results.by_source(detector, degradation):
-            judged = here & predictions.judged
+            decided = here & predictions.decided
             rows.append(
                 SourceFigures(
                     detector,
@@ -206,9 +206,9 @@ class Analysis:
                     source,
                     bool(predictions.in_source[here].any()),
                     degradation,
-                    int(judged.sum()),
-                    int((here & ~predictions.judged & _measured(predictions)).sum()),
-                    self._false_alarms([(stratum, predictions, judged)]),
+                    int(decided.sum()),
+                    int((here & ~predictions.decided & _measured(predictions)).sum()),
+                    self._false_alarms([(stratum, predictions, decided)]),
                 )
             )
         return sorted(rows, key=lambda row: (row.in_source, -np.nan_to_num(row.rate.value, nan=-1.0)))
@@ -236,7 +236,7 @@ class Analysis:
         ]
         measured = [(_measured(predictions), predictions.scope) for _, predictions in parts]
         abstained = sum(int((mask & (scope != "ok")).sum()) for mask, scope in measured)
-        photos = [(stratum, found, found.judged) for stratum, found in parts if not stratum.generator]
+        photos = [(stratum, found, found.decided) for stratum, found in parts if not stratum.generator]
         return RobustnessFigures(
             detector,
             degradation,
@@ -329,9 +329,9 @@ class Analysis:
         return weights(stratum.units, stratum.name, seed=self.seed, draws=draws, first=first)
 
     def _false_alarms(self, parts: Sequence[tuple[Stratum, Predictions, NDArray[np.bool_]]]) -> Figure:
-        """The share flagged of the judged photographs of some strata."""
-        hits = sum(int((predictions.flagged[judged] == 1).sum()) for _, predictions, judged in parts)
-        n = sum(int(judged.sum()) for *_, judged in parts)
+        """The share flagged of the decided photographs of some strata."""
+        hits = sum(int((predictions.flagged[decided] == 1).sum()) for _, predictions, decided in parts)
+        n = sum(int(decided.sum()) for *_, decided in parts)
         if n == 0:
             return UNKNOWN
         if not any(stratum.grouped for stratum, *_ in parts):
@@ -339,25 +339,25 @@ class Analysis:
 
         def chunk(first: int, draws: int) -> Array:
             flagged = total = np.zeros(draws)
-            for stratum, predictions, judged in parts:
-                drawn = self._weights(stratum, first, draws)[:, judged]
-                flagged = flagged + drawn @ (predictions.flagged[judged] == 1)
+            for stratum, predictions, decided in parts:
+                drawn = self._weights(stratum, first, draws)[:, decided]
+                flagged = flagged + drawn @ (predictions.flagged[decided] == 1)
                 total = total + drawn.sum(axis=1)
             shares: Array = np.divide(flagged, total, out=np.full(draws, np.nan), where=total > 0)
             return shares
 
         drawn = in_chunks(chunk, draws=self.draws, pictures=n)
-        return _share_figure(hits / n, drawn, sum(len(set(s.units[judged])) for s, _, judged in parts))
+        return _share_figure(hits / n, drawn, sum(len(set(s.units[decided])) for s, _, decided in parts))
 
     def _rate(self, predictions: Predictions, stratum: Stratum, drawn: Array) -> Figure:
         """A share of one stratum, whose draws are known."""
-        judged = predictions.judged
-        n, hits = int(judged.sum()), int((predictions.flagged == 1).sum())
+        decided = predictions.decided
+        n, hits = int(decided.sum()), int((predictions.flagged == 1).sum())
         if n == 0:
             return UNKNOWN
         if not stratum.grouped:
             return Figure(hits / n, *metrics.clopper_pearson(hits, n))
-        return _share_figure(hits / n, drawn, len(set(stratum.units[judged])))
+        return _share_figure(hits / n, drawn, len(set(stratum.units[decided])))
 
 
 Weights = NDArray[np.int64]
@@ -409,7 +409,7 @@ def _all_figures(
     ranked = metrics.rank(photos.score[photos.scored], generated.score[generated.scored], *scored)
     alarms, found = (
         metrics.share(
-            predictions.flagged[predictions.judged] == 1, None if w is None else w[:, predictions.judged]
+            predictions.flagged[predictions.decided] == 1, None if w is None else w[:, predictions.decided]
         )
         for predictions, w in parts
     )

@@ -15,7 +15,7 @@ from cameraborn.files import Array
 from cameraborn.report import metrics
 from cameraborn.report.analysis import UNKNOWN, Analysis, Figure
 from cameraborn.report.bootstrap import in_chunks, interval, weights
-from cameraborn.report.results import NOT_JUDGED, Comparison, Predictions, Stratum
+from cameraborn.report.results import UNDECIDED, Comparison, Predictions, Stratum
 
 
 @dataclass(frozen=True)
@@ -117,8 +117,8 @@ def _figures(parts: Sequence[_Part], drawn: Sequence[NDArray[np.int64]]) -> Arra
     photos, generated = parts
     ranked = metrics.rank(photos.score, generated.score, *drawn)
     rights = np.concatenate([photos.flagged == 0, generated.flagged == 1])
-    judged = np.concatenate([part.flagged != NOT_JUDGED for part in parts])
-    accuracy = metrics.share(rights[judged], np.concatenate(drawn, axis=1)[:, judged])
+    decided = np.concatenate([part.flagged != UNDECIDED for part in parts])
+    accuracy = metrics.share(rights[decided], np.concatenate(drawn, axis=1)[:, decided])
     precisions = [ranked.average_precision(positive) for positive in ("photo", "generated")]
     return np.stack([accuracy, ranked.auc(), *precisions], axis=1)
 
@@ -127,7 +127,7 @@ def threshold_figures(analysis: Analysis, detector: DetectorRecord, rate: float)
     """What the papers' threshold and one from held-out photographs flag of each photograph source."""
     rows = []
     for stratum, source, predictions, of_source in analysis.results.by_source(detector):
-        here = of_source & predictions.judged & np.isfinite(predictions.p_value)
+        here = of_source & predictions.decided & np.isfinite(predictions.p_value)
         if not here.any():
             continue
         flags = np.stack([predictions.flagged[here] == 1, predictions.p_value[here] <= rate])

@@ -23,7 +23,7 @@ from cameraborn.errors import BenchError
 from cameraborn.files import Array
 from cameraborn.report.bootstrap import drawn_by
 
-NOT_JUDGED = -1  # in `flagged`
+UNDECIDED = -1  # in `flagged`
 
 
 @dataclass
@@ -74,7 +74,7 @@ class Stratum:
 
 @dataclass(frozen=True)
 class Predictions:
-    """What one detector said of a stratum after one degradation, in the stratum's order [N].
+    """One detector's scores and decisions on a stratum after one degradation, in the stratum's order [N].
 
     Attributes:
         score: NaN where there is none.
@@ -97,9 +97,9 @@ class Predictions:
         return result
 
     @property
-    def judged(self) -> NDArray[np.bool_]:
+    def decided(self) -> NDArray[np.bool_]:
         """Which pictures the detector decided on."""
-        result: NDArray[np.bool_] = self.flagged != NOT_JUDGED
+        result: NDArray[np.bool_] = self.flagged != UNDECIDED
         return result
 
     def counts(self) -> dict[str, int]:
@@ -181,7 +181,7 @@ class Results:
     def predictions(
         self, detector: DetectorRecord, stratum: Stratum, degradation: str = UNDEGRADED
     ) -> Predictions | None:
-        """What a detector said; None where it has measured nothing of it."""
+        """Scores and decisions of a detector; None where nothing of the stratum is measured."""
         return self._predictions.get((detector.key, degradation, stratum.name))
 
     def pair(
@@ -239,7 +239,7 @@ class Results:
 
 def _predictions_of(placed: list[tuple[int, ScoreRow]], size: int) -> Predictions:
     score, p_value = np.full(size, np.nan), np.full(size, np.nan)
-    flagged = np.full(size, NOT_JUDGED, np.int8)
+    flagged = np.full(size, UNDECIDED, np.int8)
     scope = np.full(size, "missing", "<U24")
     in_source = np.zeros(size, bool)
     for number, row in placed:
@@ -249,5 +249,5 @@ def _predictions_of(placed: list[tuple[int, ScoreRow]], size: int) -> Prediction
             continue
         score[number] = np.nan if row.score is None else row.score
         p_value[number] = np.nan if row.p_value is None else row.p_value
-        flagged[number] = NOT_JUDGED if row.flagged is None else row.flagged
+        flagged[number] = UNDECIDED if row.flagged is None else row.flagged
     return Predictions(score, p_value, flagged, scope, in_source)
