@@ -1,6 +1,6 @@
 """Bundles as the benchmark uses them: the one file here that knows how `detect` works inside.
 
-A bundle judges through `Detector.score`, on bytes, as any user does. Its encoder is put in one that remembers features
+A bundle scores through `Detector.score`, on bytes, as any user does. Its encoder is put in one that remembers features
 in the cache, so that the same network behind another mixture is not run again.
 """
 
@@ -17,13 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cameraborn.bench.cache import FeatureCache, Looked
-from cameraborn.bench.config import DetectorSection
-from cameraborn.bench.judge import Judgement
+from cameraborn.bench.scorers import DetectorSection, Scored
 from cameraborn.detect.bundle import Bundle, read_bundle
-from cameraborn.detect.conformal import p_values
 from cameraborn.detect.detector import Detector, default_bundle
 from cameraborn.detect.encoder import Encoder
-from cameraborn.detect.evidence.density import Init, Mixture, fit_mixture
 from cameraborn.errors import PictureError
 from cameraborn.photo.decode import open_picture
 
@@ -69,8 +66,8 @@ class _RememberingEncoder(Encoder):
         return feature
 
 
-class BundleJudge:
-    """A bundle as a detector: judges the largest face of a picture, or the whole picture.
+class BundleScorer:
+    """A bundle as a detector: scores the largest face of a picture, or the whole picture.
 
     Attributes:
         name: in tables.
@@ -81,7 +78,7 @@ class BundleJudge:
 
     def __init__(self, section: DetectorSection, cache: FeatureCache) -> None:
         self.section = section
-        bundle = read_bundle(default_bundle() if section.bundle == "default" else Path(section.bundle))
+        bundle = read_bundle(default_bundle() if section.which == "default" else Path(section.which))
         self.name = section.name or bundle.info.name
         self.key = _digest(
             *(hashlib.sha256(bundle.files[name]).hexdigest() for name in sorted(bundle.files)),
@@ -100,7 +97,7 @@ class BundleJudge:
         self._detector.encoder = self._encoder
 
     def check(self, false_alarm_rate: float) -> None:
-        """See that the bundle can judge at this rate.
+        """See that the bundle can decide at this rate.
 
         Raises:
             BundleError: it has no mixture or calibration.
@@ -113,8 +110,8 @@ class BundleJudge:
         """Has the bundle learnt from this file?"""
         return sha256[:_SEEN_DIGITS] in self._seen
 
-    def judge(self, data: bytes, name: str, false_alarm_rate: float) -> Judgement:
-        """Judge an encoded picture."""
+    def score(self, data: bytes, name: str, false_alarm_rate: float) -> Scored:
+        """Score an encoded picture."""
         self._encoder.begin()
         verdict, *_ = self._detector.score(
             data, false_alarm_rate=false_alarm_rate, whole_image=self.section.whole_image, name=name
@@ -122,7 +119,7 @@ class BundleJudge:
         crops = self._encoder.crops
         if verdict.scope != "unreadable":
             self._remember(hashlib.sha256(data).hexdigest(), verdict.scope, crops[0] if crops else None)
-        return Judgement(
+        return Scored(
             scope=verdict.scope,
             score=verdict.score,
             p_value=verdict.p_value,
@@ -183,29 +180,6 @@ def encoder_key(bundle: Bundle) -> str:
         bundle.info.preprocessing.model_dump_json(),
         metadata.version("cameraborn"),
     )
-
-
-def fit_density(features: Features, *, components: int, dimensions: int | None, seed: int) -> Mixture:
-    """The papers' mixture, fitted to features [N D] as they are, or to so many principal components.
-
-    Full covariances, one start by k-means++, as their code has it; the fit is the project's own.
-
-    Raises:
-        CalibrationError: there are too few photographs for so many parameters.
-    """
-    return fit_mixture(
-        features,
-        components=components,
-        dimensions=dimensions,
-        init=Init.kmeans_pp,
-        n_init=1,
-        seed=seed,
-    )
-
-
-def held_out_p_values(scores: NDArray[np.floating], held_out: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Split-conformal p-values [N] of scores [N] among those of held-out photographs [n]."""
-    return p_values(scores, held_out)
 
 
 def _digest(*parts: object) -> str:

@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from cameraborn.files import Array
+
 Weights = NDArray[np.int64]
 BLOCK = 50  # draws of one random generator
 _CELLS = 4_000_000  # of a matrix of weights in memory at a time

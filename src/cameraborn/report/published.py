@@ -14,7 +14,7 @@ from functools import cache
 from importlib import resources
 
 from cameraborn.bench.config import BenchConfig
-from cameraborn.bench.run import DetectorRecord
+from cameraborn.bench.record import DetectorRecord
 from cameraborn.report.results import Comparison
 
 # What the papers call what others call otherwise, after `_plain`.
@@ -73,8 +73,8 @@ def published_figures() -> tuple[Published, ...]:
 
 def figures_on(generator: str) -> list[Published]:
     """Printed figures on a generator, whatever it is called here."""
-    wanted = _plain(generator)
-    return [figure for figure in published_figures() if _plain(figure.test_set) == wanted]
+    name = _plain(generator)
+    return [figure for figure in published_figures() if _plain(figure.test_set) == name]
 
 
 def our_metric(figure: Published) -> str | None:

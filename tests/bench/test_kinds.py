@@ -1,0 +1,80 @@
+"""Kinds of detector: one entry makes a new kind known to configurations, runs and reports."""
+
+import numpy as np
+import pytest
+
+from cameraborn.bench.config import BenchConfig
+from cameraborn.bench.kinds import KINDS, Kind
+from cameraborn.bench.run import run
+from cameraborn.bench.scorers import Scored
+from cameraborn.bench.scores import read_scores
+from cameraborn.report.results import Results
+
+from ..conftest import encoded
+
+
+class Rival:
+    """Flags large files."""
+
+    sources, calibration_size = ("mine",), 0
+
+    def __init__(self, section, cache):
+        self.name, self.key = section.name or section.which, f"rival-{section.which}"
+
+    def check(self, false_alarm_rate):
+        """Any rate will do."""
+
+    def has_seen(self, sha256):
+        return False
+
+    def score(self, data, name, false_alarm_rate):
+        return Scored("ok", float(len(data)), None, len(data) > 3000)
+
+
+@pytest.fixture
+def rival():
+    KINDS.add("rival", Kind(Rival, choices=("loud", "quiet")))
+    yield
+    KINDS._things.pop("rival")
+
+
+def config_of(tmp_path, detectors):
+    rng = np.random.default_rng(0)
+    for place, side in (("photos/a.png", 16), ("gan/b.png", 64)):
+        path = tmp_path / place
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(encoded(rng.integers(0, 256, (side, side, 3), np.uint8), "PNG"))
+    sets = {"photographs": {"mine": tmp_path / "photos"}, "generated": {"gan": tmp_path / "gan"}}
+    return BenchConfig.model_validate(
+        {"output": tmp_path / "out", "detectors": detectors, "sets": [{"name": "x", **sets}]}
+    )
+
+
+def test_one_entry_adds_a_rival(tmp_path, rival):
+    config = config_of(tmp_path, ["quiet", {"rival": "loud", "name": "theirs"}, "brightness"])
+    assert [(one.kind, one.which) for one in config.detectors] == [
+        ("rival", "quiet"),
+        ("rival", "loud"),
+        ("cue", "brightness"),
+    ]
+    run(config, jobs=1)
+    rows = [row for row in read_scores(config.output / "scores.csv") if row.detector == "theirs"]
+    assert [(row.label, row.flagged, row.in_source) for row in rows] == [
+        ("photo", False, True),
+        ("generated", True, False),
+    ]
+    results = Results(config.output)
+    assert [(one.name, one.kind) for one in results.detectors] == [("quiet", "rival"), ("theirs", "rival")]
+    assert [one.name for one in results.cues] == ["brightness"]
+
+
+def test_a_kind_is_registered_once(rival):
+    with pytest.raises(ValueError, match="kind of detector 'rival' is registered twice"):
+        KINDS.add("rival", Kind(Rival))
+
+
+def test_the_choices_of_a_new_kind_are_checked(tmp_path, rival):
+    with pytest.raises(ValueError, match="'silent' is no rival: choose from loud, quiet"):
+        config_of(tmp_path, [{"rival": "silent"}])
+    with pytest.raises(ValueError, match="give either a bundle or a cue or a rival"):
+        config_of(tmp_path, [{"rival": "loud", "cue": "sharpness"}])
