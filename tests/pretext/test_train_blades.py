@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 
 from cameraborn.errors import ManifestError
 from cameraborn.pretext.architectures import build_network
+from cameraborn.pretext.kinds import Rank
 from cameraborn.pretext.recipe import PretextSection, Recipe
 from cameraborn.pretext.tasks import TASKS
 from cameraborn.pretext.train import task_losses, train, whole_gradient
@@ -20,7 +21,7 @@ from .test_train import face_recipe, recipe_of, toys  # noqa: F401 (a fixture)
 
 BLADES = {name: 1.0 for name in TASKS if name.startswith("blades_")}
 # The tests' faces have these tags.
-TAGGED = {name: 1.0 for name in BLADES if TASKS[name].ordered or TASKS[name].artificial}
+TAGGED = {name: 1.0 for name in BLADES if isinstance(TASKS[name], Rank) or not TASKS[name].tag}
 BILEVEL = {"primary": "blades_coarse", "learning_rate": 0.01, "upper_share": 0.25}
 TINY_TOWER = {"width": 8, "layers": 1, "heads": 2, "embedding": 6}
 

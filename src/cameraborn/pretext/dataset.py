@@ -114,13 +114,13 @@ def single_threaded(worker: int) -> None:
 
 
 def targets_of(rows: Sequence[Row], tasks: Sequence[Task]) -> Tensor:
-    """What each row says of each task: float [rows T], nan where it says nothing, as of tasks of faces."""
-
-    def target(row: Row, task: Task) -> float:
-        told_by_row = task.artificial and not task.of_faces
-        return task.label(row.manipulation) if told_by_row else task.target(row.exif)
-
-    return torch.tensor([[target(row, task) for task in tasks] for row in rows], dtype=torch.float64)
+    """What each row says of each task: float [rows columns], nan where it says nothing, as of tasks of faces."""
+    said = [
+        # What was done to a face is the dataset's to say, because it may do more.
+        [x for t in tasks for x in t.target(row.exif, None if t.of_faces else row.manipulation)]
+        for row in rows
+    ]
+    return torch.tensor(said, dtype=torch.float64)
 
 
 def random_patches(pixels: Pixels, count: int, augment: AugmentSection, rng: np.random.Generator) -> Pixels:

@@ -28,8 +28,8 @@ from cameraborn.photo.decode import open_upright
 from cameraborn.photo.faces import Face, FaceFinder, landmarks_68
 from cameraborn.photo.patches import Pixels, square_resize
 from cameraborn.pretext.dataset import single_threaded, targets_of
+from cameraborn.pretext.kinds import Task, columns_of
 from cameraborn.pretext.recipe import FaceSection
-from cameraborn.pretext.tasks import Task
 from cameraborn.pseudo.manipulate import Kind, ManipulationOptions, draw_kind, interpolated, manipulate
 
 Landmarks = NDArray[np.float32]  # [68 2], x and y in pixels of the crop
@@ -188,7 +188,8 @@ class _Maker:
 
     def __init__(self, faces: FaceSection, tasks: Sequence[Task]) -> None:
         self.faces = faces
-        self.columns = {column: task for column, task in enumerate(tasks) if task.artificial}
+        columns = columns_of(tasks)
+        self.columns = [(columns[task.name], task) for task in tasks if task.of_faces]
         self.options = ManipulationOptions(
             side=faces.manipulation_side,
             match_resampling=faces.match_resampling,
@@ -221,8 +222,8 @@ class _Maker:
     def labelled(self, known: Tensor, did: str | None) -> Tensor:
         """The targets [T], with what there is to say of the manipulation that was done; None: nothing."""
         targets = known.clone()
-        for column, task in self.columns.items():
-            targets[column] = math.nan if did is None else task.label(did)
+        for columns, task in self.columns:
+            targets[columns] = torch.tensor(task.target({}, did))
         return targets
 
     def tensor(self, pixels: Pixels) -> Tensor:

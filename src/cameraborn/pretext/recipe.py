@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from cameraborn.errors import RecipeError
 from cameraborn.networks.sdaie import FEATURES
 from cameraborn.pretext.losses import LINK_SCALES
-from cameraborn.pretext.tasks import TASKS, TEMPLATES
+from cameraborn.pretext.tasks import TASKS
 from cameraborn.pseudo.manipulate import PAPER_KINDS, Kind
 from cameraborn.pseudo.names import RECONSTRUCTED
 
@@ -131,9 +131,11 @@ class PretextSection(_Section):
     @field_validator("tasks")
     @classmethod
     def _known(cls, tasks: dict[str, float]) -> dict[str, float]:
-        unknown = sorted(set(tasks) - set(TASKS))
-        if unknown or not tasks:
-            raise ValueError(f"unknown task(s) {unknown}: choose from {sorted(TASKS)}")
+        if not tasks:
+            raise ValueError(f"name at least one task: choose from {', '.join(TASKS)}")
+        for name in tasks:
+            if name not in TASKS:
+                raise ValueError(TASKS.unknown(name))
         return tasks
 
     @property
@@ -291,9 +293,10 @@ class Recipe(_Section):
     def _prompts_where_known(self) -> Recipe:
         if self.prompts is None:
             return self
-        without = [name for name in self.pretext.tasks if name not in TEMPLATES]
+        without = [name for name in self.pretext.tasks if not TASKS[name].prompt]
         if without:
-            raise ValueError(f"prompts: task {without[0]} has none: choose from {', '.join(TEMPLATES)}")
+            known = ", ".join(name for name, task in TASKS.items() if task.prompt)
+            raise ValueError(f"prompts: task {without[0]} has none: choose from {known}")
         if self.network.type != "resnet50":
             raise ValueError("prompts: only network.type = 'resnet50' can have them")
         return self

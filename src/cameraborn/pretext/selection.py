@@ -82,10 +82,8 @@ def check_files(manifest: Path, rows: Sequence[Row]) -> None:
 
 
 def _teaches(row: Row, task: Task) -> bool:
-    if task.artificial:
-        # Every face can be manipulated; whether a picture shows one is seen when it is read.
-        return math.isfinite(task.label(row.manipulation))
-    return math.isfinite(task.target(row.exif))
+    # Every face can be manipulated; whether a picture shows one is seen when it is read.
+    return any(math.isfinite(value) for value in task.target(row.exif, row.manipulation))
 
 
 def _check_variety(manifest: Path, rows: Sequence[Row], tasks: Sequence[Task]) -> None:
@@ -95,9 +93,9 @@ def _check_variety(manifest: Path, rows: Sequence[Row], tasks: Sequence[Task]) -
                 f"{manifest}: task '{RECONSTRUCTED}' needs photographs and reconstructed ones: "
                 "make them with 'cameraborn data reconstruct'"
             )
-        if task.artificial:
+        if not task.tag:
             continue
-        values = {value for row in rows if math.isfinite(value := task.target(row.exif))}
+        values = {value for row in rows for value in task.target(row.exif) if math.isfinite(value)}
         if len(values) < 2:
             known = f"the same {task.tag} ({values.pop():g})" if values else f"no {task.tag}"
             raise ManifestError(

@@ -26,7 +26,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
@@ -34,14 +33,7 @@ from cameraborn.data.manifest import Row
 from cameraborn.errors import CamerabornError, RecipeError
 from cameraborn.pretext.architectures import ARCHITECTURES, build_network
 from cameraborn.pretext.dataset import EpochSampler, single_threaded
-from cameraborn.pretext.fidelity import (
-    coarse_fidelity,
-    expected_level,
-    fine_fidelity,
-    focal_fidelity,
-    region_labels,
-)
-from cameraborn.pretext.losses import RANK_LOSSES, binary_fidelity
+from cameraborn.pretext.kinds import columns_of
 from cameraborn.pretext.optimise import average, learning_rate, make_optimiser
 from cameraborn.pretext.prompts import load_text_tower
 from cameraborn.pretext.recipe import OptimiseSection, PretextSection, Recipe
@@ -54,7 +46,7 @@ from cameraborn.train.processes import Processes, join
 from cameraborn.train.weights import load_init
 
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
-Batch = tuple[Tensor, Tensor]  # inputs [B ...], targets [B T]
+Batch = tuple[Tensor, Tensor]  # inputs [B ...], targets [B columns]
 Forward = Callable[[Tensor], dict[str, Tensor]]
 _READY = 4  # batches that a worker keeps ready
 
@@ -213,35 +205,12 @@ def _train(
 def task_losses(
     outputs: dict[str, Tensor], targets: Tensor, tasks: Sequence[Task], pretext: PretextSection
 ) -> dict[str, Tensor]:
-    """Each task's loss on a batch; targets [B T] in the order of `tasks`, nan where missing."""
-    losses = {}
-    pairwise = RANK_LOSSES[pretext.rank_loss]
-    for column, task in enumerate(tasks):
-        target, output = targets[:, column], outputs[task.name].float()
-        if task.kind == "rank":
-            losses[task.name] = pairwise(output[:, 0], target, link_scale=pretext.link_scale, tie=pretext.tie)
-        elif task.kind == "level":
-            losses[task.name] = pairwise(
-                expected_level(output), target, link_scale=pretext.link_scale, tie=pretext.tie
-            )
-        elif task.kind == "focal":
-            losses[task.name] = focal_fidelity(output, target)
-        elif task.kind == "regions":
-            losses[task.name] = fine_fidelity(output, region_labels(target, task.outputs))
-        elif task.kind == "manipulation":
-            losses[task.name] = (
-                binary_fidelity(output[:, 0], target)
-                if task.outputs == 1
-                else coarse_fidelity(output, target)
-            )
-        else:
-            known = torch.isfinite(target)
-            losses[task.name] = (
-                F.cross_entropy(output[known], target[known].long())
-                if bool(known.any())
-                else output.sum() * 0.0
-            )
-    return losses
+    """Each task's loss on a batch; targets [B columns] as `columns_of` the tasks says, nan where missing."""
+    columns = columns_of(tasks)
+    return {
+        task.name: task.loss(outputs[task.name].float(), targets[:, columns[task.name]], pretext)
+        for task in tasks
+    }
 
 
 def _configure(settings: OptimiseSection, processes: Processes) -> None:
