@@ -22,6 +22,8 @@ from cameraborn.detect.evidence.known_generators import Head
 from cameraborn.errors import ManifestError, RecipeError
 from cameraborn.pretext.recipe import kind_of
 
+from ..train.test_processes import as_toml, torchrun
+
 NEVER = {"resize_probability": 0.0, "blur_probability": 0.0, "jpeg_probability": 0.0}
 NETWORKS = {
     "patch": {"type": "patch", "widths": [6, 8, 8, 8], "features": 8},
@@ -117,6 +119,24 @@ def test_a_run_is_exported_as_a_network_and_a_head(toys, tmp_path):
     with torch.no_grad():
         expected = classifier.eval().score(patches[None].float())
     assert score[0] == pytest.approx(float(expected), abs=1e-3)
+
+
+def test_an_export_says_what_was_seen_when_training_began(toys, tmp_path):
+    original = "e" * 64
+    manifest = changed(toys, tmp_path / "m.jsonl", lambda row: {"original": original})
+    train_binary(recipe_of(manifest, weights=str(recipe_of(toys).weights)), tmp_path / "run")
+    manifest.unlink()
+    seen = {row.sha256 for row in read_manifest(toys) if row.split == "train"}
+    assert set(export_binary(tmp_path / "run")[0].seen) == seen | {original}
+
+
+def test_torchrun_trains_one_run(toys, tmp_path):
+    recipe = recipe_of(toys, optimise={"steps": 3})
+    (tmp_path / "recipe.toml").write_text(as_toml(recipe))
+    done = torchrun("-m", "cameraborn", "train", "recipe.toml", "-o", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "loss" in line] == [1, 2, 3]
 
 
 def test_a_run_resumes_to_the_bit(toys, tmp_path):

@@ -6,7 +6,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from cameraborn.data.manifest import read_manifest, sha256_of
+from cameraborn.data.manifest import read_manifest, sha256_of, write_manifest
 from cameraborn.errors import RecipeError
 from cameraborn.networks.patchnet import PatchNet
 from cameraborn.networks.sdaie import SdaieNet
@@ -89,6 +89,25 @@ def test_a_run_is_exported_whole(run, toys):  # noqa: F811
     with torch.no_grad():
         expected = network.eval().encoder(patches.float()).numpy()
     np.testing.assert_allclose(session.run(None, {"patches": patches.numpy()})[0], expected, atol=1e-4)
+
+
+def test_an_export_says_what_was_seen_when_training_began(toys, tmp_path):  # noqa: F811
+    """The manifest may be split anew, or be gone, between training and export."""
+    rows = list(read_manifest(toys))
+    copy = "e" * 64  # a training photograph that was made from another file
+    rows[0] = rows[0].model_copy(update={"original": copy})
+    manifest = tmp_path / "m.jsonl"
+    write_manifest(rows, manifest)
+    began_with = sha256_of(manifest)
+    train(recipe_of(manifest, steps=1), tmp_path / "run")
+    swap = {"train": "val", "val": "train"}
+    write_manifest((row.model_copy(update={"split": swap[row.split]}) for row in rows), manifest)
+    learnt_from = {row.sha256 for row in rows if row.split == "train"} | {copy}
+    exported = export_run(tmp_path / "run")
+    assert set(exported.seen) == learnt_from
+    assert exported.manifest_sha256 == began_with
+    manifest.unlink()
+    assert export_run(tmp_path / "run").seen == exported.seen
 
 
 def test_an_unfinished_run_is_refused(run, tmp_path):

@@ -117,11 +117,20 @@ def test_nothing_holds_the_group_of_processes_after_they_have_parted(tmp_path):
 
 
 def as_toml(recipe):
-    sections = recipe.model_dump(mode="json", exclude_none=True)
-    lines = []
-    for name, fields in sections.items():
-        lines.append(f"[{name}]")
-        for field, value in fields.items():
+    fields = recipe.model_dump(mode="json", exclude_none=True)
+    plain = [
+        f"{name} = {json.dumps(value)}"
+        for name, value in fields.items()
+        if not isinstance(value, dict | list)
+    ]
+    sections = [(f"[{name}]", value) for name, value in fields.items() if isinstance(value, dict)]
+    sections += [
+        (f"[[{name}]]", value) for name in fields if isinstance(fields[name], list) for value in fields[name]
+    ]
+    lines = plain
+    for head, section in sections:
+        lines.append(head)
+        for field, value in section.items():
             inline = isinstance(value, dict)
             text = ", ".join(f"{k} = {v}" for k, v in value.items()) if inline else json.dumps(value)
             lines.append(f"{field} = {{ {text} }}" if inline else f"{field} = {text}")

@@ -14,6 +14,7 @@ from cameraborn.pretext.autoencoders import (
 )
 
 from ..test_docs import ROOT
+from ..train.test_processes import as_toml, torchrun
 
 
 def recipe_of(manifest, names=("a", "b"), **optimise):
@@ -57,6 +58,12 @@ def test_what_is_there_stays_and_what_is_missing_comes_out_the_same(faces, tmp_p
     assert set(figures) == {"b/difference"}
     assert (tmp_path / "run" / "a.safetensors").stat().st_mtime_ns == stamp
     assert all(torch.equal(first[name], again[name]) for name in first)
+
+
+def test_torchrun_trains_one_run(faces, tmp_path):
+    (tmp_path / "recipe.toml").write_text(as_toml(recipe_of(faces, ["a"], pictures=3)))
+    done = torchrun("-m", "cameraborn", "train", "recipe.toml", "-o", "run", cwd=tmp_path)
+    assert "optimise.pictures = 3 cannot be divided between 2 processes" in done.stderr
 
 
 def test_bad_input(faces, tmp_path):
