@@ -38,6 +38,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from cameraborn.pretext.optimise import average, make_optimiser
 from common import processor, write_table
 from PIL import Image
 from torch.nn import functional as F
@@ -51,7 +52,6 @@ from cameraborn.photo.patches import square_resize
 from cameraborn.pretext.architectures import ARCHITECTURES, build_network
 from cameraborn.pretext.face_dataset import FaceDataset
 from cameraborn.pretext.losses import pairwise_fidelity
-from cameraborn.pretext.optimise import average, make_optimiser
 from cameraborn.pretext.recipe import FaceSection, Recipe
 from cameraborn.pretext.tasks import TASKS
 from cameraborn.pretext.train import PRECISIONS, Progress, task_losses, train
@@ -315,10 +315,10 @@ def measure_loop(table: Table, folder: Path, options: argparse.Namespace) -> Non
     before = network_alone(recipe, samples, options.steps)
     loop, waiting = loop_step(recipe, folder / "workers")
     held_recipe = recipe.model_copy(update={"optimise": recipe.optimise.model_copy(update={"workers": 0})})
-    usual = ARCHITECTURES["resnet50"]
-    ARCHITECTURES["resnet50"] = replace(usual, training=lambda *_: ReadyMade(samples))
+    usual = ARCHITECTURES["crop"]
+    ARCHITECTURES["crop"] = replace(usual, training=lambda *_: ReadyMade(samples))
     held, _ = loop_step(held_recipe, folder / "held")
-    ARCHITECTURES["resnet50"] = usual
+    ARCHITECTURES["crop"] = usual
     alone = (before + network_alone(recipe, samples, options.steps)) / 2
     name = f"loop, batch {options.batch}"
     table.add(f"{name}: the network alone", alone, "s a step")

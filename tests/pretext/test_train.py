@@ -339,7 +339,7 @@ def test_accumulated_gradients_are_the_mean_of_the_batches(toys, tmp_path):
     train(recipe, tmp_path)
     rows, _ = select_rows(recipe)
     tasks = [TASKS[name] for name in recipe.pretext.tasks]
-    dataset = ARCHITECTURES["patch"].training(rows, tasks, recipe)
+    dataset = ARCHITECTURES["patches"].training(rows, tasks, recipe)
     torch.manual_seed(recipe.optimise.seed)
     network = build_network(recipe)
     for keys in EpochSampler(len(rows), 20, batches=2, first=0, seed=recipe.optimise.seed):

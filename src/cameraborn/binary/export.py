@@ -13,7 +13,7 @@ from cameraborn.binary.regularised import RegularisedClassifier
 from cameraborn.photo.patches import PATCH_SIZE
 from cameraborn.train.encoders import build_encoder, describe
 from cameraborn.train.export import ExportedNetwork, as_safetensors, read_finished
-from cameraborn.train.onnx import InputKind, to_onnx
+from cameraborn.train.onnx import to_onnx
 
 
 def is_binary(folder: Path) -> bool:
@@ -33,16 +33,15 @@ def export_binary(folder: Path) -> ExportedNetwork:
     """
     run = read_finished(folder, BinaryRecipe, _classifier)
     section, encoder, head = run.recipe.network, run.network.encoder, run.network.head
-    kind: InputKind = "patch-set" if section.type == "sdaie" else "patches"
     return ExportedNetwork(
-        onnx=to_onnx(encoder, kind, PATCH_SIZE),
+        onnx=to_onnx(encoder, section.input_kind, PATCH_SIZE),
         weights=as_safetensors(run.network.state_dict()),
         description=f"{describe(encoder, section)}, binary",
         features=encoder.features,
         tasks=("generated",),
         manifest_sha256=run.data.manifest_sha256,
         seen=run.data.seen,
-        input_kind=kind,
+        input_kind=section.input_kind,
         side=PATCH_SIZE,
         head=as_safetensors({f"0.{name}": value for name, value in head.state_dict().items()}),
     )

@@ -42,7 +42,7 @@ class BinaryRecipe(TrainingRecipe):
 
     @model_validator(mode="after")
     def _of_patches(self) -> BinaryRecipe:
-        if self.network.type not in ("patch", "sdaie"):
+        if self.network.sees_faces:
             raise ValueError(f"network.type {self.network.type!r} sees no patches: choose patch or sdaie")
         return self
 

@@ -26,24 +26,25 @@ def export_run(folder: Path, beside: Path | None = None) -> ExportedNetwork:
     """
     runs = [read_finished(path, Recipe, build_network) for path in (folder, beside) if path is not None]
     first, networks = runs[0].recipe, [run.network for run in runs]
-    architecture = ARCHITECTURES[first.network.type]
-    if len(runs) > 1 and {ARCHITECTURES[run.recipe.network.type].input_kind for run in runs} != {"patches"}:
+    kind = first.network.input_kind
+    side = ARCHITECTURES[kind].side(first)
+    if len(runs) > 1 and {run.recipe.network.input_kind for run in runs} != {"patches"}:
         raise RecipeError(
             f"{beside}: only networks of single patches can stand beside each other: export it alone"
         )
     encoder = networks[0].encoder if len(runs) == 1 else SideBySide([network.encoder for network in networks])
     weights = [as_safetensors(network.state_dict()) for network in networks]
     return ExportedNetwork(
-        onnx=to_onnx(encoder, architecture.input_kind, architecture.side(first)),
+        onnx=to_onnx(encoder, kind, side),
         weights=weights[0],
         description=" beside ".join(describe(run.network.encoder, run.recipe.network) for run in runs),
         features=sum(run.recipe.network.features for run in runs),
         tasks=tuple(dict.fromkeys(task for run in runs for task in run.recipe.pretext.tasks)),
         manifest_sha256=" ".join(run.data.manifest_sha256 for run in runs),
         seen=tuple(sorted({digest for run in runs for digest in run.data.seen})),
-        input_kind=architecture.input_kind,
-        side=architecture.side(first),
-        crop_scale=first.faces.crop_scale if architecture.input_kind == "crop" else CROP_SCALE,
+        input_kind=kind,
+        side=side,
+        crop_scale=first.faces.crop_scale if kind == "crop" else CROP_SCALE,
         antialias=first.faces.antialias,
         reconstructed=_boundary(runs),
         beside=weights[1] if len(runs) > 1 else None,

@@ -37,7 +37,7 @@ class PretextObjective(Objective):
         settings = recipe.optimise
         self.recipe, self.processes = recipe, processes
         self.tasks = [TASKS[name] for name in recipe.pretext.tasks]
-        self.architecture = ARCHITECTURES[recipe.network.type]
+        self.architecture = ARCHITECTURES[recipe.network.input_kind]
         self.budget = MemoryBudget(recipe.data.cache_mb)
         self.rows, self.val_rows = select_rows(recipe.data, self.tasks, settings.pictures_a_step)
         self.weights_from = recipe.init

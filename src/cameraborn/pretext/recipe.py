@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from cameraborn.networks.patchnet import PatchNetworkSection
 from cameraborn.pretext.losses import LINK_SCALES
 from cameraborn.pretext.tasks import TASKS
 from cameraborn.pseudo.manipulate import PAPER_KINDS, Kind
 from cameraborn.pseudo.names import RECONSTRUCTED
-from cameraborn.train.encoders import NetworkSection, PatchNetworkSection
+from cameraborn.train.encoders import NetworkSection
 from cameraborn.train.recipe import AugmentSection, Section, TrainingRecipe, read_as
 
 
@@ -107,11 +108,6 @@ class Recipe(TrainingRecipe):
     faces: FaceSection = FaceSection()
     init: Path | None = None  # weights to start from, see `train.weights`
 
-    @field_validator("network", mode="before")
-    @classmethod
-    def _patches_by_default(cls, network: Any) -> Any:  # noqa: ANN401 (whatever the file says)
-        return {"type": "patch", **network} if isinstance(network, dict) else network
-
     @model_validator(mode="after")
     def _faces_where_needed(self) -> Recipe:
         needing = [name for name in self.pretext.tasks if TASKS[name].of_faces]
@@ -121,7 +117,11 @@ class Recipe(TrainingRecipe):
             raise ValueError(
                 f"pretext.tasks: {RECONSTRUCTED} needs a network that sees patches: set network.type"
             )
-        if RECONSTRUCTED in self.pretext.tasks and self.network.type == "patch" and self.network.colour:
+        if (
+            RECONSTRUCTED in self.pretext.tasks
+            and isinstance(self.network, PatchNetworkSection)
+            and self.network.colour
+        ):
             raise ValueError(
                 f"network.colour: a bundle's {RECONSTRUCTED} head has the feature alone: set it to false"
             )

@@ -18,7 +18,7 @@ from torch import Tensor
 from cameraborn.detect.bundle import BundleInfo, Preprocessing, write_bundle
 from cameraborn.errors import CamerabornError, RecipeError
 from cameraborn.fit.learn import seen_file, software_versions
-from cameraborn.train.onnx import InputKind
+from cameraborn.networks.section import InputKind
 from cameraborn.train.run_folder import DataRecord, read_record
 
 R = TypeVar("R", bound=BaseModel)

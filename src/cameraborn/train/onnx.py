@@ -10,15 +10,13 @@ import copy
 import logging
 import warnings
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from cameraborn.errors import RecipeError
+from cameraborn.networks.section import InputKind
 from cameraborn.photo.patches import PATCH_SIZE
-
-InputKind = Literal["patches", "patch-set", "crop"]  # and the name of the graph's input
 
 
 def to_onnx(encoder: nn.Module, kind: InputKind = "patches", side: int = PATCH_SIZE) -> bytes:
