@@ -8,10 +8,8 @@ import torch
 
 from cameraborn.data.manifest import read_manifest, sha256_of, write_manifest
 from cameraborn.errors import RecipeError
-from cameraborn.networks.patchnet import PatchNet
-from cameraborn.networks.sdaie import SdaieNet
 from cameraborn.pretext.architectures import build_network
-from cameraborn.pretext.export import export_run, to_onnx
+from cameraborn.pretext.export import export_run
 from cameraborn.pretext.train import train
 
 from .test_train import face_recipe, recipe_of, toys  # noqa: F401 (a fixture)
@@ -22,23 +20,6 @@ def run(toys, tmp_path_factory):  # noqa: F811
     folder = tmp_path_factory.mktemp("run")
     train(recipe_of(toys, steps=3), folder)
     return folder
-
-
-@pytest.mark.parametrize("pool", ["last", "all"])
-def test_onnx_computes_what_torch_does(pool):
-    torch.manual_seed(0)
-    encoder = PatchNet(widths=(8, 12), features=10, pool=pool, spectrum=pool == "all")
-    with torch.no_grad():  # so that the averages of batch normalisation are of pictures
-        encoder(torch.randint(0, 256, (16, 3, 64, 64)).float())
-    encoder.eval()
-    session = onnxruntime.InferenceSession(to_onnx(encoder), providers=["CPUExecutionProvider"])
-    for count in (1, 2, 7):
-        patches = torch.randint(0, 256, (count, 3, 64, 64), dtype=torch.uint8)
-        (features,) = session.run(None, {"patches": patches.numpy()})
-        with torch.no_grad():
-            expected = encoder(patches.float()).numpy()
-        assert features.shape == (count, 10)
-        np.testing.assert_allclose(features, expected, atol=1e-4)
 
 
 def test_a_resnet_is_exported_as_it_is(faces, tmp_path):
@@ -58,21 +39,6 @@ def test_a_resnet_is_exported_as_it_is(faces, tmp_path):
             expected = network.eval().encoder(crops.float()).numpy()
         (features,) = session.run(None, {"crop": crops.numpy()})
         np.testing.assert_allclose(features, expected, atol=1e-4)
-
-
-def test_onnx_of_a_set_of_patches():
-    torch.manual_seed(0)
-    encoder = SdaieNet().eval().to(memory_format=torch.channels_last)
-    session = onnxruntime.InferenceSession(to_onnx(encoder), providers=["CPUExecutionProvider"])
-    for count in (1, 2, 5):
-        patches = torch.randint(0, 256, (count, 3, 64, 64), dtype=torch.uint8)
-        (features,) = session.run(None, {"patches": patches.numpy()})
-        with torch.no_grad():
-            expected = encoder(patches[None].float()).numpy()
-        assert features.shape == (1, 528)
-        np.testing.assert_allclose(features, expected, atol=1e-4)
-    shuffled = patches[torch.randperm(count)].numpy()
-    np.testing.assert_allclose(session.run(None, {"patches": shuffled})[0], features, atol=1e-4)
 
 
 def test_a_run_is_exported_whole(run, toys):  # noqa: F811
