@@ -6,7 +6,7 @@ from safetensors.torch import load_file
 
 from cameraborn.data.manifest import read_manifest, write_manifest
 from cameraborn.errors import ManifestError, RecipeError
-from cameraborn.pretext.autoencoders import (
+from cameraborn.pseudo.autoencoders import (
     AutoencodersRecipe,
     read_autoencoders,
     read_autoencoders_recipe,
@@ -14,11 +14,12 @@ from cameraborn.pretext.autoencoders import (
 )
 
 from ..test_docs import ROOT
+from ..train.test_processes import as_toml, torchrun
 
 
 def recipe_of(manifest, names=("a", "b"), **optimise):
     small = {"upsampling": "nearest", "factor": 4, "latent": 3, "width": 4}
-    settings = {"steps": 6, "pictures": 2, "precision": "float32", "threads": 1, "warmup": 1}
+    settings = {"steps": 6, "batch_size": 2, "precision": "float32", "threads": 1, "warmup": 1}
     return AutoencodersRecipe.model_validate(
         {
             "kind": "autoencoders",
@@ -57,6 +58,12 @@ def test_what_is_there_stays_and_what_is_missing_comes_out_the_same(faces, tmp_p
     assert set(figures) == {"b/difference"}
     assert (tmp_path / "run" / "a.safetensors").stat().st_mtime_ns == stamp
     assert all(torch.equal(first[name], again[name]) for name in first)
+
+
+def test_torchrun_trains_one_run(faces, tmp_path):
+    (tmp_path / "recipe.toml").write_text(as_toml(recipe_of(faces, ["a"], batch_size=3)))
+    done = torchrun("-m", "cameraborn", "train", "recipe.toml", "-o", "run", cwd=tmp_path)
+    assert "optimise.batch_size = 3 cannot be divided between 2 processes" in done.stderr
 
 
 def test_bad_input(faces, tmp_path):
