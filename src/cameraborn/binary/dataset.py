@@ -16,7 +16,8 @@ from cameraborn.data.manifest import Row, read_manifest
 from cameraborn.degrade.named import recompressed
 from cameraborn.degrade.random import draw_encoding
 from cameraborn.errors import ManifestError
-from cameraborn.photo.patches import PATCH_SIZE, Pixels
+from cameraborn.files import Pixels
+from cameraborn.photo.patches import PATCH_SIZE
 from cameraborn.pretext.dataset import PictureCache
 from cameraborn.pretext.recipe import DataSection
 

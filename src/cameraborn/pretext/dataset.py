@@ -20,8 +20,9 @@ from cameraborn.data.manifest import Row
 from cameraborn.degrade.named import Encoding, recompressed
 from cameraborn.degrade.random import INTERPOLATING, draw_encoding, log_uniform
 from cameraborn.errors import ManifestError
+from cameraborn.files import Pixels
 from cameraborn.photo.decode import open_upright
-from cameraborn.photo.patches import PATCH_SIZE, Pixels
+from cameraborn.photo.patches import PATCH_SIZE
 from cameraborn.pretext.recipe import AugmentSection
 from cameraborn.pretext.tasks import Task
 
