@@ -22,8 +22,8 @@ def face_window(width: int, height: int, box: Box | None, scale: float, rule: Cr
     """Where the crop of a face lies in a picture; without a box the whole picture is taken for a face.
 
     Args:
-        width: of the picture, pixels.
-        height: of the picture, pixels.
+        width: width of the picture, pixels.
+        height: height of the picture, pixels.
         box: x0, y0, x1, y1 of the face.
         scale: side of the crop over the longer side of the box.
         rule: `square`: of a whole picture the largest square in its middle; `authors`: all of it.
