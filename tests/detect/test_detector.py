@@ -15,7 +15,7 @@ from cameraborn.detect.detector import Detector, Verdict, control_discoveries, h
 from cameraborn.detect.golden import GOLDEN_NAMES, golden_picture
 from cameraborn.errors import BundleError, CalibrationError
 from cameraborn.fit.learn import LearnOptions, calibrate, fit
-from cameraborn.photo.faces import square_crop
+from cameraborn.photo.crops import square_crop
 from cameraborn.photo.patches import shrink_to
 
 from ..conftest import EXAMPLES, encoded

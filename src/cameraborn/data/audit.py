@@ -38,12 +38,12 @@ class Audit:
     Attributes:
         photos, generated: pictures of each label that could be read.
         unreadable: pictures that were left out.
-        smallest_side: in pixels, of all pictures.
+        smallest_side: the smallest side of all pictures, pixels.
         cues: strongest first.
         together: all cues at once.
         duplicates: sets of near-duplicates in all, wherever they lie.
         copies: those across splits or labels.
-        verdict: in words.
+        verdict: the result in words.
         advice: what to do, a line each.
         notes: what limits the figures, a line each.
     """

@@ -35,9 +35,9 @@ class CueAudit:
     Attributes:
         name: one of `cues.CATEGORIES` and `cues.NUMBERS`, or `TOGETHER`.
         pictures: how many have it.
-        auc: of telling generated (positive) from photographs, None where that cannot be measured.
+        auc: AUC of telling generated (positive) from photographs, None where that cannot be measured.
         low, high: the interval of `auc`, at `LEVEL` for all cues at once.
-        direction: of generated pictures, `higher` or `lower`, for numbers.
+        direction: for numbers, whether those of generated pictures are `higher` or `lower`.
         photo, generated: a summary of each label: median, or the category most typical of it and its share.
     """
 
@@ -62,7 +62,7 @@ def audit_cues(
     """Measure what each cue says of the label.
 
     Args:
-        cues: of N pictures.
+        cues: the cues of N pictures.
         positive: which are generated, [N].
         groups: the group of each.
         seed: random seed of the folds and the bootstrap.

@@ -72,7 +72,7 @@ def split_manifest(
         path: the manifest.
         shares: split -> share of the rows.
         research_only: the split of all groups in which a row is for research only; empty: they are divided too.
-        seed: of the division.
+        seed: random seed of the split.
         report: told how many rows have been read; in the end that is twice as many as there are.
 
     Raises:

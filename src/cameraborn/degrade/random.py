@@ -43,7 +43,7 @@ class Operation:
     Attributes:
         kind: `blur`, `sharpen`, `noise` or `resize`, as in `degrade.named`; `compress`; empty: nothing is done.
         least, most: range of the kind's number; shrinking also never goes under the smallest side.
-        filters: of resizing; one is drawn.
+        filters: filters of resizing; one is drawn.
     """
 
     kind: str = ""

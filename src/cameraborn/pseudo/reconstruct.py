@@ -24,9 +24,9 @@ from cameraborn.data.manifest import Row, group_of
 from cameraborn.degrade.named import recompressed
 from cameraborn.degrade.random import INTERPOLATING, random_operations, shrink_randomly
 from cameraborn.errors import PictureError
+from cameraborn.files import Pixels
 from cameraborn.networks.autoencoder import Autoencoder
 from cameraborn.photo.decode import open_picture
-from cameraborn.photo.patches import Pixels
 from cameraborn.pseudo.names import RECONSTRUCTED
 from cameraborn.pseudo.variants import MANIPULATED, ORIGINALS, write_png
 
