@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -45,12 +45,9 @@ if TYPE_CHECKING:
 FOLDER = "paper"
 
 
-class Study(Protocol):
-    """One table or figure of a paper, from a configuration: the files that it wrote, CSV and PNG."""
-
-    def __call__(self, config: BenchConfig, *, jobs: int | None = None, advance: Advance = ...) -> list[Path]:
-        """Measure what is missing, and write."""
-        ...
+Study = Callable[
+    ..., list[Path]
+]  # of a configuration, jobs and advance: the files that it wrote, CSV and PNG
 
 
 def _table(name: str, title: str, shade: str, *texts: str, kind: str = "") -> Study:
