@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from cameraborn import load, open_picture
-from cameraborn.bench import cues
 from cameraborn.bench.config import BenchConfig
+from cameraborn.bench.cues import CUES
 from cameraborn.bench.detectors import Detectors
 from cameraborn.bench.kinds import KINDS, Kind
 from cameraborn.bench.record import RUN
@@ -43,7 +43,7 @@ def test_rows_are_what_the_detector_says(finished, album, tiny_bundle):
             assert row.in_source == (row.source == "copies")
             seen += 1
         elif row.detector == "sharpness":
-            assert row.score == cues.sharpness(open_picture(path))
+            assert row.score == CUES["sharpness"](open_picture(path))
             assert (row.p_value, row.flagged) == (None, None)
     assert seen == 16
     assert {row.detector for row in rows} == {
