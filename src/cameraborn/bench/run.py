@@ -103,7 +103,8 @@ def run(
     """
     samples = read_sets(config)
     tally = Tally()
-    with closing(Detectors(config).open()) as detectors:
+    with closing(Detectors(config)) as detectors:
+        detectors.open()
         for scorer in detectors:
             scorer.check(config.false_alarm_rate)
         with ScoreFile(config.output / SCORES) as scores:

@@ -25,8 +25,8 @@ from cameraborn.report.bootstrap import in_chunks, interval, weights
 from cameraborn.report.results import Comparison, Predictions, Results, Stratum
 
 Weights = NDArray[np.int64]
-WeightedFigure = Callable[[Weights, Weights], Array]  # of weights [B P] and [B G]: [B ...]
-NOISE_LEVEL = 0.05  # of adjusted p-values, over which a difference is called noise
+WeightedFigure = Callable[[Weights, Weights], Array]  # from weights [B P] and [B G] to [B ...]
+NOISE_LEVEL = 0.05  # adjusted p-value over which a difference is called noise
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class DifferenceFigures:
     first: DetectorRecord
     second: DetectorRecord
     comparison: Comparison
-    auc: Figure  # of the first minus of the second, with the paired bootstrap's interval
+    auc: Figure  # the first minus the second, with the paired bootstrap's interval
     p: float  # DeLong's
     adjusted_p: float  # for the number of differences in the report
 
