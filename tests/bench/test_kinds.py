@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
+from cameraborn import open_picture
 from cameraborn.bench.config import BenchConfig
-from cameraborn.bench.kinds import KINDS, Kind
+from cameraborn.bench.kinds import KINDS, CueScorer, Kind
 from cameraborn.bench.run import run
-from cameraborn.bench.scorers import Scored
+from cameraborn.bench.scorers import DetectorSection, Scored
 from cameraborn.bench.scores import read_scores
+from cameraborn.data.cues import CUES
 from cameraborn.report.results import Results
 
 from ..conftest import encoded
@@ -78,3 +80,24 @@ def test_the_choices_of_a_new_kind_are_checked(tmp_path, rival):
         config_of(tmp_path, [{"rival": "silent"}])
     with pytest.raises(ValueError, match="give either a bundle or a cue or a rival"):
         config_of(tmp_path, [{"rival": "loud", "cue": "sharpness"}])
+
+
+@pytest.mark.parametrize("cue", CUES)
+def test_a_cue_scores_and_decides_nothing(cue):
+    data = encoded(np.random.default_rng(0).integers(0, 256, (19, 17, 3), np.uint8), "PNG")
+    scorer = CueScorer(DetectorSection(kind="cue", which=cue))
+    scorer.check(0.001)
+    scored = scorer.score(data, "x.png", 0.05)
+    assert (scored.scope, scored.score) == ("ok", CUES[cue](open_picture(data)))
+    assert (scored.p_value, scored.flagged, scorer.has_seen("0" * 64)) == (None, None, False)
+    broken = scorer.score(b"no picture", "x.png", 0.05)
+    assert (broken.scope, broken.score) == ("unreadable", None)
+    assert "x.png" in broken.error
+
+
+def test_a_cue_keeps_its_key_under_any_name():
+    """Rows of scores know a detector by its key: another key would measure everything anew."""
+    keys = {
+        CueScorer(DetectorSection(kind="cue", which="sharpness", name=name)).key for name in ("", "other")
+    }
+    assert keys == {"cue-ddfb96f4b010"}

@@ -159,7 +159,8 @@ def small(tmp_path):
 
 def test_a_file_that_changed_is_an_error(small):
     config, (sample, *_) = small
-    with closing(Detectors(config).open()) as detectors:
+    with closing(Detectors(config)) as detectors:
+        detectors.open()
         (key,) = detectors.by_key()
         scored = Missing(sample, (("none", (key,)), ("jpeg:60", (key,))))
         stage = Measure(detectors, 0.05)
@@ -180,7 +181,8 @@ def test_a_file_that_changed_is_an_error(small):
 def test_the_work_can_be_sent_to_another_process(small):
     """What travels is the configuration; the detectors are opened where the work is done."""
     config, samples = small
-    with closing(Detectors(config).open()) as detectors:
+    with closing(Detectors(config)) as detectors:
+        detectors.open()
         (key,) = detectors.by_key()
         items = [Missing(sample, (("none", (key,)),)) for sample in samples]
         ours, theirs = (
@@ -197,7 +199,8 @@ def test_the_work_can_be_sent_to_another_process(small):
 
 def test_setting_up_again_opens_nothing_again(small):
     config, _ = small
-    with closing(Detectors(config).open()) as detectors:
+    with closing(Detectors(config)) as detectors:
+        detectors.open()
         scorers = list(detectors)
         Measure(detectors, 0.05).setup()
         assert all(one is other for one, other in zip(detectors, scorers, strict=True))

@@ -69,7 +69,7 @@ class PhotographSection(_Section):
 
     manifests: tuple[Path, ...] = ()
     folders: tuple[Path, ...] = ()
-    split: str = ""  # of the manifests' rows
+    split: str = ""  # only the manifests' rows of this split
     kinds: tuple[str, ...] = ()
 
     @model_validator(mode="after")
@@ -110,14 +110,14 @@ class ProtocolSection(_Section):
 
     fit: PhotographSection
     held_out: PhotographSection  # for the threshold as it ought to be set, and for figure 4
-    limit: int = Field(default=25_000, ge=1)  # the first so many photographs are fitted to
+    limit: int = Field(default=25_000, ge=1)  # number of photographs to fit to: the first ones
     components: int = Field(default=8, ge=1)
     dimensions: int | None = Field(default=None, ge=1)  # principal components; None: every one of the feature
-    quantile: float = Field(default=0.05, gt=0, lt=1)  # of the fitting photographs' likelihoods
+    quantile: float = Field(default=0.05, gt=0, lt=1)  # quantile of the fitting photographs' likelihoods
     equal_numbers: int = Field(default=5000, ge=1)  # generated pictures at most, and as many photographs
     seed: int = 2024
     sweep: tuple[int, ...] = (1, 2, 4, 8, 12, 16)  # components of figure 4
-    tsne_pictures: int = Field(default=300, ge=10)  # of each class and generator in figure 5
+    tsne_pictures: int = Field(default=300, ge=10)  # pictures of each class and generator in figure 5
 
 
 class BenchConfig(_Section):
@@ -128,8 +128,8 @@ class BenchConfig(_Section):
     degradations: tuple[str, ...] = (UNDEGRADED,)  # `standard`: the whole suite
     sets: tuple[SetSection, ...] = Field(min_length=1)
     false_alarm_rate: float = Field(default=0.05, gt=0, lt=1)  # the nominal one, at which detectors flag
-    draws: int = Field(default=1000, ge=100)  # of each bootstrap
-    seed: int = Field(default=0, ge=0)  # of the bootstrap, and of limits
+    draws: int = Field(default=1000, ge=100)  # number of draws of each bootstrap
+    seed: int = Field(default=0, ge=0)  # random seed of the bootstrap and of limits
     cache: Path | None = None  # file of features; None: features.sqlite in the output folder
     protocol: ProtocolSection | None = None
 

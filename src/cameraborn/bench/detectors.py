@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Self
 
 from cameraborn.bench.bundles import BundleScorer
 from cameraborn.bench.cache import FeatureCache
@@ -14,7 +13,7 @@ from cameraborn.bench.scorers import Scorer
 
 
 class Detectors:
-    """A configuration's detectors, in its order: `with closing(Detectors(config).open()) as detectors`.
+    """A configuration's detectors, in its order: `with closing(Detectors(config)) as detectors: detectors.open()`.
 
     What travels to another process is the configuration: the stage that works there opens them anew.
 
@@ -31,14 +30,13 @@ class Detectors:
     def __reduce__(self) -> tuple[type[Detectors], tuple[BenchConfig]]:
         return Detectors, (self.config,)
 
-    def open(self) -> Self:
+    def open(self) -> None:
         """Open them, if they are not open yet."""
         if self._cache is None:
             self._cache = FeatureCache(self.config.cache or self.config.output / "features.sqlite")
             self._scorers = [
                 KINDS[section.kind].open(section, self._cache) for section in self.config.detectors
             ]
-        return self
 
     def close(self) -> None:
         """Close the file of features."""

@@ -27,8 +27,8 @@ class TrackAudit(BaseModel):
 
     Attributes:
         test_set, track: which.
-        digest: of its pictures and labels; another digest is another track.
-        auc, low, high: of all cues together, cross-validated; None where it cannot be measured.
+        digest: digest of its pictures and labels; another digest is another track.
+        auc, low, high: AUC of all cues together, cross-validated, with its interval; None where it cannot be measured.
         strongest: the cue that gives away most, and its AUC.
         leaks: cues that tell the labels apart by more than chance.
         verdict: in words.

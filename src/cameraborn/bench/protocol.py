@@ -243,7 +243,8 @@ def run_protocol(
     samples = read_sets(config)
     photographs = read_protocol_photographs(section, samples)
     tally = Tally()
-    with closing(Detectors(config).open()) as detectors, ScoreFile(config.output / SCORES) as scores:
+    with closing(Detectors(config)) as detectors, ScoreFile(config.output / SCORES) as scores:
+        detectors.open()
         measured = {key for key, *_ in scores.done}  # the report goes on to show these detectors, too
         records = [record for record in detectors.records if record.key in measured]
         for bundle in detectors.bundles:

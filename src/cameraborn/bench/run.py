@@ -71,31 +71,19 @@ class Measure(Stage[Missing, list[ScoreRow]]):
 
     def work(self, item: Missing) -> list[ScoreRow]:
         """The rows of one picture, degradation by degradation."""
-        try:
-            data = _bytes_of(item.sample)
-        except PictureError as error:
-            return [
-                row_of(item.sample, self._scorers[key], degradation, _failed(error))
-                for degradation, keys in item.degradations
-                for key in keys
-            ]
-        return [
-            row
-            for degradation, keys in item.degradations
-            for row in self._rows(item.sample, data, degradation, keys)
-        ]
+        rows, original = [], _bytes_of(item.sample)
+        for degradation, keys in item.degradations:
+            data = _degraded(item.sample, original, degradation)
+            rows += [self._row(item.sample, degradation, data, self._scorers[key]) for key in keys]
+        return rows
 
-    def _rows(self, sample: Sample, data: bytes, degradation: str, keys: Sequence[str]) -> Iterator[ScoreRow]:
-        try:
-            data = degrade_encoded(data, degradation, picture=sample.path, key=sample.sha256)
-        except PictureError as error:
-            yield from (row_of(sample, self._scorers[key], degradation, _failed(error)) for key in keys)
-            return
-        for key in keys:
-            start = time.perf_counter()
-            scored = _score(self._scorers[key], sample, data, self.false_alarm_rate)
-            seconds = None if scored.remembered else round(time.perf_counter() - start, 6)
-            yield row_of(sample, self._scorers[key], degradation, scored, seconds)
+    def _row(self, sample: Sample, degradation: str, data: bytes | PictureError, scorer: Scorer) -> ScoreRow:
+        if isinstance(data, PictureError):
+            return row_of(sample, scorer, degradation, Scored(ERROR_SCOPE, error=str(data)))
+        start = time.perf_counter()
+        scored = _score(scorer, sample, data, self.false_alarm_rate)
+        seconds = None if scored.remembered else round(time.perf_counter() - start, 6)
+        return row_of(sample, scorer, degradation, scored, seconds)
 
 
 def read_sets(config: BenchConfig) -> list[Sample]:
@@ -115,7 +103,8 @@ def run(
     """
     samples = read_sets(config)
     tally = Tally()
-    with closing(Detectors(config).open()) as detectors:
+    with closing(Detectors(config)) as detectors:
+        detectors.open()
         for scorer in detectors:
             scorer.check(config.false_alarm_rate)
         with ScoreFile(config.output / SCORES) as scores:
@@ -185,23 +174,24 @@ def _score(scorer: Scorer, sample: Sample, data: bytes, false_alarm_rate: float)
         return Scored(ERROR_SCOPE, error=f"{sample.path}: {scorer.name} failed ({reason})")
 
 
-def _failed(error: PictureError) -> Scored:
-    return Scored(ERROR_SCOPE, error=str(error))
-
-
-def _bytes_of(sample: Sample) -> bytes:
-    """The bytes of the very file that the set names.
-
-    Raises:
-        PictureError: it cannot be read, or is another file now.
-    """
+def _bytes_of(sample: Sample) -> bytes | PictureError:
+    """The bytes of the very file that the set names, or why there are none."""
     try:
         data = sample.file.read_bytes()
     except OSError as error:
         reason = os.strerror(error.errno or 0)
-        raise PictureError(f"{sample.path}: cannot be read ({reason}): restore the file") from error
+        return PictureError(f"{sample.path}: cannot be read ({reason}): restore the file")
     if hashlib.sha256(data).hexdigest() != sample.sha256:
-        raise PictureError(
+        return PictureError(
             f"{sample.path}: not the file that was imported (its SHA-256 differs): import it again"
         )
     return data
+
+
+def _degraded(sample: Sample, data: bytes | PictureError, degradation: str) -> bytes | PictureError:
+    if isinstance(data, PictureError):
+        return data
+    try:
+        return degrade_encoded(data, degradation, picture=sample.path, key=sample.sha256)
+    except PictureError as error:
+        return error

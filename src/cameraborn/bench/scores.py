@@ -26,10 +26,10 @@ class ScoreRow:
     """One detector's score of one picture after one degradation.
 
     Attributes:
-        path: of the picture, relative to its manifest or folder.
-        sha256: of the original file.
-        detector: its name.
-        detector_key: of its content and settings.
+        path: path of the picture, relative to its manifest or folder.
+        sha256: hex digest of the original file.
+        detector: name of the detector.
+        detector_key: digest of its content and settings.
         test_set, track, degradation: where this belongs.
         label: `photo` or `generated`.
         generator: what made it; empty for photographs.

@@ -11,6 +11,7 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,9 @@ from cameraborn.report import metrics
 from cameraborn.report.bootstrap import in_chunks, interval, weights
 from cameraborn.report.results import Comparison, Predictions, Results, Stratum
 
-NOISE_LEVEL = 0.05  # of adjusted p-values, over which a difference is called noise
+Weights = NDArray[np.int64]
+WeightedFigure = Callable[[Weights, Weights], Array]  # from weights [B P] and [B G] to [B ...]
+NOISE_LEVEL = 0.05  # adjusted p-value over which a difference is called noise
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,7 @@ class DifferenceFigures:
     first: DetectorRecord
     second: DetectorRecord
     comparison: Comparison
-    auc: Figure  # of the first minus of the second, with the paired bootstrap's interval
+    auc: Figure  # the first minus the second, with the paired bootstrap's interval
     p: float  # DeLong's
     adjusted_p: float  # for the number of differences in the report
 
@@ -168,11 +171,9 @@ class Analysis:
             return None
         photos, generated = pair
 
-        def figures(photo_weights: Weights | None, generated_weights: Weights | None) -> Array:
-            return _all_figures(photos, generated, photo_weights, generated_weights)
-
+        figures = partial(_all_figures, photos, generated)
         value = figures(None, None)[0]
-        draws = self._drawn(figures, comparison.photos, comparison.generated)
+        draws = self._drawn(figures, comparison)
         by_name: dict[str, Figure] = {name: _figure(value[i], draws[:, i]) for i, name in enumerate(NAMES)}
         by_name["false_alarms"] = self._rate(photos, comparison.photos, draws[:, NAMES.index("false_alarms")])
         by_name["found"] = self._rate(generated, comparison.generated, draws[:, NAMES.index("found")])
@@ -276,18 +277,13 @@ class Analysis:
         if both_photos.sum() < 2 or both_generated.sum() < 2:
             return None
 
-        def figure(photo_weights: Weights, generated_weights: Weights) -> Array:
-            areas = [
-                _auc(mine, yours, both_photos, both_generated, photo_weights, generated_weights)
-                for mine, yours in ((photos, generated), (other_photos, other_generated))
-            ]
-            return areas[0] - areas[1]
-
+        mine = _auc_of(photos, generated, both_photos, both_generated)
+        theirs = _auc_of(other_photos, other_generated, both_photos, both_generated)
         test = metrics.delong(
             (photos.score[both_photos], other_photos.score[both_photos]),
             (generated.score[both_generated], other_generated.score[both_generated]),
         )
-        drawn = self._drawn(figure, comparison.photos, comparison.generated)
+        drawn = self._drawn(lambda first, second: mine(first, second) - theirs(first, second), comparison)
         return _figure(test.value, drawn), self._paired_p(test, drawn, comparison)
 
     @staticmethod
@@ -308,22 +304,17 @@ class Analysis:
             return None
         photos, generated = pair
         masks = photos.scored, generated.scored
-
-        def figure(photo_weights: Weights, generated_weights: Weights) -> Array:
-            return _auc(photos, generated, *masks, photo_weights, generated_weights)
-
         value = metrics.auc(photos.score[masks[0]], generated.score[masks[1]])
-        return value, self._drawn(figure, comparison.photos, comparison.generated)
+        return value, self._drawn(_auc_of(photos, generated, *masks), comparison)
 
-    def _drawn(
-        self, figure: Callable[[Weights, Weights], Array], photos: Stratum, generated: Stratum
-    ) -> Array:
-        """All draws of a figure of weights [B P] and [B G]."""
+    def _drawn(self, figure: WeightedFigure, comparison: Comparison) -> Array:
+        """All draws of a figure of the pictures of a comparison."""
+        strata = comparison.photos, comparison.generated
 
         def chunk(first: int, draws: int) -> Array:
-            return figure(*(self._weights(stratum, first, draws) for stratum in (photos, generated)))
+            return figure(*(self._weights(stratum, first, draws) for stratum in strata))
 
-        return in_chunks(chunk, draws=self.draws, pictures=len(photos) + len(generated))
+        return in_chunks(chunk, draws=self.draws, pictures=sum(len(stratum) for stratum in strata))
 
     def _weights(self, stratum: Stratum, first: int, draws: int) -> Weights:
         return weights(stratum.units, stratum.name, seed=self.seed, draws=draws, first=first)
@@ -360,9 +351,6 @@ class Analysis:
         return _share_figure(hits / n, drawn, len(set(stratum.units[decided])))
 
 
-Weights = NDArray[np.int64]
-
-
 def _measured(predictions: Predictions) -> NDArray[np.bool_]:
     """Pictures that were measured and are no errors."""
     return ~np.isin(predictions.scope, ("missing", ERROR_SCOPE, SEEN_SCOPE))
@@ -380,21 +368,12 @@ def _share_figure(value: float, drawn: Array, units: int) -> Figure:
     return Figure(value, low, high)
 
 
-def _auc(
-    photos: Predictions,
-    generated: Predictions,
-    photo_mask: NDArray[np.bool_],
-    generated_mask: NDArray[np.bool_],
-    photo_weights: Weights,
-    generated_weights: Weights,
-) -> Array:
-    ranked = metrics.rank(
-        photos.score[photo_mask],
-        generated.score[generated_mask],
-        photo_weights[:, photo_mask],
-        generated_weights[:, generated_mask],
-    )
-    return ranked.auc()
+def _auc_of(
+    photos: Predictions, generated: Predictions, of_photos: NDArray[np.bool_], of_generated: NDArray[np.bool_]
+) -> WeightedFigure:
+    """The AUC of some photographs [P] and generated pictures [G], as a figure of weights [B P] and [B G]."""
+    scores = photos.score[of_photos], generated.score[of_generated]
+    return lambda first, second: metrics.rank(*scores, first[:, of_photos], second[:, of_generated]).auc()
 
 
 def _all_figures(

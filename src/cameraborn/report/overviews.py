@@ -235,7 +235,7 @@ def published_table(analysis: Analysis) -> Table:
 
 
 def _printed_on(generator: str) -> dict[tuple[str, str, str], list[Published]]:
-    """Printed figures on a generator that we have, too: of one paper, metric and positive class together."""
+    """Printed figures on a generator that we have too, grouped by paper, metric and positive class."""
     found: dict[tuple[str, str, str], list[Published]] = {}
     for figure in figures_on(generator):
         if our_metric(figure):

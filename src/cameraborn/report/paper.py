@@ -24,7 +24,7 @@ class EqualNumbers:
 
     detector: DetectorRecord
     comparison: Comparison
-    n: int  # of each class
+    n: int  # number of pictures of each class
     accuracy: Figure
     auc: Figure
     ap_photo: Figure
@@ -42,7 +42,7 @@ class Thresholds:
     n: int
     fitted: Figure  # threshold: a percentile of the fitting photographs
     held_out: Figure  # threshold: from held-out photographs
-    difference: Figure  # of the first minus of the second
+    difference: Figure  # the first minus the second
 
 
 def equal_number_figures(

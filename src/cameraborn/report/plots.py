@@ -348,7 +348,7 @@ def components(title: str, curves: Mapping[str, Mapping[str, Sequence[float]]]) 
     """Figure 4: held-out and fitted log-likelihood, BIC, and the mean AUC, over the number of Gaussians.
 
     Args:
-        title: of the whole.
+        title: title of the whole plot.
         curves: detector -> column (`components`, `fit`, `held_out`, `bic`, `auc`) -> values.
     """
     plot, axes = _canvas(1, 3, height=3.3)

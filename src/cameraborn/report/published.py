@@ -40,7 +40,7 @@ class Published:
         detector: as the paper calls it.
         test_set: a generator, or `average of nine`.
         metric: `accuracy`, `average precision`, `AUC`, ...
-        positive_class: of a metric that has one: `photo`, `generated`, or `not stated`.
+        positive_class: the positive class, if the metric has one: `photo`, `generated`, or `not stated`.
         value: in percent (F: as it is).
         source: where to find it.
         third_party: known from someone else's digest of the paper alone.

@@ -34,7 +34,7 @@ class Stratum:
         test_set, track: where they belong.
         generator: what made them; empty: photographs.
         shown: the track as people see it.
-        sources, groups: of each picture.
+        sources, groups: source and group of each picture.
     """
 
     test_set: str

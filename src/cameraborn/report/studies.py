@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -43,14 +43,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Plot
 
 FOLDER = "paper"
-
-
-class Study(Protocol):
-    """One table or figure of a paper, from a configuration: the files that it wrote, CSV and PNG."""
-
-    def __call__(self, config: BenchConfig, *, jobs: int | None = None, advance: Advance = ...) -> list[Path]:
-        """Measure what is missing, and write."""
-        ...
+# Called with a configuration, `jobs` and `advance`; returns the CSV and the PNG that it wrote.
+Study = Callable[..., list[Path]]
 
 
 def _table(name: str, title: str, shade: str, *texts: str, kind: str = "") -> Study:
@@ -113,7 +107,8 @@ def figure4(
     samples = read_sets(config)
     photographs = read_protocol_photographs(section, samples)
     rows: list[dict[str, Any]] = []
-    with closing(Detectors(config).open()) as detectors:
+    with closing(Detectors(config)) as detectors:
+        detectors.open()
         for bundle in detectors.bundles:
             fitted, held_out, tested = (
                 features_of(detectors, bundle, part, jobs=jobs, advance=advance)
@@ -184,7 +179,8 @@ def figure5(
     samples = _some(read_sets(config), section.tsne_pictures, section.seed)
     rows: list[dict[str, object]] = []
     panels: dict[str, tuple[Array, Sequence[str]]] = {}
-    with closing(Detectors(config).open()) as detectors:
+    with closing(Detectors(config)) as detectors:
+        detectors.open()
         for bundle in detectors.bundles:
             found = features_of(detectors, bundle, samples, jobs=jobs, advance=advance)
             shown = [sample for sample, feature in zip(samples, found, strict=True) if feature is not None]
