@@ -38,7 +38,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from cameraborn.pretext.optimise import average, make_optimiser
 from common import processor, write_table
 from PIL import Image
 from torch.nn import functional as F

@@ -30,7 +30,7 @@ def weights(
     needs_torch()
     if find_spec("matplotlib") is None:
         raise CamerabornError("drawing needs matplotlib: pip install 'cameraborn[plots]'")
-    from cameraborn.pretext.weighting import draw_weights
+    from cameraborn.pretext.weights_plot import draw_weights
 
     picture = output or run / "weights.png"
     draw_weights(run / "log.jsonl", picture)

@@ -27,6 +27,7 @@ from PIL import Image
 
 from cameraborn.data.manifest import Row
 from cameraborn.errors import CamerabornError, PictureError
+from cameraborn.files import replacing
 from cameraborn.photo.decode import open_picture
 from cameraborn.photo.faces import Box, Face, FaceFinder, landmarks_68, square_window
 from cameraborn.pseudo.manipulate import (
@@ -243,14 +244,9 @@ def write_png(pixels: Pixels, path: Path) -> str:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file beside its place and rename it; CamerabornError if that fails."""
-    part = path.with_name(path.name + ".part")
-    with _writing(path):
-        try:
-            part.write_bytes(data)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+    """Write a file whole or not at all; CamerabornError if that fails."""
+    with _writing(path), replacing(path) as part:
+        part.write_bytes(data)
 
 
 @contextmanager
