@@ -118,7 +118,7 @@ def test_what_cannot_be_reconstructed(tmp_path, autoencoder):
     with pytest.raises(PictureError, match="too small to reconstruct"):
         write_reconstructed(row, "photo-0", 0, folder_for(tmp_path), {"one": autoencoder}, options())
     for wrong in ({"manipulation": "reconstructed"}, {"label": "generated"}):
-        with pytest.raises(PictureError, match="not a photograph as it was"):
+        with pytest.raises(PictureError, match="not an untouched photograph"):
             write_reconstructed(
                 row.model_copy(update=wrong),
                 "photo-0",

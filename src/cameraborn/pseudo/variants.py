@@ -49,9 +49,9 @@ class VariantOptions:
     """What is made of each face.
 
     Attributes:
-        kinds: the manipulations.
+        kinds: names of the manipulations.
         crop_scale: side of the square that is cut out, in sides of the face's box.
-        seed: of everything that is drawn.
+        seed: random seed of the manipulations.
         manipulation: how faces are manipulated.
     """
 
