@@ -25,8 +25,6 @@ from cameraborn.train.encoders import build_encoder
 from cameraborn.train.pictures import MemoryBudget
 from cameraborn.train.recipe import kind_of
 
-from ..train.test_processes import as_toml, torchrun
-
 NEVER = {"resize_probability": 0.0, "blur_probability": 0.0, "jpeg_probability": 0.0}
 NETWORKS = {
     "patch": {"type": "patch", "widths": [6, 8, 8, 8], "features": 8},
@@ -131,29 +129,6 @@ def test_an_export_says_what_was_seen_when_training_began(toys, tmp_path):
     manifest.unlink()
     seen = {row.sha256 for row in read_manifest(toys) if row.split == "train"}
     assert set(export_binary(tmp_path / "run").seen) == seen | {original}
-
-
-def test_torchrun_trains_one_run(toys, tmp_path):
-    recipe = recipe_of(toys, optimise={"steps": 3})
-    (tmp_path / "recipe.toml").write_text(as_toml(recipe))
-    done = torchrun("-m", "cameraborn", "train", "recipe.toml", "-o", "run", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines if "loss" in line] == [1, 2, 3]
-
-
-def test_a_run_resumes_to_the_bit(toys, tmp_path):
-    def stopped(progress):
-        if progress.step == 3:
-            raise KeyboardInterrupt
-
-    recipe = recipe_of(toys, augment={}, optimise={"ema": 0.5})
-    train_binary(recipe, tmp_path / "whole")
-    with pytest.raises(KeyboardInterrupt):
-        train_binary(recipe, tmp_path / "stopped", stopped)
-    train_binary(recipe, tmp_path / "stopped")
-    for name in ("network.safetensors", "log.jsonl"):
-        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "stopped" / name).read_bytes(), name
 
 
 def test_a_toy_is_learnt(toys, tmp_path):

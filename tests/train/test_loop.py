@@ -1,11 +1,6 @@
-"""One loop for every objective: killed and resumed runs end in the same bits, and several processes train one run."""
+"""One loop for every objective: interrupted runs resume to the bit, and several processes train one run."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,13 +87,17 @@ def steps_of(folder):
     return [line["step"] for line in log_of(folder) if "loss" in line]
 
 
+def losses_of(folder):
+    return [line["loss"] for line in log_of(folder) if "loss" in line]
+
+
 def same(one, other):
     ours, theirs = load_file(one), load_file(other)
     return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"grad_accum_steps": 2, "batch_size": 4, "precision": "float16", "ema": 0.5}]
+    "settings", [{}, {"grad_accum_steps": 2, "batch_size": 4, "precision": "bfloat16", "ema": 0.5}]
 )
 def test_an_interrupted_run_resumes_to_the_bit(training, tmp_path, settings):
     def stop(progress):
@@ -118,42 +117,6 @@ def test_an_interrupted_run_resumes_to_the_bit(training, tmp_path, settings):
         whole / training.state / "checkpoint.safetensors", stopped / training.state / "checkpoint.safetensors"
     )
     assert log_of(whole / training.state) == log_of(stopped / training.state)
-
-
-KILLED = """
-import sys, time
-from pathlib import Path
-from tests.train.test_loop import {recipe}, {run}
-recipe = {recipe}.model_validate_json(Path(sys.argv[1]).read_bytes())
-{run}(recipe, Path(sys.argv[2]), lambda progress: time.sleep(0.1))
-"""
-
-
-def test_a_killed_run_resumes_to_the_bit(training, tmp_path):
-    recipe = training.with_(steps=14)
-    training.run(recipe, tmp_path / "whole")
-    (tmp_path / "recipe.json").write_text(recipe.model_dump_json())
-    code = KILLED.format(recipe=training.recipe.__name__, run=training.run.__name__)
-    run = tmp_path / "killed"
-    root = Path(__file__).resolve().parents[2]
-    environment = os.environ | {"PYTHONPATH": f"{root / 'src'}{os.pathsep}{root}"}
-    process = subprocess.Popen([sys.executable, "-c", code, tmp_path / "recipe.json", run], env=environment)
-    try:
-        deadline = time.monotonic() + 240
-        while (
-            not (run / training.state / "checkpoint.safetensors").exists()
-            or max(steps_of(run / training.state)) < 5
-        ):
-            assert process.poll() is None, "the run ended before it was killed"
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-    finally:
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-    assert not (run / training.network).exists()
-    training.run(recipe, run)
-    assert same(run / training.network, tmp_path / "whole" / training.network)
-    assert steps_of(run / training.state) == [*range(1, 15)]
 
 
 def test_gradients_are_accumulated(training, tmp_path):
@@ -186,7 +149,7 @@ def test_two_processes_train_one_run(training, tmp_path):
     assert steps_of(tmp_path / "run" / training.state) == [1, 2, 3]
     assert done.stderr.count("trained; now") == 1
     training.run(training.with_(steps=1, grad_accum_steps=2), tmp_path / "alone")
-    ours, theirs = (log_of(tmp_path / name / training.state)[0]["loss"] for name in ("run", "alone"))
+    ours, theirs = (losses_of(tmp_path / name / training.state)[0] for name in ("run", "alone"))
     assert ours == pytest.approx(theirs, rel=0.3)
 
 

@@ -51,6 +51,11 @@ def total(outputs, targets):
     return sum(NAMES[name] * loss for name, loss in losses.items())
 
 
+def size_of(outputs):
+    """A loss that is a mean over pictures, and needs no gathering."""
+    return outputs["iso"].square().mean()
+
+
 SCRIPT = """
 import sys
 from safetensors.torch import save_file
@@ -66,8 +71,10 @@ def gradients(processes):
     network, pixels, targets = batch()
     own = slice(processes.rank * 4, processes.rank * 4 + 4)
     model = DistributedDataParallel(network)  # it must live until the backward pass
-    outputs = {name: processes.gather(output) for name, output in model(pixels[own]).items()}
-    (total(outputs, processes.gather(targets[own])) * processes.world).backward()
+    own_outputs = model(pixels[own])
+    outputs = {name: processes.gather(output) for name, output in own_outputs.items()}
+    loss = total(outputs, processes.gather(targets[own])) + processes.mean(size_of(own_outputs))
+    (loss * processes.world).backward()
     assert processes.all_equal(7)
     assert not processes.all_equal(processes.rank)
     return {name: parameter.grad for name, parameter in network.named_parameters()}
@@ -90,7 +97,8 @@ def test_gradients_of_two_processes_are_those_of_one(tmp_path):
     done = torchrun("gradients.py", "of", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     network, pixels, targets = batch()
-    total(network(pixels), targets).backward()
+    outputs = network(pixels)
+    (total(outputs, targets) + size_of(outputs)).backward()
     for rank in range(2):
         theirs = load_file(tmp_path / f"of{rank}")
         for name, parameter in network.named_parameters():

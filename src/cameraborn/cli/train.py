@@ -100,20 +100,23 @@ _KINDS: dict[str, Callable[[Path, Path | None], _Run]] = {"binary": _binary, "au
 
 @app.command("import-checkpoint")
 def import_checkpoint_(
-    file: Annotated[Path, Argument(help="Checkpoint of others, of torch or safetensors.", dir_okay=False)],
+    file: Annotated[
+        Path, Argument(help="Published checkpoint, a file of torch or safetensors.", dir_okay=False)
+    ],
     output: Annotated[
-        Path, Option("--output", "-o", help="Weights for 'train --init', .safetensors.", dir_okay=False)
+        Path,
+        Option("--output", "-o", help="File of weights for 'train --init', .safetensors.", dir_okay=False),
     ],
     layout: Annotated[
         str,
         Option(
-            help="aigfd, blades, exif-as-language, sdaie, sdaie-binary, torchvision, timm or auto: found by the "
-            "names in it."
+            help="Layout of the checkpoint: aigfd, blades, exif-as-language, sdaie, sdaie-binary, torchvision, timm, "
+            "or auto, which tells it by the names in the file."
         ),
     ] = "auto",
     new_fc: Annotated[
         bool,
-        Option("--new-fc", help="Put a fresh last layer to 768 features in place of the file's."),
+        Option("--new-fc", help="Replace the file's last layer by a fresh one to 768 features."),
     ] = False,
 ) -> None:
     """Turn a published checkpoint into weights to start from.
@@ -145,28 +148,32 @@ def export(
     output: Annotated[Path, Option("--output", "-o", help="Folder of the new bundle.", file_okay=False)],
     beside: Annotated[
         Path | None,
-        Option(help="Another finished run, of patches too, whose features follow.", file_okay=False),
+        Option(
+            help="Folder of another finished run of patches, whose features are appended.", file_okay=False
+        ),
     ] = None,
     name: Annotated[str | None, Option(help="Name of the bundle.", show_default="its folder's")] = None,
     crop_scale: Annotated[
         float | None,
         Option(
             help="Side of the crop over the longer side of the face.",
-            show_default="1.5; of faces, the recipe's",
+            show_default="1.5; for a network of faces, the recipe's",
         ),
     ] = None,
     side: Annotated[
         list[int] | None,
         Option(
             min=64,
-            help="Size crops are shrunk to, pixels; may be repeated.",
-            show_default="256 and 128; of a classifier, 256; of faces, the recipe's",
+            help="Side that crops are shrunk to, pixels; may be repeated.",
+            show_default="256 and 128; for a binary detector, 256; for a network of faces, the recipe's",
         ),
     ] = None,
     smallest_side: Annotated[
         int | None,
         Option(
-            min=64, help="Smaller crops are too small to judge, pixels.", show_default="160; of faces, 64"
+            min=64,
+            help="Smallest side of a crop that is scored, pixels.",
+            show_default="160; for a network of faces, 64",
         ),
     ] = None,
     weights_licence: Annotated[str, Option(help="Licence of the weights, for the card.")] = "not stated",
@@ -174,7 +181,10 @@ def export(
         str, Option(help="Licence and origin of the photographs, for the card.")
     ] = "not stated",
 ) -> None:
-    """Make a bundle of a trained network; fit and calibrate come next."""
+    """Make a bundle of a trained network, which is fitted and calibrated next.
+
+    The data that it was trained on need not be there any more: the run recorded what it learnt from.
+    """
     needs_torch()
     from cameraborn.binary.export import export_binary, is_binary
     from cameraborn.pretext.export import export_run
