@@ -19,6 +19,7 @@ from cameraborn.photo.decode import open_picture
 from cameraborn.pretext.export import export_run
 from cameraborn.pretext.recipe import Recipe
 from cameraborn.pretext.selection import select_rows
+from cameraborn.pretext.tasks import TASKS
 from cameraborn.pretext.train import train
 from cameraborn.pseudo.autoencoders import train_autoencoders
 from cameraborn.pseudo.reconstruct import ReconstructOptions, reconstruct, write_reconstructed
@@ -180,7 +181,7 @@ def test_from_autoencoders_to_a_bundle_that_tells_reconstructed_photographs(face
     alone = export_run(tmp_path / "run")
     assert alone.reconstructed is not None
     assert alone.beside is None
-    seen = {row.original for row in rows if row.split == "train"}
+    seen = {digest for row in rows if row.split == "train" for digest in (row.sha256, row.original)}
     assert set(alone.seen) == seen
 
     # Beside another network: its features come first, and the boundary reads its own alone.
@@ -197,7 +198,7 @@ def test_from_autoencoders_to_a_bundle_that_tells_reconstructed_photographs(face
     np.testing.assert_array_equal(padded, np.hstack([np.zeros(8), weight]))
 
     # Without a task that needs them, reconstructed photographs teach nothing.
-    train_rows, _ = select_rows(learnt(manifest, {"iso": 1.0}, batch_size=4))
+    train_rows, _ = select_rows(learnt(manifest, {"iso": 1.0}).data, [TASKS["iso"]], 4)
     assert {row.manipulation for row in train_rows} == {""}
 
     again = CliRunner().invoke(app, [*command, "--copies", "2"])
