@@ -5,7 +5,8 @@
 >>> verdicts = detector.score("face.jpg")
 """
 
-from cameraborn.detect.detector import Detector, Verdict, load
+from cameraborn.detect.detector import Detector, load
+from cameraborn.detect.verdict import Verdict
 from cameraborn.errors import (
     BundleError,
     CalibrationError,

@@ -18,6 +18,8 @@ from cameraborn.binary.recipe import BinaryRecipe
 from cameraborn.binary.regularised import RegularisedClassifier
 from cameraborn.binary.train import build_encoder
 from cameraborn.data.manifest import sha256_of
+from cameraborn.detect.evidence.kinds import GENERATORS
+from cameraborn.detect.evidence.known_generators import BinaryClassifier
 from cameraborn.errors import RecipeError
 from cameraborn.photo.patches import PATCH_SIZE
 from cameraborn.pretext.export import ExportedNetwork, to_onnx
@@ -33,8 +35,8 @@ def is_binary(folder: Path) -> bool:
     return isinstance(held, dict) and held.get("kind") == "binary"
 
 
-def export_binary(folder: Path) -> tuple[ExportedNetwork, bytes]:
-    """Export the averaged classifier of a finished run: its network, and `head.safetensors` (see `detect.head`).
+def export_binary(folder: Path) -> ExportedNetwork:
+    """Export the averaged classifier of a finished run: its network, and its last layer as evidence.
 
     Raises:
         RecipeError: the folder holds no finished run, or its weights are damaged or of another network.
@@ -55,7 +57,9 @@ def export_binary(folder: Path) -> tuple[ExportedNetwork, bytes]:
     faces = FaceSection()  # how a bundle cuts faces unless it is asked for whole pictures
     size = json.dumps(recipe.network.encoder_sizes())
     parameters = sum(p.numel() for p in network.encoder.parameters())
-    exported = ExportedNetwork(
+    layers = {f"0.{name}": value.numpy() for name, value in network.head.state_dict().items()}
+    columns = ((0, network.encoder.features),)
+    return ExportedNetwork(
         onnx=to_onnx(network.encoder, kind, PATCH_SIZE),
         weights=save({name: value.contiguous() for name, value in network.state_dict().items()}),
         description=f"{type(network.encoder).__name__} {size} ({parameters:,} parameters), binary",
@@ -67,7 +71,5 @@ def export_binary(folder: Path) -> tuple[ExportedNetwork, bytes]:
         side=PATCH_SIZE,
         crop_scale=faces.crop_scale,
         antialias=faces.antialias,
-    )
-    return exported, save(
-        {f"0.{name}": value.contiguous() for name, value in network.head.state_dict().items()}
+        evidence=(BinaryClassifier.from_tensors(GENERATORS, columns, layers),),
     )

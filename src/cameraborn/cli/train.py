@@ -11,7 +11,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cameraborn.cli.common import Argument, Option, app, needs_torch, progress, say
-from cameraborn.detect.bundle import BundleInfo, Preprocessing, write_bundle
+from cameraborn.detect.bundle import Bundle
+from cameraborn.detect.evidence.channel import repeated
+from cameraborn.detect.evidence.density import Density
+from cameraborn.detect.evidence.kinds import PHOTOGRAPHS
+from cameraborn.detect.schema import BundleInfo, Channel, Preprocessing, software_versions
+from cameraborn.detect.store import write_bundle
 from cameraborn.errors import CamerabornError
 
 
@@ -185,22 +190,23 @@ def export(
     """Make a bundle of a trained network; fit and calibrate come next."""
     needs_torch()
     from cameraborn.binary.export import export_binary, is_binary
-    from cameraborn.fit.learn import seen_file, software_versions
     from cameraborn.pretext.export import export_run
 
-    if beside is not None and is_binary(run):
+    binary = is_binary(run)
+    if beside is not None and binary:
         raise CamerabornError(f"--beside {beside}: a classifier stands alone: leave it out")
-    network, head = export_binary(run) if is_binary(run) else (export_run(run, beside), None)
+    network = export_binary(run) if binary else export_run(run, beside)
     faces = network.input_kind == "crop"
-    if head is not None and side and len(set(side)) > 1:
+    if binary and side and len(set(side)) > 1:
         raise CamerabornError(
             f"--side {side[1]}: a head was trained on features of one size: give one --side"
         )
-    usual = (network.side,) if faces else (256, 128) if head is None else (256,)
+    usual = (network.side,) if faces else (256,) if binary else (256, 128)
     if faces and side and set(side) != {network.side}:
         raise CamerabornError(
             f"--side {side[0]}: the network was trained on crops of {network.side} pixels: leave it out"
         )
+    sides = tuple(sorted(set(side or usual), reverse=True))
     info = BundleInfo(
         name=name or output.name,
         network=network.description,
@@ -208,7 +214,7 @@ def export(
         preprocessing=Preprocessing(
             input=network.input_kind,
             crop_scale=crop_scale or (network.crop_scale if faces else 1.5),
-            sides=tuple(sorted(set(side or usual), reverse=True)),
+            sides=sides,
             smallest_side=smallest_side or (64 if faces else 160),
             antialias=network.antialias,
         ),
@@ -217,19 +223,14 @@ def export(
         licences={"code": "Apache-2.0", "weights": weights_licence, "data": data_licence},
         versions=software_versions(),
     )
-    files = {
-        "network.onnx": network.onnx,
-        "weights.safetensors": network.weights,
-        "seen.txt": seen_file(network.seen),
-    }
-    if head is not None:
-        files["head.safetensors"] = head
-    if network.beside is not None:
-        files["beside.safetensors"] = network.beside
-    if network.reconstructed is not None:
-        files["redrawn.safetensors"] = network.reconstructed
-    write_bundle(info, files, output)
-    follows = (
-        f"fit PHOTOS --bundle {output} -o BUNDLE" if head is None else f"calibrate PHOTOS --bundle {output}"
-    )
+    bundle = Bundle.of_network(info, network.onnx, network.weights, network.beside).with_seen(network.seen)
+    if network.density_columns:
+        columns = repeated(network.density_columns, network.features, len(sides))
+        bundle = bundle.with_channel(Channel(name=PHOTOGRAPHS, kind=Density.kind, columns=columns))
+    for channel in network.evidence:
+        bundle = bundle.with_evidence(channel)
+    if binary:
+        bundle = bundle.with_combination({channel.name: None for channel in network.evidence})
+    write_bundle(bundle, output)
+    follows = f"calibrate PHOTOS --bundle {output}" if binary else f"fit PHOTOS --bundle {output} -o BUNDLE"
     say(f"{output}: exported; now 'cameraborn {follows}'")

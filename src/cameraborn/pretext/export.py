@@ -7,10 +7,11 @@ shrunk to the network's side to the same, or a `patch-set`, one picture's patche
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,9 +21,10 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from cameraborn.data.manifest import sha256_of
+from cameraborn.detect.evidence.channel import Columns, Evidence
+from cameraborn.detect.evidence.pseudo_fake import PseudoFakeClassifier
 from cameraborn.errors import RecipeError
 from cameraborn.networks.sdaie import SdaieNet
 from cameraborn.photo.patches import PATCH_SIZE
@@ -47,7 +49,8 @@ class ExportedNetwork:
     side: int  # of that input, pixels
     crop_scale: float  # of faces: side of the crop over the longer side of the box
     antialias: bool  # of faces: how the crop is shrunk
-    reconstructed: bytes | None = None  # the layer that tells reconstructed photographs, see `detect.hybrid`
+    evidence: tuple[Evidence, ...] = ()  # channels that the network brings, of columns of the finest side
+    density_columns: Columns = ()  # of one side, that are left to a density of photographs; none for a classifier
     beside: bytes | None = None  # the weights of a second network
 
 
@@ -92,7 +95,8 @@ def export_run(folder: Path, beside: Path | None = None) -> ExportedNetwork:
         side=architecture.side(first),
         crop_scale=first.faces.crop_scale,
         antialias=first.faces.antialias,
-        reconstructed=_boundary(runs),
+        evidence=tuple(_pseudo_fake_classifiers(runs)),
+        density_columns=_density_columns(runs),
         beside=weights[1] if len(runs) > 1 else None,
     )
 
@@ -133,19 +137,29 @@ def _describe(run: _Run) -> str:
     return f"{type(run.network.encoder).__name__} {size} ({parameters:,} parameters)"
 
 
-def _boundary(runs: Sequence[_Run]) -> bytes | None:
-    """The first head that tells reconstructions: two logits as one layer of log odds, of all networks' features."""
-    before = 0
-    for number, run in enumerate(runs):
+def _pseudo_fake_classifiers(runs: Sequence[_Run]) -> Iterator[PseudoFakeClassifier]:
+    """The first head that tells reconstructions: its two logits as one layer of log odds."""
+    for run, columns in zip(runs, _columns(runs), strict=True):
         if RECONSTRUCTED in run.recipe.pretext.tasks:
             head = run.network.heads[RECONSTRUCTED]
-            weight, bias = head.weight.detach().double(), head.bias.detach().double()
-            after = sum(other.recipe.network.features for other in runs[number + 1 :])
-            return save(
-                {"weight": F.pad(weight[1] - weight[0], (before, after)), "bias": bias[1:] - bias[:1]}
+            weight, bias = head.weight.detach().double().numpy(), head.bias.detach().double().numpy()
+            yield PseudoFakeClassifier(
+                RECONSTRUCTED, (columns,), weight[1] - weight[0], float(bias[1] - bias[0])
             )
-        before += run.recipe.network.features
-    return None
+            return
+
+
+def _density_columns(runs: Sequence[_Run]) -> Columns:
+    """The features of all networks but the one that tells reconstructions, if there are two."""
+    read = {classifier.columns[0] for classifier in _pseudo_fake_classifiers(runs)}
+    left = tuple(columns for columns in _columns(runs) if columns not in read)
+    return left if left and read else ((0, sum(run.recipe.network.features for run in runs)),)
+
+
+def _columns(runs: Sequence[_Run]) -> list[tuple[int, int]]:
+    """The feature columns of each network."""
+    ends = list(itertools.accumulate(run.recipe.network.features for run in runs))
+    return list(zip([0, *ends], ends, strict=False))
 
 
 def to_onnx(encoder: nn.Module, input_name: str = "patches", side: int = PATCH_SIZE) -> bytes:
