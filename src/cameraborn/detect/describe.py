@@ -34,7 +34,8 @@ def _boxes(cells: Iterable[Cell]) -> list[_Box]:
         for box in boxes:
             alike.setdefault(box[:axis] + box[axis + 1 :], set()).update(box[axis])
         boxes = [(*rest[:axis], frozenset(places), *rest[axis:]) for rest, places in alike.items()]
-    return sorted(boxes, key=lambda box: [sorted(places) for places in reversed(box)])
+    order = (_OPERATION, _NOISE, _SIZE, _QUALITY)
+    return sorted(boxes, key=lambda box: [sorted(box[axis]) for axis in order])
 
 
 def _describe_box(box: _Box, taxonomy: Taxonomy) -> str:
