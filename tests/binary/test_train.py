@@ -9,7 +9,7 @@ import onnxruntime
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load, load_file, save_file
+from safetensors.torch import load_file, save_file
 
 from cameraborn.binary.dataset import LabelledPatches, delivered, labelled_rows, large_enough
 from cameraborn.binary.export import export_binary
@@ -17,8 +17,7 @@ from cameraborn.binary.recipe import BinaryRecipe, PostprocessingSection, read_b
 from cameraborn.binary.regularised import RegularisedClassifier, stages_of
 from cameraborn.binary.train import build_classifier, build_encoder, train_binary
 from cameraborn.data.manifest import Row, read_manifest, sha256_of, write_manifest
-from cameraborn.detect.bundle import read_bundle
-from cameraborn.detect.evidence.known_generators import Head
+from cameraborn.detect.store import read_bundle
 from cameraborn.errors import ManifestError, RecipeError
 from cameraborn.pretext.recipe import kind_of
 
@@ -99,11 +98,12 @@ def test_a_run_writes_what_it_says(toys, tmp_path, network):
     assert all(torch.equal(tensors[f"frozen.{name.removeprefix('encoder.')}"], held[name]) for name in held)
 
 
-def test_a_run_is_exported_as_a_network_and_a_head(toys, tmp_path):
+def test_a_run_is_exported_as_a_network_and_its_evidence(toys, tmp_path):
     recipe = recipe_of(toys)
     train_binary(recipe, tmp_path)
     tensors = load_file(tmp_path / "network.safetensors")
-    network, head = export_binary(tmp_path)
+    network = export_binary(tmp_path)
+    (evidence,) = network.evidence
     assert set(network.seen) == {row.sha256 for row in read_manifest(toys) if row.split == "train"}
     classifier = RegularisedClassifier(build_encoder(recipe), build_encoder(recipe))
     classifier.load_state_dict(tensors)
@@ -111,9 +111,7 @@ def test_a_run_is_exported_as_a_network_and_a_head(toys, tmp_path):
     session = onnxruntime.InferenceSession(network.onnx, providers=["CPUExecutionProvider"])
     (features,) = session.run(None, {session.get_inputs()[0].name: patches.numpy()})
     assert features.shape[1] == network.features
-    score = Head.from_tensors({name: value.numpy() for name, value in load(head).items()}).scores(
-        features.mean(axis=0, keepdims=True)
-    )
+    score = evidence.surprise(features.mean(axis=0, keepdims=True))
     with torch.no_grad():
         expected = classifier.eval().score(patches[None].float())
     assert score[0] == pytest.approx(float(expected), abs=1e-3)
@@ -273,7 +271,7 @@ workers = 0
         assert said in done.stderr
     bundle = read_bundle(tmp_path / "bundle")
     assert bundle.info.preprocessing.input == "patches"
-    assert {"network.onnx", "head.safetensors", "seen.txt"} <= set(bundle.files)
+    assert {"network.onnx", "generators.safetensors", "seen.txt"} <= set(bundle.files)
 
 
 GOOD = """

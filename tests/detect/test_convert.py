@@ -113,7 +113,7 @@ def test_a_head_goes_before_the_mixture(bundle, tmp_path):
     old = old_bundle(bundle, tmp_path / "old", {"head.safetensors": safetensors.numpy.save(head)})
     converted = convert_bundle(old)
     np.testing.assert_allclose(converted.scores(X), X @ (head["0.weight"][1] - head["0.weight"][0]) - 1)
-    assert [channel.name for channel in converted.evidence] == ["photographs", "generators"]
+    assert [channel.name for channel in converted.evidence] == ["generators", "photographs"]
 
 
 def test_a_network_alone(network_bundle, tmp_path):

@@ -238,7 +238,7 @@ class Bundle:
         return self.with_channel(record)._changed({}, files)
 
     def with_combination(self, standards: Mapping[str, Standard | None]) -> Self:
-        """With a score that is made of these channels, in this order.
+        """With a score that is made of these channels, which come first, in this order.
 
         Args:
             standards: each channel's common scale; None where it has none, which one channel alone does without.
@@ -249,7 +249,9 @@ class Bundle:
             else record.model_copy(update={"standard": (standard.location, standard.scale)})
             for record in self.info.channels
         )
-        return self._changed({"channels": channels, "combined": tuple(standards)})
+        combined = tuple(standards)
+        ordered = sorted(channels, key=lambda record: (*combined, record.name).index(record.name))
+        return self._changed({"channels": tuple(ordered), "combined": combined})
 
     def without_evidence(self, names: Iterable[str]) -> Self:
         """Without some channels."""
