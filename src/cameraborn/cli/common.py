@@ -136,10 +136,10 @@ Kind = Annotated[list[str] | None, Option(help="Kind of the manifest rows to tak
 
 
 @contextmanager
-def progress(word: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error if that is a terminal; the function that it yields sets how much is done."""
+def progress(word: str, total: int | None) -> Iterator[Callable[..., None]]:
+    """A bar on standard error if that is a terminal; it yields a function that sets how much is done, of how much."""
     if not sys.stderr.isatty():
-        yield lambda done: None
+        yield lambda done, total=None: None
         return
     # Only here: without a terminal nobody should wait for these imports.
     from rich.console import Console
@@ -150,7 +150,7 @@ def progress(word: str, total: int | None) -> Iterator[Callable[[int], None]]:
     columns = (TextColumn(word), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, redirect_stdout=sys.stdout.isatty()) as bar:
         task = bar.add_task(word, total=total)
-        yield lambda done: bar.update(task, completed=done)
+        yield lambda done, total=None: bar.update(task, completed=done, total=total)
 
 
 @contextmanager

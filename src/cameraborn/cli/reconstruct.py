@@ -53,7 +53,7 @@ def reconstruct_(
     """
     needs_torch()
     from cameraborn.data.manifest import read_manifest, sha256_of
-    from cameraborn.pretext.autoencoders import read_autoencoders
+    from cameraborn.pseudo.autoencoders import read_autoencoders
     from cameraborn.pseudo.reconstruct import (
         ReconstructOptions,
         copies_of,

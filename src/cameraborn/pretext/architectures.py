@@ -1,6 +1,6 @@
 """The registry of networks that recipes may name: how each is built, and what it is shown.
 
-One entry is all that a new network needs, beside its section in `pretext.recipe`: training, validation, resuming and
+One entry is all that a new network needs, beside its section in `train.encoders`: training, validation, resuming and
 export follow from it.
 
 Shapes: B pictures in a batch; what follows is the network's own.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,15 +18,18 @@ from torch.utils.data import Dataset
 
 from cameraborn.data.manifest import Row
 from cameraborn.networks.clip import PromptRanker
-from cameraborn.networks.patchnet import PatchNet, PatchRanker
-from cameraborn.networks.resnet import ResNet, ResNetRanker
-from cameraborn.networks.sdaie import SdaieNet, SdaieRanker
+from cameraborn.networks.patchnet import PatchRanker
+from cameraborn.networks.resnet import ResNetRanker
+from cameraborn.networks.sdaie import SdaieRanker
 from cameraborn.photo.patches import PATCH_SIZE, grid_patches
-from cameraborn.pretext.dataset import PatchDataset, PictureCache, targets_of
+from cameraborn.pretext.dataset import PatchDataset, targets_of
 from cameraborn.pretext.face_dataset import FaceDataset, FaceValidation, ValidationBatch
 from cameraborn.pretext.prompts import prompt_heads
 from cameraborn.pretext.recipe import Recipe
 from cameraborn.pretext.tasks import TASKS, Task
+from cameraborn.train.encoders import build_encoder
+from cameraborn.train.onnx import InputKind
+from cameraborn.train.pictures import MemoryBudget, whole_pictures
 
 VALIDATION_PATCHES = 16  # of each picture, on a grid
 
@@ -46,9 +49,9 @@ class Architecture:
     """
 
     build: Callable[[Recipe], nn.Module]
-    training: Callable[[Sequence[Row], Sequence[Task], Recipe], Dataset[tuple[Tensor, Tensor]]]
-    validation: Callable[[Sequence[Row], Sequence[Task], Recipe], Iterable[ValidationBatch]]
-    input_kind: Literal["patches", "patch-set", "crop"]
+    training: Callable[[Sequence[Row], Sequence[Task], Recipe, MemoryBudget], Dataset[tuple[Tensor, Tensor]]]
+    validation: Callable[[Sequence[Row], Sequence[Task], Recipe, MemoryBudget], Iterable[ValidationBatch]]
+    input_kind: InputKind
     side: Callable[[Recipe], int]
 
 
@@ -64,25 +67,27 @@ def _heads(recipe: Recipe) -> dict[str, int]:
 def _patch_network(recipe: Recipe) -> nn.Module:
     network = recipe.network
     colour = network.type == "patch" and network.colour
-    return PatchRanker(PatchNet(**network.encoder_sizes()), _heads(recipe), colour=colour)
+    return PatchRanker(build_encoder(network), _heads(recipe), colour=colour)
 
 
-def _patch_training(rows: Sequence[Row], tasks: Sequence[Task], recipe: Recipe) -> PatchDataset:
+def _patch_training(
+    rows: Sequence[Row], tasks: Sequence[Task], recipe: Recipe, budget: MemoryBudget
+) -> PatchDataset:
     return PatchDataset(
         rows,
         tasks,
         patches=recipe.optimise.patches,
         augment=recipe.augment,
         seed=recipe.optimise.seed,
-        cache_mb=recipe.data.cache_mb,
+        budget=budget,
     )
 
 
 def _patch_validation(
-    rows: Sequence[Row], tasks: Sequence[Task], recipe: Recipe
+    rows: Sequence[Row], tasks: Sequence[Task], recipe: Recipe, budget: MemoryBudget
 ) -> Iterable[ValidationBatch]:
     """Patches on a grid, a picture a batch, because small pictures give fewer."""
-    large, targets = PictureCache(rows, recipe.data.cache_mb), targets_of(rows, tasks)
+    large, targets = whole_pictures(rows, budget), targets_of(rows, tasks)
     batches = []
     for index, row in enumerate(rows):
         pixels = large[index]
@@ -95,11 +100,11 @@ def _patch_validation(
 
 
 def _sdaie(recipe: Recipe) -> nn.Module:
-    return SdaieRanker(SdaieNet(**recipe.network.encoder_sizes()), _heads(recipe))
+    return SdaieRanker(build_encoder(recipe.network), _heads(recipe))
 
 
 def _resnet(recipe: Recipe) -> nn.Module:
-    encoder = ResNet(**recipe.network.encoder_sizes())
+    encoder = build_encoder(recipe.network)
     if recipe.prompts is not None:
         return PromptRanker(
             encoder, prompt_heads(recipe.prompts, recipe.pretext.tasks, encoder.fc.out_features)
@@ -107,19 +112,21 @@ def _resnet(recipe: Recipe) -> nn.Module:
     return ResNetRanker(encoder, _heads(recipe))
 
 
-def _face_training(rows: Sequence[Row], tasks: Sequence[Task], recipe: Recipe) -> FaceDataset:
-    return FaceDataset(
-        rows, tasks, faces=recipe.faces, seed=recipe.optimise.seed, cache_mb=recipe.data.cache_mb
-    )
+def _face_training(
+    rows: Sequence[Row], tasks: Sequence[Task], recipe: Recipe, budget: MemoryBudget
+) -> FaceDataset:
+    return FaceDataset(rows, tasks, faces=recipe.faces, seed=recipe.optimise.seed, budget=budget)
 
 
-def _face_validation(rows: Sequence[Row], tasks: Sequence[Task], recipe: Recipe) -> FaceValidation:
+def _face_validation(
+    rows: Sequence[Row], tasks: Sequence[Task], recipe: Recipe, budget: MemoryBudget
+) -> FaceValidation:
     return FaceValidation(
         rows,
         tasks,
         faces=recipe.faces,
         seed=recipe.optimise.seed,
-        cache_mb=recipe.data.cache_mb,
+        budget=budget,
         workers=recipe.optimise.workers,
     )
 

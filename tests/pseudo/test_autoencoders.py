@@ -6,7 +6,7 @@ from safetensors.torch import load_file
 
 from cameraborn.data.manifest import read_manifest, write_manifest
 from cameraborn.errors import ManifestError, RecipeError
-from cameraborn.pretext.autoencoders import (
+from cameraborn.pseudo.autoencoders import (
     AutoencodersRecipe,
     read_autoencoders,
     read_autoencoders_recipe,
@@ -18,7 +18,7 @@ from ..test_docs import ROOT
 
 def recipe_of(manifest, names=("a", "b"), **optimise):
     small = {"upsampling": "nearest", "factor": 4, "latent": 3, "width": 4}
-    settings = {"steps": 6, "pictures": 2, "precision": "float32", "threads": 1, "warmup": 1}
+    settings = {"steps": 6, "batch_size": 2, "precision": "float32", "threads": 1, "warmup": 1}
     return AutoencodersRecipe.model_validate(
         {
             "kind": "autoencoders",
@@ -77,4 +77,4 @@ def test_bad_input(faces, tmp_path):
 
 
 def test_the_shipped_recipe_is_valid():
-    assert read_autoencoders_recipe(ROOT / "configs" / "autoencoders.toml").steps > 0
+    assert read_autoencoders_recipe(ROOT / "configs" / "autoencoders.toml").optimise.steps > 0

@@ -1,39 +1,88 @@
 """What a run leaves on disk, and how it is found again: nothing half-written, nothing pickled.
 
-`recipe.json` says what was asked, `log.jsonl` has a line a logged step, `checkpoint.safetensors` holds the network, the
-averaged network, the optimiser's moments by parameter name, learnt weights of the tasks and the step. All but the log
-is written beside its place and renamed, so a full disk or a killed process leaves the older file whole.
+`recipe.json` says what was asked, `data.json` what is learnt from, `log.jsonl` has a line a logged step,
+`checkpoint.safetensors` holds the network, the averaged network, the optimiser's moments by parameter name, what else
+training changes, and the step. All but the log is written beside its place and renamed, so a full disk or a killed
+process leaves the older file whole.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import safetensors
 import torch
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
+from cameraborn.data.manifest import Row, sha256_of
 from cameraborn.errors import RecipeError
-from cameraborn.pretext.weighting import BilevelWeights
+from cameraborn.files import replacing
+
+RECORD = "data.json"
 
 
-def claim(folder: Path, recipe: BaseModel) -> None:
-    """Make the run's folder, or see that the one there belongs to this very recipe.
+class DataRecord(BaseModel):
+    """What a run learns from, as it was when training began; the manifest may be another one by the time of export.
+
+    Attributes:
+        manifest_sha256: hash of the manifest.
+        seen: hashes of the files of all rows learnt from and, of copies that were manipulated or reconstructed, of
+            their originals; and of what the weights that the run started from had seen.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    manifest_sha256: str
+    seen: tuple[str, ...]
+
+
+def record_of(manifest: Path, rows: Sequence[Row], weights: Path | None = None) -> DataRecord:
+    """The record of a run on these rows of a manifest, which starts from `weights`, if any."""
+    seen = {digest for row in rows for digest in (row.sha256, row.original) if digest}
+    if weights is not None and (weights.parent / RECORD).is_file():
+        seen.update(read_record(weights.parent).seen)
+    return DataRecord(manifest_sha256=sha256_of(manifest), seen=tuple(sorted(seen)))
+
+
+def read_record(folder: Path) -> DataRecord:
+    """What the run in a folder has learnt from.
 
     Raises:
-        RecipeError: it does not.
+        RecipeError: there is no record, or it is damaged.
+    """
+    file = folder / RECORD
+    if not file.is_file():
+        raise RecipeError(
+            f"{file}: missing: the run is of an older release, train it again in another folder"
+        )
+    try:
+        return DataRecord.model_validate_json(file.read_bytes())
+    except ValidationError as error:
+        reason = str(error.errors()[0]["msg"])
+        raise RecipeError(f"{file}: damaged ({reason}): train again in another folder") from error
+
+
+def start_or_resume(folder: Path, recipe: BaseModel, record: DataRecord) -> None:
+    """Create the run folder, or see that the one there is of this very recipe and data.
+
+    Raises:
+        RecipeError: it is of another recipe, or its rows have changed since it started.
     """
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "recipe.json"
     if not file.exists():
+        write_text(
+            folder / RECORD, record.model_dump_json(indent=1)
+        )  # first, so that a recipe never stands alone
         write_text(file, recipe.model_dump_json(indent=1))
         return
     try:
@@ -43,17 +92,34 @@ def claim(folder: Path, recipe: BaseModel) -> None:
         raise RecipeError(f"{file}: damaged or of another release ({reason}): give another folder") from error
     if held != recipe:
         raise RecipeError(f"{folder}: holds a run of another recipe: give another folder, or delete this one")
+    if read_record(folder) != record:
+        raise RecipeError(
+            f"{folder}: the manifest, or what the first weights had seen, has changed since this run started: "
+            "put it back, or give another folder"
+        )
+
+
+class Stateful(Protocol):
+    """What has a state of plain tensors that belongs into a checkpoint."""
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Plain tensors by name."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """The inverse of `state_dict`."""
+        ...
 
 
 @dataclass(frozen=True)
 class State:
-    """Everything that training changes."""
+    """Everything that training changes; `more` by name, beside the network and its optimiser."""
 
     network: nn.Module
     averaged: nn.Module
     optimiser: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
-    weighting: BilevelWeights | None = None
+    more: Mapping[str, Stateful]
 
     def save(self, path: Path, step: int) -> None:
         """Write a checkpoint.
@@ -66,8 +132,8 @@ class State:
         for name, parameter in self.network.named_parameters():
             moments = self.optimiser.state[parameter]
             tensors |= {f"optimiser.{name}.{moment}": value for moment, value in moments.items()}
-        if self.weighting is not None:
-            tensors |= {f"weighting.{name}": value for name, value in self.weighting.state_dict().items()}
+        for part, stateful in self.more.items():
+            tensors |= {f"{part}.{name}": value for name, value in stateful.state_dict().items()}
         write_tensors(tensors, path, {"step": str(step), "scaler": json.dumps(self.scaler.state_dict())})
 
     def load(self, path: Path) -> int:
@@ -90,8 +156,8 @@ class State:
             raise RecipeError(
                 f"{path}: damaged checkpoint ({reason}): delete it to start the run again"
             ) from error
-        if self.weighting is not None:
-            self.weighting.load_state_dict(_under(tensors, "weighting."))
+        for part, stateful in self.more.items():
+            stateful.load_state_dict(_under(tensors, f"{part}."))
         if scaler := json.loads(metadata.get("scaler", "{}")):
             self.scaler.load_state_dict(scaler)
         for name, parameter in self.network.named_parameters():
@@ -113,7 +179,7 @@ def write_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: dict[str,
     Raises:
         RecipeError: the disk is full.
     """
-    with _beside(path) as part:
+    with _writing(path), replacing(path) as part:
         save_file({name: value.contiguous() for name, value in tensors.items()}, part, metadata=metadata)
 
 
@@ -123,19 +189,8 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         RecipeError: the disk is full.
     """
-    with _beside(path) as part:
+    with _writing(path), replacing(path) as part:
         part.write_text(text, encoding="utf-8")
-
-
-@contextmanager
-def _beside(path: Path) -> Iterator[Path]:
-    part = path.with_name(path.name + ".part")
-    try:
-        with _writing(path):
-            yield part
-            part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -152,6 +207,7 @@ class Log:
     """`log.jsonl` and TensorBoard; lines after the step that a run resumes from are dropped first."""
 
     def __init__(self, folder: Path, first_step: int) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / "log.jsonl"
         lines = self._path.read_text(encoding="utf-8").splitlines() if self._path.exists() else []
         kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= first_step]

@@ -8,7 +8,9 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from cameraborn.pretext.recipe import OptimiseSection
+from cameraborn.train.recipe import OptimiseSection
+
+PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def make_optimiser(network: nn.Module, settings: OptimiseSection) -> torch.optim.Optimizer:
@@ -20,26 +22,32 @@ def make_optimiser(network: nn.Module, settings: OptimiseSection) -> torch.optim
         {"params": free, "weight_decay": 0.0},
     ]
     kind = torch.optim.AdamW if settings.optimiser == "adamw" else torch.optim.Adam
-    return kind(groups, lr=settings.learning_rate, betas=settings.betas, eps=settings.epsilon, fused=True)
+    return kind(groups, lr=settings.learning_rate, betas=settings.betas, eps=settings.eps, fused=True)
 
 
 def learning_rate(step: int, settings: OptimiseSection, *, steps: int, steps_an_epoch: int) -> float:
-    """Linear warm-up, then a cosine from the full rate to the lowest; past its foot it rises again.
+    """Linear warm-up, then a decay from the full rate to the lowest; a cosine that has ended rises again.
 
     Args:
-        step: from 0.
-        settings: of the recipe.
-        steps: of the whole run.
-        steps_an_epoch: of one pass over the photographs.
+        step: number of the step, from 0.
+        settings: the recipe's.
+        steps: steps of the whole run.
+        steps_an_epoch: steps of one pass over the training rows.
     """
     if step < settings.warmup:
         return settings.learning_rate * (step + 1) / settings.warmup
-    if settings.rate_by_epoch:
+    if settings.lr_per_epoch:
         step = step // steps_an_epoch * steps_an_epoch
-    foot = steps_an_epoch * settings.cosine_epochs if settings.cosine_epochs else steps
-    share = max(0, step - settings.warmup) / max(1, foot - settings.warmup)
-    height = 0.5 * (1 + math.cos(math.pi * share))
-    return settings.lowest_rate + (settings.learning_rate - settings.lowest_rate) * height
+    end = steps_an_epoch * settings.cosine_epochs if settings.cosine_epochs else steps
+    share = max(0, step - settings.warmup) / max(1, end - settings.warmup)
+    height = math.sqrt(1 - share) if settings.schedule == "root" else 0.5 * (1 + math.cos(math.pi * share))
+    return settings.min_lr + (settings.learning_rate - settings.min_lr) * height
+
+
+def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    """Set the rate of every group of parameters but those that have a `constant_lr`."""
+    for group in optimiser.param_groups:
+        group["lr"] = group.get("constant_lr", rate)
 
 
 @torch.no_grad()
