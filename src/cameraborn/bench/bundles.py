@@ -14,22 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cameraborn.bench.cache import EncoderFeatures, FeatureCache, Looked
-from cameraborn.bench.config import DetectorSection
-from cameraborn.bench.judge import ERROR_SCOPE, Judgement
+from cameraborn.bench.scorers import ERROR_SCOPE, DetectorSection
 from cameraborn.detect.bundle import Bundle
-from cameraborn.detect.conformal import p_values
 from cameraborn.detect.detector import Detector, default_bundle
-from cameraborn.detect.evidence.density import Init, Mixture, fit_mixture
 from cameraborn.detect.observe import Observation
 from cameraborn.detect.store import read_bundle
+from cameraborn.detect.verdict import Scored
 from cameraborn.errors import PictureError
 from cameraborn.photo.decode import Picture, open_picture
 
 Features = NDArray[np.floating]
 
 
-class BundleJudge:
-    """A bundle as a detector: judges the largest face of a picture, or the whole picture.
+class BundleScorer:
+    """A bundle as a detector: scores the largest face of a picture, or the whole picture.
 
     Attributes:
         name: in tables.
@@ -41,7 +39,7 @@ class BundleJudge:
 
     def __init__(self, section: DetectorSection, cache: FeatureCache) -> None:
         self.section = section
-        bundle = read_bundle(default_bundle() if section.bundle == "default" else Path(section.bundle))
+        bundle = read_bundle(default_bundle() if section.which == "default" else Path(section.which))
         self.name = section.name or bundle.info.name
         self.key = _digest(
             *(hashlib.sha256(bundle.files[name]).hexdigest() for name in sorted(bundle.files)),
@@ -57,7 +55,7 @@ class BundleJudge:
         self._detector = Detector(bundle, features=EncoderFeatures(cache, self.encoder_key))
 
     def check(self, false_alarm_rate: float) -> None:
-        """See that the bundle can judge at this rate.
+        """See that the bundle can decide at this rate.
 
         Raises:
             BundleError: it has no evidence or calibration.
@@ -69,15 +67,15 @@ class BundleJudge:
         """Has the bundle learnt from this file?"""
         return self._detector.bundle.has_seen(sha256)
 
-    def judge(self, data: bytes, name: str, false_alarm_rate: float) -> Judgement:
-        """Judge an encoded picture."""
+    def score(self, data: bytes, name: str, false_alarm_rate: float) -> Scored:
+        """Score an encoded picture."""
         try:
             picture = open_picture(data, name=name)
         except PictureError as error:
-            return Judgement(ERROR_SCOPE, error=str(error))
+            return Scored(ERROR_SCOPE, error=str(error))
         seen = self._observe(picture, hashlib.sha256(data).hexdigest())
         (verdict,) = self._detector.judge(picture, seen, path=name, false_alarm_rate=false_alarm_rate)
-        return Judgement(
+        return Scored(
             scope=verdict.scope,
             score=verdict.score,
             p_value=verdict.p_value,
@@ -130,29 +128,6 @@ def encoder_key(bundle: Bundle) -> str:
         bundle.info.preprocessing.model_dump_json(),
         metadata.version("cameraborn"),
     )
-
-
-def fit_density(features: Features, *, components: int, dimensions: int | None, seed: int) -> Mixture:
-    """The papers' mixture, fitted to features [N D] as they are, or to so many principal components.
-
-    Full covariances, one start by k-means++, as their code has it; the fit is the project's own.
-
-    Raises:
-        CalibrationError: there are too few photographs for so many parameters.
-    """
-    return fit_mixture(
-        features,
-        components=components,
-        dimensions=dimensions,
-        init=Init.kmeans_pp,
-        n_init=1,
-        seed=seed,
-    )
-
-
-def held_out_p_values(scores: NDArray[np.floating], held_out: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Split-conformal p-values [N] of scores [N] among those of held-out photographs [n]."""
-    return p_values(scores, held_out)
 
 
 def _digest(*parts: object) -> str:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from cameraborn.errors import DegradationError, PictureError
-from cameraborn.photo.decode import MAX_PIXELS, MIN_SIDE
+from cameraborn.photo.decode import MAX_PIXELS, MIN_SIDE, open_picture
 
 Pixels = NDArray[np.uint8]
 Encoding = Literal["JPEG", "WEBP"]
@@ -356,3 +356,22 @@ _OPERATIONS: tuple[tuple[float, Operation], ...] = (
     (0.12, _edited(_sharpen, 0.3, 2.0)),
     (0.16, _edited(_noise, 1.0, 8.0)),
 )
+
+UNDEGRADED = "none"
+
+
+def degrade_encoded(data: bytes, name: str, *, picture: str, key: str) -> bytes:
+    """The encoded picture after a named degradation, encoded anew; `none` leaves the bytes alone.
+
+    Args:
+        data: the encoded picture.
+        name: name of the degradation.
+        picture: name of the picture in errors.
+        key: seeds what is random in a degradation: the picture's SHA-256.
+
+    Raises:
+        PictureError: the picture cannot be read, or the result would be too large.
+    """
+    if name == UNDEGRADED:
+        return data
+    return degrade_bytes(open_picture(data, name=picture).pixels, name, key=key)
