@@ -8,6 +8,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from cameraborn.detect.verdict import Verdict
 from cameraborn.errors import (
     BundleError,
     CalibrationError,
@@ -20,11 +21,11 @@ from cameraborn.photo.decode import Picture, open_picture
 from cameraborn.photo.exif import Exif, read_exif
 
 if TYPE_CHECKING:
-    from cameraborn.detect.detector import Detector, Verdict, load
+    from cameraborn.detect.detector import Detector, load
     from cameraborn.photo.faces import Face, FaceFinder
 else:
     _HOMES = {
-        **dict.fromkeys(("Detector", "Verdict", "load"), "cameraborn.detect.detector"),
+        **dict.fromkeys(("Detector", "load"), "cameraborn.detect.detector"),
         **dict.fromkeys(("Face", "FaceFinder"), "cameraborn.photo.faces"),
     }
 

@@ -7,9 +7,10 @@ from cameraborn import open_picture
 from cameraborn.bench.config import BenchConfig
 from cameraborn.bench.kinds import KINDS, CueScorer, Kind
 from cameraborn.bench.run import run
-from cameraborn.bench.scorers import DetectorSection, Scored
+from cameraborn.bench.scorers import DetectorSection
 from cameraborn.bench.scores import read_scores
 from cameraborn.data.cues import CUES
+from cameraborn.detect.verdict import Scored
 from cameraborn.report.results import Results
 
 from ..conftest import encoded

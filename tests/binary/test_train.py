@@ -9,7 +9,7 @@ import onnxruntime
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load, load_file, save_file
+from safetensors.torch import load_file, save_file
 
 from cameraborn.binary.dataset import LabelledPatches, labelled_rows, large_enough, postprocessed
 from cameraborn.binary.export import export_binary
@@ -18,8 +18,7 @@ from cameraborn.binary.recipe import BinaryRecipe, PostprocessingSection, read_b
 from cameraborn.binary.regularised import RegularisedClassifier, stages_of
 from cameraborn.binary.train import train_binary
 from cameraborn.data.manifest import Row, read_manifest, sha256_of, write_manifest
-from cameraborn.detect.bundle import read_bundle
-from cameraborn.detect.evidence.known_generators import Head
+from cameraborn.detect.store import read_bundle
 from cameraborn.errors import ManifestError, RecipeError
 from cameraborn.train.encoders import build_encoder
 from cameraborn.train.pictures import MemoryBudget
@@ -114,9 +113,8 @@ def test_a_run_is_exported_as_a_network_and_a_head(toys, tmp_path):
     session = onnxruntime.InferenceSession(network.onnx, providers=["CPUExecutionProvider"])
     (features,) = session.run(None, {session.get_inputs()[0].name: patches.numpy()})
     assert features.shape[1] == network.features
-    score = Head.from_tensors({name: value.numpy() for name, value in load(network.head).items()}).scores(
-        features.mean(axis=0, keepdims=True)
-    )
+    (evidence,) = network.evidence
+    score = evidence.surprise(features.mean(axis=0, keepdims=True))
     with torch.no_grad():
         expected = classifier.eval().score(patches[None].float())
     assert score[0] == pytest.approx(float(expected), abs=1e-3)
@@ -271,7 +269,7 @@ workers = 0
         assert said in done.stderr
     bundle = read_bundle(tmp_path / "bundle")
     assert bundle.info.preprocessing.input == "patches"
-    assert {"network.onnx", "head.safetensors", "seen.txt"} <= set(bundle.files)
+    assert {"network.onnx", "generators.safetensors", "seen.txt"} <= set(bundle.files)
 
 
 GOOD = """

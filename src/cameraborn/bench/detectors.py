@@ -9,7 +9,7 @@ from cameraborn.bench.cache import FeatureCache
 from cameraborn.bench.config import BenchConfig
 from cameraborn.bench.kinds import KINDS
 from cameraborn.bench.record import DetectorRecord
-from cameraborn.bench.scorers import Scorer
+from cameraborn.detect.verdict import Scorer
 
 
 class Detectors:

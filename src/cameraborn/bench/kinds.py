@@ -10,8 +10,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from cameraborn.bench.cache import FeatureCache
-from cameraborn.bench.scorers import ERROR_SCOPE, DetectorSection, Scored, Scorer
+from cameraborn.bench.scorers import ERROR_SCOPE, DetectorSection
 from cameraborn.data.cues import CUES
+from cameraborn.detect.verdict import Scored, Scorer
 from cameraborn.errors import PictureError
 from cameraborn.photo.decode import open_picture
 from cameraborn.registry import Registry

@@ -22,12 +22,13 @@ from cameraborn.bench.config import BenchConfig, ProtocolSection
 from cameraborn.bench.detectors import Detectors
 from cameraborn.bench.record import SCORES, DetectorRecord, write_record
 from cameraborn.bench.run import Advance, Tally, read_sets, row_of
-from cameraborn.bench.scorers import ERROR_SCOPE, SEEN_SCOPE, Scored
+from cameraborn.bench.scorers import ERROR_SCOPE, SEEN_SCOPE
 from cameraborn.bench.scores import ScoreFile
 from cameraborn.bench.sets import Sample, read_photographs, refuse_overlap
 from cameraborn.degrade.named import UNDEGRADED
 from cameraborn.detect.conformal import p_values
 from cameraborn.detect.evidence.density import Init, Mixture, fit_mixture
+from cameraborn.detect.verdict import Scored
 from cameraborn.engine.local import map_in_order
 from cameraborn.engine.stage import Stage
 from cameraborn.errors import BenchError, PictureError

@@ -17,10 +17,11 @@ from cameraborn.bench.config import BenchConfig
 from cameraborn.bench.detectors import Detectors
 from cameraborn.bench.leaks import audit_tracks
 from cameraborn.bench.record import SCORES, write_record
-from cameraborn.bench.scorers import ERROR_SCOPE, SEEN_SCOPE, Named, Scored, Scorer
+from cameraborn.bench.scorers import ERROR_SCOPE, SEEN_SCOPE
 from cameraborn.bench.scores import ScoreFile, ScoreRow
 from cameraborn.bench.sets import Sample, read_set
 from cameraborn.degrade.named import degrade_encoded
+from cameraborn.detect.verdict import Named, Scored, Scorer
 from cameraborn.engine.local import map_in_order
 from cameraborn.engine.stage import Stage
 from cameraborn.errors import PictureError

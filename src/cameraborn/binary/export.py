@@ -1,4 +1,4 @@
-"""A finished binary run becomes a bundle's network and head: the trained encoder as ONNX, its last layer beside it.
+"""A finished binary run becomes a bundle's network and evidence: the trained encoder as ONNX, its last layer beside it.
 
 The frozen copy, which only training needed, stays behind.
 """
@@ -10,6 +10,8 @@ from pathlib import Path
 
 from cameraborn.binary.recipe import BinaryRecipe
 from cameraborn.binary.regularised import RegularisedClassifier
+from cameraborn.detect.evidence.kinds import GENERATORS
+from cameraborn.detect.evidence.known_generators import BinaryClassifier
 from cameraborn.photo.patches import PATCH_SIZE
 from cameraborn.train.encoders import build_encoder, describe
 from cameraborn.train.export import ExportedNetwork, as_safetensors, read_finished
@@ -26,13 +28,14 @@ def is_binary(folder: Path) -> bool:
 
 
 def export_binary(folder: Path) -> ExportedNetwork:
-    """Export the averaged classifier of a finished run, with its head (see `detect.evidence.known_generators`).
+    """Export the averaged classifier of a finished run, its last layer as evidence.
 
     Raises:
         RecipeError: the folder holds no finished run, or its weights are damaged or of another network.
     """
     run = read_finished(folder, BinaryRecipe, _classifier)
     section, encoder, head = run.recipe.network, run.network.encoder, run.network.head
+    layers = {f"0.{name}": value.numpy() for name, value in head.state_dict().items()}
     return ExportedNetwork(
         onnx=to_onnx(encoder, section.input_kind, PATCH_SIZE),
         weights=as_safetensors(run.network.state_dict()),
@@ -43,7 +46,7 @@ def export_binary(folder: Path) -> ExportedNetwork:
         seen=run.data.seen,
         input_kind=section.input_kind,
         side=PATCH_SIZE,
-        head=as_safetensors({f"0.{name}": value for name, value in head.state_dict().items()}),
+        evidence=(BinaryClassifier.from_tensors(GENERATORS, ((0, encoder.features),), layers),),
     )
 
 

@@ -202,8 +202,8 @@ def export(
     )
     write_exported(network, options, output)
     follows = (
-        f"fit PHOTOS --bundle {output} -o BUNDLE"
-        if network.head is None
-        else f"calibrate PHOTOS --bundle {output}"
+        f"calibrate PHOTOS --bundle {output}"
+        if network.is_binary
+        else f"fit PHOTOS --bundle {output} -o BUNDLE"
     )
     say(f"{output}: exported; now 'cameraborn {follows}'")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from safetensors.torch import save
-from torch.nn import functional as F
-
+from cameraborn.detect.evidence.channel import Columns
+from cameraborn.detect.evidence.pseudo_fake import PseudoFakeClassifier
 from cameraborn.errors import RecipeError
 from cameraborn.pretext.architectures import ARCHITECTURES, build_network
 from cameraborn.pretext.recipe import Recipe
@@ -46,21 +46,32 @@ def export_run(folder: Path, beside: Path | None = None) -> ExportedNetwork:
         side=side,
         crop_scale=first.faces.crop_scale if kind == "crop" else CROP_SCALE,
         antialias=first.faces.antialias,
-        reconstructed=_boundary(runs),
+        evidence=tuple(_pseudo_fake_classifiers(runs)),
+        density_columns=_density_columns(runs),
         beside=weights[1] if len(runs) > 1 else None,
     )
 
 
-def _boundary(runs: Sequence[Finished[Recipe]]) -> bytes | None:
-    """The first head that tells reconstructions: two logits as one layer of log odds, of all networks' features."""
-    before = 0
-    for number, run in enumerate(runs):
+def _pseudo_fake_classifiers(runs: Sequence[Finished[Recipe]]) -> Iterator[PseudoFakeClassifier]:
+    """The first head that tells reconstructions: its two logits as one layer of log odds."""
+    for run, columns in zip(runs, _columns(runs), strict=True):
         if RECONSTRUCTED in run.recipe.pretext.tasks:
             head = run.network.heads[RECONSTRUCTED]
-            weight, bias = head.weight.detach().double(), head.bias.detach().double()
-            after = sum(other.recipe.network.features for other in runs[number + 1 :])
-            return save(
-                {"weight": F.pad(weight[1] - weight[0], (before, after)), "bias": bias[1:] - bias[:1]}
+            weight, bias = head.weight.detach().double().numpy(), head.bias.detach().double().numpy()
+            yield PseudoFakeClassifier(
+                RECONSTRUCTED, (columns,), weight[1] - weight[0], float(bias[1] - bias[0])
             )
-        before += run.recipe.network.features
-    return None
+            return
+
+
+def _density_columns(runs: Sequence[Finished[Recipe]]) -> Columns:
+    """The features of all networks but the one that tells reconstructions, if there are two."""
+    read = {classifier.columns[0] for classifier in _pseudo_fake_classifiers(runs)}
+    left = tuple(columns for columns in _columns(runs) if columns not in read)
+    return left if left and read else ((0, sum(run.recipe.network.features for run in runs)),)
+
+
+def _columns(runs: Sequence[Finished[Recipe]]) -> list[tuple[int, int]]:
+    """The feature columns of each network."""
+    ends = list(itertools.accumulate(run.recipe.network.features for run in runs))
+    return list(zip([0, *ends], ends, strict=False))

@@ -15,9 +15,13 @@ from pydantic import BaseModel, ValidationError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from cameraborn.detect.bundle import BundleInfo, Preprocessing, write_bundle
+from cameraborn.detect.bundle import Bundle
+from cameraborn.detect.evidence.channel import Columns, Evidence, repeated
+from cameraborn.detect.evidence.density import Density
+from cameraborn.detect.evidence.kinds import PHOTOGRAPHS
+from cameraborn.detect.schema import BundleInfo, Channel, Preprocessing, software_versions
+from cameraborn.detect.store import write_bundle
 from cameraborn.errors import CamerabornError, RecipeError
-from cameraborn.fit.learn import seen_file, software_versions
 from cameraborn.networks.section import InputKind
 from cameraborn.train.run_folder import DataRecord, read_record
 
@@ -43,8 +47,8 @@ class ExportedNetwork:
         side: side of that input, pixels.
         crop_scale: side of the crop over the longer side of the face's box.
         antialias: how the crop is shrunk.
-        head: safetensors of a binary detector's last layers, see `detect.evidence.known_generators`.
-        reconstructed: safetensors of the layer that tells reconstructed photographs.
+        evidence: channels that the network brings, of columns of the finest side.
+        density_columns: columns of one side that are left to a density of photographs; none for a binary detector.
         beside: safetensors of a second network, whose features follow.
     """
 
@@ -59,9 +63,14 @@ class ExportedNetwork:
     side: int
     crop_scale: float = CROP_SCALE
     antialias: bool = True
-    head: bytes | None = None
-    reconstructed: bytes | None = None
+    evidence: tuple[Evidence, ...] = ()
+    density_columns: Columns = ()
     beside: bytes | None = None
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether it has seen generated pictures: its evidence alone then makes the score."""
+        return any(channel.has_seen_fakes for channel in self.evidence)
 
 
 @dataclass(frozen=True)
@@ -138,15 +147,15 @@ def write_exported(network: ExportedNetwork, options: BundleOptions, folder: Pat
         licences={"code": "Apache-2.0", **(options.licences or {})},
         versions=software_versions(),
     )
-    files = {
-        "network.onnx": network.onnx,
-        "weights.safetensors": network.weights,
-        "seen.txt": seen_file(network.seen),
-        "head.safetensors": network.head,
-        "beside.safetensors": network.beside,
-        "redrawn.safetensors": network.reconstructed,
-    }
-    write_bundle(info, {name: data for name, data in files.items() if data is not None}, folder)
+    bundle = Bundle.of_network(info, network.onnx, network.weights, network.beside).with_seen(network.seen)
+    if network.density_columns:
+        columns = repeated(network.density_columns, network.features, len(info.preprocessing.sides))
+        bundle = bundle.with_channel(Channel(name=PHOTOGRAPHS, kind=Density.kind, columns=columns))
+    for channel in network.evidence:
+        bundle = bundle.with_evidence(channel)
+    if network.is_binary:
+        bundle = bundle.with_combination({channel.name: None for channel in network.evidence})
+    write_bundle(bundle, folder)
 
 
 def preprocessing_of(network: ExportedNetwork, options: BundleOptions) -> Preprocessing:
@@ -156,7 +165,7 @@ def preprocessing_of(network: ExportedNetwork, options: BundleOptions) -> Prepro
         CamerabornError: the options do not go with the network.
     """
     faces, sides = network.input_kind == "crop", set(options.sides)
-    if network.head is not None and len(sides) > 1:
+    if network.is_binary and len(sides) > 1:
         raise CamerabornError(
             f"--side {options.sides[1]}: a head was trained on features of one size: give one --side"
         )
@@ -164,7 +173,7 @@ def preprocessing_of(network: ExportedNetwork, options: BundleOptions) -> Prepro
         raise CamerabornError(
             f"--side {options.sides[0]}: the network was trained on crops of {network.side} pixels: leave it out"
         )
-    usual = (network.side,) if faces else _SIDES if network.head is None else _SIDES[:1]
+    usual = (network.side,) if faces else _SIDES[:1] if network.is_binary else _SIDES
     return Preprocessing(
         input=network.input_kind,
         crop_scale=options.crop_scale or network.crop_scale,
