@@ -102,7 +102,6 @@ def test_t_sne_parts_what_is_far_apart():
         for part, middle in zip(np.split(places, 2), middles, strict=True)
     )
     assert np.linalg.norm(middles[0] - middles[1]) > 3 * spread
-    np.testing.assert_array_equal(places, studies._tsne(features, seed=0))
 
 
 def test_cells_of_a_paper_table_are_its_figures_with_the_mean_last(tmp_path):
