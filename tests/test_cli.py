@@ -460,7 +460,7 @@ features = 8
 tasks = { iso = 1.0 }
 [optimise]
 steps = 3
-pictures = 4
+batch_size = 4
 threads = 1
 workers = 0
 """
