@@ -22,7 +22,7 @@ from common import by_track, ranking, show, write_table
 from safetensors.torch import load_file
 
 from cameraborn.binary.objective import BinaryValidator, build_classifier
-from cameraborn.binary.recipe import BinaryRecipe, read_binary_recipe
+from cameraborn.binary.recipe import BinaryRecipe
 from cameraborn.binary.train import train_binary
 from cameraborn.data.manifest import Row, write_manifest
 from cameraborn.train.pictures import MemoryBudget
@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
-    recipe = read_binary_recipe(arguments.recipe)
+    recipe = BinaryRecipe.read(arguments.recipe)
     tracks = by_track(arguments.manifest)
     lines = [held_out(recipe, track, tracks, arguments.runs) for track, rows in tracks.items() if large(rows)]
     write_table(lines, arguments.output)

@@ -17,7 +17,7 @@ from pathlib import Path
 from common import show, write_table
 
 from cameraborn.data.manifest import Row, read_manifest, write_manifest
-from cameraborn.pretext.recipe import read_recipe
+from cameraborn.pretext.recipe import Recipe
 from cameraborn.pretext.train import train
 
 HELD_OUT = 5  # one photograph in so many
@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("recipe", type=Path)
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
-    recipe = read_recipe(arguments.recipe)
+    recipe = Recipe.read(arguments.recipe)
     divide(arguments.manifest, recipe.data.manifest)
     run = Path("runs") / arguments.recipe.stem
     train(recipe, run)

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from cameraborn.binary.dataset import LabelledPatches, labelled_rows, large_enough, postprocessed
 from cameraborn.binary.export import export_binary
 from cameraborn.binary.objective import build_classifier
-from cameraborn.binary.recipe import BinaryRecipe, PostprocessingSection, read_binary_recipe
+from cameraborn.binary.recipe import BinaryRecipe, PostprocessingSection
 from cameraborn.binary.regularised import RegularisedClassifier, stages_of
 from cameraborn.binary.train import train_binary
 from cameraborn.data.manifest import Row, read_manifest, sha256_of, write_manifest
@@ -288,7 +288,7 @@ def test_a_recipe_in_a_file(tmp_path):
     path = tmp_path / "r.toml"
     path.write_text(GOOD)
     assert kind_of(path) == "binary"
-    recipe = read_binary_recipe(path)
+    recipe = BinaryRecipe.read(path)
     assert (recipe.alpha, recipe.start, recipe.augment.resize_side) == (0.05, "random", (64, 128))
 
 
@@ -306,5 +306,5 @@ def test_a_wrong_recipe_names_the_field(tmp_path, text, named):
     path = tmp_path / "r.toml"
     path.write_text(text)
     with pytest.raises(RecipeError, match=named) as caught:
-        read_binary_recipe(path)
+        BinaryRecipe.read(path)
     assert str(path) in str(caught.value)

@@ -6,7 +6,7 @@ import pytest
 
 from cameraborn.errors import RecipeError
 from cameraborn.pretext.architectures import build_network
-from cameraborn.pretext.recipe import read_recipe
+from cameraborn.pretext.recipe import Recipe
 from cameraborn.train.recipe import RENAMED, kind_of
 
 FOLDER = Path(__file__).resolve().parents[2] / "configs"
@@ -28,14 +28,14 @@ def test_some_recipes_ship():
     "path", [path for path in CONFIGS if kind_of(path) == "pretext"], ids=lambda path: path.name
 )
 def test_recipes_that_ship(path):
-    recipe = read_recipe(path)
+    recipe = Recipe.read(path)
     assert not recipe.data.manifest.is_absolute()
     heads = build_network(recipe).heads
     assert set(heads if recipe.prompts is None else heads.slices) == set(recipe.pretext.tasks)
 
 
 def test_a_short_recipe_has_defaults(tmp_path):
-    recipe = read_recipe(written(tmp_path, GOOD))
+    recipe = Recipe.read(written(tmp_path, GOOD))
     assert recipe.optimise.steps == 5
     assert recipe.pretext.link_scale == pytest.approx(2**-0.5)
 
@@ -64,7 +64,7 @@ def test_a_short_recipe_has_defaults(tmp_path):
 def test_a_wrong_recipe_names_the_field(tmp_path, text, named):
     path = written(tmp_path, text)
     with pytest.raises(RecipeError) as caught:
-        read_recipe(path)
+        Recipe.read(path)
     assert str(path) in str(caught.value)
     assert named in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -74,16 +74,16 @@ def test_a_wrong_recipe_names_the_field(tmp_path, text, named):
 def test_an_old_key_is_refused_with_the_new_name(tmp_path, old, new):
     path = written(tmp_path, GOOD + f"{old} = 1\n")
     with pytest.raises(RecipeError, match=rf"optimise\.{old} is now called optimise\.{new}"):
-        read_recipe(path)
+        Recipe.read(path)
 
 
 def test_a_missing_recipe(tmp_path):
     with pytest.raises(RecipeError, match="no such recipe"):
-        read_recipe(tmp_path / "none.toml")
+        Recipe.read(tmp_path / "none.toml")
 
 
 def test_what_the_heads_are_given_is_no_size_of_the_encoder(tmp_path):
-    recipe = read_recipe(
+    recipe = Recipe.read(
         written(tmp_path, GOOD + '[network]\nwidths = [4, 6]\npool = "all"\ncolour = true\n')
     )
     sizes = recipe.network.encoder_sizes()

@@ -20,7 +20,7 @@ from cameraborn.errors import ManifestError, PictureError, RecipeError
 from cameraborn.pretext.architectures import ARCHITECTURES, build_network
 from cameraborn.pretext.export import export_run
 from cameraborn.pretext.objective import task_losses
-from cameraborn.pretext.recipe import Recipe, read_recipe
+from cameraborn.pretext.recipe import Recipe
 from cameraborn.pretext.selection import select_rows
 from cameraborn.pretext.tasks import TASKS
 from cameraborn.pretext.train import train
@@ -67,7 +67,7 @@ def recipe_of(manifest, *, tasks=None, dropout=0.0, log=None, data=None, network
 
 def face_recipe(manifest, *, tasks=None, log=None, **optimise):
     """The recipe for continuous integration, on the tests' own faces."""
-    recipe = read_recipe(CONFIGS / "tiny.toml")
+    recipe = Recipe.read(CONFIGS / "tiny.toml")
     changed = recipe.model_dump()
     changed["data"]["manifest"] = manifest
     changed["pretext"]["tasks"] = tasks or changed["pretext"]["tasks"]
@@ -122,7 +122,7 @@ def test_workers_do_not_change_the_weights(toys, tmp_path):
 KILLED = """
 import sys, time
 from pathlib import Path
-from cameraborn.pretext.recipe import Recipe, read_recipe
+from cameraborn.pretext.recipe import Recipe
 from cameraborn.pretext.train import train
 recipe = Recipe.model_validate_json(Path(sys.argv[1]).read_bytes())
 train(recipe, Path(sys.argv[2]), lambda progress: time.sleep(0.05))

@@ -9,7 +9,6 @@ from cameraborn.errors import ManifestError, RecipeError
 from cameraborn.pseudo.autoencoders import (
     AutoencodersRecipe,
     read_autoencoders,
-    read_autoencoders_recipe,
     train_autoencoders,
 )
 
@@ -77,4 +76,4 @@ def test_bad_input(faces, tmp_path):
 
 
 def test_the_shipped_recipe_is_valid():
-    assert read_autoencoders_recipe(ROOT / "configs" / "autoencoders.toml").optimise.steps > 0
+    assert AutoencodersRecipe.read(ROOT / "configs" / "autoencoders.toml").optimise.steps > 0

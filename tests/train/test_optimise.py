@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from cameraborn.pretext.recipe import read_recipe
+from cameraborn.pretext.recipe import Recipe
 from cameraborn.train.optimise import average, learning_rate, make_optimiser, set_learning_rate
 from cameraborn.train.recipe import OptimiseSection
 
@@ -44,7 +44,7 @@ def test_the_learning_rate_warms_up_and_falls_to_zero():
 
 
 def test_the_cosine_of_the_authors_code_rises_again():
-    recipe = read_recipe(CONFIGS / "aigfd_authors_code.toml")
+    recipe = Recipe.read(CONFIGS / "aigfd_authors_code.toml")
     rates = [learning_rate(step, recipe.optimise, steps=60, steps_an_epoch=3) for step in range(60)]
     assert len(set(rates[:3])) == 1
     by_epoch = rates[::3]

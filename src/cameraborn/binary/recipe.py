@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from cameraborn.train.encoders import NetworkSection
-from cameraborn.train.recipe import Section, TrainingRecipe, read_as
+from cameraborn.train.recipe import Section, TrainingRecipe
 
 
 class PostprocessingSection(Section):
@@ -45,12 +45,3 @@ class BinaryRecipe(TrainingRecipe):
         if self.network.sees_faces:
             raise ValueError(f"network.type {self.network.type!r} sees no patches: choose patch or sdaie")
         return self
-
-
-def read_binary_recipe(path: Path) -> BinaryRecipe:
-    """Read and validate a TOML recipe; paths in it are relative to the working directory.
-
-    Raises:
-        RecipeError: the file is missing, not TOML, or a field is wrong; the message names the field.
-    """
-    return read_as(path, BinaryRecipe)

@@ -70,29 +70,29 @@ _Run = Callable[[Path, Callable[[Any], None]], dict[str, float]]  # of a folder 
 
 def _pretext(recipe: Path, init: Path | None) -> _Run:
     """What runs a recipe of pretext training."""
-    from cameraborn.pretext.recipe import read_recipe
+    from cameraborn.pretext.recipe import Recipe
     from cameraborn.pretext.train import train as run
 
-    settings = read_recipe(recipe)
+    settings = Recipe.read(recipe)
     return partial(run, settings if init is None else settings.model_copy(update={"init": init}))
 
 
 def _binary(recipe: Path, init: Path | None) -> _Run:
     """What runs a binary detector's recipe."""
-    from cameraborn.binary.recipe import read_binary_recipe
+    from cameraborn.binary.recipe import BinaryRecipe
     from cameraborn.binary.train import train_binary
 
-    settings = read_binary_recipe(recipe)
+    settings = BinaryRecipe.read(recipe)
     return partial(train_binary, settings if init is None else settings.model_copy(update={"weights": init}))
 
 
 def _autoencoders(recipe: Path, init: Path | None) -> _Run:
     """What runs a recipe of autoencoders."""
-    from cameraborn.pseudo.autoencoders import read_autoencoders_recipe, train_autoencoders
+    from cameraborn.pseudo.autoencoders import AutoencodersRecipe, train_autoencoders
 
     if init is not None:
         raise CamerabornError(f"--init {init}: autoencoders start from nothing: leave it out")
-    return partial(train_autoencoders, read_autoencoders_recipe(recipe))
+    return partial(train_autoencoders, AutoencodersRecipe.read(recipe))
 
 
 _KINDS: dict[str, Callable[[Path, Path | None], _Run]] = {"binary": _binary, "autoencoders": _autoencoders}

@@ -13,7 +13,7 @@ from cameraborn.pretext.tasks import TASKS
 from cameraborn.pseudo.manipulate import PAPER_KINDS, Kind
 from cameraborn.pseudo.names import RECONSTRUCTED
 from cameraborn.train.encoders import NetworkSection
-from cameraborn.train.recipe import AugmentSection, Section, TrainingRecipe, read_as
+from cameraborn.train.recipe import AugmentSection, Section, TrainingRecipe
 
 
 class FaceSection(Section):
@@ -148,12 +148,3 @@ class Recipe(TrainingRecipe):
         if self.optimise.grad_accum_steps > 1:
             raise ValueError("bilevel: a step has one batch of each level: set optimise.grad_accum_steps = 1")
         return self
-
-
-def read_recipe(path: Path) -> Recipe:
-    """Read and validate a TOML recipe; the manifest's path is relative to the working directory.
-
-    Raises:
-        RecipeError: the file is missing, not TOML, or a field is wrong; the message names the field.
-    """
-    return read_as(path, Recipe)

@@ -37,7 +37,7 @@ from cameraborn.train import loop
 from cameraborn.train.optimise import make_optimiser
 from cameraborn.train.pictures import MemoryBudget, PictureCache, batches, random_patches, whole_pictures
 from cameraborn.train.processes import Processes, process_group
-from cameraborn.train.recipe import AugmentSection, OptimiseSection, Section, TrainingRecipe, read_as
+from cameraborn.train.recipe import AugmentSection, OptimiseSection, Section, TrainingRecipe
 from cameraborn.train.run_folder import write_tensors
 
 WEIGHTS: Mapping[str, float] = {
@@ -93,11 +93,6 @@ class AutoencodersRecipe(TrainingRecipe):
         if len(set(names)) < len(names):
             raise ValueError(f"autoencoders: {names} are not all different: give each its own name")
         return self
-
-
-def read_autoencoders_recipe(path: Path) -> AutoencodersRecipe:
-    """Read and validate a TOML recipe. Raises RecipeError if it is wrong; the message names the field."""
-    return read_as(path, AutoencodersRecipe)
 
 
 def train_autoencoders(

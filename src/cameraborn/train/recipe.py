@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -144,6 +144,21 @@ class TrainingRecipe(Section):
     optimise: OptimiseSection
     log: LogSection = LogSection()
 
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read and validate a TOML file; paths in it are relative to the working directory.
+
+        Raises:
+            RecipeError: the file is missing, not TOML, or a field is wrong; the message names the field.
+        """
+        fields = _read_toml(path)
+        _refuse_old_names(path, fields)
+        try:
+            return cls.model_validate(fields)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise RecipeError(f"{path}: {_place(first['loc'])}{first['msg']}") from error
+
 
 def kind_of(path: Path) -> str:
     """What kind of recipe a file is: `binary`, `autoencoders`, or `pretext` where it says nothing.
@@ -152,24 +167,6 @@ def kind_of(path: Path) -> str:
         RecipeError: the file is missing or not TOML.
     """
     return str(_read_toml(path).get("kind", "pretext"))
-
-
-AnyRecipe = TypeVar("AnyRecipe", bound=BaseModel)
-
-
-def read_as(path: Path, kind: type[AnyRecipe]) -> AnyRecipe:
-    """Read and validate a TOML recipe of some kind; paths in it are relative to the working directory.
-
-    Raises:
-        RecipeError: the file is missing, not TOML, or a field is wrong; the message names the field.
-    """
-    fields = _read_toml(path)
-    _refuse_old_names(path, fields)
-    try:
-        return kind.model_validate(fields)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise RecipeError(f"{path}: {_place(first['loc'])}{first['msg']}") from error
 
 
 def _refuse_old_names(path: Path, fields: dict[str, Any]) -> None:
