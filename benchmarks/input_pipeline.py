@@ -51,12 +51,11 @@ from cameraborn.photo.patches import square_resize
 from cameraborn.pretext.architectures import ARCHITECTURES, build_network
 from cameraborn.pretext.face_dataset import FaceDataset
 from cameraborn.pretext.losses import pairwise_fidelity
-from cameraborn.pretext.objective import task_losses
+from cameraborn.pretext.objective import PretextObjective, task_losses
 from cameraborn.pretext.recipe import FaceSection, Recipe
 from cameraborn.pretext.tasks import TASKS
-from cameraborn.pretext.train import train
 from cameraborn.pseudo.manipulate import PAPER_KINDS, interpolated, manipulate, round_trip
-from cameraborn.train.loop import Progress
+from cameraborn.train.loop import Progress, train
 from cameraborn.train.optimise import PRECISIONS, average, make_optimiser
 from cameraborn.train.pictures import MemoryBudget
 
@@ -344,7 +343,7 @@ def loop_step(recipe: Recipe, folder: Path) -> tuple[float, float]:
             torch.cuda.synchronize()
         moments.append(time.perf_counter())
 
-    train(recipe, folder, report)
+    train(PretextObjective, recipe, folder, report)
     # The last step also validates and writes.
     loop = (moments[-2] - moments[WARM - 1]) / (len(moments) - 1 - WARM)
     lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]

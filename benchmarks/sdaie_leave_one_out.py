@@ -21,10 +21,10 @@ import torch
 from common import by_track, ranking, show, write_table
 from safetensors.torch import load_file
 
-from cameraborn.binary.objective import BinaryValidator, build_classifier
+from cameraborn.binary.objective import BinaryObjective, BinaryValidator, build_classifier
 from cameraborn.binary.recipe import BinaryRecipe
-from cameraborn.binary.train import train_binary
 from cameraborn.data.manifest import Row, write_manifest
+from cameraborn.train.loop import train
 from cameraborn.train.pictures import MemoryBudget
 
 FEWEST = 20  # pictures of a label, to be a track that is held out
@@ -59,7 +59,7 @@ def held_out(recipe: BinaryRecipe, track: str, tracks: dict[str, list[Row]], run
     manifest = runs / f"{track}.jsonl"
     write_manifest(others, manifest)
     recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"manifest": manifest})})
-    seen = train_binary(recipe, runs / track)
+    seen = train(BinaryObjective, recipe, runs / track)
     network = build_classifier(recipe)
     network.load_state_dict(load_file(runs / track / "network.safetensors"))
     validator = BinaryValidator(tracks[track], MemoryBudget(recipe.data.cache_mb), torch.device("cpu"), None)

@@ -17,8 +17,9 @@ from pathlib import Path
 from common import show, write_table
 
 from cameraborn.data.manifest import Row, read_manifest, write_manifest
+from cameraborn.pretext.objective import PretextObjective
 from cameraborn.pretext.recipe import Recipe
-from cameraborn.pretext.train import train
+from cameraborn.train.loop import train
 
 HELD_OUT = 5  # one photograph in so many
 
@@ -34,7 +35,7 @@ def main() -> None:
     recipe = Recipe.read(arguments.recipe)
     divide(arguments.manifest, recipe.data.manifest)
     run = Path("runs") / arguments.recipe.stem
-    train(recipe, run)
+    train(PretextObjective, recipe, run)
     lines = [json.loads(line) for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     rows = [
         {"step": line["step"], "task": name.rpartition("/")[2], "value": round(value, 4)}

@@ -13,14 +13,13 @@ from safetensors.torch import load_file, save_file
 
 from cameraborn.binary.dataset import LabelledPatches, labelled_rows, large_enough, postprocessed
 from cameraborn.binary.export import export_binary
-from cameraborn.binary.objective import build_classifier
+from cameraborn.binary.objective import BinaryObjective, build_classifier
 from cameraborn.binary.recipe import BinaryRecipe, PostprocessingSection
 from cameraborn.binary.regularised import RegularisedClassifier, stages_of
-from cameraborn.binary.train import train_binary
 from cameraborn.data.manifest import Row, read_manifest, sha256_of, write_manifest
 from cameraborn.detect.store import read_bundle
 from cameraborn.errors import ManifestError, RecipeError
-from cameraborn.train.encoders import build_encoder
+from cameraborn.train.loop import train
 from cameraborn.train.pictures import MemoryBudget
 from cameraborn.train.recipe import kind_of
 
@@ -82,7 +81,7 @@ def recipe_of(manifest, network="patch", **changes):
     recipe = BinaryRecipe.model_validate(fields | changes)
     if not weights.exists():
         torch.manual_seed(5)
-        encoder = build_encoder(recipe.network).state_dict()
+        encoder = recipe.network.encoder().state_dict()
         save_file({f"encoder.{name}": value for name, value in encoder.items()}, weights)
     return recipe
 
@@ -91,7 +90,7 @@ def recipe_of(manifest, network="patch", **changes):
 def test_a_run_writes_what_it_says(toys, tmp_path, network):
     seen = []
     recipe = recipe_of(toys, network, optimise={"steps": 2, "batch_size": 4})
-    figures = train_binary(recipe, tmp_path, seen.append)
+    figures = train(BinaryObjective, recipe, tmp_path, seen.append)
     assert set(figures) == {"auc", "accuracy", "gan/auc", "diffusion/auc"}
     assert [progress.step for progress in seen] == [1, 2]
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
@@ -103,11 +102,11 @@ def test_a_run_writes_what_it_says(toys, tmp_path, network):
 
 def test_a_run_is_exported_as_a_network_and_a_head(toys, tmp_path):
     recipe = recipe_of(toys)
-    train_binary(recipe, tmp_path)
+    train(BinaryObjective, recipe, tmp_path)
     tensors = load_file(tmp_path / "network.safetensors")
     network = export_binary(tmp_path)
     assert set(network.seen) == {row.sha256 for row in read_manifest(toys) if row.split == "train"}
-    classifier = RegularisedClassifier(build_encoder(recipe.network), build_encoder(recipe.network))
+    classifier = RegularisedClassifier(recipe.network.encoder(), recipe.network.encoder())
     classifier.load_state_dict(tensors)
     patches = torch.randint(0, 256, (3, 3, 64, 64), dtype=torch.uint8)
     session = onnxruntime.InferenceSession(network.onnx, providers=["CPUExecutionProvider"])
@@ -123,7 +122,7 @@ def test_a_run_is_exported_as_a_network_and_a_head(toys, tmp_path):
 def test_an_export_says_what_was_seen_when_training_began(toys, tmp_path):
     original = "e" * 64
     manifest = changed(toys, tmp_path / "m.jsonl", lambda row: {"original": original})
-    train_binary(recipe_of(manifest, weights=str(recipe_of(toys).weights)), tmp_path / "run")
+    train(BinaryObjective, recipe_of(manifest, weights=str(recipe_of(toys).weights)), tmp_path / "run")
     manifest.unlink()
     seen = {row.sha256 for row in read_manifest(toys) if row.split == "train"}
     assert set(export_binary(tmp_path / "run").seen) == seen | {original}
@@ -131,7 +130,7 @@ def test_an_export_says_what_was_seen_when_training_began(toys, tmp_path):
 
 def test_a_toy_is_learnt(toys, tmp_path):
     recipe = recipe_of(toys, optimise={"steps": 60, "learning_rate": 5e-3, "ema": 0.0})
-    figures = train_binary(recipe, tmp_path)
+    figures = train(BinaryObjective, recipe, tmp_path)
     assert figures["auc"] > 0.95
 
 
@@ -140,7 +139,7 @@ def test_regularisation_holds_the_stages_near_the_frozen_ones(toys, tmp_path):
     far = {}
     for alpha in (0.0, 10.0):
         recipe = recipe_of(toys, alpha=alpha, start="weights", optimise={"steps": 30, "learning_rate": 1e-2})
-        train_binary(recipe, tmp_path / str(alpha))
+        train(BinaryObjective, recipe, tmp_path / str(alpha))
         classifier = build_classifier(recipe).eval()
         classifier.load_state_dict(load_file(tmp_path / str(alpha) / "network.safetensors"))
         with torch.no_grad():
@@ -160,7 +159,7 @@ def test_weights_of_another_network_are_refused(toys, tmp_path):
     recipe = recipe_of(toys)
     other = recipe.model_copy(update={"weights": recipe_of(toys, "sdaie").weights})
     with pytest.raises(RecipeError, match=r"sdaie\.safetensors"):
-        train_binary(other, tmp_path)
+        train(BinaryObjective, other, tmp_path)
 
 
 def changed(toys, path, change):
@@ -181,12 +180,12 @@ def changed(toys, path, change):
 def test_a_manifest_that_will_not_do(toys, tmp_path, change, message):
     manifest = changed(toys, tmp_path / "m.jsonl", change)
     with pytest.raises(ManifestError, match=message):
-        train_binary(recipe_of(manifest), tmp_path / "run")
+        train(BinaryObjective, recipe_of(manifest), tmp_path / "run")
 
 
 def test_a_generator_is_left_out_by_naming_the_kinds_of_the_others(toys, tmp_path):
     recipe = recipe_of(toys, data={"manifest": str(toys), "kinds": ["a"]})
-    assert set(train_binary(recipe, tmp_path)) == {"auc", "accuracy"}  # one generator is left
+    assert set(train(BinaryObjective, recipe, tmp_path)) == {"auc", "accuracy"}  # one generator is left
     for rows in labelled_rows(recipe.data, 2):
         assert {row.kind for row in rows} == {"a"}
 

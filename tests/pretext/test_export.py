@@ -10,7 +10,8 @@ from cameraborn.data.manifest import read_manifest, sha256_of, write_manifest
 from cameraborn.errors import RecipeError
 from cameraborn.pretext.architectures import build_network
 from cameraborn.pretext.export import export_run
-from cameraborn.pretext.train import train
+from cameraborn.pretext.objective import PretextObjective
+from cameraborn.train.loop import train
 
 from .test_train import face_recipe, recipe_of, toys  # noqa: F401 (a fixture)
 
@@ -18,13 +19,13 @@ from .test_train import face_recipe, recipe_of, toys  # noqa: F401 (a fixture)
 @pytest.fixture(scope="module")
 def run(toys, tmp_path_factory):  # noqa: F811
     folder = tmp_path_factory.mktemp("run")
-    train(recipe_of(toys, steps=3), folder)
+    train(PretextObjective, recipe_of(toys, steps=3), folder)
     return folder
 
 
 def test_a_resnet_is_exported_as_it_is(faces, tmp_path):
     recipe = face_recipe(faces, steps=2)
-    train(recipe, tmp_path)
+    train(PretextObjective, recipe, tmp_path)
     exported = export_run(tmp_path)
     assert (exported.input_kind, exported.side, exported.crop_scale) == ("crop", 64, 1.3)
     assert exported.features == 16
@@ -65,7 +66,7 @@ def test_an_export_says_what_was_seen_when_training_began(toys, tmp_path):  # no
     manifest = tmp_path / "m.jsonl"
     write_manifest(rows, manifest)
     began_with = sha256_of(manifest)
-    train(recipe_of(manifest, steps=1), tmp_path / "run")
+    train(PretextObjective, recipe_of(manifest, steps=1), tmp_path / "run")
     swap = {"train": "val", "val": "train"}
     write_manifest((row.model_copy(update={"split": swap[row.split]}) for row in rows), manifest)
     learnt_from = {row.sha256 for row in rows if row.split == "train"} | {copy}

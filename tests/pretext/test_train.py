@@ -19,11 +19,11 @@ from cameraborn.data.manifest import Row, read_manifest, sha256_of, write_manife
 from cameraborn.errors import ManifestError, PictureError, RecipeError
 from cameraborn.pretext.architectures import ARCHITECTURES, build_network
 from cameraborn.pretext.export import export_run
-from cameraborn.pretext.objective import task_losses
+from cameraborn.pretext.objective import PretextObjective, task_losses
 from cameraborn.pretext.recipe import Recipe
 from cameraborn.pretext.selection import select_rows
 from cameraborn.pretext.tasks import TASKS
-from cameraborn.pretext.train import train
+from cameraborn.train.loop import train
 from cameraborn.train.pictures import EpochSampler, MemoryBudget
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -92,7 +92,7 @@ def logged_steps(folder, field="loss"):
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_run_writes_what_it_says(toys, tmp_path, workers):
     seen = []
-    figures = train(recipe_of(toys, workers=workers), tmp_path, seen.append)
+    figures = train(PretextObjective, recipe_of(toys, workers=workers), tmp_path, seen.append)
     assert set(figures) == {"all/iso", "all/make"}
     assert all(0 <= value <= 1 for value in figures.values())
     assert logged_steps(tmp_path) == [*range(1, 9)]
@@ -113,7 +113,7 @@ def test_a_run_writes_what_it_says(toys, tmp_path, workers):
 
 def test_workers_do_not_change_the_weights(toys, tmp_path):
     for workers in (0, 1):
-        train(recipe_of(toys, workers=workers), tmp_path / str(workers))
+        train(PretextObjective, recipe_of(toys, workers=workers), tmp_path / str(workers))
     assert (tmp_path / "0/network.safetensors").read_bytes() == (
         tmp_path / "1/network.safetensors"
     ).read_bytes()
@@ -123,9 +123,10 @@ KILLED = """
 import sys, time
 from pathlib import Path
 from cameraborn.pretext.recipe import Recipe
-from cameraborn.pretext.train import train
+from cameraborn.pretext.objective import PretextObjective
+from cameraborn.train.loop import train
 recipe = Recipe.model_validate_json(Path(sys.argv[1]).read_bytes())
-train(recipe, Path(sys.argv[2]), lambda progress: time.sleep(0.05))
+train(PretextObjective, recipe, Path(sys.argv[2]), lambda progress: time.sleep(0.05))
 """
 
 
@@ -138,7 +139,7 @@ def test_a_killed_run_resumes_to_the_bit(toys, faces, tmp_path, network):
         recipe = face_recipe(faces, steps=16, log=log)
     else:
         recipe = face_recipe(faces, steps=16, batch_size=4, grad_accum_steps=2, precision="float16", log=log)
-    train(recipe, tmp_path / "whole")
+    train(PretextObjective, recipe, tmp_path / "whole")
     (tmp_path / "recipe.json").write_text(recipe.model_dump_json())
     run = tmp_path / "killed"
     process = subprocess.Popen([sys.executable, "-c", KILLED, tmp_path / "recipe.json", run])
@@ -154,7 +155,7 @@ def test_a_killed_run_resumes_to_the_bit(toys, faces, tmp_path, network):
     assert not (run / "network.safetensors").exists()
 
     resumed = []
-    train(recipe, run, resumed.append)
+    train(PretextObjective, recipe, run, resumed.append)
     assert resumed[0].step > 7
     for name in ("network.safetensors", "checkpoint.safetensors"):
         ours, theirs = load_file(run / name), load_file(tmp_path / "whole" / name)
@@ -173,32 +174,32 @@ def test_a_killed_run_resumes_to_the_bit(toys, faces, tmp_path, network):
 
 
 def test_a_finished_run_is_left_as_it_is(toys, tmp_path):
-    figures = train(recipe_of(toys), tmp_path)
+    figures = train(PretextObjective, recipe_of(toys), tmp_path)
     before = (tmp_path / "network.safetensors").read_bytes(), (tmp_path / "log.jsonl").read_bytes()
-    assert train(recipe_of(toys), tmp_path) == figures
+    assert train(PretextObjective, recipe_of(toys), tmp_path) == figures
     assert ((tmp_path / "network.safetensors").read_bytes(), (tmp_path / "log.jsonl").read_bytes()) == before
 
 
 def test_a_folder_belongs_to_one_recipe(toys, tmp_path):
-    train(recipe_of(toys, steps=1), tmp_path)
+    train(PretextObjective, recipe_of(toys, steps=1), tmp_path)
     with pytest.raises(RecipeError, match="another recipe: give another folder"):
-        train(recipe_of(toys, steps=2), tmp_path)
+        train(PretextObjective, recipe_of(toys, steps=2), tmp_path)
     (tmp_path / "recipe.json").write_text("{")
     with pytest.raises(RecipeError, match=r"recipe\.json: damaged"):
-        train(recipe_of(toys, steps=1), tmp_path)
+        train(PretextObjective, recipe_of(toys, steps=1), tmp_path)
 
 
 def test_a_recipe_written_before_a_field_existed_is_the_same_recipe(toys, tmp_path):
-    train(recipe_of(toys, steps=1), tmp_path)
+    train(PretextObjective, recipe_of(toys, steps=1), tmp_path)
     fields = json.loads((tmp_path / "recipe.json").read_text())
     del fields["network"]["dropout"]
     (tmp_path / "recipe.json").write_text(json.dumps(fields))
-    train(recipe_of(toys, steps=1), tmp_path)
+    train(PretextObjective, recipe_of(toys, steps=1), tmp_path)
 
 
 @pytest.mark.parametrize("damage", ["cut", "garbage", "empty", "foreign", "no step"])
 def test_a_damaged_checkpoint(toys, tmp_path, damage):
-    train(recipe_of(toys, steps=2), tmp_path)
+    train(PretextObjective, recipe_of(toys, steps=2), tmp_path)
     path = tmp_path / "checkpoint.safetensors"
     data, tensors = path.read_bytes(), load_file(path)
     if damage == "foreign":
@@ -208,7 +209,7 @@ def test_a_damaged_checkpoint(toys, tmp_path, damage):
     else:
         path.write_bytes({"cut": data[:-100], "garbage": b"\xff" * 500, "empty": b""}[damage])
     with pytest.raises(RecipeError) as caught:
-        train(recipe_of(toys, steps=2), tmp_path)
+        train(PretextObjective, recipe_of(toys, steps=2), tmp_path)
     assert str(path) in str(caught.value)
     assert "delete it" in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -226,7 +227,7 @@ def test_a_group_in_both_splits_is_refused(toys, tmp_path):
 
     torn = changed(toys, tmp_path / "m.jsonl", one_trip)
     with pytest.raises(ManifestError, match="group 'a trip' is in both splits"):
-        train(recipe_of(torn), tmp_path / "run")
+        train(PretextObjective, recipe_of(torn), tmp_path / "run")
 
 
 def test_rows_for_research_only_are_never_trained_on(toys, tmp_path):
@@ -240,7 +241,7 @@ def test_rows_for_research_only_are_never_trained_on(toys, tmp_path):
     assert sum(row.research_only for row in val_rows) == 8
     allowed, _ = rows_of(recipe_of(manifest, data={"allow_research_only": True}))
     assert len(allowed) == 40
-    train(recipe_of(manifest, steps=1), tmp_path / "run")
+    train(PretextObjective, recipe_of(manifest, steps=1), tmp_path / "run")
     forbidden = {row.sha256 for row in read_manifest(manifest) if row.research_only}
     seen = export_run(tmp_path / "run").seen
     assert len(seen) == 20
@@ -261,14 +262,14 @@ def test_a_toy_is_learnt(toys, tmp_path, network):
         ema=0.9,
         log={"validate_every": 80, "checkpoint_every": 80},
     )
-    figures = train(recipe, tmp_path)
+    figures = train(PretextObjective, recipe, tmp_path)
     losses = [line["loss"] for line in log_of(tmp_path) if "loss" in line]
     assert np.mean(losses[-10:]) < 0.7 * np.mean(losses[:5])
     assert figures["all/iso"] > 0.8
 
 
 def test_the_recipe_for_continuous_integration_trains(faces, tmp_path):
-    figures = train(face_recipe(faces), tmp_path)
+    figures = train(PretextObjective, face_recipe(faces), tmp_path)
     kinds = {"portrait", "eye", "mouth", "mouth-vertical", "affine"}
     assert {name for name, value in figures.items() if math.isfinite(value)} == {
         *(f"{kind}/face" for kind in kinds),
@@ -282,7 +283,7 @@ def test_the_recipe_for_continuous_integration_trains(faces, tmp_path):
 
 @pytest.mark.parametrize("tasks", [{"iso": 1.0, "focal": 1.0}, {"face": 1.0}])
 def test_ablations_are_a_list_of_tasks(faces, tmp_path, tasks):
-    figures = train(face_recipe(faces, tasks=tasks, steps=2), tmp_path)
+    figures = train(PretextObjective, face_recipe(faces, tasks=tasks, steps=2), tmp_path)
     assert {name.partition("/")[2] for name in figures} == set(tasks)
     assert {"face"} & set(tasks) or set(figures) == {"portrait/iso", "portrait/focal"}
 
@@ -292,7 +293,7 @@ def test_manipulated_faces_are_learnt(faces, tmp_path):
     recipe = face_recipe(faces, tasks={"face": 1.0}, steps=30, batch_size=16, ema=0.8)
     sections = recipe.model_dump()
     sections["faces"] |= {"size": 96, "manipulation_side": 224, "match_resampling": False}
-    train(Recipe.model_validate(sections), tmp_path)
+    train(PretextObjective, Recipe.model_validate(sections), tmp_path)
     losses = [line["loss"] for line in log_of(tmp_path) if "loss" in line]
     assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5])
 
@@ -300,13 +301,13 @@ def test_manipulated_faces_are_learnt(faces, tmp_path):
 def test_epochs_are_passes_over_the_photographs(toys, tmp_path):
     recipe = recipe_of(toys, steps=None, epochs=3, batch_size=8, grad_accum_steps=2)
     seen = []
-    train(recipe, tmp_path, seen.append)
+    train(PretextObjective, recipe, tmp_path, seen.append)
     assert [progress.step for progress in seen] == [*range(1, 7)]  # 40 photographs, 16 a step
 
 
 def test_accumulated_gradients_are_the_mean_of_the_batches(toys, tmp_path):
     recipe = recipe_of(toys, steps=1, batch_size=20, grad_accum_steps=2, grad_clip=0)
-    train(recipe, tmp_path)
+    train(PretextObjective, recipe, tmp_path)
     rows, _ = rows_of(recipe)
     tasks = [TASKS[name] for name in recipe.pretext.tasks]
     dataset = ARCHITECTURES["patches"].training(rows, tasks, recipe, MemoryBudget(64))
@@ -330,10 +331,10 @@ def test_accumulated_gradients_are_the_mean_of_the_batches(toys, tmp_path):
 def test_one_value_of_a_tag_is_nothing_to_rank(toys, tmp_path):
     same = changed(toys, tmp_path / "same.jsonl", lambda row: {"exif": {"iso": 100.0, "make": "Canon"}})
     with pytest.raises(ManifestError, match=r"the same iso \(100\), so task 'iso' has no pairs"):
-        train(recipe_of(same), tmp_path / "run")
+        train(PretextObjective, recipe_of(same), tmp_path / "run")
     without = changed(toys, tmp_path / "none.jsonl", lambda row: {"exif": {"iso": row.exif["iso"]}})
     with pytest.raises(ManifestError, match="no make, so task 'make'"):
-        train(recipe_of(without), tmp_path / "run")
+        train(PretextObjective, recipe_of(without), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -344,7 +345,7 @@ def test_missing_pictures_are_found_before_the_training(toys, tmp_path):
         lambda row: {"path": str(tmp_path / "07.png")} if row.path.endswith("07.png") else {},
     )
     with pytest.raises(ManifestError, match=r"1 of 56 pictures are missing, .*07\.png first") as caught:
-        train(recipe_of(gone), tmp_path / "run")
+        train(PretextObjective, recipe_of(gone), tmp_path / "run")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
 
@@ -359,14 +360,14 @@ def test_a_damaged_picture_is_one_line(toys, tmp_path, workers):
         lambda row: {"path": str(bad)} if row.path.endswith("07.png") else {},
     )
     with pytest.raises(PictureError) as caught:
-        train(recipe_of(manifest, workers=workers, data={"cache_mb": 0}), tmp_path / "run")
+        train(PretextObjective, recipe_of(manifest, workers=workers, data={"cache_mb": 0}), tmp_path / "run")
     assert str(caught.value).startswith(str(bad))
     assert "\n" not in str(caught.value)
 
 
 def test_a_loss_that_is_no_number_ends_the_run(toys, tmp_path):
     with pytest.raises(RecipeError, match="lower learning_rate"):
-        train(recipe_of(toys, learning_rate=1e30, warmup=0, grad_clip=0), tmp_path)
+        train(PretextObjective, recipe_of(toys, learning_rate=1e30, warmup=0, grad_clip=0), tmp_path)
 
 
 FULL_DISK = """
@@ -374,13 +375,14 @@ import resource, sys
 from pathlib import Path
 from cameraborn.errors import RecipeError
 from cameraborn.pretext.recipe import Recipe
-from cameraborn.pretext.train import train
+from cameraborn.pretext.objective import PretextObjective
+from cameraborn.train.loop import train
 recipe, run = Recipe.model_validate_json(Path(sys.argv[1]).read_bytes()), Path(sys.argv[2])
 def fill(progress):
     if progress.step == 3:  # a checkpoint is there; from now on no file may be as large
         resource.setrlimit(resource.RLIMIT_FSIZE, (8192, resource.RLIM_INFINITY))
 try:
-    train(recipe, run, fill)
+    train(PretextObjective, recipe, run, fill)
 except RecipeError as error:
     print(error)
 """
@@ -396,5 +398,5 @@ def test_a_full_disk_leaves_the_older_checkpoint(toys, tmp_path):
     assert done.stdout.count("\n") == 1
     assert not list(run.glob("*.part"))
     resumed = []
-    train(recipe, run, resumed.append)
+    train(PretextObjective, recipe, run, resumed.append)
     assert resumed[0].step == 3  # from the checkpoint of step 2

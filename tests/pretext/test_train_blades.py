@@ -10,11 +10,11 @@ from safetensors.torch import load_file
 from cameraborn.errors import ManifestError
 from cameraborn.pretext.architectures import build_network
 from cameraborn.pretext.kinds import Rank
-from cameraborn.pretext.objective import task_losses, whole_gradient
+from cameraborn.pretext.objective import PretextObjective, task_losses, whole_gradient
 from cameraborn.pretext.recipe import PretextSection, Recipe
 from cameraborn.pretext.tasks import TASKS
-from cameraborn.pretext.train import train
 from cameraborn.pretext.weighting import BilevelWeights
+from cameraborn.train.loop import train
 from cameraborn.train.processes import Processes
 
 from ..train.test_processes import NAMES, TASK_LIST, batch, torchrun
@@ -50,7 +50,7 @@ def run(faces, tmp_path_factory):
     """A run with prompts and learnt weights, its recipe and its last figures."""
     folder = tmp_path_factory.mktemp("blades")
     recipe = blades_recipe(faces, prompts=TINY_TOWER, steps=4)
-    return folder, recipe, train(recipe, folder)
+    return folder, recipe, train(PretextObjective, recipe, folder)
 
 
 def test_weights_are_learnt_beside_the_network(run):
@@ -72,8 +72,8 @@ def test_an_interrupted_run_resumes_to_the_bit(run, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(recipe, tmp_path, interrupt)
-    train(recipe, tmp_path)
+        train(PretextObjective, recipe, tmp_path, interrupt)
+    train(PretextObjective, recipe, tmp_path)
     whole, parts = (load_file(place / "checkpoint.safetensors") for place in (folder, tmp_path))
     assert {f"weighting.{name}" for name in ("weights", "exp_avg", "exp_avg_sq", "step")} < whole.keys()
     assert whole.keys() == parts.keys()
@@ -89,7 +89,7 @@ def test_a_run_with_prompts_holds_its_tower(run):
 
 
 def test_equal_weights_and_plain_heads_are_the_default(faces, tmp_path):
-    train(blades_recipe(faces, bilevel=None, steps=1), tmp_path)
+    train(PretextObjective, blades_recipe(faces, bilevel=None, steps=1), tmp_path)
     assert not weights_of(tmp_path)
     weights = load_file(tmp_path / "network.safetensors")
     assert weights["heads.blades_iso.weight"].shape == (3, 16)
@@ -98,7 +98,9 @@ def test_equal_weights_and_plain_heads_are_the_default(faces, tmp_path):
 
 def test_a_patch_network_learns_its_weights_too(toys, tmp_path):  # noqa: F811
     fields = recipe_of(toys, steps=3, tasks={"iso": 1.0, "make": 0.1, "blades_make": 0.5}).model_dump()
-    train(Recipe.model_validate(fields | {"bilevel": BILEVEL | {"primary": "iso"}}), tmp_path)
+    train(
+        PretextObjective, Recipe.model_validate(fields | {"bilevel": BILEVEL | {"primary": "iso"}}), tmp_path
+    )
     first, *_ = weights_of(tmp_path)
     start = {"iso": 1.0, "make": 0.1, "blades_make": 0.5}
     assert all(0 < abs(weight - start[name]) < 0.011 for name, weight in first.items())
@@ -109,7 +111,11 @@ def test_weights_are_learnt_in_full_precision_whatever_the_network_is(toys, tmp_
     """In half precision a step of a hundredth, spread over all parameters, would be lost in rounding."""
     for name in ("float32", precision):
         fields = recipe_of(toys, steps=1, precision=name, tasks={"iso": 1.0, "make": 0.1}).model_dump()
-        train(Recipe.model_validate(fields | {"bilevel": BILEVEL | {"primary": "iso"}}), tmp_path / name)
+        train(
+            PretextObjective,
+            Recipe.model_validate(fields | {"bilevel": BILEVEL | {"primary": "iso"}}),
+            tmp_path / name,
+        )
     whole, half = (load_file(tmp_path / name / "checkpoint.safetensors") for name in ("float32", precision))
     for name in ("weights", "exp_avg", "exp_avg_sq"):
         assert torch.equal(whole[f"weighting.{name}"], half[f"weighting.{name}"])
@@ -119,7 +125,7 @@ def test_too_few_photographs_for_two_levels(faces, tmp_path):
     with pytest.raises(
         ManifestError, match="12 photographs are left to train on and 4 to weigh the tasks by"
     ):
-        train(blades_recipe(faces, batch_size=14), tmp_path)
+        train(PretextObjective, blades_recipe(faces, batch_size=14), tmp_path)
 
 
 @pytest.mark.parametrize(

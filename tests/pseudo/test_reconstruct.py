@@ -17,12 +17,13 @@ from cameraborn.errors import ManifestError, PictureError
 from cameraborn.networks.autoencoder import Autoencoder
 from cameraborn.photo.decode import open_picture
 from cameraborn.pretext.export import export_run
+from cameraborn.pretext.objective import PretextObjective
 from cameraborn.pretext.recipe import Recipe
 from cameraborn.pretext.selection import select_rows
 from cameraborn.pretext.tasks import TASKS
-from cameraborn.pretext.train import train
 from cameraborn.pseudo.autoencoders import train_autoencoders
 from cameraborn.pseudo.reconstruct import ReconstructOptions, reconstruct, write_reconstructed
+from cameraborn.train.loop import train
 
 from ..conftest import EXAMPLES, encoded
 from .test_autoencoders import recipe_of as autoencoders_recipe
@@ -175,7 +176,7 @@ def test_from_autoencoders_to_a_bundle_that_tells_reconstructed_photographs(face
     assert json.loads((tmp_path / "out" / "settings.json").read_text())["copies"] == 1
 
     recipe = learnt(manifest, {"iso": 0.1, "reconstructed": 1.0})
-    figures = train(recipe, tmp_path / "run")
+    figures = train(PretextObjective, recipe, tmp_path / "run")
     assert figures["reconstructed/reconstructed"] > 0.7
     assert figures["portrait/reconstructed"] > 0.7
     alone = export_run(tmp_path / "run")
@@ -185,7 +186,7 @@ def test_from_autoencoders_to_a_bundle_that_tells_reconstructed_photographs(face
     assert set(alone.seen) == seen
 
     # Beside another network: its features come first, and the boundary reads its own alone.
-    train(learnt(faces, {"iso": 1.0}, steps=2, batch_size=4), tmp_path / "exif")
+    train(PretextObjective, learnt(faces, {"iso": 1.0}, steps=2, batch_size=4), tmp_path / "exif")
     both = export_run(tmp_path / "exif", tmp_path / "run")
     assert (both.features, both.tasks) == (16, ("iso", "reconstructed"))
     patches = np.random.default_rng(0).integers(0, 256, (3, 3, 64, 64), np.uint8)
@@ -208,4 +209,8 @@ def test_from_autoencoders_to_a_bundle_that_tells_reconstructed_photographs(face
 
 def test_the_task_needs_reconstructed_photographs(faces, tmp_path):
     with pytest.raises(ManifestError, match="cameraborn data reconstruct"):
-        train(learnt(faces, {"iso": 1.0, "reconstructed": 1.0}, batch_size=8), tmp_path / "run")
+        train(
+            PretextObjective,
+            learnt(faces, {"iso": 1.0, "reconstructed": 1.0}, batch_size=8),
+            tmp_path / "run",
+        )

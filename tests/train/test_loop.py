@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from cameraborn.binary.objective import BinaryObjective
 from cameraborn.binary.recipe import BinaryRecipe
-from cameraborn.binary.train import train_binary
 from cameraborn.data.manifest import Row, read_manifest, write_manifest
 from cameraborn.errors import ManifestError, RecipeError
+from cameraborn.pretext.objective import PretextObjective
 from cameraborn.pretext.recipe import Recipe
-from cameraborn.pretext.train import train
 from cameraborn.pseudo.autoencoders import AutoencodersRecipe, train_autoencoders
-from cameraborn.train.encoders import build_encoder
+from cameraborn.train.loop import train
 from cameraborn.train.run_folder import read_record
 
 from ..pretext.test_train import toys  # noqa: F401 (a fixture)
@@ -53,7 +54,7 @@ def training(request, toys, tmp_path_factory):  # noqa: F811
     data = {"manifest": str(toys)}
     if request.param == "pretext":
         fields = {"data": data, "network": ENCODER, "pretext": {"tasks": {"iso": 1.0, "make": 0.1}}}
-        return Training(fields, Recipe, train)
+        return Training(fields, Recipe, partial(train, PretextObjective))
     if request.param == "autoencoders":
         small = {"name": "a", "upsampling": "nearest", "factor": 4, "latent": 3, "width": 4, "texture": True}
         fields = {"kind": "autoencoders", "data": data, "autoencoders": [small]}
@@ -66,8 +67,8 @@ def training(request, toys, tmp_path_factory):  # noqa: F811
         "network": ENCODER,
         "weights": str(folder / "weights.safetensors"),
     }
-    made = Training(fields, BinaryRecipe, train_binary)
-    encoder = build_encoder(made.with_().network).state_dict()
+    made = Training(fields, BinaryRecipe, partial(train, BinaryObjective))
+    encoder = made.with_().network.encoder().state_dict()
     save_file({f"encoder.{name}": value for name, value in encoder.items()}, fields["weights"])
     return made
 

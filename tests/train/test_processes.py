@@ -13,10 +13,10 @@ from safetensors.torch import load_file
 from torch.nn.parallel import DistributedDataParallel
 
 from cameraborn.networks.resnet import ResNet, ResNetRanker
-from cameraborn.pretext.objective import task_losses
+from cameraborn.pretext.objective import PretextObjective, task_losses
 from cameraborn.pretext.recipe import PretextSection, Recipe
 from cameraborn.pretext.tasks import TASKS
-from cameraborn.pretext.train import train
+from cameraborn.train.loop import train
 
 from ..pretext.test_train import face_recipe
 
@@ -162,10 +162,10 @@ def test_torchrun_trains_one_run(faces, tmp_path):
         "tensorboard",
     ]
     # One process goes on with it, and finds it finished.
-    assert train(Recipe.model_validate_json((run / "recipe.json").read_bytes()), run)
+    assert train(PretextObjective, Recipe.model_validate_json((run / "recipe.json").read_bytes()), run)
     losses = [json.loads(line).get("loss") for line in (run / "log.jsonl").read_text().splitlines()]
     alone = face_recipe(faces, tasks={"iso": 1.0, "face": 1.0}, steps=1, grad_accum_steps=2)
-    train(alone, tmp_path / "alone")
+    train(PretextObjective, alone, tmp_path / "alone")
     first = json.loads((tmp_path / "alone" / "log.jsonl").read_text().splitlines()[-1])["loss"]
     # Before the first step the network is the same; batch statistics are each process's own without CUDA.
     assert losses[0] == pytest.approx(first, rel=0.2)

@@ -13,7 +13,7 @@ from cameraborn.binary.regularised import RegularisedClassifier
 from cameraborn.detect.evidence.kinds import GENERATORS
 from cameraborn.detect.evidence.known_generators import BinaryClassifier
 from cameraborn.photo.patches import PATCH_SIZE
-from cameraborn.train.encoders import build_encoder, describe
+from cameraborn.train.encoders import describe
 from cameraborn.train.export import ExportedNetwork, as_safetensors, read_finished
 from cameraborn.train.onnx import to_onnx
 
@@ -51,4 +51,4 @@ def export_binary(folder: Path) -> ExportedNetwork:
 
 
 def _classifier(recipe: BinaryRecipe) -> RegularisedClassifier:
-    return RegularisedClassifier(build_encoder(recipe.network), build_encoder(recipe.network))
+    return RegularisedClassifier(recipe.network.encoder(), recipe.network.encoder())

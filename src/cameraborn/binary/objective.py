@@ -18,7 +18,6 @@ from cameraborn.binary.recipe import BinaryRecipe
 from cameraborn.binary.regularised import RegularisedClassifier
 from cameraborn.data.manifest import Row
 from cameraborn.photo.patches import grid_patches
-from cameraborn.train.encoders import build_encoder
 from cameraborn.train.loop import Forward, Objective
 from cameraborn.train.optimise import PRECISIONS
 from cameraborn.train.pictures import MemoryBudget, batches, whole_pictures
@@ -42,7 +41,7 @@ class BinaryObjective(Objective):
         """The classifier, its frozen encoder loaded."""
         return build_classifier(self.recipe)
 
-    def batches(self, first_step: int, steps: int) -> Iterator[Batch]:
+    def batches(self, steps: range) -> Iterator[Batch]:
         """Random patches of pictures, and their labels."""
         settings = self.recipe.optimise
         dataset = LabelledPatches(
@@ -52,15 +51,7 @@ class BinaryObjective(Objective):
             seed=settings.seed,
             budget=self.budget,
         )
-        return batches(
-            dataset,
-            len(self.rows),
-            settings,
-            self.processes,
-            seed=settings.seed,
-            first_step=first_step,
-            steps=steps,
-        )
+        return batches(dataset, len(self.rows), settings, self.processes, steps)
 
     def losses(self, forward: Forward, batch: Batch, share: float) -> dict[str, Tensor]:
         """Both losses of the whole batch."""
@@ -88,7 +79,7 @@ def build_classifier(recipe: BinaryRecipe) -> RegularisedClassifier:
     Raises:
         RecipeError: the weights cannot be read, or are of another network.
     """
-    frozen, encoder = build_encoder(recipe.network), build_encoder(recipe.network)
+    frozen, encoder = recipe.network.encoder(), recipe.network.encoder()
     load_init(nn.ModuleDict({"encoder": frozen}), recipe.weights)
     if recipe.start == "weights":
         encoder.load_state_dict(frozen.state_dict())

@@ -70,20 +70,24 @@ _Run = Callable[[Path, Callable[[Any], None]], dict[str, float]]  # of a folder 
 
 def _pretext(recipe: Path, init: Path | None) -> _Run:
     """What runs a recipe of pretext training."""
+    from cameraborn.pretext.objective import PretextObjective
     from cameraborn.pretext.recipe import Recipe
-    from cameraborn.pretext.train import train as run
+    from cameraborn.train import loop
 
     settings = Recipe.read(recipe)
-    return partial(run, settings if init is None else settings.model_copy(update={"init": init}))
+    settings = settings if init is None else settings.model_copy(update={"init": init})
+    return partial(loop.train, PretextObjective, settings)
 
 
 def _binary(recipe: Path, init: Path | None) -> _Run:
     """What runs a binary detector's recipe."""
+    from cameraborn.binary.objective import BinaryObjective
     from cameraborn.binary.recipe import BinaryRecipe
-    from cameraborn.binary.train import train_binary
+    from cameraborn.train import loop
 
     settings = BinaryRecipe.read(recipe)
-    return partial(train_binary, settings if init is None else settings.model_copy(update={"weights": init}))
+    settings = settings if init is None else settings.model_copy(update={"weights": init})
+    return partial(loop.train, BinaryObjective, settings)
 
 
 def _autoencoders(recipe: Path, init: Path | None) -> _Run:

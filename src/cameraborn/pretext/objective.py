@@ -67,13 +67,12 @@ class PretextObjective(Objective):
             load_text_tower(network.heads.text, recipe.prompts.weights)
         return network  # type: ignore[no-any-return]
 
-    def batches(self, first_step: int, steps: int) -> Iterator[Levels]:
+    def batches(self, steps: range) -> Iterator[Levels]:
         """Batches of both levels; without bi-level weighting there is one."""
-        seed = self.recipe.optimise.seed
-        lower = self._batches(self.lower, seed, first_step, steps)
+        lower = self._batches(self.lower, steps)
         if self.weighting is None:
             return zip(lower, itertools.repeat(None), strict=False)
-        return zip(lower, self._batches(self.upper, seed + 1, first_step, steps), strict=True)
+        return zip(lower, self._batches(self.upper, steps, seed_offset=1), strict=True)
 
     def losses(self, forward: Forward, batch: Levels, share: float) -> dict[str, Tensor]:
         """Each task's, over the whole batch."""
@@ -101,10 +100,10 @@ class PretextObjective(Objective):
         precision = PRECISIONS[self.recipe.optimise.precision]
         return Validator(shown, self.tasks, self.processes.device, precision)
 
-    def _batches(self, rows: Sequence[Row], seed: int, first_step: int, steps: int) -> Iterator[Batch]:
+    def _batches(self, rows: Sequence[Row], steps: range, seed_offset: int = 0) -> Iterator[Batch]:
         dataset = self.architecture.training(rows, self.tasks, self.recipe, self.budget)
-        settings, processes = self.recipe.optimise, self.processes
-        return batches(dataset, len(rows), settings, processes, seed=seed, first_step=first_step, steps=steps)
+        settings = self.recipe.optimise
+        return batches(dataset, len(rows), settings, self.processes, steps, seed_offset=seed_offset)
 
     def _losses(self, forward: Forward, batch: Batch) -> dict[str, Tensor]:
         inputs, targets = batch

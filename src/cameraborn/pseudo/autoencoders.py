@@ -219,18 +219,9 @@ class ReconstructionObjective(loop.Objective):
             )
         return optimiser
 
-    def batches(self, first_step: int, steps: int) -> Iterator[Tensor]:
+    def batches(self, steps: range) -> Iterator[Tensor]:
         """A patch each of photographs: uint8 [B 3 64 64]."""
-        settings = self.recipe.optimise
-        return batches(
-            self.dataset,
-            len(self.rows),
-            settings,
-            self.processes,
-            seed=settings.seed,
-            first_step=first_step,
-            steps=steps,
-        )
+        return batches(self.dataset, len(self.rows), self.recipe.optimise, self.processes, steps)
 
     def losses(self, forward: loop.Forward, batch: Tensor, share: float) -> dict[str, Tensor]:
         """The autoencoder's and, from some share of the run on, the discriminator's."""

@@ -32,11 +32,6 @@ else:
     ]
 
 
-def build_encoder(section: NetworkSection) -> Any:  # noqa: ANN401 (a module of the section's type)
-    """The encoder of a section, freshly initialised."""
-    return section.encoder()
-
-
 def describe(encoder: nn.Module, section: NetworkSection) -> str:
     """The encoder's class, sizes and number of parameters, for a bundle's card."""
     parameters = sum(p.numel() for p in encoder.parameters())

@@ -33,13 +33,7 @@ from torch.nn.parallel import DistributedDataParallel
 from cameraborn.data.manifest import Row
 from cameraborn.data.select import check_files
 from cameraborn.errors import RecipeError
-from cameraborn.train.optimise import (
-    PRECISIONS,
-    average,
-    learning_rate,
-    make_optimiser,
-    set_learning_rate,
-)
+from cameraborn.train.optimise import PRECISIONS, average, learning_rate, make_optimiser, set_learning_rate
 from cameraborn.train.pictures import Batch
 from cameraborn.train.processes import Processes, process_group
 from cameraborn.train.recipe import OptimiseSection, TrainingRecipe
@@ -89,8 +83,8 @@ class Objective(ABC):
         return make_optimiser(network, settings)
 
     @abstractmethod
-    def batches(self, first_step: int, steps: int) -> Iterator[Batch]:
-        """This process's parts of the batches, `grad_accum_steps` a step, from a step on; started when called."""
+    def batches(self, steps: range) -> Iterator[Batch]:
+        """This process's parts of the batches of these steps, `grad_accum_steps` each; started when called."""
 
     @abstractmethod
     def losses(self, forward: Forward, batch: Batch, share: float) -> dict[str, Tensor]:
@@ -205,7 +199,7 @@ def fit(
 
     rows = len(objective.rows)
     steps, steps_an_epoch = settings.steps_for(rows), settings.steps_an_epoch(rows)
-    batches = objective.batches(first_step, steps)
+    batches = objective.batches(range(first_step, steps))
     validate = objective.validator() if processes.is_main else lambda network: {}
     figures: dict[str, float] = {}
     started, last_loss = time.monotonic(), math.nan

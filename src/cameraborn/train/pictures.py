@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,17 +73,12 @@ class PictureCache:
 
 def whole_pictures(rows: Sequence[Row], budget: MemoryBudget) -> PictureCache:
     """The decoded pictures of rows, upright."""
-    return PictureCache(len(rows), _Reader([row.path for row in rows]), budget)
+    read = partial(_read, [row.path for row in rows])  # unlike a closure, it can be sent to a worker
+    return PictureCache(len(rows), read, budget)
 
 
-class _Reader:
-    """Reads pictures by their index; unlike a closure, it can be sent to a worker."""
-
-    def __init__(self, paths: Sequence[str]) -> None:
-        self.paths = paths
-
-    def __call__(self, index: int) -> Pixels:
-        return np.asarray(open_upright(Path(self.paths[index])))
+def _read(paths: Sequence[str], index: int) -> Pixels:
+    return np.asarray(open_upright(Path(paths[index])))
 
 
 class EpochSampler(Sampler[list[tuple[int, int]]]):
@@ -117,12 +113,11 @@ def batches(
     length: int,
     settings: OptimiseSection,
     processes: Processes,
+    steps: range,
     *,
-    seed: int,
-    first_step: int,
-    steps: int,
+    seed_offset: int = 0,
 ) -> Iterator[Batch]:
-    """This process's part of the run's batches, from a step on.
+    """This process's parts of the batches of some steps.
 
     Where there are fewer samples than a batch has, each batch takes all that can be divided equally. The workers are
     started here, not at the first batch: starting them draws from torch's random numbers.
@@ -132,16 +127,15 @@ def batches(
         length: number of samples.
         settings: the recipe's.
         processes: that share each batch.
-        seed: random seed of the shuffles.
-        first_step: step to begin with.
-        steps: steps of the whole run.
+        steps: steps of the run, from the one to begin with to its end.
+        seed_offset: added to the recipe's seed, where a step takes batches of two data sets.
     """
     sampler = EpochSampler(
         length,
         min(settings.batch_size, length // processes.world * processes.world),
-        batches=steps * settings.grad_accum_steps,
-        first=first_step * settings.grad_accum_steps,
-        seed=seed,
+        batches=steps.stop * settings.grad_accum_steps,
+        first=steps.start * settings.grad_accum_steps,
+        seed=settings.seed + seed_offset,
         rank=processes.rank,
         world=processes.world,
     )
