@@ -231,7 +231,7 @@ def measure_stages(table: Table, name: str, row: Row) -> None:
         pixels, landmarks = dataset.crops[0]
         for kind in PAPER_KINDS:
             stages[f"manipulation {kind}, {whose}, crop of {len(pixels)} pixels"] = partial(
-                manipulate, pixels, landmarks, kind, np.random.default_rng(0), dataset.maker.options
+                manipulate, pixels, landmarks, kind, np.random.default_rng(0), dataset.options
             )
     for stage, work in stages.items():
         table.add(f"input, {name}: {stage}", 1000 * seconds(work, 9), "ms a picture")

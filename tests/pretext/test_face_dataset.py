@@ -158,7 +158,8 @@ def test_validation_shows_each_face_in_each_manipulation_always_the_same(rows, t
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)).save(path)
     wall = Row(path=str(path), sha256="0" * 64, exif={"iso": 100.0})
     section = FaceSection(size=64, manipulation_side=96)
-    made = FaceValidation([rows[1], wall], ALL, faces=section, seed=3, budget=MemoryBudget(64), workers=0)
+    shown = FaceValidation([rows[1], wall], ALL, faces=section, seed=3, budget=MemoryBudget(64))
+    made = shown.batches(workers=0)
     (inputs, targets, names), (again, _, _) = next(iter(made)), next(iter(made))
     assert names == ["portrait", "mouth-vertical", "mouth", "eye", "affine", "all"]
     assert torch.equal(inputs, again)

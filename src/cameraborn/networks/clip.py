@@ -10,6 +10,7 @@ Shapes: B pictures, P prompts, L tokens, W the tower's width, E of CLIP's joint 
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from collections.abc import Mapping
 
 import torch
@@ -57,28 +58,13 @@ class TextBlock(nn.Module):
         self.ln_1 = nn.LayerNorm(width)
         self.attn = CausalAttention(width, heads)
         self.ln_2 = nn.LayerNorm(width)
-        self.mlp = nn.Sequential()
-        self.mlp.add_module("c_fc", nn.Linear(width, 4 * width))
-        self.mlp.add_module("gelu", QuickGELU())
-        self.mlp.add_module("c_proj", nn.Linear(4 * width, width))
+        wide, narrow = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.mlp = nn.Sequential(OrderedDict(c_fc=wide, gelu=QuickGELU(), c_proj=narrow))
 
     def forward(self, x: Tensor) -> Tensor:
         """[P L W] to the same shape."""
         x = x + self.attn(self.ln_1(x))
         out: Tensor = x + self.mlp(self.ln_2(x))
-        return out
-
-
-class TextTransformer(nn.Module):
-    """A row of text blocks."""
-
-    def __init__(self, width: int, layers: int, heads: int) -> None:
-        super().__init__()
-        self.resblocks = nn.Sequential(*(TextBlock(width, heads) for _ in range(layers)))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[P L W] to the same shape."""
-        out: Tensor = self.resblocks(x)
         return out
 
 
@@ -107,7 +93,8 @@ class TextTower(nn.Module):
         super().__init__()
         self.token_embedding = nn.Embedding(vocabulary, width)
         self.positional_embedding = nn.Parameter(torch.randn(context, width) * 0.01)
-        self.transformer = TextTransformer(width, layers, heads)
+        blocks = nn.Sequential(*(TextBlock(width, heads) for _ in range(layers)))
+        self.transformer = nn.ModuleDict({"resblocks": blocks})
         self.ln_final = nn.LayerNorm(width)
         self.text_projection = nn.Parameter(torch.randn(width, embedding) * width**-0.5)
         self.text_fc = nn.Linear(embedding, features)
@@ -129,7 +116,7 @@ class TextTower(nn.Module):
         # A token sees none behind it, so what stands behind the longest sentence's end cannot matter.
         tokens = tokens[:, : int(ends.max()) + 1]
         x = self.token_embedding(tokens) + self.positional_embedding[: tokens.shape[1]]
-        x = self.ln_final(self.transformer(x))
+        x = self.ln_final(self.transformer["resblocks"](x))
         last = x[torch.arange(len(x), device=x.device), ends]
         return F.normalize(self.text_fc(last @ self.text_projection).float(), dim=1)
 

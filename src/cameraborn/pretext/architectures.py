@@ -89,15 +89,9 @@ def _face_training(
 
 def _face_validation(
     rows: Sequence[Row], tasks: Sequence[Task], recipe: Recipe, budget: MemoryBudget
-) -> FaceValidation:
-    return FaceValidation(
-        rows,
-        tasks,
-        faces=recipe.faces,
-        seed=recipe.optimise.seed,
-        budget=budget,
-        workers=recipe.optimise.workers,
-    )
+) -> Iterable[ValidationBatch]:
+    shown = FaceValidation(rows, tasks, faces=recipe.faces, seed=recipe.optimise.seed, budget=budget)
+    return shown.batches(recipe.optimise.workers)
 
 
 _PATCHES = Architecture(_patch_training, _patch_validation, lambda recipe: PATCH_SIZE)

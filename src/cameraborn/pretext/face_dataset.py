@@ -10,7 +10,7 @@ Shapes: S side of the network's input; targets have columns as `kinds.columns_of
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -86,8 +86,8 @@ def _find_landmarks(finder: FaceFinder, image: Image.Image, row: Row) -> Landmar
     return None if mesh is None else landmarks_68(mesh)
 
 
-class FaceDataset(Dataset[tuple[Tensor, Tensor]]):
-    """A face of each photograph: (crop uint8 [3 S S], targets float [columns], nan if missing)."""
+class _Faces:
+    """The faces of rows: from a crop to what the network sees and what is to be said of it."""
 
     def __init__(
         self,
@@ -98,107 +98,18 @@ class FaceDataset(Dataset[tuple[Tensor, Tensor]]):
         seed: int,
         budget: MemoryBudget,
     ) -> None:
-        self.maker = _Maker(faces, tasks)
-        self.crops = FaceCrops(rows, faces, landmarks=self.maker.manipulates, budget=budget)
-        self.targets = targets_of(rows, tasks)
-        self.on_disk = [row.manipulation for row in rows]
-        self.faces, self.seed = faces, seed
-
-    def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        """The sample of (epoch, index)."""
-        epoch, index = key
-        faces, rng = self.faces, np.random.default_rng([self.seed, epoch, index])
-        crop, landmarks = self.crops[index]
-        if self.on_disk[index]:
-            pixels, targets = crop, self.maker.labelled(self.targets[index], self.on_disk[index])
-        else:
-            kind = draw_kind(rng, faces.manipulations) if self.maker.manipulates else ""
-            pixels, targets = self.maker.make(crop, landmarks, self.targets[index], kind, rng)
-        if rng.random() < faces.postprocess_probability:
-            # Half the network's side is left at least: less is no face that anybody would judge.
-            pixels, _ = random_recompression(pixels, rng, smallest_side=faces.size // 2)
-        if faces.flip and rng.random() < 0.5:
-            pixels = pixels[:, ::-1]
-        return self.maker.tensor(pixels), targets
-
-
-class FaceValidation(Dataset[ValidationBatch]):
-    """Each photograph untouched, and in each manipulation, the same at every validation.
-
-    Untouched faces are called by their row's kind, manipulated ones by their manipulation; these have no tags, so that
-    rankings are measured on untouched faces alone. Iterating gives batches.
-    """
-
-    def __init__(
-        self,
-        rows: Sequence[Row],
-        tasks: Sequence[Task],
-        *,
-        faces: FaceSection,
-        seed: int,
-        budget: MemoryBudget,
-        workers: int,
-    ) -> None:
-        self.maker = _Maker(faces, tasks)
-        self.crops = FaceCrops(rows, faces, landmarks=self.maker.manipulates, budget=budget)
-        self.targets = targets_of(rows, tasks)
-        self.names = [row.kind or "all" for row in rows]
-        self.faces, self.seed, self.workers = faces, seed, workers
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def __getitem__(self, index: int) -> ValidationBatch:
-        crop, landmarks = self.crops[index]
-        versions: list[tuple[str, Kind, Tensor]] = [(self.names[index], "", self.targets[index])]
-        if self.maker.manipulates and landmarks is not None:
-            tagless = torch.full_like(self.targets[index], math.nan)
-            versions += [(kind, kind, tagless) for kind in self.faces.manipulations]
-        inputs, targets, names = [], [], []
-        for number, (name, kind, known) in enumerate(versions):
-            rng = np.random.default_rng([self.seed, index, number])
-            pixels, target = self.maker.make(crop, landmarks, known, kind, rng)
-            if kind and not bool((target > 0).any()):
-                continue  # the landmarks do not show this feature
-            inputs.append(self.maker.tensor(pixels))
-            targets.append(target)
-            names.append(name)
-        return torch.stack(inputs), torch.stack(targets), names
-
-    def __iter__(self) -> Iterator[ValidationBatch]:
-        return iter(
-            DataLoader(
-                self,
-                batch_size=_TOGETHER,
-                num_workers=self.workers,
-                collate_fn=_one_after_another,
-                worker_init_fn=single_threaded,
-            )
-        )
-
-
-def _one_after_another(parts: Iterable[ValidationBatch]) -> ValidationBatch:
-    inputs, targets, names = zip(*parts, strict=True)
-    return torch.cat(inputs), torch.cat(targets), [name for part in names for name in part]
-
-
-class _Maker:
-    """From a crop to what the network sees and what is to be said of it."""
-
-    def __init__(self, faces: FaceSection, tasks: Sequence[Task]) -> None:
-        self.faces = faces
+        self.rows, self.faces, self.seed = rows, faces, seed
         columns = columns_of(tasks)
         self.columns = [(columns[task.name], task) for task in tasks if task.of_faces]
+        self.manipulates = bool(self.columns)
+        self.crops = FaceCrops(rows, faces, landmarks=self.manipulates, budget=budget)
+        self.targets = targets_of(rows, tasks)
         self.options = ManipulationOptions(
             side=faces.manipulation_side,
             match_resampling=faces.match_resampling,
             eyes=faces.eyes,
             upside_down=faces.upside_down,
         )
-
-    @property
-    def manipulates(self) -> bool:
-        return bool(self.columns)
 
     def make(
         self, crop: Pixels, landmarks: Landmarks | None, known: Tensor, kind: Kind, rng: np.random.Generator
@@ -230,3 +141,67 @@ class _Maker:
         side, antialias = self.faces.size, self.faces.antialias
         square = square_resize(pixels, side) if antialias else interpolated(pixels, side, side)
         return torch.from_numpy(np.ascontiguousarray(square.transpose(2, 0, 1)))
+
+
+class FaceDataset(_Faces, Dataset[tuple[Tensor, Tensor]]):
+    """A face of each photograph: (crop uint8 [3 S S], targets float [columns], nan if missing)."""
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """The sample of (epoch, index)."""
+        epoch, index = key
+        faces, rng = self.faces, np.random.default_rng([self.seed, epoch, index])
+        crop, landmarks = self.crops[index]
+        if on_disk := self.rows[index].manipulation:
+            pixels, targets = crop, self.labelled(self.targets[index], on_disk)
+        else:
+            kind = draw_kind(rng, faces.manipulations) if self.manipulates else ""
+            pixels, targets = self.make(crop, landmarks, self.targets[index], kind, rng)
+        if rng.random() < faces.postprocess_probability:
+            # Half the network's side is left at least: less is no face that anybody would judge.
+            pixels, _ = random_recompression(pixels, rng, smallest_side=faces.size // 2)
+        if faces.flip and rng.random() < 0.5:
+            pixels = pixels[:, ::-1]
+        return self.tensor(pixels), targets
+
+
+class FaceValidation(_Faces, Dataset[ValidationBatch]):
+    """Each photograph untouched, and in each manipulation, the same at every validation.
+
+    Untouched faces are called by their row's kind, manipulated ones by their manipulation; these have no tags, so that
+    rankings are measured on untouched faces alone.
+    """
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> ValidationBatch:
+        crop, landmarks = self.crops[index]
+        versions: list[tuple[str, Kind, Tensor]] = [(self.rows[index].kind or "all", "", self.targets[index])]
+        if self.manipulates and landmarks is not None:
+            tagless = torch.full_like(self.targets[index], math.nan)
+            versions += [(kind, kind, tagless) for kind in self.faces.manipulations]
+        inputs, targets, names = [], [], []
+        for number, (name, kind, known) in enumerate(versions):
+            rng = np.random.default_rng([self.seed, index, number])
+            pixels, target = self.make(crop, landmarks, known, kind, rng)
+            if kind and not bool((target > 0).any()):
+                continue  # the landmarks do not show this feature
+            inputs.append(self.tensor(pixels))
+            targets.append(target)
+            names.append(name)
+        return torch.stack(inputs), torch.stack(targets), names
+
+    def batches(self, workers: int) -> DataLoader[ValidationBatch]:
+        """All photographs, a few at a time."""
+        return DataLoader(
+            self,
+            batch_size=_TOGETHER,
+            num_workers=workers,
+            collate_fn=_one_after_another,
+            worker_init_fn=single_threaded,
+        )
+
+
+def _one_after_another(parts: Iterable[ValidationBatch]) -> ValidationBatch:
+    inputs, targets, names = zip(*parts, strict=True)
+    return torch.cat(inputs), torch.cat(targets), [name for part in names for name in part]

@@ -19,7 +19,7 @@ Nothing in a file is run; every key is known by its name, or the file is refused
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,13 +39,7 @@ from cameraborn.train.weights_sdaie import (
 
 FEATURES = 768  # of the last layer of every published encoder of this kind
 _WRAPPERS = ("model", "state_dict", "state_net")  # under which checkpoints keep their weights
-_HEADS = {  # theirs: ours, sign
-    "fc_iso": ("iso", 1),
-    "fc_av": ("fnumber", 1),
-    "fc_et": ("focal", 1),
-    "fc_fl": ("exposure", -1),
-    "fc_face": ("face", 1),
-}
+_HEADS = {"fc_iso": "iso", "fc_av": "fnumber", "fc_et": "focal", "fc_fl": "exposure", "fc_face": "face"}
 _REMAINS = r"positional_embedding|token_embedding\.weight|ln_final\.(weight|bias)|logit_scale"
 _TEXT = rf"{_REMAINS}|text_projection|text_fc\.(weight|bias)|transformer\..+"
 _SHOWN = 5  # keys of each side in an error
@@ -114,7 +108,7 @@ def import_checkpoint(path: Path, layout: str = "auto", *, new_fc: bool = False)
     name = _detect(path, weights) if layout == "auto" else layout
     if name in _SDAIE:
         rename, shapes = _SDAIE[name]
-        _compare(path, f"layout {name}", shapes(), tensors := rename(weights), [])
+        _compare(path, f"layout {name}", shapes(), tensors := rename(weights))
         return Imported(tensors, name, ())
     rules = _LAYOUTS[name]
     if name == "blades" and any(key.startswith("model.model.") for key in weights):
@@ -162,14 +156,10 @@ def load_init(network: nn.Module, path: Path) -> None:
     """
     tensors = import_checkpoint(path).tensors
     own = network.state_dict()
-    known = {
-        name: value
-        for name, value in tensors.items()
-        if name.startswith("encoder.") or (name in own and own[name].shape == value.shape)
-    }
     encoder = {name: tuple(value.shape) for name, value in own.items() if name.startswith("encoder.")}
-    found = {name: value for name, value in known.items() if name.startswith("encoder.")}
-    _compare(path, "the recipe's network", encoder, found, [])
+    found = {name: value for name, value in tensors.items() if name.startswith("encoder.")}
+    _compare(path, "the recipe's network", encoder, found)
+    known = {name: v for name, v in tensors.items() if name in own and own[name].shape == v.shape}
     network.load_state_dict(own | known)
 
 
@@ -222,7 +212,7 @@ def _our_name(key: str, layout: str, rules: _Layout) -> str | None:
     if layout == "cameraborn":
         return key
     if layout == "aigfd" and module in _HEADS:
-        return f"heads.{_HEADS[module][0]}.{parameter}"
+        return f"heads.{_HEADS[module]}.{parameter}"
     if layout == "blades" and module in ("fc1", "fc2"):
         return f"classifier.{key}"
     if key.startswith(rules.encoder):
@@ -252,9 +242,9 @@ def _expected_heads(layout: str, tensors: Mapping[str, Tensor], features: int) -
     """Of AIGFD-EXIF all five heads, or four in its ablation without faces; of BLADES' BC its classifier."""
     expected: dict[str, tuple[int, ...]] = {}
     if layout == "aigfd":
-        wanted = [ours for ours, _ in _HEADS.values() if ours != "face" or "heads.face.weight" in tensors]
-        for name in wanted:
-            expected |= {f"heads.{name}.weight": (1, features), f"heads.{name}.bias": (1,)}
+        for name in _HEADS.values():
+            if name != "face" or "heads.face.weight" in tensors:
+                expected |= {f"heads.{name}.weight": (1, features), f"heads.{name}.bias": (1,)}
     if layout == "blades" and any(key.startswith("classifier.") for key in tensors):
         hidden = 2 * features
         expected |= {"classifier.fc1.weight": (hidden, features), "classifier.fc1.bias": (hidden,)}
@@ -267,10 +257,10 @@ def _compare(
     what: str,
     expected: Mapping[str, tuple[int, ...]],
     found: Mapping[str, Tensor],
-    unknown: list[str],
+    unknown: Sequence[str] = (),
 ) -> None:
     missing = sorted(set(expected) - set(found))
-    unknown = sorted(unknown + [key for key in found if key not in expected])
+    unknown = sorted([*unknown, *(key for key in found if key not in expected)])
     shapes = [
         f"{key} {tuple(found[key].shape)} for {expected[key]}"
         for key in sorted(set(expected) & set(found))
