@@ -192,10 +192,9 @@ def test_a_generator_is_left_out_by_naming_the_kinds_of_the_others(toys, tmp_pat
 
 def test_samples_do_not_depend_on_who_makes_them(toys):
     rows = list(read_manifest(toys))
-    first, second = (
-        LabelledPatches(rows, patches=3, augment=PostprocessingSection(), seed=1, budget=MemoryBudget(cache))
-        for cache in (0, 9)
-    )
+    usual = PostprocessingSection().model_dump()
+    recipe = recipe_of(toys, augment=usual, optimise={"steps": 1, "patches": 3, "seed": 1})
+    first, second = (LabelledPatches(rows, recipe, MemoryBudget(cache)) for cache in (0, 9))
     for key in ((0, 0), (3, 7)):
         patches, label = first[key]
         assert patches.shape == (3, 3, 64, 64)

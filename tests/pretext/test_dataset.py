@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 from cameraborn.data.manifest import Row
 from cameraborn.errors import ManifestError
 from cameraborn.pretext.dataset import PatchDataset, targets_of
+from cameraborn.pretext.recipe import Recipe
 from cameraborn.pretext.tasks import TASKS
 from cameraborn.train.pictures import EpochSampler, MemoryBudget
 from cameraborn.train.recipe import AugmentSection
@@ -33,7 +34,16 @@ def rows(tmp_path_factory):
 
 
 def dataset(rows, *, augment=STRONG, seed=3, cache_mb=64):
-    return PatchDataset(rows, TASK_LIST, patches=2, augment=augment, seed=seed, budget=MemoryBudget(cache_mb))
+    recipe = Recipe.model_validate(
+        {
+            "data": {"manifest": "none.jsonl"},
+            "pretext": {"tasks": {task.name: 1.0 for task in TASK_LIST}},
+            "network": {"type": "patch"},
+            "optimise": {"steps": 1, "patches": 2, "seed": seed},
+            "augment": augment.model_dump(),
+        }
+    )
+    return PatchDataset(rows, TASK_LIST, recipe, MemoryBudget(cache_mb))
 
 
 def test_a_sample_depends_on_seed_epoch_and_index_alone(rows):

@@ -11,7 +11,6 @@ from cameraborn.pretext.prompts import (
     load_text_tower,
     prompt_heads,
     prompt_slices,
-    prompt_tokens,
     read_tokenizer,
     sentences,
 )
@@ -56,7 +55,7 @@ def test_every_blades_task_has_a_prompt():
 
 
 def test_prompts_fit_the_context_even_byte_by_byte():
-    tokens = prompt_tokens(Tokenizer())
+    tokens = torch.from_numpy(Tokenizer().batch(sentences()))
     assert tokens.shape == (50, 77)
     assert (tokens[:, 0] == START).all()
     assert ((tokens == END).sum(dim=1) == 1).all()

@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from cameraborn.binary.recipe import PostprocessingSection
+from cameraborn.binary.recipe import BinaryRecipe, PostprocessingSection
 from cameraborn.data.manifest import Row
 from cameraborn.data.select import check_groups_apart, evenly, select_each
 from cameraborn.degrade.named import recompressed
@@ -28,25 +28,17 @@ _FEWEST_OF_A_LABEL = 2
 class LabelledPatches(Dataset[tuple[Tensor, Tensor]]):
     """Random patches of each picture: (patches uint8 [P 3 64 64], label 0 photograph or 1 generated)."""
 
-    def __init__(
-        self,
-        rows: Sequence[Row],
-        *,
-        patches: int,
-        augment: PostprocessingSection,
-        seed: int,
-        budget: MemoryBudget,
-    ) -> None:
+    def __init__(self, rows: Sequence[Row], recipe: BinaryRecipe, budget: MemoryBudget) -> None:
         self.pictures = whole_pictures(rows, budget)
         self.labels = labels_of(rows)
-        self.patches, self.augment, self.seed = patches, augment, seed
+        self.settings, self.augment = recipe.optimise, recipe.augment
 
     def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """The sample of (epoch, index)."""
         epoch, index = key
-        rng = np.random.default_rng([self.seed, epoch, index])
+        rng = np.random.default_rng([self.settings.seed, epoch, index])
         pixels = large_enough(postprocessed(self.pictures[index], self.augment, rng))
-        return torch.from_numpy(crops(pixels, self.patches, rng)), self.labels[index]
+        return torch.from_numpy(crops(pixels, self.settings.patches, rng)), self.labels[index]
 
 
 def labels_of(rows: Sequence[Row]) -> Tensor:

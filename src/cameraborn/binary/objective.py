@@ -43,15 +43,8 @@ class BinaryObjective(Objective):
 
     def batches(self, steps: range) -> Iterator[Batch]:
         """Random patches of pictures, and their labels."""
-        settings = self.recipe.optimise
-        dataset = LabelledPatches(
-            self.rows,
-            patches=settings.patches,
-            augment=self.recipe.augment,
-            seed=settings.seed,
-            budget=self.budget,
-        )
-        return batches(dataset, len(self.rows), settings, self.processes, steps)
+        dataset = LabelledPatches(self.rows, self.recipe, self.budget)
+        return batches(dataset, len(self.rows), self.recipe.optimise, self.processes, steps)
 
     def losses(self, forward: Forward, batch: Batch, share: float) -> dict[str, Tensor]:
         """Both losses of the whole batch."""

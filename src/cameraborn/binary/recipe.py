@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from cameraborn.train.encoders import NetworkSection
-from cameraborn.train.recipe import Section, TrainingRecipe
+from cameraborn.train.recipe import Qualities, Section, TrainingRecipe
 
 
 class PostprocessingSection(Section):
@@ -19,14 +19,12 @@ class PostprocessingSection(Section):
     blur_probability: float = Field(default=0.1, ge=0, le=1)
     blur_sigma: float = Field(default=1.0, ge=0)  # largest, pixels; the smallest is 0
     jpeg_probability: float = Field(default=0.25, ge=0, le=1)
-    jpeg_quality: tuple[int, int] = (90, 99)
+    jpeg_quality: Qualities = (90, 99)
 
     @model_validator(mode="after")
     def _ranges(self) -> PostprocessingSection:
         if not 64 <= self.resize_side[0] <= self.resize_side[1]:
             raise ValueError(f"resize_side {self.resize_side}: give [lowest, highest], at least 64")
-        if not 1 <= self.jpeg_quality[0] <= self.jpeg_quality[1] <= 100:
-            raise ValueError(f"jpeg_quality {self.jpeg_quality}: give [lowest, highest] of 1..100")
         return self
 
 

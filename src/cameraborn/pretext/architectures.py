@@ -52,19 +52,6 @@ def build_network(recipe: Recipe) -> Any:  # noqa: ANN401 (a module with an `enc
     return recipe.network.ranker({name: TASKS[name].outputs for name in recipe.pretext.tasks})
 
 
-def _patch_training(
-    rows: Sequence[Row], tasks: Sequence[Task], recipe: Recipe, budget: MemoryBudget
-) -> PatchDataset:
-    return PatchDataset(
-        rows,
-        tasks,
-        patches=recipe.optimise.patches,
-        augment=recipe.augment,
-        seed=recipe.optimise.seed,
-        budget=budget,
-    )
-
-
 def _patch_validation(
     rows: Sequence[Row], tasks: Sequence[Task], recipe: Recipe, budget: MemoryBudget
 ) -> Iterable[ValidationBatch]:
@@ -94,6 +81,6 @@ def _face_validation(
     return shown.batches(recipe.optimise.workers)
 
 
-_PATCHES = Architecture(_patch_training, _patch_validation, lambda recipe: PATCH_SIZE)
+_PATCHES = Architecture(PatchDataset, _patch_validation, lambda recipe: PATCH_SIZE)
 _FACES = Architecture(_face_training, _face_validation, lambda recipe: recipe.faces.size)
 ARCHITECTURES: dict[InputKind, Architecture] = {"patches": _PATCHES, "patch-set": _PATCHES, "crop": _FACES}

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
 from cameraborn.errors import RecipeError
 from cameraborn.networks.clip import PromptHeads, TextTower, split_blades_checkpoint
@@ -36,11 +35,6 @@ def prompt_slices() -> dict[str, slice]:
         slices[task.name] = slice(start, start + task.outputs)
         start += task.outputs
     return slices
-
-
-def prompt_tokens(tokenizer: Tokenizer) -> Tensor:
-    """The fifty prompts as tokens, int64 [50 77]."""
-    return torch.from_numpy(tokenizer.batch(sentences()))
 
 
 def read_tokenizer(path: Path | None) -> Tokenizer:
@@ -83,8 +77,8 @@ def prompt_heads(section: PromptSection, tasks: Iterable[str], features: int) ->
         embedding=section.embedding,
         features=features,
     )
-    slices = prompt_slices()
-    return PromptHeads(text, prompt_tokens(tokenizer), {task: slices[task] for task in tasks})
+    tokens, slices = torch.from_numpy(tokenizer.batch(sentences())), prompt_slices()
+    return PromptHeads(text, tokens, {task: slices[task] for task in tasks})
 
 
 def load_text_tower(tower: TextTower, path: Path) -> None:

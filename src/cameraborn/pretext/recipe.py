@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from cameraborn.networks.patchnet import PatchNetworkSection
 from cameraborn.pretext.losses import LINK_SCALES
@@ -13,7 +13,7 @@ from cameraborn.pretext.tasks import TASKS
 from cameraborn.pseudo.manipulate import PAPER_KINDS, Kind
 from cameraborn.pseudo.names import RECONSTRUCTED
 from cameraborn.train.encoders import NetworkSection
-from cameraborn.train.recipe import AugmentSection, Section, TrainingRecipe
+from cameraborn.train.recipe import ZERO_IS_NONE, AugmentSection, Section, TrainingRecipe
 
 
 class FaceSection(Section):
@@ -26,7 +26,7 @@ class FaceSection(Section):
     flip: bool = False  # left-right, one in two
     # Of half the faces, if a task asks for it; see `pretext.manipulate.ManipulationOptions` for these four.
     manipulations: tuple[Kind, ...] = Field(default=PAPER_KINDS, min_length=1)
-    manipulation_side: int | None = Field(default=224, ge=0)  # in TOML 0: each crop at its own size
+    manipulation_side: Annotated[PositiveInt | None, ZERO_IS_NONE] = 224  # 0: each crop at its own size
     match_resampling: bool = True
     eyes: Literal["right", "both"] = "right"
     upside_down: Literal["both-axes", "vertical"] = "both-axes"
@@ -38,11 +38,6 @@ class FaceSection(Section):
         if "" in kinds or len(set(kinds)) < len(kinds):
             raise ValueError(f"{list(kinds)}: name each manipulation once; half the faces stay as they are")
         return kinds
-
-    @field_validator("manipulation_side", mode="before")
-    @classmethod
-    def _own_size(cls, side: object) -> object:
-        return None if side == 0 else side  # TOML has no null
 
 
 class PretextSection(Section):
@@ -113,15 +108,12 @@ class Recipe(TrainingRecipe):
         needing = [name for name in self.pretext.tasks if TASKS[name].of_faces]
         if needing and not self.network.sees_faces:
             raise ValueError(f"pretext.tasks: {needing[0]} needs a network that sees faces: set network.type")
-        if RECONSTRUCTED in self.pretext.tasks and self.network.sees_faces:
+        reconstructed = RECONSTRUCTED in self.pretext.tasks
+        if reconstructed and self.network.sees_faces:
             raise ValueError(
                 f"pretext.tasks: {RECONSTRUCTED} needs a network that sees patches: set network.type"
             )
-        if (
-            RECONSTRUCTED in self.pretext.tasks
-            and isinstance(self.network, PatchNetworkSection)
-            and self.network.colour
-        ):
+        if reconstructed and isinstance(self.network, PatchNetworkSection) and self.network.colour:
             raise ValueError(
                 f"network.colour: a bundle's {RECONSTRUCTED} head has the feature alone: set it to false"
             )

@@ -117,6 +117,7 @@ BLADES_EXPOSURE_MODES = listed(
     ),
     {0: "auto", 1: "manual", 2: "auto-bracketing"},
 )
+BLADES_WHITE_BALANCES = coded({0: "auto", 1: "manual"})
 BLADES_PROGRAMS = listed(
     ("landscape", "manual control", "normal program", "portrait", "shutter priority", "aperture priority"),
     {
@@ -129,7 +130,8 @@ BLADES_PROGRAMS = listed(
     },
 )
 
-_VALUE = "a photo of a face with the {} value of "
+_FACE = "a photo of a face with the "
+_VALUE = _FACE + "{} value of "
 
 TASKS: Registry[Task] = Registry("task")
 for _task in (
@@ -154,36 +156,11 @@ for _task in (
     Level("blades_fnumber", "fnumber", LEVELS, prompt=_VALUE + "aperture"),
     Level("blades_exposure", "exposure_time_s", LEVELS, prompt=_VALUE + "exposure time"),
     Level("blades_focal", "focal_length_mm", LEVELS, prompt=_VALUE + "focal length"),
-    Focal(
-        "blades_make",
-        "make",
-        *beginning(BLADES_MAKERS, "others"),
-        prompt="a photo of a face with the camera make {}",
-    ),
-    Focal(
-        "blades_metering",
-        "metering",
-        *BLADES_METERING,
-        prompt="a photo of a face with the metering mode {}",
-    ),
-    Focal(
-        "blades_exposure_mode",
-        "exposure_mode",
-        *BLADES_EXPOSURE_MODES,
-        prompt="a photo of a face with the exposure mode {}",
-    ),
-    Focal(
-        "blades_white_balance",
-        "white_balance",
-        *coded({0: "auto", 1: "manual"}),
-        prompt="a photo of a face with the white balance {}",
-    ),
-    Focal(
-        "blades_program",
-        "exposure_program",
-        *BLADES_PROGRAMS,
-        prompt="a photo of a face with the exposure program {}",
-    ),
+    Focal("blades_make", "make", *beginning(BLADES_MAKERS, "others"), prompt=_FACE + "camera make {}"),
+    Focal("blades_metering", "metering", *BLADES_METERING, prompt=_FACE + "metering mode {}"),
+    Focal("blades_exposure_mode", "exposure_mode", *BLADES_EXPOSURE_MODES, prompt=_FACE + "exposure mode {}"),
+    Focal("blades_white_balance", "white_balance", *BLADES_WHITE_BALANCES, prompt=_FACE + "white balance {}"),
+    Focal("blades_program", "exposure_program", *BLADES_PROGRAMS, prompt=_FACE + "exposure program {}"),
     Manipulation("blades_coarse", classes=("photographic", "manipulated"), prompt="a {} face"),
     Regions("blades_fine", classes=REGIONS, prompt="a photo of a face with a manipulated {}"),
 ):

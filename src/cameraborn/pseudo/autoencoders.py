@@ -21,7 +21,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import safetensors
 import torch
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -285,14 +285,7 @@ def read_autoencoders(folder: Path) -> dict[str, Autoencoder]:
                 section = AutoencoderSection.model_validate(json.loads(file.metadata()["autoencoder"]))
             autoencoder = _build(section)
             autoencoder.load_state_dict(load_file(path))
-        except (
-            safetensors.SafetensorError,
-            ValidationError,
-            KeyError,
-            TypeError,
-            ValueError,
-            RuntimeError,
-        ) as error:
+        except (safetensors.SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
             raise RecipeError(
                 f"{path}: no autoencoder, or damaged ({str(error).splitlines()[0]}): train it again"
             ) from error

@@ -12,7 +12,8 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from cameraborn.pseudo.manipulate import Kind, Pixels, enlarged, regions
+from cameraborn.files import Pixels
+from cameraborn.pseudo.manipulate import Kind, enlarged, regions
 from cameraborn.pseudo.names import MANIPULATIONS
 from cameraborn.pseudo.variants import FaceCut, VariantOptions, make_variant
 
@@ -33,12 +34,13 @@ def contact_sheet(faces: Sequence[FaceCut], options: VariantOptions) -> Image.Im
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(15)
     starts = [_GAP, *(_GAP + _TILE + 2 * _GAP + pair * place for place in range(len(options.kinds)))]
-    for x, kind in zip(starts, ("", *options.kinds), strict=True):
+    columns: list[tuple[int, Kind]] = list(zip(starts, ("", *options.kinds), strict=True))
+    for x, kind in columns:
         words = MANIPULATIONS[kind].words if kind else "original"
         draw.text((x, _HEADER // 2), words, _INK, font, anchor="lm")
     for line, face in enumerate(faces):
         y = _HEADER + (_TILE + _GAP) * line
-        for x, kind in zip(starts, ("", *options.kinds), strict=True):
+        for x, kind in columns:
             made = make_variant(face, kind, options)
             sheet.paste(_tile(made), (x, y))
             if kind:

@@ -23,13 +23,13 @@ from typing import Literal, get_args
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from PIL import Image
 
+from cameraborn.files import Pixels
 from cameraborn.pseudo.masks import Feature, Landmarks, Region, find_region
 from cameraborn.pseudo.warp import piecewise_affine
 
-Pixels = NDArray[np.uint8]  # [H W 3]
 Kind = Literal["", "mouth-vertical", "mouth", "eye", "affine", "nose"]  # "": the original
 
 KINDS: tuple[Kind, ...] = get_args(Kind)[1:]
@@ -96,9 +96,10 @@ def manipulate(
     work = enlarged(pixels, options.side)
     if kind == "affine":
         return _shrunk(piecewise_affine(work, rng), H, W)
-    found = regions(
-        _moved(landmarks, work.shape[1] / W, work.shape[0] / H), kind, work.shape[0], work.shape[1], options
-    )
+    if landmarks is None:
+        return None
+    height, width, _ = work.shape
+    found = regions(_moved(landmarks, width / W, height / H), kind, height, width, options)
     if found is None:
         return None
     flip = _BOTH_AXES if options.upside_down == "both-axes" else _UP_DOWN
@@ -110,11 +111,9 @@ def manipulate(
 
 
 def regions(
-    landmarks: Landmarks | None, kind: Kind, height: int, width: int, options: ManipulationOptions = DEFAULTS
+    landmarks: Landmarks, kind: Kind, height: int, width: int, options: ManipulationOptions = DEFAULTS
 ) -> list[Region] | None:
     """Where a local manipulation acts in a picture of that size, or None if the landmarks do not show it."""
-    if landmarks is None:
-        return None
     features: dict[Kind, tuple[Feature, ...]] = {
         "eye": ("right-eye",) if options.eyes == "right" else ("left-eye", "right-eye"),
         "mouth": ("mouth",),
@@ -165,9 +164,7 @@ def _shrunk(pixels: Pixels, height: int, width: int) -> Pixels:
     return np.array(Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR))
 
 
-def _moved(landmarks: ArrayLike | None, x: float, y: float) -> Landmarks | None:
-    if landmarks is None:
-        return None
+def _moved(landmarks: ArrayLike, x: float, y: float) -> Landmarks:
     points = np.asarray(landmarks, np.float64)
     if points.shape != (68, 2):
         raise ValueError(f"landmarks are the 68 points of 300-W, [68 2]; got {list(points.shape)}")

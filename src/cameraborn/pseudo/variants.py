@@ -27,19 +27,11 @@ from PIL import Image
 
 from cameraborn.data.manifest import Row
 from cameraborn.errors import CamerabornError, PictureError
-from cameraborn.files import Box, replacing
+from cameraborn.files import Box, Pixels, replacing
 from cameraborn.photo.crops import square_window
 from cameraborn.photo.decode import open_picture
 from cameraborn.photo.faces import Face, FaceFinder, landmarks_68
-from cameraborn.pseudo.manipulate import (
-    DEFAULTS,
-    KINDS,
-    PAPER_KINDS,
-    Kind,
-    ManipulationOptions,
-    Pixels,
-    manipulate,
-)
+from cameraborn.pseudo.manipulate import DEFAULTS, KINDS, PAPER_KINDS, Kind, ManipulationOptions, manipulate
 
 CROP_SCALE = 1.7  # side of the cut over the side of the face's box: a picture cut so already stays whole
 ORIGINALS, MANIPULATED = "originals", "manipulated"

@@ -16,7 +16,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Pixels = NDArray[np.uint8]  # [H W 3]
+from cameraborn.files import Pixels
+
 Grid = NDArray[np.float64]  # [R C 2]: x, y in pixels
 
 _SCALE = (0.04, 0.05)  # standard deviation of the moves, of the picture's height and width

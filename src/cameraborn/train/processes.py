@@ -39,13 +39,7 @@ class Processes:
 
     def all_equal(self, number: int) -> bool:
         """Whether all processes have the same number."""
-        if self.world == 1:
-            return True
-        theirs = torch.tensor(number, device=self.device)
-        distributed.broadcast(theirs, src=0)
-        same = torch.tensor(int(theirs.item() == number), device=self.device)
-        distributed.all_reduce(same, distributed.ReduceOp.MIN)
-        return bool(same.item())
+        return len(self.gather(torch.tensor([number], device=self.device)).unique()) == 1
 
     def gather(self, value: Tensor) -> Tensor:
         """What every process has [b ...], one after another in the order of their ranks: [world*b ...].

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    ValidationError,
+    model_validator,
+)
 
 from cameraborn.data.select import Selection
 from cameraborn.errors import RecipeError
@@ -50,24 +59,27 @@ class DataSection(Section):
         return Selection(self.val_split, self.kinds, **fields)
 
 
+def _ordered(quality: tuple[int, int]) -> tuple[int, int]:
+    if not 1 <= quality[0] <= quality[1] <= 100:
+        raise ValueError(f"{quality} is not a range of qualities: give [lowest, highest] of 1..100")
+    return quality
+
+
+Qualities = Annotated[tuple[int, int], AfterValidator(_ordered)]  # lowest and highest
+ZERO_IS_NONE = BeforeValidator(lambda value: None if value == 0 else value)  # TOML has no null
+
+
 class AugmentSection(Section):
     """What a training picture may have been through before its patches are cut."""
 
     scale_probability: float = Field(default=0.5, ge=0, le=1)
     scale_min: float = Field(default=0.3, gt=0, le=1)  # smallest factor of shrinking
     jpeg_probability: float = Field(default=0.0, ge=0, le=1)
-    jpeg_quality: tuple[int, int] = (60, 98)
+    jpeg_quality: Qualities = (60, 98)
     webp_probability: float = Field(default=0.0, ge=0, le=1)  # instead of JPEG
-    webp_quality: tuple[int, int] = (40, 98)
+    webp_quality: Qualities = (40, 98)
     gain: float = Field(default=1.0, ge=1)  # each channel is multiplied by a factor of 1/gain to gain
     grey_probability: float = Field(default=0.0, ge=0, le=1)
-
-    @field_validator("jpeg_quality", "webp_quality")
-    @classmethod
-    def _ordered(cls, quality: tuple[int, int]) -> tuple[int, int]:
-        if not 1 <= quality[0] <= quality[1] <= 100:
-            raise ValueError(f"{quality} is not a range of qualities: give [lowest, highest] of 1..100")
-        return quality
 
     @model_validator(mode="after")
     def _one_encoding(self) -> AugmentSection:
@@ -90,7 +102,7 @@ class OptimiseSection(Section):
     eps: float = Field(default=1e-8, gt=0)
     weight_decay: float = Field(default=0.05, ge=0)
     decay_all: bool = False  # biases and norms decay too
-    grad_clip: float | None = Field(default=5.0, gt=0)  # largest norm of the gradient; in TOML 0 means none
+    grad_clip: Annotated[PositiveFloat | None, ZERO_IS_NONE] = 5.0  # largest norm of the gradient; 0: no limit
     warmup: int = Field(default=100, ge=0)  # steps
     schedule: Literal["cosine", "root"] = "cosine"  # root: the square root of the share that is left
     cosine_epochs: int | None = Field(default=None, ge=1)  # default: the whole run; after it the rate rises
@@ -103,11 +115,6 @@ class OptimiseSection(Section):
     seed: int = Field(default=0, ge=0)
     threads: int = Field(default=2, ge=1)
     workers: int = Field(default=1, ge=0)  # processes that prepare batches, for each training process
-
-    @field_validator("grad_clip", mode="before")
-    @classmethod
-    def _none(cls, norm: object) -> object:
-        return None if norm == 0 else norm  # TOML has no null
 
     @model_validator(mode="after")
     def _one_length(self) -> OptimiseSection:
