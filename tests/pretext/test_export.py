@@ -13,7 +13,7 @@ from cameraborn.pretext.export import export_run
 from cameraborn.pretext.objective import PretextObjective
 from cameraborn.train.loop import train
 
-from .test_train import face_recipe, recipe_of, toys  # noqa: F401 (a fixture)
+from .test_objective import face_recipe, recipe_of, toys  # noqa: F401 (a fixture)
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,7 @@ def test_what_is_learnt_is_what_is_measured(task, settings):
     optimiser = torch.optim.Adam([output], 0.1)
     losses = []
     for _ in range(150):
-        loss = task.loss(output, targets, settings)
+        loss = task.loss(output, targets, settings.pair_loss)
         optimiser.zero_grad()
         loss.backward()
         assert torch.isfinite(output.grad).all()

@@ -37,7 +37,7 @@ def test_recipes_that_ship(path):
 def test_a_short_recipe_has_defaults(tmp_path):
     recipe = Recipe.read(written(tmp_path, GOOD))
     assert recipe.optimise.steps == 5
-    assert recipe.pretext.link_scale == pytest.approx(2**-0.5)
+    assert recipe.pretext.pair_loss.keywords["link_scale"] == pytest.approx(2**-0.5)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from cameraborn.errors import ManifestError
 
-from .test_train import changed, recipe_of, rows_of, toys  # noqa: F401 (a fixture)
+from .test_objective import changed, recipe_of, rows_of, toys  # noqa: F401 (a fixture)
 
 
 def test_generated_pictures_other_kinds_and_untagged_rows_are_left_out(toys, tmp_path):  # noqa: F811

@@ -20,7 +20,7 @@ from cameraborn.pseudo.autoencoders import AutoencodersRecipe, train_autoencoder
 from cameraborn.train.loop import train
 from cameraborn.train.run_folder import read_record
 
-from ..pretext.test_train import toys  # noqa: F401 (a fixture)
+from ..pretext.test_objective import toys  # noqa: F401 (a fixture)
 from .test_processes import as_toml, torchrun
 
 LOG = {"log_every": 1, "validate_every": 4, "checkpoint_every": 3}

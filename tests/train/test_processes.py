@@ -18,7 +18,7 @@ from cameraborn.pretext.recipe import PretextSection, Recipe
 from cameraborn.pretext.tasks import TASKS
 from cameraborn.train.loop import train
 
-from ..pretext.test_train import face_recipe
+from ..pretext.test_objective import face_recipe
 
 NAMES = {"iso": 1.0, "make": 0.5, "face": 1.0}
 TASK_LIST = [TASKS[name] for name in NAMES]

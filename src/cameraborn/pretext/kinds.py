@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar
 
 from cameraborn.pretext.metrics import binary_accuracy, class_accuracy, pair_accuracy
 from cameraborn.pseudo.names import MANIPULATIONS, RECONSTRUCTED
@@ -22,23 +22,9 @@ from cameraborn.pseudo.names import MANIPULATIONS, RECONSTRUCTED
 if TYPE_CHECKING:
     from torch import Tensor
 
+    PairLoss = Callable[[Tensor, Tensor], Tensor]  # of scores [B] and tags [B]
+
 _UNKNOWN = math.nan
-
-
-class RankSettings(Protocol):
-    """How pairs are compared; see `losses.pairwise_fidelity`."""
-
-    @property
-    def rank_loss(self) -> str:
-        """A name of `losses.RANK_LOSSES`."""
-
-    @property
-    def link_scale(self) -> float:
-        """The factor of scores in Thurstone's model."""
-
-    @property
-    def tie(self) -> float:
-        """The truth of a pair with equal tags."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +67,8 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def loss(self, output: Tensor, target: Tensor, settings: RankSettings) -> Tensor:
-        """The loss, a scalar, of the head's output [B O] against the target [B W]."""
+    def loss(self, output: Tensor, target: Tensor, pair_loss: PairLoss) -> Tensor:
+        """The loss, a scalar, of the head's output [B O] against the target [B W]; `pair_loss` is the recipe's."""
 
     @abstractmethod
     def figure(self, output: Tensor, target: Tensor, chosen: Tensor) -> float:
@@ -107,12 +93,9 @@ class Rank(Task):
         """What is ranked, of the head's output [B O]: [B]."""
         return output[:, 0]
 
-    def loss(self, output: Tensor, target: Tensor, settings: RankSettings) -> Tensor:
-        """The settings' loss of pairs."""
-        from cameraborn.pretext.losses import RANK_LOSSES
-
-        pairwise = RANK_LOSSES[settings.rank_loss]
-        return pairwise(self.score(output), target[:, 0], link_scale=settings.link_scale, tie=settings.tie)
+    def loss(self, output: Tensor, target: Tensor, pair_loss: PairLoss) -> Tensor:
+        """The recipe's loss of pairs."""
+        return pair_loss(self.score(output), target[:, 0])
 
     def figure(self, output: Tensor, target: Tensor, chosen: Tensor) -> float:
         """Share of pairs that are ordered rightly."""
@@ -137,7 +120,7 @@ class Classify(Task):
         name = self.class_of(exif.get(self.tag))
         return (_UNKNOWN if name is None else float(self.classes.index(name)),)
 
-    def loss(self, output: Tensor, target: Tensor, settings: RankSettings) -> Tensor:
+    def loss(self, output: Tensor, target: Tensor, pair_loss: PairLoss) -> Tensor:
         """Cross-entropy."""
         from cameraborn.pretext.losses import class_cross_entropy
 
@@ -151,7 +134,7 @@ class Classify(Task):
 class Focal(Classify):
     """The same by focal fidelity (BLADES)."""
 
-    def loss(self, output: Tensor, target: Tensor, settings: RankSettings) -> Tensor:
+    def loss(self, output: Tensor, target: Tensor, pair_loss: PairLoss) -> Tensor:
         """Focal fidelity."""
         from cameraborn.pretext.losses import focal_fidelity
 
@@ -179,7 +162,7 @@ class Manipulation(Task):
         """1 if it was, else 0."""
         return (_UNKNOWN if manipulation in (None, RECONSTRUCTED) else float(manipulation != ""),)
 
-    def loss(self, output: Tensor, target: Tensor, settings: RankSettings) -> Tensor:
+    def loss(self, output: Tensor, target: Tensor, pair_loss: PairLoss) -> Tensor:
         """Fidelity."""
         from cameraborn.pretext.losses import binary_fidelity, focal_fidelity
 
@@ -213,7 +196,7 @@ class Regions(Task):
         regions = MANIPULATIONS[manipulation].regions if manipulation else ()
         return tuple(float(region in regions) for region in self.classes)
 
-    def loss(self, output: Tensor, target: Tensor, settings: RankSettings) -> Tensor:
+    def loss(self, output: Tensor, target: Tensor, pair_loss: PairLoss) -> Tensor:
         """Fidelity, the mean over regions."""
         from cameraborn.pretext.losses import binary_fidelity
 

@@ -124,7 +124,7 @@ def task_losses(
     """Each task's loss on a batch; targets [B columns] as `columns_of` the tasks says, nan where missing."""
     columns = columns_of(tasks)
     return {
-        task.name: task.loss(outputs[task.name].float(), targets[:, columns[task.name]], pretext)
+        task.name: task.loss(outputs[task.name].float(), targets[:, columns[task.name]], pretext.pair_loss)
         for task in tasks
     }
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt, field_validator, model_validator
+from torch import Tensor
 
 from cameraborn.networks.patchnet import PatchNetworkSection
-from cameraborn.pretext.losses import LINK_SCALES
+from cameraborn.pretext.losses import LINK_SCALES, RANK_LOSSES
 from cameraborn.pretext.tasks import TASKS
 from cameraborn.pseudo.manipulate import PAPER_KINDS, Kind
 from cameraborn.pseudo.names import RECONSTRUCTED
@@ -59,9 +61,9 @@ class PretextSection(Section):
         return tasks
 
     @property
-    def link_scale(self) -> float:
-        """The factor k of Thurstone's link, Phi(k d)."""
-        return LINK_SCALES[self.link]
+    def pair_loss(self) -> partial[Tensor]:
+        """How scores [B] are taught to rank tags [B]."""
+        return partial(RANK_LOSSES[self.rank_loss], link_scale=LINK_SCALES[self.link], tie=self.tie)
 
 
 class PromptSection(Section):

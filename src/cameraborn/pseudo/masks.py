@@ -30,6 +30,9 @@ _EROSION = 15  # diameter of the ellipse that shrinks the mask before its last b
 _LAST_BLUR = (51, 10.0)  # kernel size, sigma
 _CORNERS = {"left-eye": (36, 39), "right-eye": (42, 45), "mouth": (48, 54)}
 _NOSE_BASE = 33
+# How much larger the patch is than the rectangle, pixels on each side; and the blur that rounds the rectangle's
+# corners, kernel size and sigma.
+_NOSE, _EYE_OR_MOUTH = (3, (15, 2.0)), (5, (91, 7.0))
 
 
 @dataclass(frozen=True)
@@ -38,20 +41,6 @@ class Region:
 
     patch: Rectangle
     mask: Mask
-
-
-@dataclass(frozen=True)
-class _Recipe:
-    growth: int  # the patch's over the rectangle, pixels on each side
-    first_blur: tuple[int, float]  # kernel size, sigma; the corners of the rectangle are rounded by it
-
-
-_RECIPES = {
-    "left-eye": _Recipe(5, (91, 7.0)),
-    "right-eye": _Recipe(5, (91, 7.0)),
-    "mouth": _Recipe(5, (91, 7.0)),
-    "nose": _Recipe(3, (15, 2.0)),
-}
 
 
 def find_region(landmarks: Landmarks, feature: Feature, height: int, width: int) -> Region | None:
@@ -63,12 +52,11 @@ def find_region(landmarks: Landmarks, feature: Feature, height: int, width: int)
     rectangle = feature_rectangle(landmarks, feature, height, width)
     if rectangle is None:
         return None
-    recipe = _RECIPES[feature]
-    mask = soft_mask(rectangle, height, width, first_blur=recipe.first_blur)
+    growth, first_blur = _NOSE if feature == "nose" else _EYE_OR_MOUTH
+    mask = soft_mask(rectangle, height, width, first_blur=first_blur)
     if mask is None:
         return None
-    growth = round(recipe.growth * _scale(height, width))
-    return Region(_grown(rectangle, growth, height, width), mask)
+    return Region(_grown(rectangle, round(growth * _scale(height, width)), height, width), mask)
 
 
 def feature_rectangle(landmarks: Landmarks, feature: Feature, height: int, width: int) -> Rectangle | None:

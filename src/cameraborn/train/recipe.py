@@ -102,7 +102,9 @@ class OptimiseSection(Section):
     eps: float = Field(default=1e-8, gt=0)
     weight_decay: float = Field(default=0.05, ge=0)
     decay_all: bool = False  # biases and norms decay too
-    grad_clip: Annotated[PositiveFloat | None, ZERO_IS_NONE] = 5.0  # largest norm of the gradient; 0: no limit
+    grad_clip: Annotated[PositiveFloat | None, ZERO_IS_NONE] = (
+        5.0  # largest norm of the gradient; 0: no limit
+    )
     warmup: int = Field(default=100, ge=0)  # steps
     schedule: Literal["cosine", "root"] = "cosine"  # root: the square root of the share that is left
     cosine_epochs: int | None = Field(default=None, ge=1)  # default: the whole run; after it the rate rises

@@ -18,7 +18,7 @@ from cameraborn.train.loop import train
 from cameraborn.train.processes import Processes
 
 from ..train.test_processes import NAMES, TASK_LIST, batch, torchrun
-from .test_train import face_recipe, recipe_of, toys  # noqa: F401 (a fixture)
+from .test_objective import face_recipe, recipe_of, toys  # noqa: F401 (a fixture)
 
 BLADES = {name: 1.0 for name in TASKS if name.startswith("blades_")}
 # The tests' faces have these tags.
@@ -158,7 +158,7 @@ TWO = """
 import sys, torch
 from safetensors.torch import save_file
 from cameraborn.train.processes import process_group
-from tests.pretext.test_train_blades import one_update
+from tests.pretext.test_objective_blades import one_update
 with process_group() as processes:
     save_file(one_update(processes), sys.argv[1] + str(processes.rank))
 """
