@@ -38,7 +38,7 @@ class BinaryObjective(Objective):
         self.weights_from = recipe.weights
 
     def build(self) -> nn.Module:
-        """The classifier, its frozen encoder loaded."""
+        """The classifier, its frozen encoder loaded; a run leaves both encoders and the head."""
         return build_classifier(self.recipe)
 
     def batches(self, steps: range) -> Iterator[Batch]:

@@ -73,7 +73,7 @@ def reconstruct_(
         one_thread_a_picture,
         write_reconstructed,
     )
-    from cameraborn.pseudo.variants import VariantFolder, named
+    from cameraborn.pseudo.variants import VariantFolder
 
     one_thread_a_picture()
     ready = read_autoencoders(autoencoders)
@@ -87,7 +87,6 @@ def reconstruct_(
         seed=seed,
     )
     rows = [row for row in read_manifest(manifest) if not split or row.split in split]
-    names = [name for name, _ in named(rows)]
 
     def make(item: tuple[str, int, Row]) -> tuple[list[Row], str | None]:
         name, number, row = item
@@ -104,9 +103,7 @@ def reconstruct_(
         written = len(filled.done)
         if written:
             say(f"{output}: going on; copies done already: {written}")
-        for number, (made, problem) in enumerate(
-            map_in_order(Call(make), copies_of(rows, names, copies), jobs), 1
-        ):
+        for number, (made, problem) in enumerate(map_in_order(Call(make), copies_of(rows, copies), jobs), 1):
             if problem:
                 say(f"left out: {problem}")
             if made:

@@ -28,7 +28,7 @@ from cameraborn.files import Pixels
 from cameraborn.networks.autoencoder import Autoencoder
 from cameraborn.photo.decode import open_picture
 from cameraborn.pseudo.names import RECONSTRUCTED
-from cameraborn.pseudo.variants import MANIPULATED, ORIGINALS, write_png
+from cameraborn.pseudo.variants import MANIPULATED, ORIGINALS, named, write_png
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,9 @@ def one_thread_a_picture() -> None:
     torch.set_num_threads(1)
 
 
-def copies_of(rows: Iterable[Row], names: Iterable[str], copies: int) -> Iterator[tuple[str, int, Row]]:
+def copies_of(rows: Iterable[Row], copies: int) -> Iterator[tuple[str, int, Row]]:
     """The ID of each copy, its number, and its photograph's row."""
-    for name, row in zip(names, rows, strict=True):
+    for name, row in named(rows):
         for number in range(copies):
             yield f"{name}-{number}", number, row
 
