@@ -25,7 +25,9 @@ class Stage(Generic[S, T]):
         raise NotImplementedError
 
     def __getstate__(self) -> dict[str, Any]:
-        opened = [field.name for field in fields(self) if not field.init] if is_dataclass(self) else []
+        opened: list[str] = (
+            [field.name for field in fields(self) if not field.init] if is_dataclass(self) else []
+        )
         return {name: value for name, value in vars(self).items() if name not in opened}
 
 
