@@ -13,7 +13,7 @@ import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -31,7 +31,9 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from cameraborn.errors import PictureError
+from cameraborn.photo.damage import Damage, damage_of, with_its_end
 from cameraborn.photo.exif import MALFORMED, Exif, pillow_warnings_silenced, read_exif, read_orientation
+from cameraborn.photo.feed import EndOfFile, JpegFeed, WholeFile
 
 MIN_SIDE = 16  # pixels; nothing can be said of a smaller picture
 MAX_PIXELS = 200_000_000  # the largest phone sensors; about 1.5 GB of memory while decoding
@@ -91,6 +93,7 @@ class Picture:
     subsampling: str | None = None  # of the chroma, "4:2:0", "4:4:4", ..., "grey"; None if not JPEG
     has_icc: bool = False  # a colour profile is embedded
     has_exif: bool = False  # an EXIF block is there, whatever it says
+    damage: Damage = field(default_factory=Damage)  # of the file
 
 
 def open_picture(source: PictureSource, *, name: str | None = None, max_pixels: int = MAX_PIXELS) -> Picture:
@@ -206,32 +209,22 @@ def _sniff(data: bytes) -> str | None:
     return None
 
 
-class _EndOfFile(OSError):
-    """More bytes were asked for than the file has."""
-
-
-class _WholeFile(io.BytesIO):
-    """Refuses to read beyond its end: a host may have set LOAD_TRUNCATED_IMAGES, which fills up with grey."""
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        data = super().read(size)
-        if not data and size != 0:
-            raise _EndOfFile("the file ends early")
-        return data
-
-
 def _open(data: bytes, format: str, label: str) -> ImageFile.ImageFile:
     """Read the header with the decoder of `format`."""
     decoder = _DECODERS.get(format) or _heif_decoder(label)
     try:
-        return decoder(_WholeFile(data))
+        if format != "JPEG":
+            return decoder(WholeFile(with_its_end(data)))
+        feed = JpegFeed(data)
+        feed.watch(image := decoder(feed))
+        return image
     except (SyntaxError, ValueError, OSError):
         # Two decoders give up on a malformed EXIF block, which must not cost the picture.
         if format == "PNG" and (at := data.find(b"eXIf")) > 0:
             chunk_end = at + 8 + int.from_bytes(data[at - 4 : at], "big")
-            return decoder(_WholeFile(data[: at - 4] + data[chunk_end:]))
+            return decoder(WholeFile(data[: at - 4] + data[chunk_end:]))
         if format == "AVIF" and b"Exif" in data:
-            return decoder(_WholeFile(data.replace(b"Exif", b"skip", 1)))
+            return decoder(WholeFile(data.replace(b"Exif", b"skip", 1)))
         raise
 
 
@@ -259,7 +252,7 @@ def _named_errors(name: str, format: str) -> Iterator[None]:
     try:
         with pillow_warnings_silenced():
             yield
-    except _EndOfFile:
+    except EndOfFile:
         raise _error(name, f"truncated {format} (the file ends early)", _AGAIN) from None
     except Image.DecompressionBombError as error:
         raise _error(name, f"too large ({error})", "make it smaller first") from error
@@ -281,9 +274,11 @@ def _from_array(array: NDArray[np.uint8], name: str, max_pixels: int) -> Picture
 
 
 def _from_image(image: Image.Image, name: str, format: str, max_pixels: int, data: bytes | None) -> Picture:
+    feed = getattr(image, "fp", None)  # gone once it is loaded
     upright = _upright(image, name, format, max_pixels)
     with _named_errors(name, format):
         pixels = np.ascontiguousarray(upright)
+        damage = damage_of(data or b"", feed, pixels, read_orientation(image))
     pixels.flags.writeable = False
     exif = read_exif(image)
     return Picture(
@@ -298,6 +293,7 @@ def _from_image(image: Image.Image, name: str, format: str, max_pixels: int, dat
         subsampling=_subsampling(image) if isinstance(image, JpegImageFile) else None,
         has_icc=bool(image.info.get("icc_profile")),
         has_exif=bool(image.info.get("exif")) or exif != Exif(),
+        damage=damage,
     )
 
 
@@ -306,8 +302,11 @@ def _upright(image: Image.Image, name: str, format: str, max_pixels: int) -> Ima
     _check_size(*image.size, name, max_pixels)
     if image.mode == "F":
         raise _error(name, "floating-point picture, whose range is not known", "save it with 8 or 16 bits")
+    feed = getattr(image, "fp", None)
     with _named_errors(name, format):
         image.load()
+        if isinstance(feed, JpegFeed) and feed.lacks_data(image):
+            raise EndOfFile("the file ends early")
         rgb = _to_srgb(image, name)
         method = _UPRIGHT.get(read_orientation(image))
         return rgb if method is None else rgb.transpose(method)
