@@ -75,17 +75,17 @@ def as_stored(pixels: Pixels, orientation: int) -> Pixels:
     """Upright pixels [H W 3] as they lie in a file of that EXIF orientation; a view, not a copy."""
     if orientation >= 5:
         pixels = pixels.transpose(1, 0, 2)
-    if orientation in {3, 4, 7, 8}:
+    if orientation in {3, 4, 6, 7}:
         pixels = pixels[::-1]
-    return pixels[:, ::-1] if orientation in {2, 3, 6, 7} else pixels
+    return pixels[:, ::-1] if orientation in {2, 3, 7, 8} else pixels
 
 
 def _upright(box: Box, orientation: int, width: int, height: int) -> Box:
     """A box of stored pixels, width x height, in the upright picture."""
     x0, y0, x1, y1 = box
-    if orientation in {2, 3, 6, 7}:
+    if orientation in {2, 3, 7, 8}:
         x0, x1 = width - x1, width - x0
-    if orientation in {3, 4, 7, 8}:
+    if orientation in {3, 4, 6, 7}:
         y0, y1 = height - y1, height - y0
     return (y0, x0, y1, x1) if orientation >= 5 else (x0, y0, x1, y1)
 

@@ -140,7 +140,10 @@ def _of_several_scans(data: bytes, parts: JpegParts, pixels: Pixels) -> tuple[li
     notes = []
     if _incomplete(parts):
         notes.append("scans of the JPEG are missing: the picture lacks detail")
-    if any(stop - start >= 4 * _RUN for scan in parts.scans for start, stop in _runs(data, scan)):
+    runs = [run for scan in parts.scans for run in _runs(data, scan)]
+    if runs and 8 * max(stop - start for start, stop in runs) > _BITS_OF_FLAT_BLOCK * (
+        4 + _flat_blocks(pixels)
+    ):
         notes.append("a long run of one byte stands where compressed data should be")
     if parts.stray is not None:
         notes.append("compressed data of the JPEG are damaged")
@@ -150,6 +153,13 @@ def _of_several_scans(data: bytes, parts: JpegParts, pixels: Pixels) -> tuple[li
     if stair is None or height <= _SURE_STAIR:
         return [], []
     return ["brightness or colour jumps in the middle of the JPEG's compressed data"], [(stair, units)]
+
+
+def _flat_blocks(pixels: Pixels) -> int:
+    """How many blocks of 8 x 8 pixels have one colour: their codes may be a run of one byte."""
+    rows, columns = pixels.shape[0] // 8, pixels.shape[1] // 8
+    blocks = pixels[: 8 * rows, : 8 * columns].reshape(rows, 8, columns, 8, 3)
+    return int(np.all(blocks == blocks[:, :1, :, :1], axis=(1, 3, 4)).sum())
 
 
 def _incomplete(parts: JpegParts) -> bool:
@@ -270,15 +280,14 @@ def _has_riser(pixels: Pixels, parts: JpegParts, unit: int, jump: Array) -> bool
 def _jumps(pixels: Pixels, parts: JpegParts) -> Array:
     """Of each unit from the second row of units on, in their order: the mean jump at its upper edge, [N 3]."""
     width, height = parts.mcu
-    columns = parts.width // width
-    whole = parts.grid[1]
+    columns, whole = parts.width // width, parts.grid[1]
+    step = 1 if columns <= 64 else width // 4  # of a wide picture a few pixels of each edge will do
     edges = np.arange(height, len(pixels) - 1, height)
-    rows = [pixels[edges + step].astype(np.int16) for step in (-2, -1, 0, 1)]
+    rows = [pixels[edges + beyond, : columns * width : step].astype(np.int16) for beyond in (-2, -1, 0, 1)]
     jump = (
         3 * (rows[2] - rows[1]) + rows[0] - rows[3]
     )  # twice the jump: half the slope of either side goes off
-    sums = jump[:, : columns * width].reshape(len(edges), columns, width, 3).sum(axis=2, dtype=np.int32)
-    means = sums / (2.0 * width)
+    means = jump.reshape(len(edges), columns, width // step, 3).mean(axis=2) / 2
     if columns < whole:
         means = np.concatenate([means, means[:, -1:]], axis=1)  # a unit that the picture's edge cuts
     return np.asarray(means.reshape(-1, 3), dtype=np.float64)
@@ -300,27 +309,10 @@ def _boxes(parts: JpegParts, ranges: list[Range]) -> tuple[Box, ...]:
     width, height = parts.mcu
     boxes = []
     for begin, end in ranges:
-        cuts = sorted(
-            {
-                begin,
-                end,
-                *(
-                    cut
-                    for cut in (-(-begin // columns) * columns, end // columns * columns)
-                    if begin < cut < end
-                ),
-            }
-        )
-        for first, last in pairwise(cuts):
+        cuts = {min(end, -(-begin // columns) * columns), max(begin, end // columns * columns)}
+        for first, last in pairwise(sorted({begin, end, *cuts})):
             top, left = divmod(first, columns)
             bottom, right = divmod(last - 1, columns)
-            box = (left * width, top * height, (right + 1) * width, (bottom + 1) * height)
-            boxes.append(
-                (
-                    float(box[0]),
-                    float(box[1]),
-                    float(min(box[2], parts.width)),
-                    float(min(box[3], parts.height)),
-                )
-            )
+            x1, y1 = min((right + 1) * width, parts.width), min((bottom + 1) * height, parts.height)
+            boxes.append((float(left * width), float(top * height), float(x1), float(y1)))
     return tuple(boxes)

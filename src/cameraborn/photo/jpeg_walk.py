@@ -85,7 +85,7 @@ def _stretch(stuffed: bytes, begin: int, parts: JpegParts, first: int, expected:
         starts=tuple((begin + places).tolist()),
         trouble=trouble,
         short=not trouble and len(starts) < expected,
-        spare=max(0, (bits - at) // 8),
+        spare=max(0, (bits - at) // 8) if len(starts) == expected else 0,
     )
 
 
