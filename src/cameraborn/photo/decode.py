@@ -31,6 +31,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from cameraborn.errors import PictureError
+from cameraborn.photo.colour import colours_of
 from cameraborn.photo.damage import Damage, damage_of, with_its_end
 from cameraborn.photo.exif import MALFORMED, Exif, pillow_warnings_silenced, read_exif, read_orientation
 from cameraborn.photo.feed import EndOfFile, JpegFeed, WholeFile
@@ -63,6 +64,7 @@ _MAGIC: dict[str, tuple[bytes, ...]] = {
     "TIFF": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
     "BMP": (b"BM",),
 }
+_HDR, _PROFILE = "cameraborn.hdr", "cameraborn.profile"  # what we put into `Image.info`
 _DAMAGED = (*MALFORMED, EOFError, RuntimeError, zlib.error)  # what decoders raise on damaged files
 _UPRIGHT = {  # EXIF orientation -> what undoes it
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -94,6 +96,9 @@ class Picture:
     has_icc: bool = False  # a colour profile is embedded
     has_exif: bool = False  # an EXIF block is there, whatever it says
     damage: Damage = field(default_factory=Damage)  # of the file
+    hdr: str | None = (
+        None  # "PQ" or "HLG", a curve of high dynamic range: the pixels are not those that a display shows
+    )
 
 
 def open_picture(source: PictureSource, *, name: str | None = None, max_pixels: int = MAX_PIXELS) -> Picture:
@@ -235,7 +240,11 @@ def _recognised(data: bytes, label: str) -> tuple[ImageFile.ImageFile, str]:
         problem = f"not a picture in a supported format ({_supported()})"
         raise _error(label, problem, "check it, or convert it to JPEG or PNG")
     with _named_errors(label, format):
-        return _open(data, format, label), format
+        image = _open(data, format, label)
+    colours = colours_of(data, image.info)
+    icc = None if colours.before_icc else image.info.get("icc_profile")
+    image.info |= {_HDR: colours.hdr, _PROFILE: icc or colours.profile}
+    return image, format
 
 
 def _heif_decoder(label: str) -> type[ImageFile.ImageFile]:
@@ -294,6 +303,7 @@ def _from_image(image: Image.Image, name: str, format: str, max_pixels: int, dat
         has_icc=bool(image.info.get("icc_profile")),
         has_exif=bool(image.info.get("exif")) or exif != Exif(),
         damage=damage,
+        hdr=image.info.get(_HDR),
     )
 
 
@@ -322,7 +332,7 @@ def _check_size(width: int, height: int, name: str, max_pixels: int) -> None:
 
 def _to_srgb(image: Image.Image, name: str) -> Image.Image:
     """Return mode RGB: greys scaled, colours through the ICC profile, transparency over white."""
-    profile = image.info.get("icc_profile")
+    profile = image.info.get(_PROFILE, image.info.get("icc_profile"))
     if image.mode.startswith("I"):
         image = _reduce_to_8_bits(image, name)
     alpha = None
