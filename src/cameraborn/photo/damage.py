@@ -8,7 +8,7 @@ here. Of WebP, AVIF, HEIC, GIF, TIFF and BMP, Pillow refuses what it cannot deco
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from cameraborn.files import Box, Pixels
@@ -26,6 +26,11 @@ class Damage:
 
     notes: tuple[str, ...] = ()
     boxes: tuple[Box, ...] = ()  # upright pixels; they do not overlap
+
+    @staticmethod
+    def of_whole(notes: Iterable[str], pixels: Pixels) -> Damage:
+        """Damage whose place is not known."""
+        return Damage(tuple(notes), ((0.0, 0.0, float(pixels.shape[1]), float(pixels.shape[0])),))
 
     def share_of(self, box: Box) -> float:
         """The share of a box's area, 0..1, that is affected; 0 for a box without an area."""

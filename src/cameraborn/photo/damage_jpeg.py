@@ -27,12 +27,17 @@ from cameraborn.photo.jpeg_walk import Stretch, can_walk, walk
 _LONGEST_WALK = 3 << 20  # bytes of compressed data; beyond, a suspicion stands as it is
 _RUN = 32  # equal bytes in a row that are looked at
 _BITS_OF_FLAT_BLOCK = 24  # at most: a run of equal bytes may be the codes of a white wall
-_STAIR = (
-    1.5  # mean jump by its spread along the stair; no photograph of those in benchmarks/damage.py comes near
-)
-_SURE_STAIR = 2.5  # where the codes themselves are in order
+# The mean jump by its spread along the stair. Of 3,589 sound JPEGs, 4.5 % have one of .7, .4 % of 1, and none of 1.7.
+_PLACED_STAIR = 0.7  # in a file whose codes are known to be damaged
+_SUSPECTED_STAIR = 1.0
+_SURE_STAIR = 2.0  # where the codes themselves are in order
 _LEAST_JUMP = 3.0  # grey levels
 _MARGIN = 2  # rows of units before the first code that makes no sense
+
+_DAMAGED = "compressed data of the JPEG are damaged"
+_FILLED_UP = "compressed data of the JPEG are missing: what they should give is filled with grey"
+_RUN_OF_ONE_BYTE = "a long run of one byte stands where compressed data should be"
+_JUMPS = "brightness or colour jumps in the middle of the JPEG's compressed data"
 
 Range = tuple[int, int]  # units, from and to (exclusive)
 
@@ -63,32 +68,23 @@ def _of_one_scan(data: bytes, feed: JpegFeed, pixels: Pixels) -> tuple[list[str]
     runs = _runs(data, scan)
     disorder = _restart_disorder(scan, units)
     grey = _is_grey(pixels, parts, -1) or (scan.restart_interval > 0 and _grey_units(pixels, parts))
-    suspected = (
-        feed.finished_early or grey or runs or disorder or parts.stray is not None or stair is not None
-    )
-    if not suspected:
+    stray = parts.stray is not None
+    if not (feed.finished_early or grey or runs or disorder or stray or height > _SUSPECTED_STAIR):
         return [], []
     notes, ranges = [], list(disorder)
     if disorder:
         notes.append("restart markers of the JPEG are missing or out of order")
-    if not can_walk(parts) or scan.end - scan.start > _LONGEST_WALK:
-        walked = None
-    else:
-        walked = walk(data, parts) if not disorder else []
-    if walked is None:
-        broken = feed.finished_early or feed.behind or parts.stray is not None
-        if broken:
-            notes.append("compressed data of the JPEG are damaged")
-        if broken or height > _SURE_STAIR:
-            ranges.append((stair or 0, units))
-    for stretch in walked or []:
-        found, damaged = _of_stretch(stretch, parts, runs, stair)
-        notes += found
-        ranges += damaged
+    elif can_walk(parts) and scan.end - scan.start <= _LONGEST_WALK:
+        for stretch in walk(data, parts):
+            found, damaged = _of_stretch(stretch, parts, runs, stair)
+            notes += found
+            ranges += damaged
+    elif feed.finished_early or feed.behind or stray:
+        notes.append(_DAMAGED)
+        ranges.append((stair or 0, units))
     if not ranges and stair is not None and height > _SURE_STAIR:
+        notes.append(_JUMPS)
         ranges.append((stair, units))
-    if ranges and not notes:
-        notes.append("brightness or colour jumps in the middle of the JPEG's compressed data")
     return notes, ranges
 
 
@@ -96,36 +92,33 @@ def _of_stretch(
     stretch: Stretch, parts: JpegParts, runs: list[Range], stair: int | None
 ) -> tuple[list[str], list[Range]]:
     """What is wrong between two restart markers."""
-    starts, end = stretch.starts, stretch.first + stretch.expected
-    onsets, notes = [], []
-    for begin, stop in runs:
-        if (
-            not starts
-            or begin < starts[0]
-            or (stop > starts[-1] and not stretch.trouble and begin > starts[-1])
-        ):
-            continue
-        first, last = bisect_right(starts, begin) - 1, bisect_right(starts, stop)
-        if 8 * (stop - begin) > _BITS_OF_FLAT_BLOCK * _blocks_per_unit(parts) * (last - first):
-            onsets.append(stretch.first + max(0, first))
-            notes.append("a long run of one byte stands where compressed data should be")
-    if stretch.trouble or stretch.spare > 1 or stretch.short:
-        notes.append(
-            "compressed data of the JPEG are damaged" if stretch.trouble or stretch.spare > 1 else _SHORT
-        )
+    end = stretch.first + stretch.expected
+    read = stretch.first + len(stretch.starts)
+    onsets = [stretch.first + unit for run in runs if (unit := _unit_of_run(run, stretch, parts)) is not None]
+    notes = [_RUN_OF_ONE_BYTE] if onsets else []
+    if stretch.trouble or stretch.spare > 1:
+        notes.append(_DAMAGED)
+    elif stretch.short:
+        notes.append(_FILLED_UP)
     elif not onsets:
         return [], []
-    if stair is not None:
-        onsets.append(stair)
-    read = stretch.first + len(starts)
-    if parts.end is None and stretch.short and not onsets:
-        onsets.append(read)  # nothing but the end is missing
+    if stair is not None and stair < end:
+        onsets.append(max(stair, stretch.first))
     if stretch.trouble and not onsets:
         onsets.append(max(stretch.first, read - _MARGIN * parts.grid[1]))
+    if stretch.trouble or stretch.short:
+        onsets.append(read)
     return notes, [(min(onsets, default=stretch.first), end)]
 
 
-_SHORT = "compressed data of the JPEG are missing: what they should give is filled with grey"
+def _unit_of_run(run: Range, stretch: Stretch, parts: JpegParts) -> int | None:
+    """The unit of a stretch in which a run of one byte begins; None if it is elsewhere, or the codes of flat blocks."""
+    (begin, stop), starts = run, stretch.starts
+    if not starts or begin < starts[0] or (begin > starts[-1] and not stretch.trouble):
+        return None
+    first, last = bisect_right(starts, begin) - 1, bisect_right(starts, stop)
+    flat = _BITS_OF_FLAT_BLOCK * _blocks_per_unit(parts) * (last - first)
+    return first if 8 * (stop - begin) > flat else None
 
 
 def _blocks_per_unit(parts: JpegParts) -> int:
@@ -144,15 +137,15 @@ def _of_several_scans(data: bytes, parts: JpegParts, pixels: Pixels) -> tuple[li
     if runs and 8 * max(stop - start for start, stop in runs) > _BITS_OF_FLAT_BLOCK * (
         4 + _flat_blocks(pixels)
     ):
-        notes.append("a long run of one byte stands where compressed data should be")
+        notes.append(_RUN_OF_ONE_BYTE)
     if parts.stray is not None:
-        notes.append("compressed data of the JPEG are damaged")
+        notes.append(_DAMAGED)
     if notes:
         return notes, [(0, units)]
     stair, height = find_stair(pixels, parts)
     if stair is None or height <= _SURE_STAIR:
         return [], []
-    return ["brightness or colour jumps in the middle of the JPEG's compressed data"], [(stair, units)]
+    return [_JUMPS], [(stair, units)]
 
 
 def _flat_blocks(pixels: Pixels) -> int:
@@ -257,7 +250,9 @@ def find_stair(pixels: Pixels, parts: JpegParts) -> tuple[int | None, float]:
     inside = (column >= 2) & (column <= columns - 2) & (z > 1.15 * along_rows) & (size > _LEAST_JUMP)
     best = int(np.where(inside, z, 0).argmax())
     height = float(z[best])
-    if not inside[best] or height <= _STAIR or not _has_riser(pixels, parts, best + columns, mean[best]):
+    if not inside[best] or height <= _PLACED_STAIR:
+        return None, 0.0
+    if not _has_riser(pixels, parts, best + columns, mean[best]):
         return None, 0.0
     return best + columns, height
 

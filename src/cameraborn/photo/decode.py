@@ -35,6 +35,7 @@ from cameraborn.photo.colour import colours_of
 from cameraborn.photo.damage import Damage, damage_of, with_its_end
 from cameraborn.photo.exif import MALFORMED, Exif, pillow_warnings_silenced, read_exif, read_orientation
 from cameraborn.photo.feed import EndOfFile, JpegFeed, WholeFile
+from cameraborn.photo.libtiff import libtiff_words
 
 MIN_SIDE = 16  # pixels; nothing can be said of a smaller picture
 MAX_PIXELS = 200_000_000  # the largest phone sensors; about 1.5 GB of memory while decoding
@@ -121,8 +122,8 @@ def open_picture(source: PictureSource, *, name: str | None = None, max_pixels: 
     if isinstance(source, Image.Image):
         label = name or str(getattr(source, "filename", "") or "<image>")
         return _from_image(source, label, source.format or "IMAGE", max_pixels, None)
-    data, label = _read(source, name)
-    image, format = _recognised(data, label)
+    data, label = read_encoded(source, name)
+    image, format = recognised(data, label)
     return _from_image(image, label, format, max_pixels, data)
 
 
@@ -134,8 +135,8 @@ def open_upright(path: Path) -> Image.Image:
     Raises:
         PictureError: as `open_picture`.
     """
-    data, label = _read(path, None)
-    image, format = _recognised(data, label)
+    data, label = read_encoded(path, None)
+    image, format = recognised(data, label)
     return _upright(image, label, format, MAX_PIXELS)
 
 
@@ -153,7 +154,7 @@ def _supported() -> str:
     return ", ".join([*_DECODERS, "HEIC" if heic_available() else "HEIC with pip install 'cameraborn[heic]'"])
 
 
-def _read(source: str | os.PathLike[str] | bytes | BinaryIO, name: str | None) -> tuple[bytes, str]:
+def read_encoded(source: str | os.PathLike[str] | bytes | BinaryIO, name: str | None) -> tuple[bytes, str]:
     """Return the encoded bytes and what to call them."""
     if isinstance(source, bytes | bytearray | memoryview):
         label, data = name or "<bytes>", bytes(source)
@@ -233,13 +234,13 @@ def _open(data: bytes, format: str, label: str) -> ImageFile.ImageFile:
         raise
 
 
-def _recognised(data: bytes, label: str) -> tuple[ImageFile.ImageFile, str]:
+def recognised(data: bytes, label: str) -> tuple[ImageFile.ImageFile, str]:
     """The picture, its header read and nothing decoded, and the name of its format."""
     format = _sniff(data)
     if format is None:
         problem = f"not a picture in a supported format ({_supported()})"
         raise _error(label, problem, "check it, or convert it to JPEG or PNG")
-    with _named_errors(label, format):
+    with named_errors(label, format):
         image = _open(data, format, label)
     colours = colours_of(data, image.info)
     icc = None if colours.before_icc else image.info.get("icc_profile")
@@ -256,10 +257,11 @@ def _heif_decoder(label: str) -> type[ImageFile.ImageFile]:
 
 
 @contextmanager
-def _named_errors(name: str, format: str) -> Iterator[None]:
-    """Turn whatever a decoder raises into one line that names the picture and the next step."""
+def named_errors(name: str, format: str) -> Iterator[None]:
+    """Turn whatever a decoder raises, and libtiff says, into one line that names the picture and the next step."""
+    words: list[str] = []
     try:
-        with pillow_warnings_silenced():
+        with pillow_warnings_silenced(), libtiff_words() as words:
             yield
     except EndOfFile:
         raise _error(name, f"truncated {format} (the file ends early)", _AGAIN) from None
@@ -268,7 +270,7 @@ def _named_errors(name: str, format: str) -> Iterator[None]:
     except MemoryError as error:
         raise _error(name, "too large for the free memory", "free some, or make it smaller first") from error
     except _DAMAGED as error:
-        reason = str(error)[:100] or type(error).__name__
+        reason = (words[0] if words else str(error))[:100] or type(error).__name__
         raise _error(name, f"damaged or truncated {format} ({reason})", _AGAIN) from error
 
 
@@ -284,10 +286,13 @@ def _from_array(array: NDArray[np.uint8], name: str, max_pixels: int) -> Picture
 
 def _from_image(image: Image.Image, name: str, format: str, max_pixels: int, data: bytes | None) -> Picture:
     feed = getattr(image, "fp", None)  # gone once it is loaded
-    upright = _upright(image, name, format, max_pixels)
-    with _named_errors(name, format):
-        pixels = np.ascontiguousarray(upright)
-        damage = damage_of(data or b"", feed, pixels, read_orientation(image))
+    with libtiff_words() as words, named_errors(name, format):
+        pixels = np.ascontiguousarray(_upright(image, name, format, max_pixels))
+        damage = (
+            Damage.of_whole(words, pixels)
+            if words
+            else damage_of(data or b"", feed, pixels, read_orientation(image))
+        )
     pixels.flags.writeable = False
     exif = read_exif(image)
     return Picture(
@@ -313,7 +318,7 @@ def _upright(image: Image.Image, name: str, format: str, max_pixels: int) -> Ima
     if image.mode == "F":
         raise _error(name, "floating-point picture, whose range is not known", "save it with 8 or 16 bits")
     feed = getattr(image, "fp", None)
-    with _named_errors(name, format):
+    with named_errors(name, format):
         image.load()
         if isinstance(feed, JpegFeed) and feed.lacks_data(image):
             raise EndOfFile("the file ends early")
