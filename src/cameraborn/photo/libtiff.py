@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from PIL import _imaging
 
 _LONGEST = 512  # bytes of one message
+_PILLOWS_NAME = b"tempfile.tif"  # what Pillow calls every file
 _local = threading.local()
 _installing = threading.Lock()
 _Handler = ctypes.CFUNCTYPE(
@@ -62,7 +63,8 @@ def _install() -> None:
                 return
             buffer = ctypes.create_string_buffer(_LONGEST)
             format_list(buffer, _LONGEST, text, values)
-            said = b": ".join(part for part in (module, buffer.value) if part)
+            where = b"" if module == _PILLOWS_NAME else module
+            said = b": ".join(part for part in (where, buffer.value) if part)
             words.append(said.decode("utf-8", "replace").strip().rstrip("."))
 
         handler = _Handler(handle)
