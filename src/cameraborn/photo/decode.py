@@ -31,7 +31,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from cameraborn.errors import PictureError
-from cameraborn.photo.colour import colours_of
+from cameraborn.photo.declared_colours import colours_of
 from cameraborn.photo.damage import Damage, damage_of, with_its_end
 from cameraborn.photo.exif import MALFORMED, Exif, pillow_warnings_silenced, read_exif, read_orientation
 from cameraborn.photo.feed import EndOfFile, JpegFeed, WholeFile

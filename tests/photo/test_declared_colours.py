@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from cameraborn.photo.colour import Colours, colours_of
+from cameraborn.photo.declared_colours import Colours, colours_of
 from cameraborn.photo.decode import heic_available, open_picture
 from tests.photo.test_decode import ADOBE_RGB, SRGB
 
