@@ -3,7 +3,7 @@
     python benchmarks/exif_without_network.py runs/camera.jsonl -o benchmarks/results/exif_without_network.csv
 
 Trees on plain statistics of native crops: how levels are distributed, how strong each frequency is and how often it is
-nothing (`networks.spectrum`), and `photo.traces`. Photographs are divided into five folds, once whoever took
+nothing (`networks.spectrum`), and residual statistics. Photographs are divided into five folds, once whoever took
 them (`photographs`: then their photographers are on both sides), once by photographer (`photographers`). Trees learn
 from a growing share of four folds; pair accuracy (chance: .5) on the fifth is given for each fold and as the mean. Fold
 0 of `photographs` is what `unseen_photographs.py` holds out for the network. Rows for research are learnt from:
@@ -24,7 +24,7 @@ from sklearn.ensemble import ExtraTreesRegressor
 from unseen_photographs import HELD_OUT, number_of
 
 from cameraborn.data.manifest import Row, read_manifest
-from cameraborn.degrade.residual_statistics import traces
+from cameraborn.degrade.residual_statistics import residual_statistics
 from cameraborn.engine.local import map_in_order
 from cameraborn.engine.stage import Call
 from cameraborn.networks.spectrum import Spectrum
@@ -92,7 +92,7 @@ def statistics(path: Path) -> NDArray[np.float32]:
     pixels = np.array(open_upright(path))
     levels = [np.percentile(pixels[..., channel], PERCENTILES) for channel in range(3)]
     spectrum = SPECTRUM(torch.from_numpy(pixels).permute(2, 0, 1)[None])[0].numpy()
-    return np.concatenate([*levels, traces(pixels, pixels), spectrum]).astype(np.float32)
+    return np.concatenate([*levels, residual_statistics(pixels, pixels), spectrum]).astype(np.float32)
 
 
 if __name__ == "__main__":

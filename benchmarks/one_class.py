@@ -20,7 +20,7 @@ from common import by_track, ranking, show, write_table
 from numpy.typing import NDArray
 
 from cameraborn import Detector, Verdict, load, open_picture
-from cameraborn.bench.cues import CUES
+from cameraborn.data.cues import CUES
 from cameraborn.data.manifest import Row
 
 NOMINAL = 0.05

@@ -1,5 +1,7 @@
 """Replacing a file: whole or not at all."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from cameraborn.files import replacing
@@ -28,4 +30,20 @@ def test_after_an_exception_all_is_as_it_was(tmp_path):
     with pytest.raises(ZeroDivisionError):
         fail()
     assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_two_may_write_one_file_at_a_time(tmp_path):
+    path = tmp_path / "picture.jpg"
+    with ThreadPoolExecutor(2) as pool, replacing(path, contended=True) as part:
+        part.write_bytes(b"one")
+
+        def other():
+            with replacing(path, contended=True) as others:
+                others.write_bytes(b"other")
+                return others
+
+        assert pool.submit(other).result() != part
+        assert path.read_bytes() == b"other"
+    assert path.read_bytes() == b"one"
     assert list(tmp_path.iterdir()) == [path]

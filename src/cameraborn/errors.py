@@ -9,6 +9,12 @@ class PictureError(CamerabornError):
     """A picture cannot be read, or is not a picture."""
 
 
+def picture_error(name: str, problem: str, advice: str) -> PictureError:
+    """The error of one picture: its name, what is wrong, the next step; what cannot be printed becomes `?`."""
+    line = f"{name}: {problem}: {advice}"
+    return PictureError("".join(c if c.isprintable() else "?" for c in line))
+
+
 class DegradationError(CamerabornError):
     """A name of a degradation cannot be understood."""
 

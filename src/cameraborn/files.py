@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,13 +17,15 @@ Box = tuple[float, float, float, float]  # x0, y0, x1, y1, pixels
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, contended: bool = False) -> Iterator[Path]:
     """A path beside `path` to write to, which takes its place at the end of the block: `with replacing(path) as part`.
 
     It is called `NAME.part`, before the file's ending, which some writers go by. After an exception it is removed, and
-    what was at `path` is as it was.
+    what was at `path` is as it was. If `contended`, other threads and processes may write the same file at the same
+    time: each has a part of its own, and the last one stays.
     """
-    part = path.with_name(f"{path.stem}.part{path.suffix}")
+    own = f".{os.getpid()}-{threading.get_ident()}" if contended else ""
+    part = path.with_name(f"{path.stem}{own}.part{path.suffix}")
     try:
         yield part
         part.replace(path)

@@ -6,7 +6,6 @@ import dataclasses
 import pytest
 
 from cameraborn import load, open_picture
-from cameraborn.bench import cues
 from cameraborn.bench.bundles import BundleJudge
 from cameraborn.bench.cache import FeatureCache
 from cameraborn.bench.config import DetectorSection, PhotographSection, SetSection
@@ -14,6 +13,7 @@ from cameraborn.bench.protocol import paper_threshold, run_protocol
 from cameraborn.bench.run import RUN, run
 from cameraborn.bench.scores import format_row, read_scores
 from cameraborn.bench.sets import read_photographs, read_set
+from cameraborn.data.cues import CUES
 from cameraborn.errors import BenchError, PictureError
 from cameraborn.report.results import Results
 
@@ -39,7 +39,7 @@ def test_rows_are_what_the_detector_says(finished, album, tiny_bundle):
             assert row.in_source == (row.source == "copies")
             seen += 1
         elif row.detector == "sharpness":
-            assert row.score == cues.sharpness(open_picture(path))
+            assert row.score == CUES["sharpness"](open_picture(path))
             assert (row.p_value, row.flagged) == (None, None)
     assert seen == 16
     assert {row.detector for row in rows} == {

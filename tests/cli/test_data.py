@@ -152,7 +152,7 @@ def test_shares_that_cannot_be_met_are_said(album, tmp_path):
     _, error = done("split", "m.jsonl", "train=0.75", "val=0.25", cwd=tmp_path)
     assert error == "train: 30 rows of 6 groups\nval: 10 rows of 2 groups\n"
     _, error = done("split", "m.jsonl", "train=0.9", "val=0.1", cwd=tmp_path)
-    assert "val: 5 rows of 1 groups, 12% where 10% was asked for: groups are not torn" in error
+    assert "val: 5 rows of 1 groups, 12% where 10% was asked for: groups stay whole" in error
     homes = {(row["group"], row["split"]) for row in rows_of(tmp_path / "m.jsonl")}
     assert len(homes) == 8
 

@@ -2,89 +2,17 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from cameraborn.data.audit import TOGETHER, _Ranking, audit
-from cameraborn.data.cues import CATEGORIES, NUMBERS, cues_of
+from cameraborn.data.audit import audit
+from cameraborn.data.cue_audit import TOGETHER
 from cameraborn.data.manifest import Row
 from cameraborn.errors import PictureError
-from cameraborn.photo.decode import open_picture
 
-from ..conftest import encoded
-from .sets import LEAKS, SRGB, Storage, dataset, exif, store, texture
+from .sets import LEAKS, Storage, dataset, store, texture
 
 
 def cue(found, name):
     return next(item for item in found.cues if item.name == name)
-
-
-def test_cues_of_a_known_picture():
-    pixels = np.zeros((40, 80, 3), np.uint8)
-    pixels[:, 40:] = (255, 0, 0)
-    data = encoded(pixels, "PNG", icc_profile=SRGB, exif=exif())
-    cues = cues_of(open_picture(data))
-    assert dict(zip(CATEGORIES, cues.categories, strict=True)) == {
-        "format": "PNG",
-        "dimensions": "80 x 40",
-        "JPEG tables": "none",
-        "chroma subsampling": "none",
-        "ICC profile": "present",
-        "EXIF": "present",
-    }
-    numbers = dict(zip(NUMBERS, cues.numbers, strict=True))
-    assert numbers["short side"] == 40
-    assert numbers["aspect"] == 2
-    assert np.isnan(numbers["JPEG quality"])
-    assert numbers["bytes a pixel"] == len(data) / 3200
-    # The Laplacian is +76 beside the edge, -76 on it, 0 elsewhere, over 78 columns.
-    assert numbers["sharpness"] == pytest.approx(2 * 76**2 / 78)
-    assert numbers["brightness"] == pytest.approx(76 / 2)
-    assert numbers["saturation"] == pytest.approx(0.5)
-
-
-@pytest.mark.parametrize(
-    ("options", "quality", "subsampling"),
-    [
-        ({"quality": 95, "subsampling": "4:4:4"}, "Q95", "4:4:4"),
-        ({"quality": 50, "subsampling": "4:2:2"}, "Q50", "4:2:2"),
-        ({"quality": 75, "subsampling": "4:2:0"}, "Q75", "4:2:0"),
-    ],
-)
-def test_cues_of_a_jpeg(options, quality, subsampling):
-    cues = cues_of(open_picture(encoded(texture(np.random.default_rng(0), 40), **options)))
-    words = dict(zip(CATEGORIES, cues.categories, strict=True))
-    assert words["JPEG tables"].startswith(quality + " ")
-    assert words["chroma subsampling"] == subsampling
-    assert words["ICC profile"] == words["EXIF"] == "absent"
-
-
-def test_tables_of_one_quality_may_differ():
-    """Same luminance table, other chrominance table: one quality, two encoders."""
-    pixels = texture(np.random.default_rng(0), 40)
-    luminance, chrominance, other = [16] * 64, [20] * 64, [24] * 64
-    one, two = (
-        cues_of(open_picture(encoded(pixels, qtables=[luminance, chroma]))) for chroma in (chrominance, other)
-    )
-    place = CATEGORIES.index("JPEG tables")
-    assert one.categories[place] != two.categories[place]
-    assert one.numbers[NUMBERS.index("JPEG quality")] == two.numbers[NUMBERS.index("JPEG quality")]
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    st.lists(st.tuples(st.integers(0, 4), st.booleans(), st.integers(0, 3), st.integers(0, 2)), max_size=25)
-)
-def test_auc_counts_pairs_of_one_fold(items):
-    scores, positive, weights, folds = (np.array([item[k] for item in items]) for k in range(4))
-    won = pairs = 0.0
-    for i, j in np.ndindex(len(items), len(items)):
-        if positive[i] and not positive[j] and folds[i] == folds[j]:
-            weight = float(weights[i] * weights[j])
-            pairs += weight
-            won += weight * (1.0 if scores[i] > scores[j] else 0.5 if scores[i] == scores[j] else 0.0)
-    got = _Ranking(scores.astype(float), positive.astype(bool), folds.astype(int)).auc(weights.astype(float))
-    assert got == (pytest.approx(won / pairs) if pairs else None)
 
 
 @pytest.mark.parametrize("name", sorted(LEAKS))

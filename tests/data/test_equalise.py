@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from cameraborn.data.audit import audit
-from cameraborn.data.cues import LOOKS
+from cameraborn.data.cues import OF_PIXELS
 from cameraborn.data.equalise import Treatment, equalise
 from cameraborn.data.manifest import Row, read_manifest, sha256_of
 from cameraborn.errors import ManifestError
@@ -31,7 +31,9 @@ def test_the_planted_leak_is_gone(tmp_path, name):
     assert (after.photos, after.generated, after.smallest_side) == (30, 30, 48)
     # Pictures that were larger are smoother now, and smoother ones take fewer bytes: that stays, and is found.
     resized = name == "dimensions"
-    assert {cue.name for cue in after.cues if cue.leaks} <= LOOKS | ({"bytes a pixel"} if resized else set())
+    assert {cue.name for cue in after.cues if cue.leaks} <= OF_PIXELS | (
+        {"bytes a pixel"} if resized else set()
+    )
     assert resized or after.together.low <= 0.5 <= after.together.high
 
 

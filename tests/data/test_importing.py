@@ -14,10 +14,9 @@ from cameraborn.data.adapters import LAYOUTS, LeftOut, Options
 from cameraborn.data.importing import import_manifest
 from cameraborn.data.manifest import read_manifest, sha256_of
 from cameraborn.errors import CamerabornError, ManifestError
-from cameraborn.photo.faces import FaceFinder
 from tests.data.adapters.helpers import picture
 
-REAL_LOOK = importing.look
+REAL_EXAMINE = importing.examine
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
@@ -36,20 +35,20 @@ def listed(source, layout="folder", **options):
     return LAYOUTS[layout].entries(source, Options(**options))
 
 
-class Looks:
-    """Counts the pictures that are really looked at, and may stop after some."""
+class Examinations:
+    """Counts the pictures that are really examined, and may stop after some."""
 
     def __init__(self, monkeypatch, stop_after=10**9):
         self.paths = []
         self.stop_after = stop_after
 
-        def look(entry, faces):
+        def examine(entry, finder):
             if len(self.paths) == self.stop_after:
                 raise KeyboardInterrupt
             self.paths.append(Path(entry.row.path).name)
-            return REAL_LOOK(entry, faces)
+            return REAL_EXAMINE(entry, finder)
 
-        monkeypatch.setattr(importing, "look", look)
+        monkeypatch.setattr(importing, "examine", examine)
 
 
 def test_an_import(album, tmp_path):
@@ -77,7 +76,7 @@ def test_an_interrupted_import_goes_on(album, tmp_path, monkeypatch):
     output = tmp_path / "m.jsonl"
     output.write_text("older\n")
     (album / "g0" / "0.jpg").write_bytes(b"broken")
-    first = Looks(monkeypatch, stop_after=4)
+    first = Examinations(monkeypatch, stop_after=4)
     with pytest.raises(KeyboardInterrupt):
         import_manifest(listed(album), output)
     assert output.read_text() == "older\n"
@@ -86,7 +85,7 @@ def test_an_interrupted_import_goes_on(album, tmp_path, monkeypatch):
         journal.write(b'0123456789abcdef 12 34 {"rows": [{"pa')  # as a crash leaves it
 
     picture(album / "g0" / "2.jpg", shade=99, iso=999)  # changed in between
-    second = Looks(monkeypatch)
+    second = Examinations(monkeypatch)
     counts = import_manifest(listed(album), output)
     assert first.paths == ["0.jpg", "2.jpg", "4.jpg", "1.jpg"]
     assert second.paths == ["2.jpg", "3.jpg", "5.jpg"]
@@ -104,10 +103,10 @@ def test_an_interrupted_import_goes_on(album, tmp_path, monkeypatch):
 
 
 def test_what_is_said_of_a_picture_decides_whether_it_is_known(album, tmp_path, monkeypatch):
-    Looks(monkeypatch, stop_after=4)
+    Examinations(monkeypatch, stop_after=4)
     with pytest.raises(KeyboardInterrupt):
         import_manifest(listed(album), tmp_path / "m.jsonl")
-    again = Looks(monkeypatch)
+    again = Examinations(monkeypatch)
     counts = import_manifest(listed(album, group="photo"), tmp_path / "m.jsonl")
     assert (len(again.paths), counts.reused) == (6, 0)
     assert {row.group for row in read_manifest(tmp_path / "m.jsonl")} >= {"g0/0.jpg", "g1/5.jpg"}
@@ -134,11 +133,11 @@ def test_a_full_disk_is_one_line_and_can_be_gone_on_from(album, tmp_path, monkey
     assert names(tmp_path) == ["album", "m.jsonl.unfinished"]
     assert (tmp_path / "m.jsonl.unfinished").stat().st_size == 1000  # its last line is cut off
 
-    (tmp_path / "m.jsonl.part").symlink_to("/dev/full")
+    (tmp_path / "m.part.jsonl").symlink_to("/dev/full")
     with pytest.raises(ManifestError, match=r"m.jsonl: cannot be written .No space left on device"):
         import_manifest(listed(album), tmp_path / "m.jsonl")
     assert names(tmp_path) == ["album", "m.jsonl.unfinished"]
-    again = Looks(monkeypatch)
+    again = Examinations(monkeypatch)
     assert import_manifest(listed(album), tmp_path / "m.jsonl").reused == 6
     assert again.paths == []
     assert names(tmp_path) == ["album", "m.jsonl"]
@@ -167,11 +166,6 @@ def test_nothing_to_import_leaves_what_was_there(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def finder():
-    return FaceFinder()
-
-
-@pytest.fixture(scope="module")
 def group_photo(tmp_path_factory):
     """Two portraits side by side, and a picture without anyone."""
     folder = tmp_path_factory.mktemp("camera")
@@ -185,8 +179,8 @@ def group_photo(tmp_path_factory):
     return folder
 
 
-def test_faces_of_one_photograph(group_photo, tmp_path, finder):
-    counts = import_manifest(listed(group_photo, group="photo"), tmp_path / "m.jsonl", faces=finder)
+def test_faces_of_one_photograph(group_photo, tmp_path):
+    counts = import_manifest(listed(group_photo, group="photo"), tmp_path / "m.jsonl", faces=True)
     rows = sorted(read_manifest(tmp_path / "m.jsonl"), key=lambda row: row.box[0])
     assert (counts.rows, counts.without_face, counts.left_out) == (2, 1, 0)
     assert {(row.path, row.group) for row in rows} == {(str(group_photo / "two.jpg"), "two.jpg")}
@@ -201,19 +195,19 @@ def test_faces_of_one_photograph(group_photo, tmp_path, finder):
         assert y0 < eyes[1] < mouth[1] < y1
 
 
-def test_a_box_that_is_given_is_kept(group_photo, tmp_path, finder):
+def test_a_box_that_is_given_is_kept(group_photo, tmp_path):
     (tmp_path / "t.csv").write_text(f"path,box\n{group_photo / 'two.jpg'},330 20 630 310\n")
-    import_manifest(listed(tmp_path / "t.csv", "csv"), tmp_path / "m.jsonl", faces=finder)
+    import_manifest(listed(tmp_path / "t.csv", "csv"), tmp_path / "m.jsonl", faces=True)
     (row,) = read_manifest(tmp_path / "m.jsonl")
     assert row.box == (330, 20, 630, 310)
     assert 330 < np.array(row.landmarks)[:, 0].mean() < 630
 
 
-def test_faces_are_not_taken_from_a_journal_without_them(group_photo, tmp_path, finder, monkeypatch):
+def test_faces_are_not_taken_from_a_journal_without_them(group_photo, tmp_path, monkeypatch):
     source = shutil.copytree(group_photo, tmp_path / "camera")
-    Looks(monkeypatch, stop_after=1)
+    Examinations(monkeypatch, stop_after=1)
     with pytest.raises(KeyboardInterrupt):
         import_manifest(listed(source), tmp_path / "m.jsonl")
-    again = Looks(monkeypatch)
-    assert import_manifest(listed(source), tmp_path / "m.jsonl", faces=finder).reused == 0
+    again = Examinations(monkeypatch)
+    assert import_manifest(listed(source), tmp_path / "m.jsonl", faces=True).reused == 0
     assert len(again.paths) == 2

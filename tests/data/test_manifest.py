@@ -82,12 +82,12 @@ def test_a_full_disk_is_one_line_and_leaves_the_older_manifest(album, tmp_path):
     manifest = tmp_path / "m.jsonl"
     write_manifest(album[:1], manifest)
     before = manifest.read_bytes()
-    (tmp_path / "m.jsonl.part").symlink_to("/dev/full")
+    (tmp_path / "m.part.jsonl").symlink_to("/dev/full")
     with pytest.raises(ManifestError, match="No space left on device") as caught:
         write_manifest(album * 1000, manifest)
     assert str(caught.value).startswith(f"{manifest}: cannot be written")
     assert manifest.read_bytes() == before
-    assert not (tmp_path / "m.jsonl.part").is_symlink()
+    assert not (tmp_path / "m.part.jsonl").is_symlink()
 
 
 def test_a_fault_of_the_rows_is_not_blamed_on_the_manifest(tmp_path):
@@ -155,7 +155,7 @@ def test_a_broken_row_is_named_by_line_and_field(tmp_path, line, named):
         next(rows)
     assert str(caught.value).startswith(f"{manifest}, line 3: ")
     assert named in str(caught.value)
-    assert "mend or delete the line" in str(caught.value)
+    assert "fix or delete the line" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

@@ -40,7 +40,7 @@ def test_every_problem_is_found(manifest):
     assert [problem.split(":")[0] for problem in found] == [f"{manifest}, line {n}" for n in (1, 2, 3, 6, 7)]
     for problem, says in zip(
         found,
-        ("is missing", "SHA-256 differs", "mend or delete", "listed twice, first in line 4", "'g1' is torn"),
+        ("is missing", "SHA-256 differs", "fix or delete", "listed twice, first in line 4", "'g1' is torn"),
         strict=True,
     ):
         assert says in problem

@@ -8,14 +8,14 @@ import pytest
 from PIL import Image
 
 import cameraborn
-from cameraborn.degrade.residual_statistics import noise_of, traces
+from cameraborn.degrade.residual_statistics import noise_of, residual_statistics
 from cameraborn.detect.bundle import read_bundle, write_bundle
 from cameraborn.detect.conformal import Condition, benjamini_hochberg
 from cameraborn.detect.detector import Detector, Verdict, control_discoveries, has_colour
 from cameraborn.detect.golden import GOLDEN_NAMES, golden_picture
 from cameraborn.errors import BundleError, CalibrationError
 from cameraborn.fit.learn import LearnOptions, calibrate, fit
-from cameraborn.photo.faces import square_crop
+from cameraborn.photo.crops import square_crop
 from cameraborn.photo.patches import shrink_to
 
 from ..conftest import EXAMPLES, encoded
@@ -180,7 +180,7 @@ def test_p_values_are_of_the_pictures_own_class_of_condition(network_bundle, pho
         size = max(verdict.box[2] - verdict.box[0], verdict.box[3] - verdict.box[1])
         with Image.open(io.BytesIO(data)) as image:
             crop = detector.crop(np.asarray(image.convert("RGB")), verdict.box, whole_image=False)
-        seen = traces(crop, shrink_to(crop, bundle.info.preprocessing.sides[0]))
+        seen = residual_statistics(crop, shrink_to(crop, bundle.info.preprocessing.sides[0]))
         condition = Condition(size, quality, noise_of(seen), bundle.operation_classifier.operation_of(seen))
         among = calibration.scores[calibration.class_of(condition)]
         assert verdict.p_value == (1 + (among >= verdict.score).sum()) / (len(among) + 1)

@@ -8,7 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
 from cameraborn.degrade.random import OPERATIONS, apply_operation
-from cameraborn.degrade.residual_statistics import TRACES, traces
+from cameraborn.degrade.residual_statistics import N_STATISTICS, residual_statistics
 from cameraborn.detect.operations import OperationClassifier, learn_operation_classifier
 from cameraborn.errors import BundleError
 from cameraborn.photo.patches import shrink_to
@@ -23,7 +23,7 @@ def examples(faces, copies):
             for copy in range(copies):
                 rng = np.random.default_rng([number, operation, copy])
                 handled, _ = apply_operation(name, face, rng, smallest_side=96)
-                found.append((traces(handled, shrink_to(handled, 256)), operation))
+                found.append((residual_statistics(handled, shrink_to(handled, 256)), operation))
     seen, operations = zip(*found, strict=True)
     return np.stack(seen), list(operations)
 
@@ -84,7 +84,7 @@ def test_tensors_go_round(operation_classifier, faces):
     )
     for name, tensor in operation_classifier.tensors().items():
         np.testing.assert_array_equal(again.tensors()[name], tensor)
-    wild = np.full(TRACES, 1e6, np.float32)
+    wild = np.full(N_STATISTICS, 1e6, np.float32)
     assert again.operation_of(wild) == operation_classifier.operation_of(wild)
 
 

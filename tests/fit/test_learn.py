@@ -9,7 +9,7 @@ from PIL import Image
 
 from cameraborn.data.manifest import Row, sha256_of, write_manifest
 from cameraborn.degrade.random import OPERATIONS, apply_operation
-from cameraborn.degrade.residual_statistics import noise_of, traces
+from cameraborn.degrade.residual_statistics import noise_of, residual_statistics
 from cameraborn.detect.bundle import Bundle, CalibrationRow, read_bundle
 from cameraborn.detect.conformal import Grid
 from cameraborn.detect.detector import Detector
@@ -176,7 +176,7 @@ def test_views_have_the_traces_of_their_crop(network_bundle, photographs):
     (box,) = detector.boxes(pixels, whole_image=False)
     crop = detector.crop(pixels, box, whole_image=False)
     seen = shrink_to(crop, network_bundle.info.preprocessing.sides[0])
-    np.testing.assert_array_equal(view.traces, traces(crop, seen))
+    np.testing.assert_array_equal(view.traces, residual_statistics(crop, seen))
 
 
 def test_every_operation_is_looked_at_once_if_asked(network_bundle, photographs):

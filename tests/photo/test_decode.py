@@ -655,7 +655,7 @@ def test_errors_that_pillow_logs_do_not_leak():
     tag = struct.pack("<HHL", 277, 3, 1)  # SamplesPerPixel
     absurd = encode(scene(), "TIFF").replace(tag + b"\3\0", tag + b"\0\x08")
     code = (
-        "import sys\nfrom cameraborn.photo.decode import PictureError, open_picture\n"
+        "import sys\nfrom cameraborn.errors import PictureError\nfrom cameraborn.photo.decode import open_picture\n"
         "try:\n    open_picture(sys.stdin.buffer)\nexcept PictureError as error:\n    print(error)\n"
     )
     run = subprocess.run([sys.executable, "-c", code], input=absurd, capture_output=True, check=True)

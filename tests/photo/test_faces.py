@@ -10,7 +10,8 @@ from PIL import Image
 
 from cameraborn.errors import PictureError
 from cameraborn.photo import faces
-from cameraborn.photo.faces import Face, FaceFinder, landmarks_68, square_crop
+from cameraborn.photo.crops import square_crop
+from cameraborn.photo.faces import Face, FaceFinder, landmarks_68
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = Path(__file__).parent / "data" / "face_parity.npz"
@@ -66,15 +67,6 @@ def test_networks_say_what_litert_says(finder, name, label):
             boxes, scores = golden[f"{name}_{label}_boxes"], golden[f"{name}_{label}_scores"]
             np.testing.assert_allclose(outputs[0][0, ::8], boxes, atol=1e-3, rtol=0)
             np.testing.assert_allclose(outputs[1][0, :, 0], scores, atol=2e-3, rtol=0)
-
-
-def test_anchors_are_laid_out_as_in_mediapipe():
-    full, short = faces._anchors(192), faces._anchors(128)
-    assert (full.shape, short.shape) == ((2304, 2), (896, 2))
-    assert full[[0, 1, 48, -1]].tolist() == [[2, 2], [6, 2], [2, 6], [190, 190]]
-    assert short[[0, 1, 2, 511, 512, 517, 518]].tolist() == [
-        [4, 4], [4, 4], [12, 4], [124, 124], [8, 8], [8, 8], [24, 8]
-    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", PORTRAITS)
@@ -149,25 +141,6 @@ def test_a_picture_without_faces_has_none(finder, name, pixels):
     assert finder.find(pixels.astype(np.uint8)) == []
 
 
-def test_a_part_of_a_face_is_suppressed_by_the_whole_and_a_neighbour_is_not():
-    whole, half, neighbour = [0, 0, 100, 100, 0.9], [0, 0, 50, 90, 0.8], [90, 0, 190, 100, 0.7]
-    kept = faces._suppress(np.array([half, neighbour, whole], dtype=np.float64))
-    assert kept.tolist() == [whole, neighbour]
-
-
-def test_tiles_cover_a_picture_and_overlap():
-    for width, height in ((4000, 3000), (1024, 1024), (9000, 500)):
-        tiles = np.array(faces._tiles(width, height))
-        sides = tiles[:, 2] - tiles[:, 0]
-        side = sides.min()
-        finest = tiles[np.isclose(sides, side)]
-        starts = np.unique(finest[:, 0])
-        assert starts[0] <= 0
-        assert starts[-1] + side >= width
-        assert np.diff(starts).max() <= side * 0.7 + 1e-6
-    assert faces._tiles(640, 480) == []
-
-
 def test_landmarks_are_given_up_where_there_is_no_face(finder):
     pixels = np.asarray(portrait("photo-1.jpg"))
     face = finder.find(pixels)[0]
@@ -209,28 +182,6 @@ def test_the_68_points_are_in_the_order_of_300w(finder):
     assert mouth[3, 1] < mouth[14, 1] <= mouth[18, 1] + 1 < mouth[9, 1] + 1
 
 
-@pytest.mark.parametrize(
-    ("box", "scale", "corner", "side"),
-    [
-        ((40, 30, 60, 50), 1.0, (40, 30), 20),
-        ((40, 30, 60, 50), 2.0, (30, 20), 40),
-        ((40, 30, 60, 40), 1.0, (40, 25), 20),
-        ((-10, -10, 10, 10), 1.0, (0, 0), 20),
-        ((190, 90, 220, 120), 1.0, (170, 70), 30),
-        ((90, 40, 110, 60), 9.0, (50, 0), 100),
-        ((0, 0, 20, 20), 50.0, (0, 0), 100),
-        ((50, 50, 50.2, 50.2), 1.0, (50, 50), 1),
-    ],
-)
-def test_square_crop_is_cut_and_shifted_never_padded(box, scale, corner, side):
-    y, x = np.mgrid[:100, :200]
-    pixels = np.stack([x, y, np.full_like(x, 7)], axis=2).astype(np.uint8)
-    crop = square_crop(pixels, box, scale)
-    assert crop.shape == (side, side, 3)
-    assert tuple(crop[0, 0, :2]) == corner
-    assert np.array_equal(crop, pixels[corner[1] : corner[1] + side, corner[0] : corner[0] + side])
-
-
 def test_threads_share_a_finder():
     pictures = [np.asarray(portrait(name)) for name in PORTRAITS] * 2
     expected = [FaceFinder().find(pixels) for pixels in pictures]
@@ -253,8 +204,3 @@ def test_what_is_not_a_colour_picture_is_refused(finder, pixels):
         finder.find(pixels)
     with pytest.raises(PictureError, match="RGB"):
         square_crop(pixels, (0, 0, 4, 4), 1.0)
-
-
-def test_a_box_without_area_is_refused():
-    with pytest.raises(PictureError, match="no area"):
-        square_crop(np.zeros((8, 8, 3), np.uint8), (4, 4, 4, 8), 1.0)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cameraborn.photo.crops import square_window
 from cameraborn.photo.decode import open_picture
-from cameraborn.photo.faces import FaceFinder, landmarks_68, square_window
+from cameraborn.photo.faces import FaceFinder, landmarks_68
 from cameraborn.pseudo.manipulate import (
     KINDS,
     PAPER_KINDS,

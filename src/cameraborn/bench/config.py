@@ -19,8 +19,8 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from cameraborn.bench.cues import CUES
 from cameraborn.bench.degraded import UNDEGRADED
+from cameraborn.data.cues import CUES
 from cameraborn.degrade.named import STANDARD, parse
 from cameraborn.errors import BenchError, DegradationError
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cameraborn.bench.config import DetectorSection
-from cameraborn.bench.cues import CUES
+from cameraborn.data.cues import CUES
 from cameraborn.errors import PictureError
 from cameraborn.photo.decode import open_picture
 

@@ -14,8 +14,10 @@ from torch.utils.data import Dataset
 from cameraborn.binary.recipe import PostprocessingSection
 from cameraborn.data.manifest import Row, read_manifest
 from cameraborn.degrade.named import recompressed
+from cameraborn.degrade.random import draw_encoding
 from cameraborn.errors import ManifestError
-from cameraborn.photo.patches import PATCH_SIZE, Pixels
+from cameraborn.files import Pixels
+from cameraborn.photo.patches import PATCH_SIZE
 from cameraborn.pretext.dataset import PictureCache
 from cameraborn.pretext.recipe import DataSection
 
@@ -53,10 +55,8 @@ def delivered(pixels: Pixels, augment: PostprocessingSection, rng: np.random.Gen
     if rng.random() < augment.blur_probability:
         sigma = rng.uniform(0.0, augment.blur_sigma)
         pixels = gaussian_filter(pixels, sigma=(sigma, sigma, 0.0))
-    if rng.random() < augment.jpeg_probability:
-        quality = int(rng.integers(augment.jpeg_quality[0], augment.jpeg_quality[1] + 1))
-        pixels = recompressed(pixels, "JPEG", quality)
-    return pixels
+    encoding = draw_encoding(rng, jpeg=augment.jpeg_probability, jpeg_quality=augment.jpeg_quality)
+    return pixels if encoding is None else recompressed(pixels, *encoding)
 
 
 def large_enough(pixels: Pixels) -> Pixels:

@@ -16,9 +16,11 @@ from cameraborn.errors import CamerabornError
 if TYPE_CHECKING:
     from cameraborn.data.adapters import Entry, LeftOut
 
-data = typer.Typer(help="Make and check manifests of pictures.", no_args_is_help=True, rich_markup_mode=None)
+data = typer.Typer(
+    help="Make, split, check and count manifests of pictures.", no_args_is_help=True, rich_markup_mode=None
+)
 app.add_typer(data, name="data")
-Manifest = Annotated[Path, Argument(metavar="MANIFEST", help="Manifest (.jsonl).", dir_okay=False)]
+Manifest = Annotated[Path, Argument(metavar="MANIFEST", help="Manifest file (.jsonl).", dir_okay=False)]
 FAR_OFF = 0.02  # a split's share of the rows, beyond which the user is told
 
 
@@ -32,40 +34,44 @@ class Group(StrEnum):
 @data.command("import")
 def import_(
     layout: Annotated[
-        str, Argument(help="How the data lie: folder, rows, csv, tree, flickr or fdf; see docs/data.md.")
+        str, Argument(help="Layout of the data: folder, rows, csv, tree, flickr or fdf; see docs/data.md.")
     ],
     sources: Annotated[list[Path], Argument(help="Folders or files of that layout.")],
-    output: Annotated[Path, Option("--output", "-o", help="Manifest to write.", dir_okay=False)],
+    output: Annotated[Path, Option("--output", "-o", help="Manifest file to write.", dir_okay=False)],
     faces: Annotated[
-        bool, Option("--faces", help="Find faces: a row is a face, with its box and 68 landmarks.")
+        bool,
+        Option("--faces", help="Find faces and write a row for each face, with its box and 68 landmarks."),
     ] = False,
     exif: Annotated[
         Path | None,
         Option(
-            help="EXIF for flickr and fdf: a YFCC100M-style table, or a folder of <photo id>.json.",
+            help="EXIF data of layouts flickr and fdf: a YFCC100M-style table, or a folder of <photo id>.json.",
             show_default="as the data set has it",
         ),
     ] = None,
     group: Annotated[
-        Group, Option(help="What is never divided between splits, for folder: a sub-folder, or a photograph.")
+        Group,
+        Option(help="Group of layout folder, which no split divides: a sub-folder, or a single photograph."),
     ] = Group.folder,
     permitted_only: Annotated[
-        bool, Option("--permitted-only", help="Leave out rows for research only.")
+        bool, Option("--permitted-only", help="Leave out rows that are for research only.")
     ] = False,
     exclude: Annotated[
-        list[str] | None, Option(help="Leave out files whose path ends so; may be repeated.")
+        list[str] | None, Option(help="Path ending of files to leave out; may be repeated.")
     ] = None,
     jobs: Jobs = None,
 ) -> None:
     """Make a manifest of pictures.
 
     An interrupted import goes on where it stopped when the same command is given again.
+
+    Example: a manifest of the faces in a folder of photographs.
+
+    \b
+      cameraborn data import folder photographs/ --faces -o faces.jsonl
     """
     from cameraborn.data.adapters import LAYOUTS, LeftOut, Options
     from cameraborn.data.importing import import_manifest
-    from cameraborn.engine.local import map_in_order
-    from cameraborn.engine.stage import Call
-    from cameraborn.photo.faces import FaceFinder
 
     if layout not in LAYOUTS:
         raise CamerabornError(f"{layout}: not a layout: choose from {', '.join(LAYOUTS)}")
@@ -98,8 +104,8 @@ def import_(
         counts = import_manifest(
             found(),
             output,
-            faces=FaceFinder() if faces else None,
-            mapper=lambda work, items: map_in_order(Call(work), items, jobs),
+            faces=faces,
+            jobs=jobs,
             report=report,
         )
     for label, rows in counts.labels.most_common():
@@ -116,16 +122,29 @@ def import_(
 
 @data.command()
 def split(
-    manifest: Annotated[Path, Argument(help="Manifest to split, in place.", dir_okay=False)],
+    manifest: Annotated[
+        Path, Argument(help="Manifest file to split; it is changed in place.", dir_okay=False)
+    ],
     shares: Annotated[
-        list[str], Argument(metavar="SPLIT=SHARE", help="For example train=0.75 calibration=0.25.")
+        list[str], Argument(metavar="SPLIT=SHARE", help="Name of a split and its share of the rows.")
     ],
     research_only: Annotated[
-        str, Option(help="Split that takes all rows for research only.", show_default="divided as the others")
+        str,
+        Option(
+            help="Split that takes all rows that are for research only.", show_default="split like the others"
+        ),
     ] = "",
-    seed: Annotated[int, Option(help="Of the division.")] = 0,
+    seed: Annotated[int, Option(help="Random seed of the split.")] = 0,
 ) -> None:
-    """Divide the groups of a manifest between splits; a group is never torn."""
+    """Divide the rows of a manifest between splits.
+
+    All rows of a group get the same split.
+
+    Example: three quarters of the rows for training, a quarter for calibration.
+
+    \b
+      cameraborn data split faces.jsonl train=0.75 calibration=0.25
+    """
     from cameraborn.data.manifest import manifest_lines
     from cameraborn.data.splits import split_manifest
 
@@ -138,7 +157,7 @@ def split(
         got = size.rows / divided if divided else 0.0
         if name in wanted and name != research_only and abs(got - wanted[name]) > FAR_OFF:
             line += (
-                f", {got:.0%} where {wanted[name]:.0%} was asked for: groups are not torn, "
+                f", {got:.0%} where {wanted[name]:.0%} was asked for: groups stay whole, "
                 f"and its largest has {size.largest} rows"
             )
         say(line)
@@ -163,17 +182,13 @@ def _shares(texts: list[str]) -> dict[str, float]:
 
 @data.command("verify")
 def verify_(manifest: Manifest, jobs: Jobs = None) -> None:
-    """See that a manifest is sound: rows, files and their hashes, no row twice, no group torn."""
+    """Check a manifest: broken rows, missing or changed files, rows listed twice, groups in several splits."""
     from cameraborn.data.manifest import manifest_lines
     from cameraborn.data.verify import verify_manifest
-    from cameraborn.engine.local import map_in_order
-    from cameraborn.engine.stage import Call
 
     problems = 0
     with progress("verifying", sum(1 for _ in manifest_lines(manifest))) as advance:
-        for problem in verify_manifest(
-            manifest, mapper=lambda work, items: map_in_order(Call(work), items, jobs), report=advance
-        ):
+        for problem in verify_manifest(manifest, jobs=jobs, report=advance):
             problems += 1
             print(printable(problem))
     if problems:

@@ -14,6 +14,7 @@ from cameraborn.cli.data import Manifest, data
 from cameraborn.cli.output import printable
 from cameraborn.data.stats import QUANTILES, SCALES, ManifestStats, Scale, histogram, manifest_stats
 from cameraborn.errors import CamerabornError
+from cameraborn.files import replacing
 from cameraborn.photo.exif import TAGS
 
 _LONGEST_LIST = 15  # sources or cameras
@@ -27,10 +28,15 @@ def stats_(
     manifest: Manifest,
     output: Annotated[
         Path | None,
-        Option("--output", "-o", help="Draw the tags too: a .png, .svg or .pdf.", dir_okay=False),
+        Option(
+            "--output",
+            "-o",
+            help="File to draw the tags' distributions to (.png, .svg or .pdf).",
+            dir_okay=False,
+        ),
     ] = None,
 ) -> None:
-    """Count a manifest's rows, and show how the four tags that are ranked are distributed."""
+    """Count the rows of a manifest, and show the distributions of its four numeric EXIF tags."""
     from cameraborn.data.manifest import manifest_lines, read_manifest
 
     if output is not None:
@@ -135,11 +141,8 @@ def draw(stats: ManifestStats, title: str, output: Path) -> None:
         axes.yaxis.get_major_locator().set_params(integer=True)
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(colors=_GREY)
-    part = output.with_name(f"{output.stem}.part{output.suffix}")
     try:
-        figure.savefig(part, dpi=150)
-        part.replace(output)
+        with replacing(output) as part:
+            figure.savefig(part, dpi=150)
     except OSError as error:
         raise CamerabornError(f"{output}: cannot be written ({error.strerror}): give another -o") from error
-    finally:
-        part.unlink(missing_ok=True)

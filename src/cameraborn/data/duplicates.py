@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from cameraborn.files import Pixels
+
 HASH_BYTES = 16
 NEIGHBOURS = 16  # in each sorting
 # Over 998 portraits and every standard degradation but the crop: copies differ in at most 12 bits and correlate by .96;
@@ -34,7 +36,7 @@ class Fingerprint:
     thumbnail: bytes  # luma, 18 x 18
 
 
-def fingerprint(pixels: NDArray[np.uint8]) -> Fingerprint:
+def fingerprint(pixels: Pixels) -> Fingerprint:
     """The fingerprint of pixels [H W 3]."""
     luma = Image.fromarray(pixels).convert("L").resize((72, 72), Image.Resampling.BILINEAR)
     grid, thumbnail = _averaged(luma, _GRID), _averaged(luma, _THUMBNAIL)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import itertools
 import json
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,11 +18,11 @@ from PIL import Image
 
 from cameraborn.data.manifest import Row, sha256_of, write_manifest
 from cameraborn.engine.local import map_in_order
-from cameraborn.engine.stage import Call
+from cameraborn.engine.stage import Stage
 from cameraborn.errors import ManifestError, PictureError
+from cameraborn.files import Box, replacing
 from cameraborn.photo.decode import open_picture
 
-Box = tuple[float, float, float, float]
 SUBSAMPLING = "4:2:0"
 FILTER = Image.Resampling.LANCZOS
 
@@ -34,7 +33,7 @@ class Treatment:
 
     Attributes:
         size: side of the square, in pixels; smaller pictures are left out, for enlarging leaves traces.
-        quality: of the JPEG encoding.
+        quality: JPEG quality.
     """
 
     size: int
@@ -59,17 +58,11 @@ def equalise(
     """
     _claim(folder, treatment)
 
-    def treat(row: Row) -> tuple[Row, Row | str]:
-        try:
-            return row, _treated(row, folder, treatment)
-        except PictureError as error:
-            return row, str(error)
-
     def treated() -> Iterator[Row]:
-        for row, made in map_in_order(Call(treat), rows, jobs):
-            report(row.path, made if isinstance(made, str) else None)
-            if isinstance(made, Row):
-                yield made
+        for row, result in map_in_order(_Treat(folder, treatment), rows, jobs):
+            report(row.path, result if isinstance(result, str) else None)
+            if isinstance(result, Row):
+                yield result
 
     made = treated()
     first = next(made, None)
@@ -78,8 +71,22 @@ def equalise(
     return write_manifest(itertools.chain([first], made), folder / "manifest.jsonl")
 
 
+@dataclass
+class _Treat(Stage[Row, tuple[Row, Row | str]]):
+    """Rows to rows of the copy, or why there is none."""
+
+    folder: Path
+    treatment: Treatment
+
+    def work(self, item: Row) -> tuple[Row, Row | str]:
+        try:
+            return item, _treated(item, self.folder, self.treatment)
+        except PictureError as error:
+            return item, str(error)
+
+
 def _claim(folder: Path, treatment: Treatment) -> None:
-    """Write down the treatment, or see that it is the one that the folder was begun with."""
+    """Record the treatment in a new folder; refuse a folder of another one."""
     record = folder / "treatment.json"
     wanted = {**asdict(treatment), "subsampling": SUBSAMPLING, "filter": FILTER.name.lower()}
     if record.exists():
@@ -93,7 +100,8 @@ def _claim(folder: Path, treatment: Treatment) -> None:
     if folder.exists() and any(folder.iterdir()):
         raise ManifestError(f"{folder}: holds other files: give a new or empty folder")
     folder.mkdir(parents=True, exist_ok=True)
-    _write(record, (json.dumps(wanted) + "\n").encode())
+    with replacing(record) as part:
+        part.write_text(json.dumps(wanted) + "\n", encoding="utf-8")
 
 
 def _treated(row: Row, folder: Path, treatment: Treatment) -> Row:
@@ -104,7 +112,8 @@ def _treated(row: Row, folder: Path, treatment: Treatment) -> Row:
         data, box = _square(row, treatment)
         if not target.exists():
             target.parent.mkdir(exist_ok=True)
-            _write(target, data)
+            with replacing(target, contended=True) as part:  # two rows may be of one file
+                part.write_bytes(data)
     return row.model_copy(
         update={
             "path": str(target.resolve()),
@@ -141,13 +150,3 @@ def _square(row: Row, treatment: Treatment) -> tuple[bytes, Box | None]:
     moved = [(value - shift) * scale for value, shift in zip(row.box, (left, top) * 2, strict=True)]
     x0, y0, x1, y1 = (min(max(0.0, value), limit) for value in moved)
     return buffer.getvalue(), (x0, y0, x1, y1)
-
-
-def _write(path: Path, data: bytes) -> None:
-    # Two rows may be of one file, in two threads.
-    part = path.with_name(f"{path.name}.{threading.get_ident()}.part")
-    try:
-        part.write_bytes(data)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

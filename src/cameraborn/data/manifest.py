@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from cameraborn.errors import ManifestError
+from cameraborn.files import Box, replacing
 from cameraborn.photo.exif import TAGS
 
 LANDMARKS = 68  # of the 300-W scheme, in its order: see `photo.faces.landmarks_68`
@@ -57,7 +58,7 @@ class Row(BaseModel):
     source: str = ""
     group: str = ""
     kind: str = ""
-    box: tuple[float, float, float, float] | None = None
+    box: Box | None = None
     landmarks: Annotated[tuple[Point, ...], Field(min_length=LANDMARKS, max_length=LANDMARKS)] | None = None
     points: dict[str, Point] = Field(default_factory=dict)
     manipulation: Manipulation = ""
@@ -68,7 +69,7 @@ class Row(BaseModel):
 
     @field_validator("box")
     @classmethod
-    def _has_area(cls, box: tuple[float, float, float, float] | None) -> object:
+    def _has_area(cls, box: Box | None) -> object:
         if box is not None and not (box[0] < box[2] and box[1] < box[3]):
             raise ValueError("a box is x0, y0, x1, y1 with x0 < x1 and y0 < y1")
         return box
@@ -123,7 +124,7 @@ def parse_row(path: Path, number: int, line: bytes) -> Row:
         row = Row.model_validate_json(line)
     except ValidationError as error:
         raise ManifestError(
-            f"{path}, line {number}: {first_problem(error)}: mend or delete the line"
+            f"{path}, line {number}: {first_problem(error)}: fix or delete the line"
         ) from error
     absolute = os.path.abspath(path.parent / row.path)  # noqa: PTH100 (resolve() would follow links)
     return row.model_copy(update={"path": absolute})
@@ -139,36 +140,36 @@ def first_problem(error: ValidationError) -> str:
 def write_manifest(rows: Iterable[Row], path: Path) -> int:
     """Write the rows (absolute paths are made relative to the manifest's folder); return how many.
 
-    The file appears only when it is complete: it is written beside its place and renamed.
+    The file appears only when it is complete.
 
     Raises:
         ManifestError: it cannot be written, as on a full disk; an older manifest stays as it was.
     """
-    part = path.with_name(path.name + ".part")
     count = 0
+    ours = {None, str(path.parent)}  # of files; `rows` may read others, whose errors are not about writing
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         folder = path.parent.resolve()
-        with part.open("w", encoding="utf-8") as out:
-            for row in rows:
-                relative = (
-                    os.path.relpath(Path(row.path).resolve(), folder)
-                    if Path(row.path).is_absolute()
-                    else row.path
-                )
-                fields = row.model_copy(update={"path": relative}).model_dump(
-                    mode="json", exclude_defaults=True
-                )
-                out.write(json.dumps(fields, ensure_ascii=False) + "\n")
-                count += 1
-        part.replace(path)
+        with replacing(path) as part:
+            ours.add(str(part))
+            with part.open("w", encoding="utf-8") as out:
+                for row in rows:
+                    out.write(_line(row, folder))
+                    count += 1
     except OSError as error:
-        if error.filename not in (None, str(part), str(path.parent)):  # a file that `rows` reads
+        if error.filename not in ours:
             raise
         raise cannot_write(path, error) from error
-    finally:
-        part.unlink(missing_ok=True)
     return count
+
+
+def _line(row: Row, folder: Path) -> str:
+    """A row of a manifest that lies in `folder`."""
+    path = row.path
+    if Path(path).is_absolute():
+        path = os.path.relpath(Path(path).resolve(), folder)
+    fields = row.model_copy(update={"path": path}).model_dump(mode="json", exclude_defaults=True)
+    return json.dumps(fields, ensure_ascii=False) + "\n"
 
 
 def cannot_write(path: Path, error: OSError) -> ManifestError:

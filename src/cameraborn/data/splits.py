@@ -37,9 +37,7 @@ def assign_splits(sizes: Mapping[str, int], shares: Mapping[str, float], *, seed
     """
     # `not`, so that nan is refused too
     if not all(share > 0 for share in shares.values()) or not abs(sum(shares.values()) - 1) <= 1e-6:
-        raise ManifestError(
-            f"split shares must be positive and sum to 1, got {dict(shares)}: mend the shares"
-        )
+        raise ManifestError(f"split shares must be positive and sum to 1, got {dict(shares)}: fix the shares")
     if len(sizes) < len(shares):
         raise ManifestError(
             f"{len(sizes)} group(s) cannot be divided into {len(shares)} splits: "
@@ -74,7 +72,7 @@ def split_manifest(
         path: the manifest.
         shares: split -> share of the rows.
         research_only: the split of all groups in which a row is for research only; empty: they are divided too.
-        seed: of the division.
+        seed: random seed of the split.
         report: told how many rows have been read; in the end that is twice as many as there are.
 
     Raises:

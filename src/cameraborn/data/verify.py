@@ -3,27 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
 
 from cameraborn.data.manifest import Row, manifest_lines, parse_row, sha256_of
+from cameraborn.engine.local import map_in_order
+from cameraborn.engine.stage import Stage
 from cameraborn.errors import ManifestError
 
-Mapper = Callable[
-    ..., Iterator[Any]
-]  # `map`, or one that works on several items at a time and keeps their order
+
+@dataclass
+class _Check(Stage[tuple[int, bytes], tuple[int, Row | None, str]]):
+    """A numbered line to its row, None if it is broken, and what is wrong with the row alone or with its file."""
+
+    manifest: Path
+
+    def setup(self) -> None:
+        self._checksum = lru_cache(maxsize=64)(sha256_of)  # several faces may lie in one file
+
+    def work(self, item: tuple[int, bytes]) -> tuple[int, Row | None, str]:
+        number, line = item
+        try:
+            row = parse_row(self.manifest, number, line)
+        except ManifestError as error:
+            return number, None, str(error)
+        return number, row, self._problem_of_file(row)
+
+    def _problem_of_file(self, row: Row) -> str:
+        file = Path(row.path)
+        if not file.is_file():
+            return "the file is missing"
+        try:
+            same = self._checksum(file) == row.sha256
+        except OSError as error:
+            return f"the file cannot be read ({error.strerror})"
+        return "" if same else "the file is not the one that was imported (its SHA-256 differs)"
 
 
 def verify_manifest(
-    path: Path, *, mapper: Mapper = map, report: Callable[[int], None] = lambda _: None
+    path: Path, *, jobs: int | None = 1, report: Callable[[int], None] = lambda _: None
 ) -> Iterator[str]:
     """Yield a line of text for each problem; rows are read one by one, and a few bytes of each are kept.
 
     Args:
         path: the manifest.
-        mapper: hashes files; see `Mapper`.
+        jobs: files that are hashed at a time; None is one a processor.
         report: told how many rows are done.
 
     Raises:
@@ -31,33 +57,13 @@ def verify_manifest(
     """
     known: dict[int, int] = {}  # what makes a row unlike others -> its line
     homes: dict[int, tuple[str, int]] = {}  # group -> its first split and line
-    checksum = lru_cache(maxsize=64)(sha256_of)  # several faces may lie in one file
-
-    def check(numbered: tuple[int, bytes]) -> tuple[int, Row | None, str]:
-        number, line = numbered
-        try:
-            row = parse_row(path, number, line)
-        except ManifestError as error:
-            return number, None, str(error)
-        return number, row, _of_its_file(row, checksum)
-
-    for done, (number, row, problem) in enumerate(mapper(check, manifest_lines(path)), 1):
+    checked = map_in_order(_Check(path), manifest_lines(path), jobs)
+    for done, (number, row, problem) in enumerate(checked, 1):
         report(done)
         if row is None:
             yield problem
         elif problem := problem or _among_others(row, number, known, homes):
             yield f"{path}, line {number}: {row.path}: {problem}"
-
-
-def _of_its_file(row: Row, checksum: Callable[[Path], str]) -> str:
-    file = Path(row.path)
-    if not file.is_file():
-        return "the file is missing"
-    try:
-        same = checksum(file) == row.sha256
-    except OSError as error:
-        return f"the file cannot be read ({error.strerror})"
-    return "" if same else "the file is not the one that was imported (its SHA-256 differs)"
 
 
 def _among_others(row: Row, number: int, known: dict[int, int], homes: dict[int, tuple[str, int]]) -> str:

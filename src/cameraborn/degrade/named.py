@@ -1,11 +1,8 @@
-"""What post-processing does to a picture: named degradations, and random chains of them.
+"""What post-processing does to a picture, by name.
 
 A name is a step, or steps joined by `+`, done from left to right: `jpeg:75`, `resize:0.5:lanczos`,
 `resize:0.5+jpeg:60`. The same picture under the same name always gives the same result: what is random in a step
 (noise, where a crop lies) is seeded by the picture itself. `STANDARD` is the suite of the robustness table.
-`random_recompression` draws what an unknown web site may have done, `random_operations` what viewers and editors do as
-well; photographs are put through them before a mixture is fitted or calibrated, so that post-processing alone is no
-surprise.
 """
 
 from __future__ import annotations
@@ -18,23 +15,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from cameraborn.errors import DegradationError, PictureError
+from cameraborn.files import Pixels
 from cameraborn.photo.decode import MAX_PIXELS, MIN_SIDE
 
-Pixels = NDArray[np.uint8]
 Encoding = Literal["JPEG", "WEBP"]
-LARGEST_ENLARGED = 16_000_000  # pixels: nobody enlarges large pictures, and memory is not free
-LOWEST_QUALITY = 60  # of random recompression
-_FILTERS = (
-    Image.Resampling.BILINEAR,
-    Image.Resampling.BICUBIC,
-    Image.Resampling.LANCZOS,
-    Image.Resampling.BOX,
-)
-_NEAREST = (Image.Resampling.NEAREST,)
 
 STANDARD = (
     *(f"jpeg:{quality}" for quality in (95, 90, 75, 60, 50, 30)),
@@ -64,8 +51,7 @@ class Step:
     resampling: Image.Resampling
 
 
-Edit = Callable[[Pixels, Step, np.random.Generator], Pixels]
-Operation = Callable[[Pixels, np.random.Generator, int], Pixels]  # the last: the smallest side
+_Edit = Callable[[Pixels, Step, np.random.Generator], Pixels]
 
 
 @dataclass(frozen=True)
@@ -91,7 +77,7 @@ class _Kind:
     whole: bool = False  # whole numbers only
     random: bool = False
     encoding: Encoding | None = None  # either this,
-    edit: Edit | None = None  # or this
+    edit: _Edit | None = None  # or this
 
 
 def parse(name: str) -> Degradation:
@@ -144,6 +130,14 @@ def degrade_bytes(pixels: Pixels, name: str, *, key: str | None = None) -> bytes
     if (encoding := _KINDS[last.kind].encoding) is not None:
         return _encoded(pixels, encoding, int(last.number))
     return _png(_through(pixels, [last], key, first=len(steps) - 1))
+
+
+def edit(pixels: Pixels, kind: str, number: float, rng: np.random.Generator) -> Pixels:
+    """One step that only changes pixels (`blur`, `noise`, ...), with its number, and with chance from `rng`."""
+    change = _KINDS[kind].edit
+    if change is None:
+        raise ValueError(f"{kind} is an encoding, not an edit: use recompressed")
+    return change(pixels, Step(kind, number, Image.Resampling.BICUBIC), rng)
 
 
 def _parse_step(text: str) -> Step | None:
@@ -266,93 +260,3 @@ def resized(pixels: Pixels, factor: float, resampling: Image.Resampling) -> Pixe
         raise PictureError(f"{W} x {H} pixels times {factor:g} are too many: make the picture smaller first")
     size = (max(1, round(W * factor)), max(1, round(H * factor)))
     return np.asarray(Image.fromarray(pixels).resize(size, resampling))
-
-
-def random_recompression(
-    pixels: Pixels, rng: np.random.Generator, *, smallest_side: int
-) -> tuple[Pixels, int | None]:
-    """A random chain: perhaps shrink (never under `smallest_side`), then perhaps recompress.
-
-    Returns:
-        The pixels, and the quality of the last JPEG compression, None if there was none.
-    """
-    side = min(pixels.shape[:2])
-    if side > smallest_side and rng.random() < 0.5:
-        factor = float(np.exp(rng.uniform(np.log(smallest_side / side), 0.0)))
-        pixels = resized(pixels, factor, _FILTERS[rng.integers(len(_FILTERS))])
-    quality = int(rng.integers(LOWEST_QUALITY, 100))
-    if rng.random() < 0.6:
-        return recompressed(pixels, "JPEG", quality), quality
-    if rng.random() < 0.2:
-        return recompressed(pixels, "WEBP", quality), None
-    return pixels, None
-
-
-def random_operations(
-    pixels: Pixels, rng: np.random.Generator, *, smallest_side: int
-) -> tuple[Pixels, int | None]:
-    """One thing that sites, viewers and editors do to pictures, now and then two, then perhaps recompression.
-
-    Each has its own share (`_OPERATIONS`) and a random strength, so that none is rare among many copies: what
-    calibration has never seen, no false-alarm rate holds for. The result is never shrunk under `smallest_side`.
-
-    Returns:
-        The pixels, and the quality of the last JPEG compression, None if there was none.
-    """
-    kinds = rng.choice(
-        len(_OPERATIONS), size=1 + (rng.random() < 0.25), replace=False, p=[share for share, _ in _OPERATIONS]
-    )
-    for kind in kinds:
-        pixels = _OPERATIONS[kind][1](pixels, rng, smallest_side)
-    encoding = rng.random()
-    if encoding < 0.4:
-        quality = int(rng.integers(LOWEST_QUALITY, 100))
-        return recompressed(pixels, "JPEG", quality), quality
-    if encoding < 0.55:
-        return recompressed(pixels, "WEBP", int(rng.integers(_LOWEST_WEBP, 100))), None
-    return pixels, None
-
-
-def _shrunk_somehow(
-    pixels: Pixels, rng: np.random.Generator, smallest_side: int, filters: Sequence[Image.Resampling]
-) -> Pixels:
-    side = min(pixels.shape[:2])
-    if side <= smallest_side:
-        return pixels
-    return resized(
-        pixels, log_uniform(rng, smallest_side / side, 1.0), filters[int(rng.integers(len(filters)))]
-    )
-
-
-def _enlarged_somehow(pixels: Pixels, rng: np.random.Generator, smallest_side: int) -> Pixels:
-    H, W, _ = pixels.shape
-    factor = log_uniform(rng, 1.2, 2.4)
-    if H * W * factor**2 > LARGEST_ENLARGED:
-        return pixels
-    return resized(pixels, factor, _FILTERS[int(rng.integers(3))])  # all but BOX, which only copies pixels
-
-
-def _edited(edit: Edit, least: float, most: float) -> Operation:
-    """An edit whose number is drawn at random."""
-
-    def handle(pixels: Pixels, rng: np.random.Generator, smallest_side: int) -> Pixels:
-        return edit(pixels, Step("", log_uniform(rng, least, most), Image.Resampling.BILINEAR), rng)
-
-    return handle
-
-
-def log_uniform(rng: np.random.Generator, least: float, most: float) -> float:
-    """A number between two, every factor as likely as any other."""
-    return float(np.exp(rng.uniform(np.log(least), np.log(most))))
-
-
-_LOWEST_WEBP = 40  # of random operations; as kind to a picture as JPEG's 60
-_OPERATIONS: tuple[tuple[float, Operation], ...] = (
-    (0.16, lambda pixels, rng, smallest_side: pixels),
-    (0.20, lambda pixels, rng, smallest_side: _shrunk_somehow(pixels, rng, smallest_side, _FILTERS)),
-    (0.06, lambda pixels, rng, smallest_side: _shrunk_somehow(pixels, rng, smallest_side, _NEAREST)),
-    (0.16, _enlarged_somehow),
-    (0.14, _edited(_blur, 0.5, 2.5)),
-    (0.12, _edited(_sharpen, 0.3, 2.0)),
-    (0.16, _edited(_noise, 1.0, 8.0)),
-)

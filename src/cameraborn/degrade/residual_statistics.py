@@ -1,4 +1,4 @@
-"""What processing leaves in the pixels of a face, in a few numbers that need no network.
+"""Residual statistics: what processing leaves in the pixels of a face, in 24 numbers that need no network.
 
 Noise, sharpening, blur and resizing cannot be read from a file's header, and they move a detector's score more than
 size and quality do. What they do to the finest details can be seen (a few milliseconds a face):
@@ -15,13 +15,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-Pixels = NDArray[np.uint8]
-Traces = NDArray[np.float32]  # [TRACES]
+from cameraborn.files import Pixels
+
+ResidualStatistics = NDArray[np.float32]  # [N_STATISTICS]
 
 _OCTAVES_SEEN, _OCTAVES_NATIVE = 4, 3
 _SMOOTHEST = 10  # percent of the blocks
 _PERCENTILES_SEEN, _PERCENTILES_NATIVE = (_SMOOTHEST, 25, 50, 75, 90), (_SMOOTHEST, 50, 90)
-TRACES = 2 * _OCTAVES_SEEN + len(_PERCENTILES_SEEN) + 2 * _OCTAVES_NATIVE + len(_PERCENTILES_NATIVE) + 2
+N_STATISTICS = 2 * _OCTAVES_SEEN + len(_PERCENTILES_SEEN) + 2 * _OCTAVES_NATIVE + len(_PERCENTILES_NATIVE) + 2
 _NOISE = 2 * _OCTAVES_SEEN  # the place of the smoothest tenth
 _BLOCK = 8  # pixels
 _MIDDLE = 256  # pixels: as much of a large face says what there is to say
@@ -29,8 +30,8 @@ _LEAST = 0.05  # grey levels added before a logarithm: less is rounding
 _DIGITS = 4  # as many as are written to a bundle, so that a class can be told again from the file
 
 
-def traces(crop: Pixels, seen: Pixels) -> Traces:
-    """The traces of a face: logarithms of grey levels, [TRACES].
+def residual_statistics(crop: Pixels, seen: Pixels) -> ResidualStatistics:
+    """The residual statistics of a face: logarithms of grey levels, [N_STATISTICS].
 
     Args:
         crop: as it was delivered, [H W 3].
@@ -51,13 +52,13 @@ def traces(crop: Pixels, seen: Pixels) -> Traces:
             _diagonal(channel - green).mean() for channel in (red, blue)
         ),  # what is left of colour's own detail
     ]
-    logarithms: Traces = np.log(np.array(levels, np.float32) + np.float32(_LEAST))
+    logarithms: ResidualStatistics = np.log(np.array(levels, np.float32) + np.float32(_LEAST))
     return logarithms
 
 
-def noise_of(seen: Traces) -> float:
-    """What is in the smoothest tenth of a face, where little but noise is left: log of grey levels."""
-    return round(float(seen[_NOISE]), _DIGITS)
+def noise_of(statistics: ResidualStatistics) -> float:
+    """The level in the smoothest tenth of a face, where little but noise is left: log of grey levels."""
+    return round(float(statistics[_NOISE]), _DIGITS)
 
 
 def _octaves(plane: NDArray[np.float32], octaves: int, percentiles: tuple[int, ...]) -> list[float]:

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from safetensors import SafetensorError
 
-from cameraborn.degrade.residual_statistics import Traces, noise_of
+from cameraborn.degrade.residual_statistics import ResidualStatistics, noise_of
 from cameraborn.detect.conformal import Calibration, Cell, Condition, Grid, NoiseEdges, Tail, describe_class
 from cameraborn.detect.evidence.density import Mixture
 from cameraborn.detect.evidence.known_generators import Head
@@ -192,7 +192,7 @@ class Bundle:
             return None
         return self._tensors("recogniser.safetensors", OperationClassifier.from_tensors)
 
-    def condition(self, size: float, jpeg_quality: int | None, traces: Traces) -> Condition:
+    def condition(self, size: float, jpeg_quality: int | None, traces: ResidualStatistics) -> Condition:
         """What a face of this size, in a file of this quality, has been through."""
         operation = 0 if self.operation_classifier is None else self.operation_classifier.operation_of(traces)
         return Condition(size, jpeg_quality, noise_of(traces), operation)

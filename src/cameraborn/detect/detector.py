@@ -18,8 +18,9 @@ from cameraborn.detect.golden import GOLDEN_TOLERANCE, golden_picture
 from cameraborn.engine.local import map_in_order
 from cameraborn.engine.stage import Call
 from cameraborn.errors import BundleError, PictureError
+from cameraborn.photo.crops import square_crop
 from cameraborn.photo.decode import Picture, PictureSource, open_picture
-from cameraborn.photo.faces import FaceFinder, square_crop
+from cameraborn.photo.faces import FaceFinder
 
 Scope = Literal["ok", "no-face", "too-small", "beyond-calibration", "unreadable"]
 Pixels = NDArray[np.uint8]

@@ -6,7 +6,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from cameraborn.degrade.residual_statistics import Traces, traces
+from cameraborn.degrade.residual_statistics import ResidualStatistics, residual_statistics
 from cameraborn.detect.bundle import Bundle, Preprocessing
 from cameraborn.errors import BundleError
 from cameraborn.photo.patches import grid_patches, shrink_to, square_resize
@@ -35,7 +35,7 @@ class Encoder:
             ) from error
         self._input = self._session.get_inputs()[0].name
 
-    def look(self, crop: NDArray[np.uint8]) -> tuple[NDArray[np.float32], Traces]:
+    def look(self, crop: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ResidualStatistics]:
         """The feature of a crop, and its traces of processing.
 
         Raises:
@@ -43,11 +43,13 @@ class Encoder:
         """
         seen = shrink_to(crop, self.preprocessing.sides[0])
         # A network of whole crops resizes in a way of its own, from the crop itself.
-        return self.feature(crop if self.preprocessing.input == "crop" else seen), traces(crop, seen)
+        return self.feature(crop if self.preprocessing.input == "crop" else seen), residual_statistics(
+            crop, seen
+        )
 
-    def traces_of(self, crop: NDArray[np.uint8]) -> Traces:
+    def traces_of(self, crop: NDArray[np.uint8]) -> ResidualStatistics:
         """A crop's traces alone, without running the network."""
-        return traces(crop, shrink_to(crop, self.preprocessing.sides[0]))
+        return residual_statistics(crop, shrink_to(crop, self.preprocessing.sides[0]))
 
     def feature(self, crop: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The feature of a crop at each size, one after another: [H W 3] to [sides x D].

@@ -1,8 +1,8 @@
-"""What a face has been through, told from its traces: learnt from photographs that we handled ourselves.
+"""What a face has been through, told from its residual statistics: learnt from photographs that we processed ourselves.
 
-Two layers on `photo.traces`, a rectifier between them, and the likeliest of `photo.operation.OPERATIONS`. It need not
-be right: photographs are calibrated under what they look like, so that a p-value compares a picture with photographs
-that look as handled as it does. Learnt by scikit-learn when a mixture is fitted, scored in NumPy.
+Two layers, a rectifier between them, and the likeliest of `degrade.random.OPERATIONS`. It need not be right:
+photographs are calibrated under what they look like, so that a p-value compares a picture with photographs that look
+as processed as it does. Learnt by scikit-learn when a mixture is fitted, scored in NumPy.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cameraborn.degrade.residual_statistics import TRACES, Traces
+from cameraborn.degrade.residual_statistics import N_STATISTICS, ResidualStatistics
 from cameraborn.errors import BundleError
 
 Array = NDArray[np.float64]
@@ -44,7 +44,7 @@ class OperationClassifier:
         """How many it tells apart."""
         return len(self.output[1])
 
-    def operation_of(self, traces: Traces) -> int:
+    def operation_of(self, traces: ResidualStatistics) -> int:
         """The likeliest operation of a face with these traces [T]."""
         x = np.clip((traces - self.location) / self.scale, -_FARTHEST, _FARTHEST)
         x = np.maximum(self.hidden[0] @ x + self.hidden[1], 0.0)
@@ -73,9 +73,9 @@ class OperationClassifier:
         shapes = {name: value.shape for name, value in known.items()}
         H, C = len(known.get("hidden.bias", ())), len(known.get("output.bias", ()))
         expected = {
-            "location": (TRACES,),
-            "scale": (TRACES,),
-            "hidden.weight": (H, TRACES),
+            "location": (N_STATISTICS,),
+            "scale": (N_STATISTICS,),
+            "hidden.weight": (H, N_STATISTICS),
             "hidden.bias": (H,),
             "output.weight": (C, H),
             "output.bias": (C,),

@@ -22,9 +22,14 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from cameraborn.data.manifest import Row, read_manifest
-from cameraborn.degrade.named import random_operations, random_recompression
-from cameraborn.degrade.random import OPERATIONS, Delivered, apply_operation
-from cameraborn.degrade.residual_statistics import Traces
+from cameraborn.degrade.random import (
+    OPERATIONS,
+    Processed,
+    apply_operation,
+    random_operations,
+    random_recompression,
+)
+from cameraborn.degrade.residual_statistics import ResidualStatistics
 from cameraborn.detect.bundle import Bundle, CalibrationRow, Coverage, calibration_csv
 from cameraborn.detect.conformal import Cell, Grid, Tail, merge_cells, noise_edges
 from cameraborn.detect.detector import Detector, has_colour, longer_side
@@ -38,7 +43,7 @@ from cameraborn.errors import CalibrationError, PictureError
 from cameraborn.photo.decode import Picture, open_picture
 from cameraborn.photo.files import pictures_in
 
-Example = tuple[Traces, int]  # of a face, and the place in `OPERATIONS` of what was done to it
+Example = tuple[ResidualStatistics, int]  # of a face, and the place in `OPERATIONS` of what was done to it
 _Crop = tuple[NDArray[np.uint8], float]  # and the size of the face in it: longer side of its box, pixels
 
 _HASH_LENGTH = 16  # hex digits kept of a photograph's SHA-256: enough to recognise it
@@ -68,7 +73,7 @@ class View:
     feature: NDArray[np.float32]  # [D]
     face_size: int
     jpeg_quality: int | None
-    traces: Traces
+    traces: ResidualStatistics
     colour: bool
 
 
@@ -467,7 +472,7 @@ def _sha256(picture: Picture) -> str:
 
 def _handled(
     detector: Detector, crop: NDArray[np.uint8], rng: np.random.Generator
-) -> Iterator[tuple[int, Delivered]]:
+) -> Iterator[tuple[int, Processed]]:
     """A crop after each of `OPERATIONS` that can be done to it, beside its place."""
     smallest_side = detector.encoder.preprocessing.smallest_side
     for place, name in enumerate(OPERATIONS):

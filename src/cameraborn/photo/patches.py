@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from cameraborn.files import Pixels
+
 PATCH_SIZE = 64
-Pixels = NDArray[np.uint8]
 
 
 def grid_patches(pixels: Pixels, limit: int | None = None) -> Pixels:

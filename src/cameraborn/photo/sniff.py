@@ -97,6 +97,17 @@ def kind_of(head: bytes) -> Kind:
     return _of_text(head)
 
 
+def decoder_of(data: bytes) -> str | None:
+    """The name of the format whose decoder reads a file; None where `photo.decode` has none.
+
+    A raw that is a TIFF has the preview that its maker put in front, and the tags.
+    """
+    kind = kind_of(data[:HEAD])
+    if kind is Kind.RAW and data.startswith(_TIFF):
+        return Kind.TIFF.name
+    return kind.name if kind in PICTURES else None
+
+
 def _of_brands(head: bytes) -> Kind:
     """One container for pictures and films: a list of four-letter brands tells which (ISO 14496-12, 4.3)."""
     box = head[8 : min(int.from_bytes(head[:4], "big"), 256)]

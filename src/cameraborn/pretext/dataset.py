@@ -18,14 +18,15 @@ from torch.utils.data import Dataset, Sampler
 
 from cameraborn.data.manifest import Row
 from cameraborn.degrade.named import Encoding, recompressed
+from cameraborn.degrade.random import INTERPOLATING, draw_encoding, log_uniform
 from cameraborn.errors import ManifestError
+from cameraborn.files import Pixels
 from cameraborn.photo.decode import open_upright
-from cameraborn.photo.patches import PATCH_SIZE, Pixels
+from cameraborn.photo.patches import PATCH_SIZE
 from cameraborn.pretext.recipe import AugmentSection
 from cameraborn.pretext.tasks import Task
 
 _MARGIN = 16  # pixels around a patch, so that its place on JPEG's 8x8 grid is random
-_FILTERS = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS)
 
 
 class PictureCache:
@@ -131,15 +132,17 @@ def random_patches(pixels: Pixels, count: int, augment: AugmentSection, rng: np.
     H, W, _ = pixels.shape
     if min(H, W) < PATCH_SIZE:
         raise ValueError(f"a picture of {W}x{H} is too small for a patch of {PATCH_SIZE}")
-    factor, encoding = 1.0, None
+    factor = 1.0
     if rng.random() < augment.scale_probability:
-        factor = max(float(np.exp(rng.uniform(np.log(augment.scale_min), 0.0))), PATCH_SIZE / min(H, W))
-    chance = rng.random()
-    if chance < augment.jpeg_probability:
-        encoding = _drawn("JPEG", augment.jpeg_quality, rng)
-    elif chance < augment.jpeg_probability + augment.webp_probability:
-        encoding = _drawn("WEBP", augment.webp_quality, rng)
-    filter = _FILTERS[rng.integers(len(_FILTERS))]
+        factor = max(log_uniform(rng, augment.scale_min, 1.0), PATCH_SIZE / min(H, W))
+    encoding = draw_encoding(
+        rng,
+        jpeg=augment.jpeg_probability,
+        jpeg_quality=augment.jpeg_quality,
+        webp=augment.webp_probability,
+        webp_quality=augment.webp_quality,
+    )
+    filter = INTERPOLATING[rng.integers(len(INTERPOLATING))]
     gains = np.exp(rng.uniform(-1.0, 1.0, 3) * np.log(augment.gain))
     grey = rng.random() < augment.grey_probability
     out = np.empty((count, 3, PATCH_SIZE, PATCH_SIZE), np.uint8)
@@ -152,10 +155,6 @@ def random_patches(pixels: Pixels, count: int, augment: AugmentSection, rng: np.
         patch = np.rot90(patch, int(rng.integers(4)))
         out[n] = (patch[:, ::-1] if rng.random() < 0.5 else patch).transpose(2, 0, 1)
     return out
-
-
-def _drawn(format: Encoding, quality: tuple[int, int], rng: np.random.Generator) -> tuple[Encoding, int]:
-    return format, int(rng.integers(quality[0], quality[1] + 1))
 
 
 def _one_patch(

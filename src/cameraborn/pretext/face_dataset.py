@@ -22,11 +22,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from cameraborn.data.manifest import Row
-from cameraborn.degrade.named import random_recompression
+from cameraborn.degrade.random import random_recompression
+from cameraborn.files import Pixels
 from cameraborn.photo.crops import face_window
 from cameraborn.photo.decode import open_upright
 from cameraborn.photo.faces import Face, FaceFinder, landmarks_68
-from cameraborn.photo.patches import Pixels, square_resize
+from cameraborn.photo.patches import square_resize
 from cameraborn.pretext.dataset import single_threaded, targets_of
 from cameraborn.pretext.recipe import FaceSection
 from cameraborn.pretext.tasks import Task

@@ -13,25 +13,22 @@ the copy's number alone.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
 from cameraborn.data.manifest import Row, group_of
-from cameraborn.degrade.named import random_operations, recompressed
+from cameraborn.degrade.named import recompressed
+from cameraborn.degrade.random import INTERPOLATING, random_operations, shrink_randomly
 from cameraborn.errors import PictureError
+from cameraborn.files import Pixels
 from cameraborn.networks.autoencoder import Autoencoder
 from cameraborn.photo.decode import open_picture
-from cameraborn.photo.patches import Pixels
 from cameraborn.pseudo.names import RECONSTRUCTED
 from cameraborn.pseudo.variants import MANIPULATED, ORIGINALS, write_png
-
-_FILTERS = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS)
 
 
 @dataclass(frozen=True)
@@ -149,8 +146,6 @@ def _prepared(
     pixels = pixels[y : y + H, x : x + W]
     side = min(H, W)
     if number and side > options.smallest_side:
-        factor = math.exp(rng.uniform(math.log(max(0.4, options.smallest_side / side)), 0.0))
-        size = (max(1, round(W * factor)), max(1, round(H * factor)))
-        pixels = np.asarray(Image.fromarray(pixels).resize(size, _FILTERS[rng.integers(len(_FILTERS))]))
+        pixels = shrink_randomly(pixels, rng, max(0.4, options.smallest_side / side), INTERPOLATING)
     H, W = pixels.shape[0] // 8 * 8, pixels.shape[1] // 8 * 8
     return np.ascontiguousarray(pixels[:H, :W]) if min(H, W) >= options.smallest_side else None

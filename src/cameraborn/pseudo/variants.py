@@ -27,8 +27,10 @@ from PIL import Image
 
 from cameraborn.data.manifest import Row
 from cameraborn.errors import CamerabornError, PictureError
+from cameraborn.files import Box
+from cameraborn.photo.crops import square_window
 from cameraborn.photo.decode import open_picture
-from cameraborn.photo.faces import Box, Face, FaceFinder, landmarks_68, square_window
+from cameraborn.photo.faces import Face, FaceFinder, landmarks_68
 from cameraborn.pseudo.manipulate import (
     DEFAULTS,
     KINDS,

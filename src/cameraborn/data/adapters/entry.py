@@ -75,7 +75,7 @@ def listed_entry(where: str, path: Path, fields: dict[str, Any]) -> Entry:
     try:
         return Entry(Row.model_validate(fields | {"path": str(path), "sha256": _NOT_HASHED}))
     except ValidationError as error:
-        raise ManifestError(f"{where}: {first_problem(error)}: mend or delete the line") from error
+        raise ManifestError(f"{where}: {first_problem(error)}: fix or delete the line") from error
 
 
 def pictures_in(folder: Path) -> Iterator[Path]:

@@ -63,7 +63,7 @@ class ExifFolder:
             texts = found.get("EXIF", found)
             return Exif.from_mapping(tags_of_texts(texts)).to_mapping()
         except (ValueError, AttributeError, RecursionError) as error:
-            raise ManifestError(f"{file}: not a JSON object of EXIF ({error}): mend or delete it") from error
+            raise ManifestError(f"{file}: not a JSON object of EXIF ({error}): fix or delete it") from error
 
 
 class ExifTable:

@@ -41,7 +41,7 @@ def read_id_map(file: Path) -> dict[str, str]:
         try:
             found = json.loads(data)
         except (ValueError, RecursionError) as error:
-            raise ManifestError(f"{file}: not JSON ({error}): mend it or get it again") from error
+            raise ManifestError(f"{file}: not JSON ({error}): fix it or get it again") from error
     else:
         found = _plain_pickle(file, data)
     if not isinstance(found, dict):

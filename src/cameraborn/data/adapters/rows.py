@@ -33,12 +33,12 @@ def _entry(file: Path, where: str, line: bytes) -> Entry:
     try:
         fields: Any = json.loads(line)
     except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, or nested without end
-        raise ManifestError(f"{where}: not JSON ({error}): mend or delete the line") from error
+        raise ManifestError(f"{where}: not JSON ({error}): fix or delete the line") from error
     if not isinstance(fields, dict) or not isinstance(fields.get("path"), str):
-        raise ManifestError(f"{where}: the row has no 'path': mend or delete the line")
+        raise ManifestError(f"{where}: the row has no 'path': fix or delete the line")
     exif = fields.get("exif") or {}
     if not isinstance(exif, dict):
-        raise ManifestError(f"{where}: exif: not a mapping of tags: mend or delete the line")
+        raise ManifestError(f"{where}: exif: not a mapping of tags: fix or delete the line")
     known = {name: value for name, value in fields.items() if name in Row.model_fields and value is not None}
     if "track" in fields and "kind" not in known:
         known["kind"] = fields["track"]

@@ -48,7 +48,7 @@ def csv_entries(source: Path, options: Options) -> Iterator[Entry]:
 def _entry(file: Path, where: str, cells: Mapping[str | None, Any]) -> Entry:
     values = {name: value.strip() for name, value in cells.items() if name and isinstance(value, str)}
     if not values.get("path"):
-        raise ManifestError(f"{where}: the path is empty: mend or delete the line")
+        raise ManifestError(f"{where}: the path is empty: fix or delete the line")
     fields: dict[str, Any] = {name: values[name] for name in _TEXTS if values.get(name)}
     label = values.get("label", "").lower()
     fields["label"] = _LABELS.get(label, label) if label else "photo"
