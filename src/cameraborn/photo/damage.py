@@ -2,13 +2,14 @@
 
 Decoders repair what they can and say nothing: they fill up with grey, go on with blocks in the wrong places, pass over
 checksums. A detector that looks for traces of a camera must know. `photo.damage_jpeg` has what is done for JPEG; PNG is
-here. Of WebP, AVIF, HEIC, GIF, TIFF and BMP, Pillow refuses what it cannot decode, and nothing else is known.
+here. Of WebP, AVIF, HEIC, GIF, TIFF and BMP, Pillow refuses what it cannot decode, and nothing else is known: a TIFF
+without compression, or with PackBits, JPEG or fax codes inside, may be damaged unnoticed.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cameraborn.files import Box, Pixels
@@ -26,11 +27,6 @@ class Damage:
 
     notes: tuple[str, ...] = ()
     boxes: tuple[Box, ...] = ()  # upright pixels; they do not overlap
-
-    @staticmethod
-    def of_whole(notes: Iterable[str], pixels: Pixels) -> Damage:
-        """Damage whose place is not known."""
-        return Damage(tuple(notes), ((0.0, 0.0, float(pixels.shape[1]), float(pixels.shape[0])),))
 
     def share_of(self, box: Box) -> float:
         """The share of a box's area, 0..1, that is affected; 0 for a box without an area."""

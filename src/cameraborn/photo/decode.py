@@ -35,7 +35,6 @@ from cameraborn.photo.declared_colours import colours_of
 from cameraborn.photo.exif import MALFORMED, Exif, pillow_warnings_silenced, read_exif, read_orientation
 from cameraborn.photo.feed import EndOfFile, JpegFeed, WholeFile
 from cameraborn.photo.jpeg import jpeg_quality, jpeg_tables, subsampling
-from cameraborn.photo.libtiff import libtiff_words
 from cameraborn.photo.sniff import decoder_of
 
 MIN_SIDE = 16  # pixels; nothing can be said of a smaller picture
@@ -232,10 +231,13 @@ def _heif_decoder(label: str) -> type[ImageFile.ImageFile]:
 
 @contextmanager
 def named_errors(name: str, format: str) -> Iterator[None]:
-    """Turn whatever a decoder raises, and libtiff says, into one line that names the picture and the next step."""
-    words: list[str] = []
+    """Turn whatever a decoder raises into one line that names the picture and the next step.
+
+    What libtiff says of a damaged TIFF goes to standard error all the same: Pillow has no way to its error handler, and
+    standard error belongs to every thread of the process, so that it cannot be kept away for one picture.
+    """
     try:
-        with pillow_warnings_silenced(), libtiff_words() as words:
+        with pillow_warnings_silenced():
             yield
     except EndOfFile:
         raise picture_error(name, f"truncated {format} (the file ends early)", _AGAIN) from None
@@ -246,7 +248,7 @@ def named_errors(name: str, format: str) -> Iterator[None]:
             name, "too large for the free memory", "free some, or make it smaller first"
         ) from error
     except _DAMAGED as error:
-        reason = (words[0] if words else str(error))[:100] or type(error).__name__
+        reason = str(error)[:100] or type(error).__name__
         raise picture_error(name, f"damaged or truncated {format} ({reason})", _AGAIN) from error
 
 
@@ -264,10 +266,9 @@ def _from_array(array: Pixels, name: str, max_pixels: int) -> Picture:
 
 def _from_image(image: Image.Image, name: str, format: str, max_pixels: int, data: bytes | None) -> Picture:
     feed = getattr(image, "fp", None)  # gone once it is loaded
-    with libtiff_words() as words, named_errors(name, format):
+    with named_errors(name, format):
         pixels = np.ascontiguousarray(_upright(image, name, format, max_pixels))
-        found = damage_of(data or b"", feed, pixels, read_orientation(image))
-    damage = Damage.of_whole(words, pixels) if words else found
+        damage = damage_of(data or b"", feed, pixels, read_orientation(image))
     pixels.flags.writeable = False
     exif = read_exif(image)
     return Picture(
