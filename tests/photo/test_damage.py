@@ -281,7 +281,7 @@ FILES = {
 
 
 @pytest.mark.parametrize("kind", FILES)
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(pieces=PIECES, kept=st.floats(0.2, 1))
 def test_any_damage_gives_a_picture_or_one_line(kind, pieces, kept):
     data = FILES[kind]

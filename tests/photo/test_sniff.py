@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cameraborn.photo.decode import open_picture
-from cameraborn.photo.sniff import HEAD, PICTURES, Census, Kind, is_regular, kind_of, kind_of_file
+from cameraborn.photo.sniff import HEAD, PICTURES, Census, Kind, decoder_of, is_regular, kind_of, kind_of_file
 
 posix = pytest.mark.skipif(os.name != "posix", reason="pipes, sockets and devices in folders are POSIX")
 
@@ -116,6 +116,14 @@ HEADS = {
 @pytest.mark.parametrize(("head", "kind"), HEADS.values(), ids=HEADS)
 def test_heads(head, kind):
     assert kind_of(head) == kind
+
+
+@pytest.mark.parametrize(
+    ("name", "decoder"),
+    [("TIFF", "TIFF"), ("DNG", "TIFF"), ("CR2", "TIFF"), ("ORF", None), ("JPEG XR", None), ("nothing", None)],
+)
+def test_which_decoder_reads_it(name, decoder):
+    assert decoder_of(HEADS[name][0]) == decoder
 
 
 @settings(max_examples=500, deadline=None)
