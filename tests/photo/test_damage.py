@@ -126,8 +126,9 @@ def test_lost_bytes_leave_grey_at_the_end():
     assert picture.damage.share_of((0, 200, 320, 256)) == 1.0
 
 
-def test_a_cut_that_has_an_end_marker_is_noted_and_without_one_refused():
-    data = jpeg()
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_a_cut_that_has_an_end_marker_is_noted_and_without_one_refused(mode):
+    data = jpeg(photograph().convert(mode))
     picture = open_picture(data[: middle(data)] + b"\xff\xd9")
     assert "filled with grey" in " ".join(picture.damage.notes)
     assert picture.damage.share_of((0, 220, 320, 256)) == 1.0

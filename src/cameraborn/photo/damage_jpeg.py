@@ -69,7 +69,8 @@ def _of_one_scan(data: bytes, feed: JpegFeed, pixels: Pixels) -> tuple[list[str]
     disorder = _restart_disorder(scan, units)
     grey = _is_grey(pixels, parts, -1) or (scan.restart_interval > 0 and _grey_units(pixels, parts))
     stray = parts.stray is not None
-    if not (feed.finished_early or grey or runs or disorder or stray or height > _SUSPECTED_STAIR):
+    lost = feed.finished_early or feed.behind or grey
+    if not (lost or runs or disorder or stray or height > _SUSPECTED_STAIR):
         return [], []
     notes, ranges = [], list(disorder)
     if disorder:
