@@ -107,8 +107,9 @@ def _of_stretch(
         onsets.append(max(stair, stretch.first))
     if stretch.trouble and not onsets:
         onsets.append(max(stretch.first, read - _MARGIN * parts.grid[1]))
-    if stretch.trouble or stretch.short:
+    if onsets and (stretch.trouble or stretch.short):
         onsets.append(read)
+    # Where codes are missing and no stair shows from where on, all of it may be out of place.
     return notes, [(min(onsets, default=stretch.first), end)]
 
 
