@@ -5,13 +5,13 @@
 
 Conditions: the calibration photographs are divided a hundred times at random, three quarters to calibrate (edges,
 merging and scores) and one to measure. Those to measure are put through each named degradation of the whole picture and
-scored through the front door. `conditional` compares each with photographs of its own class of condition (size, JPEG
+scored through the front door. `conditional` compares each with photographs of its own category of condition (size, JPEG
 quality, noise, looks of processing), `size-quality` leaves the last two out, `single` compares with one view of all,
 whatever they have been through. No photograph is on both sides, and none was learnt from. The standard error is over
 the `n` photographs.
 
-Classes: with the bundle's own classes of condition, the photographs to measure after random operations, every class
-apart.
+Categories: with the bundle's own categories of condition, the photographs to measure after random operations, every
+category apart.
 
 Typicality: on each track of `--dev`, the p-value that suspects low likelihood alone (`upper`) against the one that
 suspects too high a one as well (`both`), from the bundle's own calibration.
@@ -32,21 +32,16 @@ from sklearn.metrics import roc_auc_score
 
 from cameraborn.data.manifest import read_manifest
 from cameraborn.degrade.named import STANDARD, degrade_bytes
-from cameraborn.detect.bundle import Bundle, CalibrationRow, read_bundle
-from cameraborn.detect.conformal import Calibration, Cell, Condition, Grid, describe_class, merge_cells
-from cameraborn.detect.detector import Detector, Verdict, default_bundle, longer_side
-from cameraborn.fit.learn import (
-    FACE_SIZE_EDGES,
-    Classes,
-    LearnOptions,
-    Photograph,
-    at_most,
-    calibration_row,
-    find_photographs,
-    look,
-    one_a_class,
-    parted,
-)
+from cameraborn.detect.bundle import Bundle
+from cameraborn.detect.condition import Cell, Condition, Taxonomy
+from cameraborn.detect.conformal import Calibration
+from cameraborn.detect.describe import describe_category
+from cameraborn.detect.detector import Detector, default_bundle
+from cameraborn.detect.held_out import CalibrationRow
+from cameraborn.detect.store import read_bundle
+from cameraborn.fit.calibrate import FACE_SIZE_EDGES, calibration_rows, one_per_category, taxonomy_of
+from cameraborn.fit.photographs import Photograph, cap_per_source, find_photographs
+from cameraborn.fit.views import ViewOptions, take_views
 from cameraborn.photo.decode import open_picture
 
 RATE = 0.05
@@ -58,42 +53,41 @@ def main() -> None:
     arguments = parse()
     bundle = read_bundle(arguments.bundle or default_bundle())
     found = find_photographs(arguments.photos, split=arguments.split, kinds=arguments.kind)
-    photographs = list(at_most(found, arguments.per_source))
-    looks = looked_at(bundle, photographs, arguments.copies)
-    lines = conditions(bundle, looks, arguments.repeats)
-    lines += by_class(bundle, looks, arguments.repeats)
+    photographs = list(cap_per_source(found, arguments.per_source))
+    held_out = rows_of(bundle, photographs, arguments.copies)
+    lines = conditions(bundle, held_out, arguments.repeats)
+    lines += by_category(bundle, held_out, arguments.repeats)
     if arguments.dev:
         lines += typicality(bundle, arguments.dev)
     write_table(lines, arguments.output)
 
 
-def looked_at(bundle: Bundle, photographs: list[Photograph], copies: int) -> dict[str, list[CalibrationRow]]:
-    """Of each photograph, by its path: as it is and after random operations, as `calibrate` looks at it."""
-    looks: dict[str, list[CalibrationRow]] = {}
-    options = LearnOptions(copies=copies, handled=True, every_operation=True, jobs=1)
-    for view in look(bundle, photographs, options, lambda *_: None):
-        score = float(bundle.scores(view.feature[None])[0])
-        looks.setdefault(view.photograph.path, []).append(calibration_row(bundle, view, score))
-    return looks
+def rows_of(bundle: Bundle, photographs: list[Photograph], copies: int) -> dict[str, list[CalibrationRow]]:
+    """Of each photograph, by its path: as it is and after random operations, as in `calibrate`."""
+    options = ViewOptions(copies=copies, handled=True, every_operation=True, jobs=1)
+    return {
+        views[0].photograph.path: calibration_rows(bundle, views)
+        for views in take_views(bundle, photographs, options, lambda *_: None)
+    }
 
 
 def conditions(
-    bundle: Bundle, looks: dict[str, list[CalibrationRow]], repeats: int
+    bundle: Bundle, held_out: dict[str, list[CalibrationRow]], repeats: int
 ) -> list[dict[str, object]]:
     detector = Detector(bundle)
-    paths = list(looks)
+    paths = list(held_out)
     cases = {name: [delivered(detector, path, name) for path in paths] for name in ("as it is", *STANDARD)}
     rng = np.random.default_rng(0)
     alarms: dict[tuple[str, str], dict[int, list[bool]]] = {}  # of each photograph, in each division
     for division in range(repeats):
         inside, outside = divided(len(paths), rng)
-        rows = [looks[paths[i]] for i in inside]
-        options = LearnOptions(seed=division)
+        rows = [held_out[paths[i]] for i in inside]
+        options = ViewOptions(seed=division)
         methods = {
             "conditional": calibrated(
-                rows, *parted(rows, FACE_SIZE_EDGES, bundle.coverage.operations, CLASS_SIZE), options
+                rows, taxonomy_of(rows, FACE_SIZE_EDGES, bundle.coverage.operations, CLASS_SIZE), options
             ),
-            "size-quality": calibrated(rows, *by_size_and_quality(rows), options),
+            "size-quality": calibrated(rows, by_size_and_quality(rows), options),
             "single": single(rows, rng),
         }
         for name, of_name in cases.items():
@@ -108,22 +102,22 @@ def conditions(
     ]
 
 
-def by_class(bundle: Bundle, looks: dict[str, list[CalibrationRow]], repeats: int) -> list[dict[str, object]]:
-    coverage, paths, rng = bundle.coverage, list(looks), np.random.default_rng(0)
-    alarms: dict[int, dict[int, list[bool]]] = {}  # in each class, of each photograph
+def by_category(
+    bundle: Bundle, held_out: dict[str, list[CalibrationRow]], repeats: int
+) -> list[dict[str, object]]:
+    taxonomy, paths, rng = bundle.coverage.taxonomy, list(held_out), np.random.default_rng(0)
+    alarms: dict[int, dict[int, list[bool]]] = {}  # in each category, of each photograph
     for division in range(repeats):
         inside, outside = divided(len(paths), rng)
-        calibration = calibrated(
-            [looks[paths[i]] for i in inside], coverage.grid, coverage.classes, LearnOptions(seed=division)
-        )
+        calibration = calibrated([held_out[paths[i]] for i in inside], taxonomy, ViewOptions(seed=division))
         for i in outside:
-            for row in looks[paths[i]]:
-                flags = alarms.setdefault(calibration.class_of(row.condition), {}).setdefault(int(i), [])
+            for row in held_out[paths[i]]:
+                flags = alarms.setdefault(taxonomy.category_of(row.condition), {}).setdefault(int(i), [])
                 flags.append(calibration.p_value(row.score, row.condition) <= RATE)
     return [
         {
             "what": "class",
-            "set": describe_class(coverage.classes[number], coverage.grid),
+            "set": describe_category(taxonomy.categories[number], taxonomy),
             "method": "conditional",
         }
         | false_alarms(of)
@@ -150,38 +144,37 @@ def delivered(detector: Detector, path: str, name: str) -> Case | None:
     """The largest face's score and what it has been through after a degradation; None if the detector abstains."""
     original = Path(path).read_bytes()
     data = original if name == "as it is" else degrade_bytes(open_picture(original).pixels, name)
-    verdict: Verdict = detector.score(data, name=path)[0]
-    if verdict.scope != "ok" or verdict.box is None or verdict.score is None:
+    picture = open_picture(data, name=path)
+    seen = detector.observe(picture, most=1)
+    (verdict,) = detector.judge(picture, seen, path=path, false_alarm_rate=RATE)
+    if verdict.scope != "ok" or verdict.score is None or seen[0].measured is None:
         return None
-    picture = open_picture(data)
-    traces = detector.encoder.traces_of(detector.crop(picture.pixels, verdict.box, whole_image=False))
-    return verdict.score, detector.bundle.condition(longer_side(verdict.box), picture.jpeg_quality, traces)
+    return verdict.score, seen[0].measured.condition
 
 
-def by_size_and_quality(photographs: list[list[CalibrationRow]]) -> tuple[Grid, Classes]:
-    grid = Grid(FACE_SIZE_EDGES)
+def by_size_and_quality(photographs: list[list[CalibrationRow]]) -> Taxonomy:
+    taxonomy = Taxonomy(FACE_SIZE_EDGES)
     reached: dict[Cell, set[str]] = {}
     for row in (row for rows in photographs for row in rows):
-        reached.setdefault(grid.cell_of(row.condition), set()).add(row.photograph)
-    return grid, merge_cells(reached, CLASS_SIZE, grid)
+        reached.setdefault(taxonomy.cell_of(row.condition), set()).add(row.photograph)
+    return taxonomy.merged(reached, CLASS_SIZE)
 
 
 def calibrated(
-    photographs: list[list[CalibrationRow]], grid: Grid, classes: Classes, options: LearnOptions
+    photographs: list[list[CalibrationRow]], taxonomy: Taxonomy, options: ViewOptions
 ) -> Calibration:
-    """As `learn.calibrate`: a view of each photograph in each class it reaches."""
-    number = {cell: place for place, cells in enumerate(classes) for cell in cells}
-    scores: list[list[float]] = [[] for _ in classes]
-    for looks in photographs:
-        for row in one_a_class(looks, classes, grid, options):
-            scores[number[grid.cell_of(row.condition)]].append(row.score)
-    return Calibration(grid, classes, tuple(np.sort(part) for part in scores))
+    """As `fit.calibrate`: a view of each photograph in each category it reaches."""
+    scores: list[list[float]] = [[] for _ in taxonomy.categories]
+    for views in photographs:
+        for row in one_per_category(views, taxonomy, options):
+            scores[taxonomy.category_of(row.condition)].append(row.score)
+    return Calibration(taxonomy, tuple(np.sort(part) for part in scores))
 
 
 def single(photographs: list[list[CalibrationRow]], rng: np.random.Generator) -> Calibration:
-    """One view of each photograph, one class for all."""
+    """One view of each photograph, one category for all."""
     drawn = [rows[rng.integers(len(rows))].score for rows in photographs]
-    return Calibration(Grid(), (tuple(Grid().cells),), (np.sort(drawn),))
+    return Calibration(Taxonomy(categories=(tuple(Taxonomy().cells),)), (np.sort(drawn),))
 
 
 def typicality(bundle: Bundle, dev: Path) -> list[dict[str, object]]:

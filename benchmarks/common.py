@@ -6,7 +6,7 @@ import csv
 import platform
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from cameraborn.data.manifest import Row, read_manifest
-from cameraborn.fit.learn import View
+from cameraborn.detect.bundle import Bundle
+from cameraborn.fit.photographs import Photograph
+from cameraborn.fit.views import View, ViewOptions, take_views
 
 BOOTSTRAPS = 2000
 
@@ -68,6 +70,11 @@ def report(path: str, problem: str | None) -> None:
     """Say on standard error which picture is left out, and why."""
     if problem:
         print(f"left out: {problem}", file=sys.stderr)
+
+
+def views_of(bundle: Bundle, pictures: Iterable[Photograph], options: ViewOptions) -> list[View]:
+    """The views of pictures in one list; those without a usable face are reported and left out."""
+    return [view for views in take_views(bundle, pictures, options, report) for view in views]
 
 
 def largest_faces(views: list[View]) -> list[View]:

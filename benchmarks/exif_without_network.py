@@ -29,7 +29,7 @@ from cameraborn.engine.local import map_in_order
 from cameraborn.engine.stage import Call
 from cameraborn.networks.spectrum import Spectrum
 from cameraborn.photo.decode import open_upright
-from cameraborn.pretext.losses import pair_accuracy
+from cameraborn.pretext.metrics import pair_accuracy
 from cameraborn.pretext.tasks import TASKS
 
 TAGS = ("iso", "fnumber", "exposure", "focal")
@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def tag_of(rows: list[Row], tag: str) -> Numbers:
-    return np.array([TASKS[tag].target(row.exif) for row in rows], np.float64)
+    return np.array([TASKS[tag].target(row.exif)[0] for row in rows], np.float64)
 
 
 def learnt(

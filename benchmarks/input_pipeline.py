@@ -51,11 +51,14 @@ from cameraborn.photo.patches import square_resize
 from cameraborn.pretext.architectures import ARCHITECTURES, build_network
 from cameraborn.pretext.face_dataset import FaceDataset
 from cameraborn.pretext.losses import pairwise_fidelity
-from cameraborn.pretext.optimise import average, make_optimiser
+from cameraborn.pretext.objective import task_losses
 from cameraborn.pretext.recipe import FaceSection, Recipe
 from cameraborn.pretext.tasks import TASKS
-from cameraborn.pretext.train import PRECISIONS, Progress, task_losses, train
+from cameraborn.pretext.train import train
 from cameraborn.pseudo.manipulate import PAPER_KINDS, interpolated, manipulate, round_trip
+from cameraborn.train.loop import Progress
+from cameraborn.train.optimise import PRECISIONS, average, make_optimiser
+from cameraborn.train.pictures import MemoryBudget
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "input_pipeline.csv"
@@ -184,12 +187,14 @@ def measure_input(table: Table, name: str, rows: list[Row]) -> None:
             parts.append((batch.float() - 255 * MEAN).div_(255 * DEVIATION))
         return torch.cat(parts)
 
-    plain, kept = (FaceDataset(rows, ranking, faces=AUTHORS, seed=0, cache_mb=budget) for budget in (0, 4096))
+    plain, kept = (
+        FaceDataset(rows, ranking, faces=AUTHORS, seed=0, budget=MemoryBudget(budget)) for budget in (0, 4096)
+    )
     literal = torch.stack([literal_face(row) for row in rows])
     apart = float(((ours(plain) - literal) * DEVIATION * 255).abs().max())
     assert apart < 0.51, f"the faces differ by {apart} grey levels"
     taught, taught_kept = (
-        FaceDataset(rows, all_tasks, faces=OURS, seed=0, cache_mb=budget) for budget in (0, 4096)
+        FaceDataset(rows, all_tasks, faces=OURS, seed=0, budget=MemoryBudget(budget)) for budget in (0, 4096)
     )
     times = taking_turns(
         {
@@ -210,7 +215,7 @@ def measure_input(table: Table, name: str, rows: list[Row]) -> None:
 
 def measure_stages(table: Table, name: str, row: Row) -> None:
     def crop_of(faces: FaceSection) -> FaceDataset:
-        return FaceDataset([row], [TASKS["face"]], faces=faces, seed=0, cache_mb=0)
+        return FaceDataset([row], [TASKS["face"]], faces=faces, seed=0, budget=MemoryBudget(0))
 
     batch = torch.randint(0, 256, (TOGETHER, 3, 224, 224), dtype=torch.uint8)
     image = open_upright(Path(row.path))
@@ -295,7 +300,7 @@ def measure_loop(table: Table, folder: Path, options: argparse.Namespace) -> Non
             "pretext": {"tasks": dict.fromkeys([*RANKED, "face"], 1.0)},
             "optimise": {
                 "steps": steps,
-                "pictures": options.batch,
+                "batch_size": options.batch,
                 "precision": options.precision,
                 "compile": options.compile,
                 "deterministic": False,
@@ -310,15 +315,15 @@ def measure_loop(table: Table, folder: Path, options: argparse.Namespace) -> Non
         }
     )
     tasks = [TASKS[name] for name in recipe.pretext.tasks]
-    dataset = FaceDataset(varied[: options.batch], tasks, faces=recipe.faces, seed=0, cache_mb=0)
+    dataset = FaceDataset(varied[: options.batch], tasks, faces=recipe.faces, seed=0, budget=MemoryBudget(0))
     samples = [dataset[0, index] for index in range(options.batch)]
     before = network_alone(recipe, samples, options.steps)
     loop, waiting = loop_step(recipe, folder / "workers")
     held_recipe = recipe.model_copy(update={"optimise": recipe.optimise.model_copy(update={"workers": 0})})
-    usual = ARCHITECTURES["resnet50"]
-    ARCHITECTURES["resnet50"] = replace(usual, training=lambda *_: ReadyMade(samples))
+    usual = ARCHITECTURES["crop"]
+    ARCHITECTURES["crop"] = replace(usual, training=lambda *_: ReadyMade(samples))
     held, _ = loop_step(held_recipe, folder / "held")
-    ARCHITECTURES["resnet50"] = usual
+    ARCHITECTURES["crop"] = usual
     alone = (before + network_alone(recipe, samples, options.steps)) / 2
     name = f"loop, batch {options.batch}"
     table.add(f"{name}: the network alone", alone, "s a step")

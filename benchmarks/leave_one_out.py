@@ -20,18 +20,18 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-import safetensors.numpy
-from common import largest_faces, ranking, report, show, write_table
+from common import largest_faces, ranking, show, views_of, write_table
 from numpy.typing import NDArray
 
 from cameraborn.binary.fit import features_of, with_unit_length
 from cameraborn.binary.perceptron import PerceptronOptions, fit_perceptron
 from cameraborn.data.manifest import read_manifest
-from cameraborn.detect.bundle import read_bundle
 from cameraborn.detect.detector import default_bundle
 from cameraborn.detect.evidence.density import fit_mixture
-from cameraborn.detect.evidence.known_generators import Head
-from cameraborn.fit.learn import LearnOptions, Photograph, View, at_most, find_photographs, look
+from cameraborn.detect.evidence.known_generators import BinaryClassifier
+from cameraborn.detect.store import read_bundle
+from cameraborn.fit.photographs import Photograph, cap_per_source, find_photographs
+from cameraborn.fit.views import View, ViewOptions
 
 Array = NDArray[np.floating]
 
@@ -39,19 +39,19 @@ Array = NDArray[np.floating]
 def main() -> None:
     arguments = parse()
     bundle = with_unit_length(read_bundle(arguments.bundle or default_bundle()))
-    training = LearnOptions(copies=arguments.copies, jobs=arguments.jobs, seed=arguments.seed)
-    testing = LearnOptions(copies=0, jobs=arguments.jobs)
+    training = ViewOptions(copies=arguments.copies, jobs=arguments.jobs, seed=arguments.seed)
+    testing = ViewOptions(copies=0, jobs=arguments.jobs)
 
-    photographs = at_most(
+    photographs = cap_per_source(
         find_photographs(arguments.photos, split=arguments.split, kinds=arguments.kind), arguments.per_source
     )
-    photo_views = list(look(bundle, photographs, training, report))
+    photo_views = views_of(bundle, photographs, training)
     tracks: dict[str, dict[str, list[Photograph]]] = defaultdict(lambda: {"photo": [], "generated": []})
     for row in read_manifest(arguments.manifest):
         tracks[row.kind][row.label].append(Photograph(row.path, row.generator or row.kind))
-    generated = {track: list(look(bundle, of["generated"], training, report)) for track, of in tracks.items()}
+    generated = {track: views_of(bundle, of["generated"], training) for track, of in tracks.items()}
     tested = {
-        track: {label: largest_faces(list(look(bundle, of[label], testing, report))) for label in of}
+        track: {label: largest_faces(views_of(bundle, of[label], testing)) for label in of}
         for track, of in tracks.items()
     }
     check_disjoint(photo_views, [view for of in tested.values() for view in of["photo"]])
@@ -73,10 +73,10 @@ def main() -> None:
         )
         for share in dict.fromkeys((0.0, arguments.pseudo_outliers)):
             options = PerceptronOptions(pseudo_outliers=share, seed=arguments.seed)
-            head = head_of(fit_perceptron(x, features_of(others), likely, options))
+            head = classifier_of(fit_perceptron(x, features_of(others), likely, options))
             name = f"head, {share:g} pseudo-outliers" if share else "head"
             seen = len({view.sha256 for view in others})
-            rows.append(common | figures(track, name, seen, head.scores(photos), head.scores(fakes)))
+            rows.append(common | figures(track, name, seen, head.surprise(photos), head.surprise(fakes)))
     write_table(rows, arguments.output)
     for row in rows:
         show(row)
@@ -106,9 +106,9 @@ def check_disjoint(trained: list[View], tested: list[View]) -> None:
         sys.exit(f"{len(shared)} photographs are trained on and tested on: take them out of one manifest")
 
 
-def head_of(tensors: dict[str, NDArray[np.float32]]) -> Head:
+def classifier_of(tensors: dict[str, NDArray[np.float32]]) -> BinaryClassifier:
     """As scoring reads it from a bundle."""
-    return Head.from_tensors(safetensors.numpy.load(safetensors.numpy.save(tensors)))
+    return BinaryClassifier.from_tensors("generators", ((0, tensors["0.weight"].shape[1]),), tensors)
 
 
 def figures(track: str, name: str, seen: int, photos: Array, generated: Array) -> dict[str, object]:

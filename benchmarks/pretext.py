@@ -20,6 +20,7 @@ from typing import get_args
 from common import write_table
 
 from cameraborn.data.manifest import Manipulation
+from cameraborn.pretext.kinds import Rank
 from cameraborn.pretext.tasks import TASKS
 
 
@@ -44,7 +45,7 @@ def figures_of(run: Path) -> Iterator[dict[str, object]]:
 
 
 def measure(task: str, of: str) -> str:
-    if TASKS[task].ordered:
+    if isinstance(TASKS[task], Rank):
         return "pair accuracy"
     untouched = TASKS[task].kind != "manipulation" or of not in get_args(Manipulation)
     return "share told rightly" if untouched else "balanced accuracy"

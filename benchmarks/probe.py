@@ -2,7 +2,7 @@
 
     python benchmarks/probe.py runs/dev.jsonl --bundle models/default -o benchmarks/results/probe.csv
 
-`dev.jsonl` is a manifest of labelled pictures whose `kind` names the track; each picture's largest face is looked at.
+`dev.jsonl` is a manifest of labelled pictures whose `kind` names the track; each picture's largest face is encoded.
 Two models that know more than a tool can, five-fold, so that no picture is scored by one that saw it:
 
 - `labels`: a logistic regression of the track's own labels. Where it is near .5, no direction in the features tells.
@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from common import by_track, largest_faces, ranking, report, show, write_table
+from common import by_track, largest_faces, ranking, show, views_of, write_table
 from numpy.typing import NDArray
 from sklearn.covariance import LedoitWolf
 from sklearn.decomposition import PCA
@@ -31,9 +31,13 @@ from sklearn.preprocessing import StandardScaler
 
 from cameraborn.binary.fit import features_of
 from cameraborn.data.manifest import Row
-from cameraborn.detect.bundle import Bundle, read_bundle
+from cameraborn.detect.bundle import Bundle
 from cameraborn.detect.detector import default_bundle
-from cameraborn.fit.learn import LearnOptions, Photograph, look
+from cameraborn.detect.evidence.channel import select
+from cameraborn.detect.evidence.kinds import PHOTOGRAPHS
+from cameraborn.detect.store import read_bundle
+from cameraborn.fit.photographs import Photograph
+from cameraborn.fit.views import ViewOptions
 
 Array = NDArray[np.float64]
 Scores = tuple[Array, Array]  # of photographs and of generated pictures
@@ -75,14 +79,14 @@ def main() -> None:
 def features_of_label(bundle: Bundle, rows: Sequence[Row], label: str) -> Array:
     """The feature of each picture's largest face, as it is: [faces D]."""
     pictures = [Photograph(row.path, row.kind) for row in rows if row.label == label]
-    views = largest_faces(list(look(bundle, pictures, LearnOptions(copies=0), report)))
+    views = largest_faces(views_of(bundle, pictures, ViewOptions(copies=0)))
     return features_of(views).astype(np.float64)
 
 
 def parts(bundle: Bundle) -> dict[str, NDArray[np.intp]]:
     """The columns of the features that the mixture reads, and of the others."""
-    columns = np.arange(bundle.info.features * len(bundle.info.preprocessing.sides))
-    read = columns if bundle.boundary is None else bundle.boundary.unread(columns[None])[0]
+    columns = np.arange(bundle.info.width)
+    read = select(columns[None], bundle.columns_of(PHOTOGRAPHS))[0]
     beside = np.setdiff1d(columns, read)
     return {"mixture": read} | ({"second network": beside} if len(beside) else {})
 

@@ -21,9 +21,11 @@ import torch
 from common import by_track, ranking, show, write_table
 from safetensors.torch import load_file
 
+from cameraborn.binary.objective import BinaryValidator, build_classifier
 from cameraborn.binary.recipe import BinaryRecipe, read_binary_recipe
-from cameraborn.binary.train import BinaryValidator, build_classifier, train_binary
+from cameraborn.binary.train import train_binary
 from cameraborn.data.manifest import Row, write_manifest
+from cameraborn.train.pictures import MemoryBudget
 
 FEWEST = 20  # pictures of a label, to be a track that is held out
 EVERY = 5  # one row in so many validates
@@ -60,7 +62,7 @@ def held_out(recipe: BinaryRecipe, track: str, tracks: dict[str, list[Row]], run
     seen = train_binary(recipe, runs / track)
     network = build_classifier(recipe)
     network.load_state_dict(load_file(runs / track / "network.safetensors"))
-    validator = BinaryValidator(tracks[track], recipe.data.cache_mb, torch.device("cpu"), None)
+    validator = BinaryValidator(tracks[track], MemoryBudget(recipe.data.cache_mb), torch.device("cpu"), None)
     scores, labels = validator.scores(network).numpy(), validator.labels.numpy()
     photos, generated = scores[labels == 0], scores[labels == 1]
     line = {

@@ -8,8 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cameraborn.detect.bundle import Bundle, BundleInfo, Preprocessing, read_bundle, write_bundle
-from cameraborn.fit.learn import LearnOptions, Photograph, calibrate, fit, software_versions
+from cameraborn.detect.bundle import Bundle
+from cameraborn.detect.schema import BundleInfo, Preprocessing, software_versions
+from cameraborn.detect.store import read_bundle, write_bundle
+from cameraborn.fit.calibrate import calibrate
+from cameraborn.fit.density import fit
+from cameraborn.fit.photographs import Photograph
+from cameraborn.fit.views import ViewOptions, take_views
 
 pytest_plugins = ["tests.fixtures_faces", "tests.fixtures_bench"]
 
@@ -69,7 +74,7 @@ def network_bundle():
     weights = safetensors.torch.save(
         {name: value.contiguous() for name, value in encoder.state_dict().items()}
     )
-    return Bundle(info, {"network.onnx": to_onnx(encoder), "weights.safetensors": weights}, "tiny")
+    return Bundle.of_network(info, to_onnx(encoder), weights)
 
 
 @pytest.fixture(scope="session")
@@ -87,14 +92,19 @@ def photographs(tmp_path_factory):
 @pytest.fixture(scope="session")
 def tiny_bundle(tmp_path_factory, network_bundle, photographs):
     """The folder of a bundle that scores."""
-    options = LearnOptions(copies=2, jobs=1)
+    options = ViewOptions(copies=2, jobs=1)
     fitted = fit(network_bundle, photographs["fit"], components=2, dimensions=4, options=options)
     done = calibrate(fitted, photographs["calibration"], options=options)
     assert len(done.calibration_rows) >= 30
     folder = tmp_path_factory.mktemp("bundles") / "tiny"
-    write_bundle(done.info, done.files, folder)
+    write_bundle(done, folder)
     read_bundle(folder)
     return folder
+
+
+def viewed(bundle, photographs, options):
+    """The views of photographs in one list."""
+    return [view for views in take_views(bundle, photographs, options, lambda *_: None) for view in views]
 
 
 def encoded(pixels, format="JPEG", **options):

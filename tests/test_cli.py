@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cameraborn.cli.output import COLUMNS
+from cameraborn.cli.output import COLUMNS, csv_columns
 from cameraborn.data.manifest import Row, sha256_of, write_manifest
 from cameraborn.detect.conformal import benjamini_hochberg
 
@@ -205,6 +205,19 @@ def test_a_false_discovery_rate_is_controlled_over_the_set(score):
     assert (code, out, error.count("\n")) == (2, "", 1)
 
 
+def test_a_verdict_by_one_channel_of_evidence(score):
+    code, out, error = score("faces/a.jpg", "--evidence", "photographs", "--format", "jsonl")
+    assert code == 0, error
+    (row,) = rows_of(out)
+    assert row["evidence"] == {"photographs": {"surprise": row["score"], "p_value": row["p_value"]}}
+    assert row["decided_by"] == "photographs"
+    (combined,) = rows_of(score("faces/a.jpg", "--format", "jsonl")[1])
+    assert combined == row  # of a bundle that has no other channel
+    code, out, error = score("faces/a.jpg", "--evidence", "generators")
+    assert (code, out, error.count("\n")) == (2, "", 1)
+    assert "choose from photographs" in error
+
+
 def test_formats_say_the_same_in_the_order_of_the_inputs(score):
     paths = ["two.png", "faces/b.jpg", "nowhere.jpg", "faces/a.jpg", "sky.png"]
     outputs = {
@@ -217,12 +230,14 @@ def test_formats_say_the_same_in_the_order_of_the_inputs(score):
     assert outputs["jsonl", "4"] == outputs["jsonl", "1"]
     assert json.loads(outputs["json", "4"][1]) == rows
     table = list(csv.DictReader(io.StringIO(outputs["csv", "4"][1])))
-    assert [tuple(line) for line in table] == [COLUMNS] * len(rows)
+    assert [list(line) for line in table] == [csv_columns(["photographs"])] * len(rows)
     for line, row in zip(table, rows, strict=True):
         assert line["path"] == row["path"]
         assert line["scope"] == row["scope"]
         assert (float(line["score"]) if line["score"] else None) == row["score"]
         assert {"true": True, "false": False, "": None}[line["flagged"]] is row["flagged"]
+        p_value = row["evidence"].get("photographs", {}).get("p_value")
+        assert (float(line["evidence_photographs"]) if line["evidence_photographs"] else None) == p_value
         assert ([float(side) for side in line["box"].split()] or None) == row["box"]
     lines = outputs["table", "4"][1].splitlines()
     assert len(lines) == 1 + len(rows)
@@ -275,7 +290,9 @@ def test_output_file(score, album, tmp_path):
     assert (code, out) == (0, "")
     assert error.startswith("3 pictures: ")
     before = rows.read_bytes()
-    assert before.startswith(b"path,face,box,width,height,score,p_value,flagged,scope,error,bundle\n")
+    assert before.startswith(
+        b"path,face,box,width,height,score,p_value,flagged,scope,error,bundle,decided_by,evidence_photographs\n"
+    )
     assert score("sky.png", "-o", rows, "--false-alarm", "7")[0] == 2
     assert rows.read_bytes() == before
     assert list(tmp_path.iterdir()) == [rows]
@@ -405,6 +422,13 @@ def on_terminal(args, cwd, columns=80):
     return process.returncode, screen.decode()
 
 
+def test_a_bundle_of_this_release_needs_no_conversion(tiny_bundle, tmp_path):
+    code, out, error = run("convert", tiny_bundle, "-o", "new", cwd=tmp_path)
+    assert (code, out, error.count("\n")) == (2, "", 1)
+    assert "it needs no conversion" in error
+    assert not (tmp_path / "new").exists()
+
+
 def test_version_and_module(tmp_path):
     code, out, _ = run("--version", cwd=tmp_path)
     assert code == 0
@@ -436,7 +460,7 @@ features = 8
 tasks = { iso = 1.0 }
 [optimise]
 steps = 3
-pictures = 4
+batch_size = 4
 threads = 1
 workers = 0
 """
@@ -467,9 +491,9 @@ def test_from_photographs_to_a_verdict(tmp_path):
     go("export", "run", "-o", "bundle", "--side", "64", "--smallest-side", "64")
     whole = ["--whole-image", "--bundle", "bundle"]
     fitting = ["--split", "fit", "--dimensions", "2", "-o", "bundle"]
-    assert "mixture fitted (1 Gaussian(s))" in go("fit", "data.jsonl", *whole, *fitting)
+    assert "evidence fitted (photographs)" in go("fit", "data.jsonl", *whole, *fitting)
     diagonal = ["--covariance", "diag", "--components", "auto", "--shrinkage", "0.2", "--dimensions", "0"]
-    assert "Gaussian(s))" in go("fit", "data.jsonl", *whole, "--split", "fit", *diagonal, "-o", "diagonal")
+    assert "evidence fitted" in go("fit", "data.jsonl", *whole, "--split", "fit", *diagonal, "-o", "diagonal")
     code, _, error = run("fit", "data.jsonl", *whole, *fitting, "--components", "all", cwd=tmp_path)
     assert code == 2
     assert "neither a number from 1 nor auto" in error

@@ -10,10 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 INSIDE_A_ROOM = {"adapters/", "evidence/"}
-NOT_YET = {"rivals/", "tests/rivals/"} | {
-    # Written on other branches while the document was; to be taken out when they are merged.
-    *("pretext/kinds.py", "networks/registry.py", "detect/evidence/kinds.py", "bench/kinds.py"),
-}
+NOT_YET = {"rivals/", "tests/rivals/"}
 COMMANDS = [
     line for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL) for line in block.splitlines()
 ]

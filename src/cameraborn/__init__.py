@@ -5,7 +5,10 @@
 >>> verdicts = detector.score("face.jpg")
 """
 
-from cameraborn.detect.detector import Detector, Verdict, load
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from cameraborn.detect.verdict import Verdict
 from cameraborn.errors import (
     BundleError,
     CalibrationError,
@@ -16,7 +19,22 @@ from cameraborn.errors import (
 )
 from cameraborn.photo.decode import Picture, open_picture
 from cameraborn.photo.exif import Exif, read_exif
-from cameraborn.photo.faces import Face, FaceFinder
+
+if TYPE_CHECKING:
+    from cameraborn.detect.detector import Detector, load
+    from cameraborn.photo.faces import Face, FaceFinder
+else:
+    _HOMES = {
+        **dict.fromkeys(("Detector", "load"), "cameraborn.detect.detector"),
+        **dict.fromkeys(("Face", "FaceFinder"), "cameraborn.photo.faces"),
+    }
+
+    def __getattr__(name: str) -> object:
+        """What needs ONNX Runtime is imported at its first use: a report, for one, needs none."""
+        if name not in _HOMES:
+            raise AttributeError(f"module 'cameraborn' has no attribute '{name}'")
+        return getattr(import_module(_HOMES[name]), name)
+
 
 __version__ = "0.1.0"
 __all__ = [

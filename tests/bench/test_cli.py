@@ -31,7 +31,7 @@ generated = {{gan = {str(album / "gan")!r}}}
     )
     code, said = bench("bench.toml", cwd=tmp_path)
     assert code == 0
-    assert "judgements: 32 scored, 2 errors" in said
+    assert "results: 32 scored, 2 errors" in said
     assert "broken.jpg" in said
     assert bench("run", "bench.toml", cwd=tmp_path)[1].count("32 known already") == 1
     code, said = bench("report", "out", cwd=tmp_path)

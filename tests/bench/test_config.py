@@ -27,10 +27,10 @@ def read(tmp_path, text):
 
 def test_names_are_cues_or_bundles(tmp_path):
     config = read(tmp_path, GOOD)
-    assert [(d.bundle, d.cue, d.name) for d in config.detectors] == [
-        ("default", "", ""),
-        ("", "sharpness", ""),
-        ("models/other", "", "other"),
+    assert [(d.kind, d.which, d.name) for d in config.detectors] == [
+        ("bundle", "default", ""),
+        ("cue", "sharpness", ""),
+        ("bundle", "models/other", "other"),
     ]
     assert type(config).model_validate_json(config.model_dump_json()) == config
 
@@ -54,6 +54,9 @@ def test_configurations_that_ship_are_valid(path):
         ('manifest = "dev.jsonl"', 'photographs = {x = "y"}', "are for manifests"),
         ('"sharpness"', '{cue = "beauty"}', "detectors.1: .*no cue: choose from sharpness"),
         ('"sharpness"', '{cue = "sharpness", bundle = "x"}', "either a bundle or a cue"),
+        ('"sharpness"', '{name = "x"}', "either a bundle or a cue"),
+        ('"sharpness"', '{bundel = "x"}', "no kind of detector is called 'bundel': did you mean 'bundle'"),
+        ('"sharpness"', '{bundle = "x", nmae = "y"}', "detectors.1.nmae: Extra inputs"),
         ("output =", "outptu =", "output: Field required"),
         ("[[sets]]", "[[sets]", "not valid TOML"),
     ],

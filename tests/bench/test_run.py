@@ -2,20 +2,24 @@
 
 import csv
 import dataclasses
+from contextlib import closing
 
+import numpy as np
 import pytest
 
 from cameraborn import load, open_picture
-from cameraborn.bench.bundles import BundleJudge
-from cameraborn.bench.cache import FeatureCache
-from cameraborn.bench.config import DetectorSection, PhotographSection, SetSection
-from cameraborn.bench.protocol import paper_threshold, run_protocol
-from cameraborn.bench.run import RUN, run
-from cameraborn.bench.scores import format_row, read_scores
-from cameraborn.bench.sets import read_photographs, read_set
+from cameraborn.bench.config import BenchConfig
+from cameraborn.bench.detectors import Detectors
+from cameraborn.bench.kinds import KINDS, Kind
+from cameraborn.bench.record import RUN
+from cameraborn.bench.run import Measure, Missing, Tally, run
+from cameraborn.bench.scores import ScoreRow, format_row, read_scores
+from cameraborn.bench.sets import read_set
 from cameraborn.data.cues import CUES
-from cameraborn.errors import BenchError, PictureError
+from cameraborn.engine.local import map_in_order
 from cameraborn.report.results import Results
+
+from ..conftest import encoded
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +55,7 @@ def test_rows_are_what_the_detector_says(finished, album, tiny_bundle):
     }
 
 
-def test_degraded_pictures_are_judged_as_delivered(finished, album, tiny_bundle):
+def test_degraded_pictures_are_scored_from_their_bytes(finished, album, tiny_bundle):
     from PIL import Image
 
     rows = [r for r in read_scores(finished.output / "scores.csv") if r.degradation == "jpeg:60"]
@@ -76,23 +80,6 @@ def test_every_picture_is_a_row_and_an_error_is_no_score(tmp_path, config_of, fo
     assert tally.scored + tally.abstained == 32
 
 
-def test_a_file_that_changed_is_an_error(tmp_path, config_of, album):
-    file = tmp_path / "photos" / "a.jpg"
-    file.parent.mkdir()
-    file.write_bytes(next((album / "photos").glob("0*.jpg")).read_bytes())
-    sets = [{"name": "x", "photographs": {"x": file.parent}}]
-    config = config_of(tmp_path / "out", sets=sets, detectors=["sharpness"], degradations=["none"])
-    specimen = read_set(config.sets[0])[0]
-    from cameraborn.bench.run import _bytes_of
-
-    file.write_bytes(file.read_bytes() + b"x")
-    problem, data = _bytes_of(specimen)
-    assert "not the file that was imported" in problem
-    assert data == b""
-    file.unlink()
-    assert "cannot be read" in _bytes_of(specimen)[0]
-
-
 def test_an_interrupted_run_goes_on(tmp_path, config_of):
     config = config_of(tmp_path / "out")
     first = run(config, jobs=1)
@@ -115,7 +102,7 @@ def without_time(row):
 
 def test_what_the_cache_answers_has_no_time(tmp_path, config_of):
     cache = tmp_path / "features.sqlite"
-    judged = []
+    scored = []
     for name in ("one", "two"):
         config = config_of(
             tmp_path / name,
@@ -124,10 +111,10 @@ def test_what_the_cache_answers_has_no_time(tmp_path, config_of):
             detectors=[config_of("x").detectors[0].model_dump()],
         )
         run(config, jobs=1)
-        judged.append([row for row in read_scores(config.output / "scores.csv") if row.scope == "ok"])
-    assert all(row.seconds is not None and row.seconds > 0 for row in judged[0])
-    assert all(row.seconds is None for row in judged[1])
-    assert [row.score for row in judged[0]] == [row.score for row in judged[1]]
+        scored.append([row for row in read_scores(config.output / "scores.csv") if row.scope == "ok"])
+    assert all(row.seconds is not None and row.seconds > 0 for row in scored[0])
+    assert all(row.seconds is None for row in scored[1])
+    assert [row.score for row in scored[0]] == [row.score for row in scored[1]]
 
 
 def test_what_a_bundle_has_learnt_from_is_set_apart(tmp_path, config_of, photographs):
@@ -145,87 +132,121 @@ def test_what_a_bundle_has_learnt_from_is_set_apart(tmp_path, config_of, photogr
     assert tally.seen == 1
 
 
-def test_another_bundle_under_the_same_name_is_measured_anew(tmp_path, tiny_bundle):
-    with FeatureCache(tmp_path / "f.sqlite") as cache:
-        keys = [
-            BundleJudge(DetectorSection(bundle=str(tiny_bundle), **extra), cache).key
-            for extra in ({}, {"name": "x"}, {"whole_image": True}, {"sources": ["mine"]})
-        ]
-    assert keys[0] == keys[1]
-    assert len(set(keys)) == 3
+@pytest.fixture
+def small(tmp_path):
+    """A configuration of one cue, and the samples of its set: two photographs of 20 px and one generated."""
+    rng = np.random.default_rng(0)
+    for place in ("photos/a.png", "photos/b.png", "gan/c.png"):
+        path = tmp_path / place
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(encoded(rng.integers(0, 256, (20, 20, 3), np.uint8), "PNG"))
+    config = BenchConfig.model_validate(
+        {
+            "output": tmp_path / "out",
+            "detectors": ["brightness"],
+            "degradations": ["none", "jpeg:60"],
+            "sets": [
+                {
+                    "name": "small",
+                    "photographs": {"mine": tmp_path / "photos"},
+                    "generated": {"gan": tmp_path / "gan"},
+                }
+            ],
+        }
+    )
+    return config, read_set(config.sets[0])
 
 
-def test_features_are_found_again_without_the_file(tmp_path, tiny_bundle, album):
-    specimen = read_photographs(PhotographSection(folders=[album / "fit"]), limit=1)[0]
-    with FeatureCache(tmp_path / "f.sqlite") as cache:
-        judge = BundleJudge(DetectorSection(bundle=str(tiny_bundle)), cache)
-        first = judge.look(specimen.file, specimen.sha256)
-        again = judge.look(tmp_path / "gone.jpg", specimen.sha256)
-        assert first.scope == again.scope == "ok"
-        assert (first.feature == again.feature).all()
-        with pytest.raises(PictureError, match="not the file"):
-            judge.look(specimen.file, "0" * 64)
-    (tmp_path / "text").write_text("no data base at all, but long enough to be looked at" * 20)
-    with pytest.raises(BenchError, match="not a file of features"):
-        FeatureCache(tmp_path / "text")
+def test_a_file_that_changed_is_an_error(small):
+    config, (sample, *_) = small
+    with closing(Detectors(config)) as detectors:
+        detectors.open()
+        (key,) = detectors.by_key()
+        scored = Missing(sample, (("none", (key,)), ("jpeg:60", (key,))))
+        stage = Measure(detectors, 0.05)
+        stage.setup()
+        assert [row.error for row in stage.work(scored)] == ["", ""]
+        sample.file.write_bytes(sample.file.read_bytes() + b"x")
+        changed = stage.work(scored)
+        sample.file.unlink()
+        gone = stage.work(scored)
+    assert [(row.degradation, row.score, row.scope) for row in changed] == [
+        ("none", None, "unreadable"),
+        ("jpeg:60", None, "unreadable"),
+    ]
+    assert all("not the file that was imported" in row.error for row in changed)
+    assert all("cannot be read" in row.error for row in gone)
 
 
-def test_sets_refuse_what_would_fool(tmp_path, album):
-    both = SetSection(name="x", photographs={"a": album / "gan"}, generated={"b": album / "gan"})
-    with pytest.raises(BenchError, match="same file, once as a photograph and once as generated"):
-        read_set(both)
-    with pytest.raises(BenchError, match="no picture in it"):
-        read_set(SetSection(name="x", photographs={"a": tmp_path}))
-    doubled = SetSection(name="x", photographs={"a": album / "fit", "b": album / "fit"})
-    assert len(read_set(doubled)) == 16
-    limited = SetSection(name="x", photographs={"a": album / "fit"}, generated={"b": album / "gan"}, limit=3)
-    assert [s.label for s in read_set(limited)] == ["photo"] * 3 + ["generated"] * 3
-    assert read_set(limited) == read_set(limited)
+def test_the_work_can_be_sent_to_another_process(small):
+    """What travels is the configuration; the detectors are opened where the work is done."""
+    config, samples = small
+    with closing(Detectors(config)) as detectors:
+        detectors.open()
+        (key,) = detectors.by_key()
+        items = [Missing(sample, (("none", (key,)),)) for sample in samples]
+        ours, theirs = (
+            [
+                without_time(row)
+                for rows in map_in_order(Measure(detectors, 0.05), items, 1, **how)
+                for row in rows
+            ]
+            for how in ({}, {"processes": True})
+        )
+    assert ours == theirs
+    assert len(ours) == 3
 
 
-def test_photographs_serve_one_purpose(tmp_path, config_of, album):
-    config = config_of(tmp_path / "out")
-    for purpose, words in (("fit", "both fitted to and held out"), ("photos", "both learnt from and tested")):
-        protocol = config.protocol.model_dump() | {"held_out": {"folders": [album / purpose]}}
-        with pytest.raises(BenchError, match=words):
-            run_protocol(config_of(tmp_path / "out", protocol=protocol), jobs=1)
-    with pytest.raises(BenchError, match="labelled generated"):
-        read_photographs(PhotographSection(manifests=[album / "set.jsonl"]))
+def test_setting_up_again_opens_nothing_again(small):
+    config, _ = small
+    with closing(Detectors(config)) as detectors:
+        detectors.open()
+        scorers = list(detectors)
+        Measure(detectors, 0.05).setup()
+        assert all(one is other for one, other in zip(detectors, scorers, strict=True))
+    assert list(detectors) == []
 
 
-def test_the_papers_threshold_is_the_papers():
-    import numpy as np
+def test_what_a_detector_cannot_do_is_an_error_of_its_row(small):
+    config, (sample, *_) = small
 
-    likelihoods = np.random.default_rng(0).permutation(np.arange(41.0))
-    assert paper_threshold(likelihoods, 0.05) == 2.0  # element int(.05 x 41) of the sorted ones
-    assert (likelihoods < 2.0).sum() == 2
+    class Broken:
+        name, key, sources, calibration_size = "broken", "broken", (), 0
 
+        def check(self, false_alarm_rate):
+            """Nothing to check."""
 
-def test_protocol_rows_hold_both_decisions(finished):
-    results = Results(finished.output)
-    judges = [detector for detector in results.judges if detector.kind == "aigfd"]
-    assert [judge.name for judge in judges] == ["tiny (aigfd)", "<b>whole| (aigfd)"]
-    rows = [row for row in read_scores(finished.output / "scores.csv") if row.detector == "tiny (aigfd)"]
-    judged = [row for row in rows if row.scope == "ok"]
-    assert len(rows) == 16
-    assert len(judged) >= 14
-    flagged = [row.score for row in judged if row.flagged]
-    others = [row.score for row in judged if not row.flagged]
-    assert max(others, default=-1e9) < min(flagged, default=1e9)
-    assert all(row.p_value is not None and row.score is not None for row in judged)
-    by_score = sorted(judged, key=lambda row: row.score)
-    assert [row.p_value for row in by_score] == sorted((row.p_value for row in judged), reverse=True)
+        def has_seen(self, sha256):
+            return False
 
+        def score(self, data, name, false_alarm_rate):
+            raise RuntimeError("no such layer\nin detail")
 
-def test_two_detectors_of_one_name_are_refused(tmp_path, config_of):
-    with pytest.raises(BenchError, match="two detectors are called 'sharpness'"):
-        run(config_of(tmp_path / "out", detectors=["sharpness", "sharpness"]), jobs=1)
+    KINDS.add("broken", Kind(lambda section, cache: Broken()))
+    try:
+        config = BenchConfig.model_validate(
+            config.model_dump() | {"detectors": [{"broken": "x"}, "brightness"], "degradations": ["none"]}
+        )
+        tally = run(config, jobs=1)
+    finally:
+        KINDS._things.pop("broken")
+    assert (tally.scored, tally.errors) == (3, 3)
+    assert tally.problems[0] == f"{sample.path}: broken failed (no such layer)"
 
 
-def test_one_detector_under_two_names_is_refused(tmp_path, config_of):
-    detectors = ["sharpness", {"cue": "sharpness", "name": "other"}]
-    with pytest.raises(BenchError, match="'sharpness' and 'other' are one and the same detector"):
-        run(config_of(tmp_path / "out", detectors=detectors), jobs=1)
+def test_a_tally_counts_every_row_once_and_keeps_the_first_problems():
+    row = ScoreRow(*("x",) * 11, False, "ok", 1.0, None, None, None, "")
+    rows = [
+        row,
+        dataclasses.replace(row, scope="seen", score=None),
+        dataclasses.replace(row, scope="no-face", score=None),
+        *(dataclasses.replace(row, scope="unreadable", score=None, error=f"error {n}") for n in range(7)),
+    ]
+    tally = Tally()
+    tally.add(rows[:5])
+    tally.add(rows[5:])
+    assert (tally.scored, tally.seen, tally.abstained, tally.errors) == (1, 1, 1, 7)
+    assert tally.problems == [f"error {n}" for n in range(5)]
 
 
 def test_a_run_says_what_it_was(finished):

@@ -11,14 +11,16 @@ from PIL import Image
 from cameraborn.binary.fit import features_of, find_generated, fit_binary, with_unit_length
 from cameraborn.binary.perceptron import PerceptronOptions
 from cameraborn.data.manifest import Row, sha256_of, write_manifest
-from cameraborn.detect.bundle import read_bundle, write_bundle
 from cameraborn.detect.detector import load
+from cameraborn.detect.store import read_bundle, write_bundle
 from cameraborn.errors import CalibrationError
-from cameraborn.fit.learn import LearnOptions, Photograph, calibrate, look
-from tests.conftest import EXAMPLES
+from cameraborn.fit.calibrate import calibrate
+from cameraborn.fit.photographs import Photograph
+from cameraborn.fit.views import ViewOptions
+from tests.conftest import EXAMPLES, viewed
 
 GENERATED = sorted(EXAMPLES.glob("generated-*.jpg"))
-OPTIONS = LearnOptions(copies=2, jobs=1)
+OPTIONS = ViewOptions(copies=2, jobs=1)
 SETTINGS = {
     "components": 2,
     "dimensions": 4,
@@ -33,14 +35,10 @@ def fitted(network_bundle, photographs):
 
 
 def scores_of(bundle, paths):
-    views = list(
-        look(bundle, [Photograph(str(path), "") for path in paths], LearnOptions(jobs=1, copies=0), _quiet)
-    )
+    photographs = [Photograph(str(path), "") for path in paths]
+    views = viewed(bundle, photographs, ViewOptions(jobs=1, copies=0))
+    assert len(views) == len(photographs)
     return bundle.scores(features_of(views))
-
-
-def _quiet(path, problem):
-    assert problem is None, problem
 
 
 def test_what_it_has_seen_it_tells_apart(fitted, photographs):
@@ -50,11 +48,9 @@ def test_what_it_has_seen_it_tells_apart(fitted, photographs):
 
 
 def test_the_score_is_the_heads_log_odds_of_features_of_unit_length(fitted, network_bundle):
-    (plain,) = look(
-        network_bundle, [Photograph(str(GENERATED[0]), "")], LearnOptions(jobs=1, copies=0), _quiet
-    )
+    (plain,) = viewed(network_bundle, [Photograph(str(GENERATED[0]), "")], ViewOptions(jobs=1, copies=0))
     x = plain.feature / np.linalg.norm(plain.feature)
-    head = safetensors.numpy.load(fitted.files["head.safetensors"])
+    head = safetensors.numpy.load(fitted.files["generators.safetensors"])
     hidden = np.maximum(x @ head["0.weight"].T + head["0.bias"], 0)
     logits = hidden @ head["2.weight"].T + head["2.bias"]
     assert float(scores_of(fitted, GENERATED[:1])[0]) == pytest.approx(float(logits[1] - logits[0]), abs=1e-3)
@@ -63,13 +59,15 @@ def test_the_score_is_the_heads_log_odds_of_features_of_unit_length(fitted, netw
 
 def test_it_calibrates_and_verifies_like_any_bundle(fitted, photographs, tmp_path):
     done = calibrate(fitted, photographs["calibration"], options=OPTIONS)
-    write_bundle(done.info, done.files, tmp_path / "binary")
+    write_bundle(done, tmp_path / "binary")
     detector = load(tmp_path / "binary", verify=True)
     (verdict,) = detector.score(GENERATED[0], false_alarm_rate=0.5)
     assert verdict.scope == "ok"
     assert verdict.score == pytest.approx(float(scores_of(fitted, GENERATED[:1])[0]))
     assert 0 < verdict.p_value <= 1
     assert math.isfinite(verdict.score)
+    assert set(verdict.evidence) == {"photographs", "generators"}
+    assert verdict.evidence["generators"].p_value == verdict.p_value
 
 
 def test_both_classes_are_marked_as_seen_and_none_may_calibrate(fitted, photographs):
@@ -90,7 +88,7 @@ def test_an_older_calibration_is_dropped(tiny_bundle, photographs):
 
 def test_the_same_call_gives_the_same_bytes(fitted, network_bundle, photographs):
     again = fit_binary(network_bundle, photographs["fit"], list(find_generated(GENERATED)), **SETTINGS)
-    assert again.files["head.safetensors"] == fitted.files["head.safetensors"]
+    assert again.files["generators.safetensors"] == fitted.files["generators.safetensors"]
 
 
 def test_a_picture_in_both_classes_is_refused(network_bundle, photographs):
@@ -112,7 +110,7 @@ def test_a_class_without_a_face_is_refused(network_bundle, photographs, empty, t
 
 def test_features_have_unit_length(network_bundle, photographs):
     bundle = with_unit_length(network_bundle)
-    views = list(look(bundle, photographs["fit"][:2], OPTIONS, _quiet))
+    views = viewed(bundle, photographs["fit"][:2], OPTIONS)
     np.testing.assert_allclose(np.linalg.norm(features_of(views), axis=1), 1, rtol=1e-5)
 
 

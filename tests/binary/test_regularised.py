@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from cameraborn.binary.regularised import RegularisedClassifier, regularised_loss, stages_of
+from cameraborn.binary.regularised import RegularisedClassifier, stages_of
 from cameraborn.networks.patchnet import PatchNet
 from cameraborn.networks.sdaie import SdaieNet
 
@@ -40,8 +40,8 @@ def test_five_depths_and_a_feature(classifier):
 def test_the_distance_is_the_sum_of_mean_squares_and_zero_from_itself(classifier):
     classifier.eval()
     pictures = patches(2, 2)
-    logits, distance = classifier.with_distance(pictures)
-    torch.testing.assert_close(logits, classifier(pictures))
+    logits, distance = classifier(pictures)
+    torch.testing.assert_close(logits, classifier.logits(pictures))
     literal = 0.0
     for ours, theirs in zip(
         stages_of(classifier.encoder, pictures)[:5], stages_of(classifier.frozen, pictures)[:5], strict=True
@@ -49,13 +49,7 @@ def test_the_distance_is_the_sum_of_mean_squares_and_zero_from_itself(classifier
         literal += float(((ours - theirs) ** 2).sum().detach()) / ours.numel()
     assert float(distance.detach()) == pytest.approx(literal, rel=1e-4)
     classifier.encoder.load_state_dict(classifier.frozen.state_dict())
-    assert float(classifier.with_distance(pictures)[1].detach()) == 0
-
-
-def test_the_loss():
-    logits, labels = torch.tensor([[1.0, -1.0], [0.5, 2.0]]), torch.tensor([0, 1])
-    expected = F.cross_entropy(logits, labels) + 0.05 * 3.0
-    torch.testing.assert_close(regularised_loss(logits, torch.tensor(3.0), labels, alpha=0.05), expected)
+    assert float(classifier(pictures)[1].detach()) == 0
 
 
 def test_a_step_moves_the_encoder_and_leaves_the_frozen_copy(classifier):
@@ -63,8 +57,8 @@ def test_a_step_moves_the_encoder_and_leaves_the_frozen_copy(classifier):
     assert not classifier.frozen.training
     before = {name: value.clone() for name, value in classifier.state_dict().items()}
     optimiser = torch.optim.SGD(classifier.parameters(), lr=1e-3)
-    logits, distance = classifier.with_distance(patches(4, 2))
-    regularised_loss(logits, distance, torch.tensor([0, 1, 0, 1]), alpha=0.05).backward()
+    logits, distance = classifier(patches(4, 2))
+    (F.cross_entropy(logits, torch.tensor([0, 1, 0, 1])) + 0.05 * distance).backward()
     optimiser.step()
     after = classifier.state_dict()
     assert all(torch.equal(after[name], before[name]) for name in before if name.startswith("frozen."))
@@ -76,6 +70,6 @@ def test_a_step_moves_the_encoder_and_leaves_the_frozen_copy(classifier):
 def test_the_score_is_the_log_odds_of_generated(classifier):
     classifier.eval()
     pictures = patches(3, 2)
-    probabilities = classifier(pictures).softmax(dim=1)
+    probabilities = classifier.logits(pictures).softmax(dim=1)
     odds = (probabilities[:, 1] / probabilities[:, 0]).log()
     torch.testing.assert_close(classifier.score(pictures), odds, atol=1e-5, rtol=1e-4)

@@ -9,18 +9,20 @@ import onnxruntime
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load, load_file, save_file
+from safetensors.torch import load_file, save_file
 
-from cameraborn.binary.dataset import LabelledPatches, delivered, labelled_rows, large_enough
+from cameraborn.binary.dataset import LabelledPatches, labelled_rows, large_enough, postprocessed
 from cameraborn.binary.export import export_binary
+from cameraborn.binary.objective import build_classifier
 from cameraborn.binary.recipe import BinaryRecipe, PostprocessingSection, read_binary_recipe
 from cameraborn.binary.regularised import RegularisedClassifier, stages_of
-from cameraborn.binary.train import build_classifier, build_encoder, train_binary
+from cameraborn.binary.train import train_binary
 from cameraborn.data.manifest import Row, read_manifest, sha256_of, write_manifest
-from cameraborn.detect.bundle import read_bundle
-from cameraborn.detect.evidence.known_generators import Head
+from cameraborn.detect.store import read_bundle
 from cameraborn.errors import ManifestError, RecipeError
-from cameraborn.pretext.recipe import kind_of
+from cameraborn.train.encoders import build_encoder
+from cameraborn.train.pictures import MemoryBudget
+from cameraborn.train.recipe import kind_of
 
 NEVER = {"resize_probability": 0.0, "blur_probability": 0.0, "jpeg_probability": 0.0}
 NETWORKS = {
@@ -67,7 +69,7 @@ def recipe_of(manifest, network="patch", **changes):
         "augment": NEVER,
         "optimise": {
             "steps": 4,
-            "pictures": 6,
+            "batch_size": 6,
             "patches": 2,
             "warmup": 0,
             "precision": "float32",
@@ -80,7 +82,7 @@ def recipe_of(manifest, network="patch", **changes):
     recipe = BinaryRecipe.model_validate(fields | changes)
     if not weights.exists():
         torch.manual_seed(5)
-        encoder = build_encoder(recipe).state_dict()
+        encoder = build_encoder(recipe.network).state_dict()
         save_file({f"encoder.{name}": value for name, value in encoder.items()}, weights)
     return recipe
 
@@ -88,12 +90,12 @@ def recipe_of(manifest, network="patch", **changes):
 @pytest.mark.parametrize("network", NETWORKS)
 def test_a_run_writes_what_it_says(toys, tmp_path, network):
     seen = []
-    recipe = recipe_of(toys, network, optimise={"steps": 2, "pictures": 4})
+    recipe = recipe_of(toys, network, optimise={"steps": 2, "batch_size": 4})
     figures = train_binary(recipe, tmp_path, seen.append)
     assert set(figures) == {"auc", "accuracy", "gan/auc", "diffusion/auc"}
     assert [progress.step for progress in seen] == [1, 2]
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    assert {"loss", "distance", "lr"} <= set(lines[0])
+    assert {"loss", "loss/cross_entropy", "loss/distance", "lr"} <= set(lines[0])
     tensors = load_file(tmp_path / "network.safetensors")
     held = load_file(recipe.weights)
     assert all(torch.equal(tensors[f"frozen.{name.removeprefix('encoder.')}"], held[name]) for name in held)
@@ -103,34 +105,28 @@ def test_a_run_is_exported_as_a_network_and_a_head(toys, tmp_path):
     recipe = recipe_of(toys)
     train_binary(recipe, tmp_path)
     tensors = load_file(tmp_path / "network.safetensors")
-    network, head = export_binary(tmp_path)
+    network = export_binary(tmp_path)
     assert set(network.seen) == {row.sha256 for row in read_manifest(toys) if row.split == "train"}
-    classifier = RegularisedClassifier(build_encoder(recipe), build_encoder(recipe))
+    classifier = RegularisedClassifier(build_encoder(recipe.network), build_encoder(recipe.network))
     classifier.load_state_dict(tensors)
     patches = torch.randint(0, 256, (3, 3, 64, 64), dtype=torch.uint8)
     session = onnxruntime.InferenceSession(network.onnx, providers=["CPUExecutionProvider"])
     (features,) = session.run(None, {session.get_inputs()[0].name: patches.numpy()})
     assert features.shape[1] == network.features
-    score = Head.from_tensors({name: value.numpy() for name, value in load(head).items()}).scores(
-        features.mean(axis=0, keepdims=True)
-    )
+    (evidence,) = network.evidence
+    score = evidence.surprise(features.mean(axis=0, keepdims=True))
     with torch.no_grad():
         expected = classifier.eval().score(patches[None].float())
     assert score[0] == pytest.approx(float(expected), abs=1e-3)
 
 
-def test_a_run_resumes_to_the_bit(toys, tmp_path):
-    def stopped(progress):
-        if progress.step == 3:
-            raise KeyboardInterrupt
-
-    recipe = recipe_of(toys, augment={}, optimise={"ema": 0.5})
-    train_binary(recipe, tmp_path / "whole")
-    with pytest.raises(KeyboardInterrupt):
-        train_binary(recipe, tmp_path / "stopped", stopped)
-    train_binary(recipe, tmp_path / "stopped")
-    for name in ("network.safetensors", "log.jsonl"):
-        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "stopped" / name).read_bytes(), name
+def test_an_export_says_what_was_seen_when_training_began(toys, tmp_path):
+    original = "e" * 64
+    manifest = changed(toys, tmp_path / "m.jsonl", lambda row: {"original": original})
+    train_binary(recipe_of(manifest, weights=str(recipe_of(toys).weights)), tmp_path / "run")
+    manifest.unlink()
+    seen = {row.sha256 for row in read_manifest(toys) if row.split == "train"}
+    assert set(export_binary(tmp_path / "run").seen) == seen | {original}
 
 
 def test_a_toy_is_learnt(toys, tmp_path):
@@ -148,7 +144,7 @@ def test_regularisation_holds_the_stages_near_the_frozen_ones(toys, tmp_path):
         classifier = build_classifier(recipe).eval()
         classifier.load_state_dict(load_file(tmp_path / str(alpha) / "network.safetensors"))
         with torch.no_grad():
-            far[alpha] = float(classifier.with_distance(patches)[1])
+            far[alpha] = float(classifier(patches)[1])
     assert far[10.0] < 0.5 * far[0.0]
 
 
@@ -198,7 +194,7 @@ def test_a_generator_is_left_out_by_naming_the_kinds_of_the_others(toys, tmp_pat
 def test_samples_do_not_depend_on_who_makes_them(toys):
     rows = list(read_manifest(toys))
     first, second = (
-        LabelledPatches(rows, patches=3, augment=PostprocessingSection(), seed=1, cache_mb=cache)
+        LabelledPatches(rows, patches=3, augment=PostprocessingSection(), seed=1, budget=MemoryBudget(cache))
         for cache in (0, 9)
     )
     for key in ((0, 0), (3, 7)):
@@ -215,7 +211,7 @@ def test_each_condition_does_what_it_says(only):
     augment = PostprocessingSection.model_validate(NEVER | {f"{only}_probability": 1.0})
     different = False
     for seed in range(8):
-        changed = delivered(pixels, augment, np.random.default_rng(seed))
+        changed = postprocessed(pixels, augment, np.random.default_rng(seed))
         assert changed.dtype == np.uint8
         if only == "resize":
             assert changed.shape[0] == changed.shape[1]
@@ -225,13 +221,13 @@ def test_each_condition_does_what_it_says(only):
             different |= bool((changed != pixels).any())
     assert different or only == "resize"
     untouched = PostprocessingSection.model_validate(NEVER)
-    assert np.array_equal(delivered(pixels, untouched, np.random.default_rng(0)), pixels)
+    assert np.array_equal(postprocessed(pixels, untouched, np.random.default_rng(0)), pixels)
 
 
 def test_probabilities_are_those_asked_for():
     pixels = np.random.default_rng(0).integers(0, 256, (70, 75, 3), dtype=np.uint8)
     rng = np.random.default_rng(1)
-    shapes = [delivered(pixels, PostprocessingSection(), rng).shape for _ in range(400)]
+    shapes = [postprocessed(pixels, PostprocessingSection(), rng).shape for _ in range(400)]
     assert sum(shape != pixels.shape for shape in shapes) / 400 == pytest.approx(0.3, abs=0.07)
 
 
@@ -254,7 +250,7 @@ widths = [6, 8, 8, 8]
 features = 8
 [optimise]
 epochs = 1
-pictures = 8
+batch_size = 8
 threads = 1
 workers = 0
 """
@@ -273,7 +269,7 @@ workers = 0
         assert said in done.stderr
     bundle = read_bundle(tmp_path / "bundle")
     assert bundle.info.preprocessing.input == "patches"
-    assert {"network.onnx", "head.safetensors", "seen.txt"} <= set(bundle.files)
+    assert {"network.onnx", "generators.safetensors", "seen.txt"} <= set(bundle.files)
 
 
 GOOD = """
@@ -300,7 +296,7 @@ def test_a_recipe_in_a_file(tmp_path):
     ("text", "named"),
     [
         (GOOD.replace('weights = "w.safetensors"', ""), "weights"),
-        (GOOD.replace("steps = 5", "steps = 5\naccumulate = 2"), "accumulate"),
+        (GOOD.replace("steps = 5", "steps = 5\naccumulate = 2"), "now called optimise.grad_accum_steps"),
         (GOOD.replace('"sdaie"', '"resnet50"'), "sees no patches"),
         (GOOD + "[augment]\nresize_side = [32, 64]\n", "resize_side"),
         (GOOD + "[augment]\njpeg_quality = [99, 90]\n", "jpeg_quality"),

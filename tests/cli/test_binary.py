@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from cameraborn.detect.bundle import write_bundle
+from cameraborn.detect.store import write_bundle
 from tests.conftest import EXAMPLES
 from tests.test_cli import run
 
@@ -14,7 +14,7 @@ SMALL = ("--components", "1", "--dimensions", "4", "--copies", "2", "--jobs", "1
 
 @pytest.fixture
 def network(tmp_path, network_bundle):
-    write_bundle(network_bundle.info, network_bundle.files, tmp_path / "network")
+    write_bundle(network_bundle, tmp_path / "network")
     return tmp_path / "network"
 
 
@@ -25,8 +25,8 @@ def test_from_pictures_to_a_verdict(tmp_path, network, photographs):
     )
     assert code == 0, error
     assert "8 photographs, 0 left out" in error
-    assert "binary: head trained; now 'cameraborn calibrate PHOTOS --bundle binary'" in error
-    assert (tmp_path / "binary" / "head.safetensors").is_file()
+    assert "binary: classifier trained; now 'cameraborn calibrate PHOTOS --bundle binary'" in error
+    assert (tmp_path / "binary" / "generators.safetensors").is_file()
 
     held_out = [photograph.path for photograph in photographs["calibration"][:20]]
     code, _, error = run(

@@ -126,7 +126,10 @@ def test_a_preview_alone(album):
 
 USAGE = [
     (["album.jsonl"], "nothing to write: give -o FOLDER, --preview PNG, or both"),
-    (["album.jsonl", "-o", "x", "--kind", "ear"], "--kind ear: no such manipulation: choose from mouth-vert"),
+    (
+        ["album.jsonl", "-o", "x", "--kind", "ear"],
+        "--kind ear: no manipulation is called 'ear': choose from mouth-vert",
+    ),
     (["nowhere.jsonl", "-o", "x"], "nowhere.jsonl: no such manifest"),
     (["broken.jsonl", "-o", "x"], "broken.jsonl, line 2"),
     (["faceless.jsonl", "--preview", "x.png"], "x.png: not written: no face could be read"),

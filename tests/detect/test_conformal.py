@@ -5,15 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cameraborn.detect.condition import Condition, Taxonomy
 from cameraborn.detect.conformal import (
     Calibration,
-    Condition,
-    Grid,
     benjamini_hochberg,
+    check_discovery_rate,
     check_rate,
-    describe_class,
-    merge_cells,
-    noise_edges,
     p_values,
 )
 from cameraborn.errors import CalibrationError
@@ -119,118 +116,21 @@ def face(size=100, quality=None, noise=0.0, operation=0):
     return Condition(size, quality, noise, operation)
 
 
-OPERATIONS = ("blurred", "as it came", "sharpened")
-SIZES = Grid((130, 200))
-LOOKS = Grid((130, 200), (-1.0, 0.5), OPERATIONS)
-COARSE = Grid((), (-1.0, 0.5), OPERATIONS)
-
-
-def test_cells_part_sizes_qualities_noises_and_operations():
-    assert SIZES.cell_of(face(129.9, 74)) == (0, 0, 0, 0)
-    assert SIZES.cell_of(face(130, 75, 9, 2)) == (1, 1, 0, 0)
-    assert SIZES.cell_of(face(200, 90)) == (2, 2, 0, 0)
-    assert SIZES.cell_of(face(5000, None)) == (2, 3, 0, 0)
-    assert Grid().cell_of(face(5, None)) == (0, 3, 0, 0)
-    assert LOOKS.cell_of(face(130, 75, -1.01, 0)) == (1, 1, 0, 0)
-    assert LOOKS.cell_of(face(130, 75, -1.0, 1)) == (1, 1, 1, 1)
-    assert LOOKS.cell_of(face(130, 75, 0.5, 2)) == (1, 1, 2, 2)
-
-
-@given(
-    size=st.floats(1, 1e4),
-    quality=st.none() | st.integers(1, 100),
-    noise=st.floats(-9, 9),
-    operation=st.integers(0, 2),
-    grid=st.sampled_from([Grid(), SIZES, LOOKS, COARSE]),
-)
-def test_every_condition_has_a_cell(size, quality, noise, operation, grid):
-    assert grid.cell_of(face(size, quality, noise, operation)) in grid.cells
-
-
-def test_noise_is_parted_at_quartiles():
-    values = np.random.default_rng(0).normal(size=2001)
-    low, high = noise_edges(values)
-    assert (values < low).mean() == pytest.approx(0.25, abs=0.001)
-    assert (values >= high).mean() == pytest.approx(0.25, abs=0.001)
-    assert (round(low, 4), round(high, 4)) == (low, high)
-
-
-def populations(grid):
-    return st.dictionaries(
-        st.sampled_from(grid.cells), st.sets(st.integers(0, 30).map(str), max_size=30), max_size=40
-    )
-
-
-@given(
-    case=st.sampled_from([SIZES, COARSE]).flatmap(lambda g: st.tuples(st.just(g), populations(g))),
-    least=st.integers(1, 25),
-)
-def test_merged_classes_share_out_all_cells_and_are_large_enough(case, least):
-    grid, photographs = case
-    classes = merge_cells(photographs, least, grid)
-    assert sorted(cell for cells in classes for cell in cells) == grid.cells
-    counts = [len(set().union(*(photographs.get(cell, set()) for cell in cells))) for cells in classes]
-    assert len(classes) == 1 or min(counts) >= least
-    enough = {cell for cell, members in photographs.items() if len(members) >= least}
-    if enough == set(grid.cells):
-        assert len(classes) == len(enough)  # nothing is merged without need
-
-
-def test_qualities_are_merged_before_sizes_before_looks():
-    many, few = {str(n) for n in range(50)}, {"1"}
-    photographs = dict.fromkeys(SIZES.cells, many) | {(0, 0, 0, 0): few, (0, 1, 0, 0): few}
-    classes = merge_cells(photographs, 20, SIZES)
-    assert ((0, 0, 0, 0), (0, 1, 0, 0), (0, 2, 0, 0)) in classes
-    assert len(classes) == 10
-    assert describe_class(classes[0], SIZES) == "under 130 px: JPEG 1-74, JPEG 75-89, JPEG 90-100"
-    noisy = [cell for cell in LOOKS.cells if cell[2:] == (2, 2)]
-    photographs = dict.fromkeys(LOOKS.cells, many) | dict.fromkeys(noisy, few)
-    photographs |= {noisy[0]: many}
-    classes = merge_cells(photographs, 20, LOOKS)
-    (together,) = [cells for cells in classes if noisy[0] in cells]
-    assert list(together) == noisy  # rather than with a neighbour that looks otherwise
-    assert len(classes) == len(LOOKS.cells) - len(noisy) + 1
-
-
-def test_classes_in_words():
-    def words(grid, *cells):
-        return describe_class(cells, grid)
-
-    assert words(Grid(), *Grid().cells) == "any size: any file"
-    assert words(SIZES, (0, 3, 0, 0), (1, 3, 0, 0)) == "under 130 px or 130 to 199 px: no JPEG"
-    assert words(LOOKS, (2, 0, 2, 0)) == "noisy, blurred, 200 px and more: JPEG 1-74"
-    assert (
-        words(LOOKS, (2, 0, 2, 0), (2, 0, 2, 2)) == "noisy, blurred or sharpened, 200 px and more: JPEG 1-74"
-    )
-    assert words(COARSE, *((0, q, 0, f) for q in range(4) for f in range(3))) == "clean, any size: any file"
-    assert (
-        words(COARSE, *((0, q, n, 1) for q in range(4) for n in range(3))) == "as it came, any size: any file"
-    )
-    assert words(COARSE, *COARSE.cells) == "any size: any file"
-    two = [(0, 3, 0, 0), (0, 3, 1, 2), (0, 2, 1, 2)]
-    assert (
-        words(COARSE, *two)
-        == "clean, blurred, any size: no JPEG; plain, sharpened, any size: JPEG 90-100, no JPEG"
-    )
-    mixed = [(0, 3, 0, 0), (0, 3, 1, 2)]
-    assert words(COARSE, *mixed) == "clean, blurred / plain, sharpened, any size: no JPEG"
-
-
-def test_a_rate_holds_within_each_class_though_condition_moves_the_score():
+def test_a_rate_holds_within_each_category_though_condition_moves_the_score():
     rng = np.random.default_rng(5)
-    classes = (((0, 0, 0, 0), (0, 1, 0, 0)), ((0, 2, 0, 0), (0, 3, 0, 0)))
+    categories = (((0, 0, 0, 0), (0, 1, 0, 0)), ((0, 2, 0, 0), (0, 3, 0, 0)))
     flagged = np.zeros((2, 2))
     for _ in range(2000):
         apart = tuple(np.sort(rng.normal(3 * k, 1, 39)) for k in (0, 1))
-        calibration = Calibration(Grid(), classes, apart)
+        calibration = Calibration(Taxonomy(categories=categories), apart)
         for k, quality in enumerate((60, None)):
             flagged[k] += [calibration.p_value(rng.normal(3 * k, 1), face(quality=quality)) <= 0.1, 1]
     shares = flagged[:, 0] / flagged[:, 1]
     assert np.all(np.abs(shares - 0.1) < 4 * np.sqrt(0.09 / 2000)), shares
 
 
-@pytest.mark.parametrize("looked_at", [True, False])
-def test_a_rate_holds_for_every_operation_only_if_it_is_looked_at(looked_at):
+@pytest.mark.parametrize("distinguished", [True, False])
+def test_a_rate_holds_for_every_operation_only_if_it_is_distinguished(distinguished):
     """Noise shifts the score and what is seen of it alike; unseen, noisy photographs are flagged too often."""
     rng, n, rate = np.random.default_rng(6), 400, 0.1
     flags = {"untouched": [], "noisy": []}
@@ -240,31 +140,38 @@ def test_a_rate_holds_for_every_operation_only_if_it_is_looked_at(looked_at):
         held_out = [
             (score + shifts[kind], face(noise=shifts[kind] + 0.5 * jitter)) for kind, (score, jitter) in drawn
         ]
-        grid = Grid((), (-1.0, 1.0)) if looked_at else Grid()
+        taxonomy = Taxonomy((), (-1.0, 1.0)) if distinguished else Taxonomy()
         reached: dict = {}
         for number, (_, condition) in enumerate(held_out):
-            reached.setdefault(grid.cell_of(condition), set()).add(str(number))
-        classes = merge_cells(reached, 40, grid)
+            reached.setdefault(taxonomy.cell_of(condition), set()).add(str(number))
+        taxonomy = taxonomy.merged(reached, 40)
         scores = [
-            np.sort([score for score, condition in held_out if grid.cell_of(condition) in cells])
-            for cells in classes
+            np.sort([score for score, condition in held_out if taxonomy.cell_of(condition) in cells])
+            for cells in taxonomy.categories
         ]
-        calibration = Calibration(grid, classes, tuple(scores))
+        calibration = Calibration(taxonomy, tuple(scores))
         for kind, of_kind in flags.items():
             for score, jitter in rng.normal(size=(40, 2)):
                 condition = face(noise=shifts[kind] + 0.5 * jitter)
                 of_kind.append(calibration.p_value(score + shifts[kind], condition) <= rate)
     shares = {kind: np.mean(of_kind) for kind, of_kind in flags.items()}
-    if looked_at:
+    if distinguished:
         assert all(0.07 < share < 0.13 for share in shares.values()), shares
     else:
         assert shares["noisy"] > 0.3, shares
         assert shares["untouched"] < 0.05, shares
 
 
-def test_the_smallest_class_decides_the_rates():
-    classes = (((0, 0, 0, 0), (0, 1, 0, 0)), ((0, 2, 0, 0), (0, 3, 0, 0)))
-    calibration = Calibration(Grid(), classes, (np.zeros(99), np.zeros(19)))
+def test_the_smallest_category_decides_the_rates():
+    categories = (((0, 0, 0, 0), (0, 1, 0, 0)), ((0, 2, 0, 0), (0, 3, 0, 0)))
+    calibration = Calibration(Taxonomy(categories=categories), (np.zeros(99), np.zeros(19)))
     calibration.check_rate(0.05)
     with pytest.raises(CalibrationError, match="this bundle has 19"):
         calibration.check_rate(0.04)
+
+
+@pytest.mark.parametrize("rate", [0, 1, -0.1, 7, float("nan")])
+def test_discovery_rates_are_between_0_and_1(rate):
+    check_discovery_rate(0.1)
+    with pytest.raises(CalibrationError, match=r"false-discovery rate of .* is not between 0 and 1"):
+        check_discovery_rate(rate)

@@ -9,16 +9,23 @@ from PIL import Image
 
 import cameraborn
 from cameraborn.degrade.residual_statistics import noise_of, residual_statistics
-from cameraborn.detect.bundle import read_bundle, write_bundle
-from cameraborn.detect.conformal import Condition, benjamini_hochberg
-from cameraborn.detect.detector import Detector, Verdict, control_discoveries, has_colour
+from cameraborn.detect.bundle import Bundle
+from cameraborn.detect.condition import Condition
+from cameraborn.detect.conformal import benjamini_hochberg
+from cameraborn.detect.detector import Detector, ScoreStage, control_discoveries
+from cameraborn.detect.evidence.pseudo_fake import PseudoFakeClassifier
 from cameraborn.detect.golden import GOLDEN_NAMES, golden_picture
+from cameraborn.detect.store import read_bundle, write_bundle
+from cameraborn.detect.verdict import Verdict
+from cameraborn.engine.local import map_in_order
 from cameraborn.errors import BundleError, CalibrationError
-from cameraborn.fit.learn import LearnOptions, calibrate, fit
+from cameraborn.fit.calibrate import calibrate
+from cameraborn.fit.density import fit
+from cameraborn.fit.views import ViewOptions
 from cameraborn.photo.crops import square_crop
 from cameraborn.photo.patches import shrink_to
 
-from ..conftest import EXAMPLES, encoded
+from ..conftest import EXAMPLES, FEATURES, encoded
 
 PHOTO = EXAMPLES / "photo-1.jpg"
 
@@ -161,19 +168,19 @@ def test_whole_image_looks_at_everything_but_faces_say_nothing_of_whole_pictures
 
 
 def test_whole_pictures_of_a_bundle_for_them(network_bundle, photographs):
-    options = LearnOptions(copies=2, jobs=1, whole_image=True)
+    options = ViewOptions(copies=2, jobs=1, whole_image=True)
     fitted = fit(network_bundle, photographs["fit"], components=1, dimensions=4, options=options)
     detector = Detector(calibrate(fitted, photographs["calibration"], options=options))
     assert only(detector.score(scene(300, 200), whole_image=True)).scope == "ok"
     abstains(only(detector.score(PHOTO)), "beyond-calibration")
 
 
-def test_p_values_are_of_the_pictures_own_class_of_condition(network_bundle, photographs, pixels):
-    options = LearnOptions(copies=6, jobs=1)
+def test_p_values_are_of_the_pictures_own_category(network_bundle, photographs, pixels):
+    options = ViewOptions(copies=6, jobs=1)
     fitted = fit(network_bundle, photographs["fit"], components=1, dimensions=4, options=options)
     bundle = calibrate(fitted, photographs["calibration"], options=options, class_size=20)
     calibration = bundle.calibration
-    assert len(calibration.classes) > 1
+    assert len(calibration.taxonomy.categories) > 1
     detector = Detector(bundle)
     for data, quality in ((encoded(pixels, quality=95), 95), (encoded(pixels, "PNG"), None)):
         verdict = only(detector.score(data))
@@ -182,7 +189,7 @@ def test_p_values_are_of_the_pictures_own_class_of_condition(network_bundle, pho
             crop = detector.crop(np.asarray(image.convert("RGB")), verdict.box, whole_image=False)
         seen = residual_statistics(crop, shrink_to(crop, bundle.info.preprocessing.sides[0]))
         condition = Condition(size, quality, noise_of(seen), bundle.operation_classifier.operation_of(seen))
-        among = calibration.scores[calibration.class_of(condition)]
+        among = calibration.scores[calibration.taxonomy.category_of(condition)]
         assert verdict.p_value == (1 + (among >= verdict.score).sum()) / (len(among) + 1)
 
 
@@ -235,9 +242,7 @@ def test_golden_pictures_verify_and_a_tampered_score_does_not(tiny_bundle, tmp_p
     assert set(bundle.golden) == set(GOLDEN_NAMES)
     for name in GOLDEN_NAMES:
         golden = bundle.golden | {name: bundle.golden[name] * 1.01 + 0.1}
-        write_bundle(
-            bundle.info, {**bundle.files, "golden.json": json.dumps(golden).encode()}, tmp_path / "b"
-        )
+        write_bundle(bundle.with_golden(golden), tmp_path / "b")
         with pytest.raises(BundleError, match=f"golden picture {name} scores") as caught:
             cameraborn.load(tmp_path / "b", verify=True)
         assert str(tmp_path / "b") in str(caught.value)
@@ -262,16 +267,85 @@ def test_golden_pictures_are_pictures(name):
 
 def test_a_network_that_cannot_be_run(tiny_bundle, tmp_path):
     bundle = read_bundle(tiny_bundle)
-    write_bundle(bundle.info, {**bundle.files, "network.onnx": b"not a network"}, tmp_path / "b")
+    write_bundle(Bundle(bundle.info, {**bundle.files, "network.onnx": b"not a network"}, ""), tmp_path / "b")
     with pytest.raises(BundleError, match=r"network\.onnx cannot be run .* get the bundle again"):
         cameraborn.load(tmp_path / "b")
 
 
-def test_has_colour(pixels):
+@pytest.fixture(scope="module")
+def two_channels(network_bundle, photographs):
+    """A calibrated bundle with a second channel."""
+    weight = np.random.default_rng(3).normal(size=FEATURES)
+    bundle = network_bundle.with_evidence(
+        PseudoFakeClassifier("reconstructed", ((0, FEATURES),), weight, 0.0)
+    )
+    options = ViewOptions(copies=1, jobs=1)
+    fitted = fit(bundle, photographs["fit"], components=1, dimensions=4, options=options)
+    return calibrate(fitted, photographs["calibration"][:24], options=options)
+
+
+def test_each_channel_has_a_p_value_of_its_own_column(two_channels):
+    verdict = only(Detector(two_channels).score(PHOTO, false_alarm_rate=0.5))
+    assert list(verdict.evidence) == ["photographs", "reconstructed"]
+    for name, said in verdict.evidence.items():
+        column = np.array([row.surprises[name] for row in two_channels.calibration_rows])
+        assert said.p_value == (1 + (column >= said.surprise).sum()) / (len(column) + 1)
+    smallest = min(said.p_value for said in verdict.evidence.values())
+    assert verdict.evidence[verdict.decided_by].p_value == smallest
+    combined = two_channels.combine({name: np.array([s.surprise]) for name, s in verdict.evidence.items()})
+    assert verdict.score == pytest.approx(float(combined[0]))
+
+
+@pytest.mark.parametrize("name", ["photographs", "reconstructed"])
+def test_a_verdict_by_one_channel(two_channels, name):
+    both = only(Detector(two_channels).score(PHOTO, false_alarm_rate=0.5))
+    alone = only(Detector(two_channels, evidence=name).score(PHOTO, false_alarm_rate=0.5))
+    assert alone.evidence == {name: both.evidence[name]}
+    assert (alone.score, alone.p_value) == (both.evidence[name].surprise, both.evidence[name].p_value)
+    assert alone.flagged == (alone.p_value <= 0.5)
+    assert alone.decided_by == name
+
+
+def test_a_channel_that_is_not_there_or_not_calibrated(two_channels, detector):
+    with pytest.raises(BundleError, match="no evidence channel 'x': choose from photographs, reconstructed"):
+        Detector(two_channels, evidence="x")
+    rows = [
+        row
+        if number
+        else type(row)(row.score, "", row.photograph, row.face_size, row.jpeg_quality, row.noise)
+        for number, row in enumerate(two_channels.calibration_rows)
+    ]
+    unknown = two_channels.with_calibration(two_channels.coverage, rows)
+    alone = Detector(unknown, evidence="reconstructed")
+    with pytest.raises(
+        BundleError, match="'reconstructed' has not been calibrated: run 'cameraborn calibrate'"
+    ):
+        alone.check_rate(0.5)
+    verdict = only(Detector(unknown).score(PHOTO, false_alarm_rate=0.5))
+    assert 0 < verdict.p_value <= 1
+    assert [said.p_value for said in verdict.evidence.values()] == [None, None]
+    assert verdict.decided_by is None
+
+
+def test_abstentions_have_surprises_and_no_p_values(two_channels, pixels):
     grey = np.asarray(Image.fromarray(pixels).convert("L").convert("RGB"))
-    assert has_colour(pixels)
-    assert not has_colour(grey)
-    compressed = np.asarray(Image.open(io.BytesIO(encoded(grey, quality=70))))
-    assert not has_colour(compressed)
-    sepia = (grey * np.array([1.0, 0.9, 0.7])).astype(np.uint8)
-    assert has_colour(sepia)
+    verdict = only(Detector(two_channels).score(grey, false_alarm_rate=0.5))
+    assert verdict.scope == "beyond-calibration"
+    assert all(said.p_value is None for said in verdict.evidence.values())
+    assert verdict.decided_by is None
+
+
+def test_a_rate_is_checked_before_any_picture(network_bundle, detector):
+    detector.check_rate(0.5)
+    with pytest.raises(CalibrationError, match="needs at least 999"):
+        detector.check_rate(0.001)
+    with pytest.raises(BundleError, match="run 'cameraborn fit' first"):
+        Detector(network_bundle).check_rate(0.5)
+
+
+def test_work_on_many_can_be_sent_to_other_processes(two_channels, tmp_path):
+    stage = ScoreStage(Detector(two_channels, evidence="photographs"), 0.5, False)
+    paths = [*sorted(map(str, EXAMPLES.glob("photo-*.jpg"))), str(tmp_path / "none.jpg")]
+    here, there = (list(map_in_order(stage, paths, 2, processes=processes)) for processes in (False, True))
+    assert here == there
+    assert [only(verdicts).scope for verdicts in there] == ["ok"] * 5 + ["unreadable"]

@@ -1,6 +1,7 @@
 """Explanations: the map is where the score comes from, the neighbours are the nearest, and what cannot be explained."""
 
 import dataclasses
+import io
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from PIL import Image
 
 import cameraborn
 from cameraborn.detect.explain import NEAREST, explain, occlusion, patch_influence
-from cameraborn.detect.explain_plot import portray
+from cameraborn.detect.explain_plot import plot
 from cameraborn.errors import CamerabornError, PictureError
 
 from ..conftest import EXAMPLES, encoded
@@ -62,12 +63,19 @@ def test_a_patchs_pull_is_what_counting_it_twice_does(detector):
     assert np.abs(patch_influence(detector, crop)).max() < 1e-3
 
 
+def test_a_stream_is_read_once(detector, explanation):
+    """It was read twice, and the second time it was at its end."""
+    from_stream = explain(detector, io.BytesIO(PHOTO.read_bytes()))
+    np.testing.assert_array_equal(from_stream.influence, explanation.influence)
+    assert from_stream.verdict.score == explanation.verdict.score
+
+
 def test_what_cannot_be_explained(detector, tmp_path):
     with Image.open(PHOTO) as image:
         small = np.asarray(image.convert("RGB").resize((72, 72)))
     with pytest.raises(PictureError, match="face is too small"):
         explain(detector, small)
-    with pytest.raises(PictureError, match="there is no face 3"):
+    with pytest.raises(PictureError, match=r"has 1 face\(s\), numbered from 0: there is no face 3"):
         explain(detector, PHOTO, face=3)
     with pytest.raises(PictureError, match="no face in it"):
         explain(detector, np.full((200, 200, 3), 90, np.uint8))
@@ -78,7 +86,7 @@ def test_what_cannot_be_explained(detector, tmp_path):
 @pytest.mark.parametrize("ending", ["png", "pdf", "svg"])
 def test_it_is_drawn(explanation, tmp_path, ending):
     output = tmp_path / f"drawn.{ending}"
-    portray(explanation, output)
+    plot(explanation, output)
     start = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}[ending]
     assert output.read_bytes().startswith(start)
     assert [path.name for path in tmp_path.iterdir()] == [output.name]
@@ -88,7 +96,7 @@ def test_the_drawing_says_what_it_rests_on_and_what_it_does_not_prove(explanatio
     from matplotlib import rc_context
 
     with rc_context({"svg.fonttype": "none"}):
-        portray(explanation, tmp_path / "drawn.svg")
+        plot(explanation, tmp_path / "drawn.svg")
     text = (tmp_path / "drawn.svg").read_text(encoding="utf-8")
     assert f"p-value {explanation.verdict.p_value:.3f}" in text
     assert "What this does not prove" in text
@@ -101,7 +109,7 @@ def test_an_abstention_is_drawn_too(detector, explanation, tmp_path):
         poor = encoded(np.asarray(image.convert("RGB")), quality=lowest - 2)
     abstained = explain(detector, poor)
     assert abstained.verdict.scope == "beyond-calibration"
-    portray(abstained, tmp_path / "abstained.png")
+    plot(abstained, tmp_path / "abstained.png")
     with pytest.raises(CamerabornError, match="not a kind of picture"):
-        portray(dataclasses.replace(explanation), tmp_path / "drawn.bmp")
+        plot(dataclasses.replace(explanation), tmp_path / "drawn.bmp")
     assert [path.name for path in tmp_path.iterdir()] == ["abstained.png"]

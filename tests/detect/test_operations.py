@@ -68,7 +68,7 @@ def test_it_is_the_perceptron_that_was_learnt(faces):
     assert [learnt.operation_of(t) for t in seen] == reference.predict(x).tolist()
 
 
-def test_a_operation_that_nothing_was_learnt_of_is_never_told(faces):
+def test_an_operation_that_nothing_was_learnt_of_is_never_told(faces):
     seen, operations = examples(faces[:2], 3)
     kept = [place for place, operation in enumerate(operations) if operation != 2]
     learnt = learn_operation_classifier(
@@ -101,5 +101,5 @@ def test_damage_is_refused(operation_classifier, damage):
         tensors["scale"] = np.zeros_like(tensors["scale"])
     else:
         tensors |= {"output.bias": np.zeros(0), "output.weight": np.zeros((0, 64))}
-    with pytest.raises(BundleError, match="no operation_classifier"):
+    with pytest.raises(BundleError, match="the classifier of operations holds"):
         OperationClassifier.from_tensors(tensors)

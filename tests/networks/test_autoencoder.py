@@ -27,7 +27,7 @@ def test_without_noise_the_same_picture_twice_and_with_it_another():
     assert not torch.equal(autoencoder(pictures, 0.5), autoencoder(pictures, 0.5))
 
 
-def test_a_autoencoder_learns_to_reproduce():
+def test_an_autoencoder_learns_to_reproduce():
     torch.manual_seed(0)
     autoencoder = Autoencoder(upsampling="bilinear", factor=2, latent=6, width=8)
     ramp = torch.linspace(-1, 1, 16)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cameraborn.photo.files import pictures_in
+from cameraborn.photo.files import expand, pictures_in
 from cameraborn.photo.sniff import Census
 
 posix = pytest.mark.skipif(os.name != "posix", reason="links and odd file names are POSIX")
@@ -118,3 +118,13 @@ def test_a_link_that_is_a_circle_hides_nothing(tmp_path):
         "picture.jpg",
     ]
     assert census.summary() == "1 file passed over: 1 unreadable"
+
+
+def test_a_list_of_folders_has_one_census(tmp_path):
+    write(tmp_path / "a" / "1.jpg", JPEG)
+    write(tmp_path / "a" / "notes.txt", b"notes")
+    write(tmp_path / "b" / "page", b"%PDF-1.7")
+    census = Census()
+    found = list(expand([str(tmp_path / "a"), str(tmp_path / "b*"), str(tmp_path / "none.jpg")], census))
+    assert [Path(path).name for path in found] == ["1.jpg", "none.jpg"]
+    assert census.summary() == "2 files passed over: 2 not pictures"

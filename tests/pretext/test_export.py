@@ -6,12 +6,10 @@ import pytest
 import safetensors.torch
 import torch
 
-from cameraborn.data.manifest import read_manifest, sha256_of
+from cameraborn.data.manifest import read_manifest, sha256_of, write_manifest
 from cameraborn.errors import RecipeError
-from cameraborn.networks.patchnet import PatchNet
-from cameraborn.networks.sdaie import SdaieNet
 from cameraborn.pretext.architectures import build_network
-from cameraborn.pretext.export import export_run, to_onnx
+from cameraborn.pretext.export import export_run
 from cameraborn.pretext.train import train
 
 from .test_train import face_recipe, recipe_of, toys  # noqa: F401 (a fixture)
@@ -22,23 +20,6 @@ def run(toys, tmp_path_factory):  # noqa: F811
     folder = tmp_path_factory.mktemp("run")
     train(recipe_of(toys, steps=3), folder)
     return folder
-
-
-@pytest.mark.parametrize("pool", ["last", "all"])
-def test_onnx_computes_what_torch_does(pool):
-    torch.manual_seed(0)
-    encoder = PatchNet(widths=(8, 12), features=10, pool=pool, spectrum=pool == "all")
-    with torch.no_grad():  # so that the averages of batch normalisation are of pictures
-        encoder(torch.randint(0, 256, (16, 3, 64, 64)).float())
-    encoder.eval()
-    session = onnxruntime.InferenceSession(to_onnx(encoder), providers=["CPUExecutionProvider"])
-    for count in (1, 2, 7):
-        patches = torch.randint(0, 256, (count, 3, 64, 64), dtype=torch.uint8)
-        (features,) = session.run(None, {"patches": patches.numpy()})
-        with torch.no_grad():
-            expected = encoder(patches.float()).numpy()
-        assert features.shape == (count, 10)
-        np.testing.assert_allclose(features, expected, atol=1e-4)
 
 
 def test_a_resnet_is_exported_as_it_is(faces, tmp_path):
@@ -60,21 +41,6 @@ def test_a_resnet_is_exported_as_it_is(faces, tmp_path):
         np.testing.assert_allclose(features, expected, atol=1e-4)
 
 
-def test_onnx_of_a_set_of_patches():
-    torch.manual_seed(0)
-    encoder = SdaieNet().eval().to(memory_format=torch.channels_last)
-    session = onnxruntime.InferenceSession(to_onnx(encoder), providers=["CPUExecutionProvider"])
-    for count in (1, 2, 5):
-        patches = torch.randint(0, 256, (count, 3, 64, 64), dtype=torch.uint8)
-        (features,) = session.run(None, {"patches": patches.numpy()})
-        with torch.no_grad():
-            expected = encoder(patches[None].float()).numpy()
-        assert features.shape == (1, 528)
-        np.testing.assert_allclose(features, expected, atol=1e-4)
-    shuffled = patches[torch.randperm(count)].numpy()
-    np.testing.assert_allclose(session.run(None, {"patches": shuffled})[0], features, atol=1e-4)
-
-
 def test_a_run_is_exported_whole(run, toys):  # noqa: F811
     exported = export_run(run)
     assert exported.tasks == ("iso", "make")
@@ -89,6 +55,25 @@ def test_a_run_is_exported_whole(run, toys):  # noqa: F811
     with torch.no_grad():
         expected = network.eval().encoder(patches.float()).numpy()
     np.testing.assert_allclose(session.run(None, {"patches": patches.numpy()})[0], expected, atol=1e-4)
+
+
+def test_an_export_says_what_was_seen_when_training_began(toys, tmp_path):  # noqa: F811
+    """The manifest may be split anew, or be gone, between training and export."""
+    rows = list(read_manifest(toys))
+    copy = "e" * 64  # a training photograph that was made from another file
+    rows[0] = rows[0].model_copy(update={"original": copy})
+    manifest = tmp_path / "m.jsonl"
+    write_manifest(rows, manifest)
+    began_with = sha256_of(manifest)
+    train(recipe_of(manifest, steps=1), tmp_path / "run")
+    swap = {"train": "val", "val": "train"}
+    write_manifest((row.model_copy(update={"split": swap[row.split]}) for row in rows), manifest)
+    learnt_from = {row.sha256 for row in rows if row.split == "train"} | {copy}
+    exported = export_run(tmp_path / "run")
+    assert set(exported.seen) == learnt_from
+    assert exported.manifest_sha256 == began_with
+    manifest.unlink()
+    assert export_run(tmp_path / "run").seen == exported.seen
 
 
 def test_an_unfinished_run_is_refused(run, tmp_path):

@@ -13,11 +13,11 @@ from cameraborn.photo.crops import face_window
 from cameraborn.photo.decode import open_picture
 from cameraborn.photo.faces import FaceFinder, landmarks_68
 from cameraborn.photo.patches import square_resize
-from cameraborn.pretext.dataset import EpochSampler
 from cameraborn.pretext.face_dataset import FaceCrops, FaceDataset, FaceValidation
 from cameraborn.pretext.recipe import FaceSection
 from cameraborn.pretext.tasks import TASKS
 from cameraborn.pseudo.manipulate import ManipulationOptions, manipulate, round_trip
+from cameraborn.train.pictures import EpochSampler, MemoryBudget
 
 ALL = [TASKS["iso"], TASKS["face"]]
 RANKING = [TASKS["iso"]]
@@ -30,7 +30,7 @@ def rows(faces):
 
 def dataset(rows, tasks=ALL, *, seed=3, cache_mb=64, **faces):
     section = FaceSection(**({"size": 64, "manipulation_side": 96} | faces))
-    return FaceDataset(rows, tasks, faces=section, seed=seed, cache_mb=cache_mb)
+    return FaceDataset(rows, tasks, faces=section, seed=seed, budget=MemoryBudget(cache_mb))
 
 
 def as_seen(pixels, side=64, antialias=True):
@@ -116,17 +116,17 @@ def test_landmarks_lie_in_the_crop(rows):
     x0, y0, x1, _ = face_window(160, 160, face.box, 1.3, "square")
     for budget in (0, 64):
         for size, scale in ((224, 1.0), (32, 32 / (x1 - x0))):
-            crops = FaceCrops([row], FaceSection(size=size), landmarks=True, budget_mb=budget)
+            crops = FaceCrops([row], FaceSection(size=size), landmarks=True, budget=MemoryBudget(budget))
             for _ in range(2):
                 np.testing.assert_allclose(crops[0][1] / scale + [x0, y0], expected, atol=1e-3)
-    assert FaceCrops([row], FaceSection(), landmarks=False, budget_mb=64)[0][1] is None
+    assert FaceCrops([row], FaceSection(), landmarks=False, budget=MemoryBudget(64))[0][1] is None
 
 
 def test_landmarks_of_the_row_come_first(rows):
     points = tuple((float(i), float(2 * i)) for i in range(68))
     row = rows[1].model_copy(update={"landmarks": points, "box": (50.0, 40.0, 110.0, 120.0)})
     x0, y0, _, _ = face_window(160, 160, row.box, 1.3, "square")
-    crops = FaceCrops([row], FaceSection(), landmarks=True, budget_mb=0)
+    crops = FaceCrops([row], FaceSection(), landmarks=True, budget=MemoryBudget(0))
     assert crops[0][1].tolist() == [[x - x0, y - y0] for x, y in points]
 
 
@@ -148,9 +148,9 @@ def test_flips_and_conditions(rows):
 
 
 def test_the_cache_keeps_its_budget(rows):
-    crops = FaceCrops(rows, FaceSection(), landmarks=False, budget_mb=1)
-    assert 0 < sum(crop.nbytes for crop in crops._kept.values()) <= 2**20
-    assert len(crops._kept) < len(rows)
+    crops = FaceCrops(rows, FaceSection(), landmarks=False, budget=MemoryBudget(1))
+    assert 0 < sum(crop.nbytes for crop in crops._crops._kept.values()) <= 2**20
+    assert len(crops._crops._kept) < len(rows)
 
 
 def test_validation_shows_each_face_in_each_manipulation_always_the_same(rows, tmp_path):
@@ -158,7 +158,7 @@ def test_validation_shows_each_face_in_each_manipulation_always_the_same(rows, t
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)).save(path)
     wall = Row(path=str(path), sha256="0" * 64, exif={"iso": 100.0})
     section = FaceSection(size=64, manipulation_side=96)
-    made = FaceValidation([rows[1], wall], ALL, faces=section, seed=3, cache_mb=64, workers=0)
+    made = FaceValidation([rows[1], wall], ALL, faces=section, seed=3, budget=MemoryBudget(64), workers=0)
     (inputs, targets, names), (again, _, _) = next(iter(made)), next(iter(made))
     assert names == ["portrait", "mouth-vertical", "mouth", "eye", "affine", "all"]
     assert torch.equal(inputs, again)

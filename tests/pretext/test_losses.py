@@ -1,8 +1,9 @@
-"""The losses and the ranking's figure against the papers' formulas, written literally, pair by pair."""
+"""The losses against the papers' formulas, written literally, pair by pair or picture by picture."""
 
 import math
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,7 +16,9 @@ from cameraborn.pretext.losses import (
     LINK_SCALES,
     RANK_LOSSES,
     binary_fidelity,
-    pair_accuracy,
+    class_cross_entropy,
+    expected_level,
+    focal_fidelity,
     pairwise_cross_entropy,
     pairwise_fidelity,
 )
@@ -40,17 +43,6 @@ def literal_fidelity(scores, tags, k, tie):
             p = normal_cdf(k * (scores[i] - scores[j]))
             losses.append(1 - math.sqrt(p * g) - math.sqrt((1 - p) * (1 - g)))
     return sum(losses) / len(losses) if losses else 0.0
-
-
-def literal_accuracy(scores, tags):
-    right = []
-    for i in range(len(tags)):
-        for j in range(i + 1, len(tags)):
-            if math.isnan(tags[i]) or math.isnan(tags[j]) or tags[i] == tags[j]:
-                continue
-            larger, smaller = (i, j) if tags[i] > tags[j] else (j, i)
-            right.append(scores[larger] > scores[smaller])
-    return sum(right) / len(right) if right else math.nan
 
 
 @pytest.mark.parametrize("tie", [0.5, 1.0])
@@ -176,15 +168,121 @@ def test_binary_fidelity_is_the_papers_formula(items):
     assert not logits.grad[torch.isnan(labels)].any()
 
 
+LOGIT = st.floats(-8, 8)
+
+
+def rows_of(width, targets):
+    return st.lists(
+        st.tuples(st.lists(LOGIT, min_size=width, max_size=width), targets), min_size=1, max_size=6
+    )
+
+
+def softmax(logits):
+    exponentials = [math.exp(x) for x in logits]
+    return [e / sum(exponentials) for e in exponentials]
+
+
+def literal_focal(logits, label, gamma):
+    """(1 - p_y)^gamma (1 - sum over classes of sqrt(p onehot)), without the code's epsilon in the roots."""
+    p = softmax(logits)
+    onehot = [float(c == label) for c in range(len(p))]
+    fidelity = sum(math.sqrt(p_c * g_c) for p_c, g_c in zip(p, onehot, strict=True))
+    return (1 - p[label]) ** gamma * (1 - fidelity)
+
+
+def as_tensors(rows):
+    logits, targets = zip(*rows, strict=True)
+    return torch.tensor(logits, dtype=torch.float64), torch.tensor(targets, dtype=torch.float64)
+
+
 @settings(max_examples=100, deadline=None)
-@given(items=ITEMS)
-def test_pair_accuracy_is_the_share_of_pairs_ordered_rightly(items):
-    scores, tags = zip(*items, strict=True)
-    got = pair_accuracy(torch.tensor(scores, dtype=torch.float64), torch.tensor(tags, dtype=torch.float64))
-    assert got == pytest.approx(literal_accuracy(scores, tags), nan_ok=True)
+@given(rows=rows_of(3, st.none()))
+def test_the_expected_level_is_the_mean_of_one_to_three(rows):
+    logits = torch.tensor([row[0] for row in rows], dtype=torch.float64)
+    expected = [sum(level * p for level, p in enumerate(softmax(row), 1)) for row in logits.tolist()]
+    assert expected_level(logits).tolist() == pytest.approx(expected)
+    assert all(1 <= score <= 3 for score in expected)
 
 
-@pytest.mark.parametrize("score", [1.0, math.nan])
-def test_a_network_that_orders_nothing_has_no_accuracy(score):
-    for tags in ([1.0, 2.0, 3.0], [3.0, 2.0, 1.0]):
-        assert pair_accuracy(torch.full((3,), score), torch.tensor(tags)) == 0
+@pytest.mark.parametrize("gamma", [0.0, 2.0])
+@settings(max_examples=100, deadline=None)
+@given(rows=rows_of(4, st.sampled_from([0, 1, 2, 3, math.nan])))
+def test_focal_fidelity_is_the_papers_formula(gamma, rows):
+    logits, classes = as_tensors(rows)
+    losses = [literal_focal(row, int(label), gamma) for row, label in rows if not math.isnan(label)]
+    expected = sum(losses) / len(losses) if losses else 0.0
+    assert float(focal_fidelity(logits, classes, gamma=gamma)) == pytest.approx(expected, abs=1.1e-4)
+
+
+@settings(max_examples=100, deadline=None)
+@given(rows=rows_of(2, st.sampled_from([0, 1, math.nan])))
+def test_focal_fidelity_without_gamma_is_that_of_a_softmax_over_two(rows):
+    logits, manipulated = as_tensors(rows)
+    losses = []
+    for row, label in rows:
+        if not math.isnan(label):
+            p = softmax(row)
+            losses.append(1 - math.sqrt(p[0] * (1 - label)) - math.sqrt(p[1] * label))
+    expected = sum(losses) / len(losses) if losses else 0.0
+    assert float(focal_fidelity(logits, manipulated, gamma=0.0)) == pytest.approx(expected, abs=1.1e-4)
+
+
+@settings(max_examples=100, deadline=None)
+@given(rows=rows_of(3, st.lists(st.sampled_from([0.0, 1.0]), min_size=3, max_size=3)))
+def test_binary_fidelity_of_regions_is_their_mean(rows):
+    logits, regions = as_tensors(rows)
+    losses = []
+    for row, truth in rows:
+        of_regions = []
+        for logit, g in zip(row, truth, strict=True):
+            p = 1 / (1 + math.exp(-logit))
+            of_regions.append(1 - math.sqrt(p * g) - math.sqrt((1 - p) * (1 - g)))
+        losses.append(sum(of_regions) / 3)
+    assert float(binary_fidelity(logits, regions)) == pytest.approx(sum(losses) / len(losses), abs=2.1e-4)
+
+
+def test_unknown_regions_are_left_out():
+    logits = torch.tensor([[1.0, -2.0, 0.5], [3.0, 0.0, 1.0]])
+    regions = torch.tensor([[1.0, 0.0, 1.0], [math.nan] * 3])
+    assert binary_fidelity(logits, regions) == binary_fidelity(logits[:1], regions[:1])
+
+
+OF_PICTURES = {
+    "focal": (focal_fidelity, [1.0, math.nan, 0.0]),
+    "coarse": (partial(focal_fidelity, gamma=0.0), [1.0, math.nan, 0.0]),
+    "cross-entropy": (class_cross_entropy, [1.0, math.nan, 0.0]),
+    "regions": (binary_fidelity, [[1.0, 0.0], [math.nan, 1.0], [0.0, 0.0]]),
+}
+OF_PICTURES = {name: (loss, torch.tensor(targets)) for name, (loss, targets) in OF_PICTURES.items()}
+
+
+@pytest.mark.parametrize(("loss", "targets"), OF_PICTURES.values(), ids=OF_PICTURES)
+def test_gradient_of_pictures_is_that_of_finite_differences(loss, targets):
+    torch.manual_seed(0)
+    logits = torch.randn(3, 2, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: loss(x, targets), logits)
+    assert torch.autograd.gradcheck(expected_level, logits)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+@pytest.mark.parametrize(("loss", "targets"), OF_PICTURES.values(), ids=OF_PICTURES)
+def test_gradient_is_finite_when_sure_and_wrong_or_right(loss, targets, dtype):
+    logits = torch.tensor([[90.0, -90.0], [0.0, 0.0], [-90.0, 90.0]], dtype=dtype, requires_grad=True)
+    loss(logits, targets).backward()
+    assert torch.isfinite(logits.grad).all()
+
+
+@pytest.mark.parametrize(("loss", "targets"), OF_PICTURES.values(), ids=OF_PICTURES)
+def test_nothing_known_gives_zero_with_a_graph(loss, targets):
+    logits = torch.ones(3, 2, requires_grad=True)
+    value = loss(logits, torch.full_like(targets, math.nan))
+    value.backward()
+    assert float(value.detach()) == 0
+    assert logits.grad.tolist() == [[0.0] * 2] * 3
+
+
+def test_class_cross_entropy_is_the_literal_one():
+    logits = torch.tensor([[1.0, -2.0, 0.5], [3.0, 0.0, 1.0], [0.2, 0.1, 0.0]], dtype=torch.float64)
+    expected = [-math.log(softmax(row)[label]) for row, label in ((logits[0], 2), (logits[2], 0))]
+    loss = class_cross_entropy(logits, torch.tensor([2.0, math.nan, 0.0]))
+    assert float(loss) == pytest.approx(sum(expected) / 2)

@@ -6,7 +6,8 @@ import pytest
 
 from cameraborn.errors import RecipeError
 from cameraborn.pretext.architectures import build_network
-from cameraborn.pretext.recipe import kind_of, read_recipe
+from cameraborn.pretext.recipe import read_recipe
+from cameraborn.train.recipe import RENAMED, kind_of
 
 FOLDER = Path(__file__).resolve().parents[2] / "configs"
 CONFIGS = [path for path in sorted(FOLDER.glob("*.toml")) if not path.name.startswith("bench_")]
@@ -44,7 +45,9 @@ def test_a_short_recipe_has_defaults(tmp_path):
     [
         (GOOD + "speed = 3\n", "optimise.speed"),
         ("colour = 1\n" + GOOD, "colour"),
-        (GOOD.replace("iso", "isso"), "isso"),
+        (GOOD.replace("iso", "isso"), "no task is called 'isso': did you mean 'iso'?"),
+        (GOOD + '[network]\ntype = "resnet"\n', "no network is called 'resnet': did you mean 'resnet50'?"),
+        (GOOD + "[network]\ntype = 7\n", "no network is called '7': choose from patch"),
         (GOOD.replace("{ iso = 1.0 }", "{}"), "pretext.tasks"),
         (GOOD.replace("steps = 5", "steps = 0"), "optimise.steps"),
         (GOOD.replace("steps = 5", ""), "optimise.steps"),
@@ -65,6 +68,13 @@ def test_a_wrong_recipe_names_the_field(tmp_path, text, named):
     assert str(path) in str(caught.value)
     assert named in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED["optimise"].items())
+def test_an_old_key_is_refused_with_the_new_name(tmp_path, old, new):
+    path = written(tmp_path, GOOD + f"{old} = 1\n")
+    with pytest.raises(RecipeError, match=rf"optimise\.{old} is now called optimise\.{new}"):
+        read_recipe(path)
 
 
 def test_a_missing_recipe(tmp_path):

@@ -9,9 +9,11 @@ from safetensors.torch import load_file
 
 from cameraborn.errors import ManifestError
 from cameraborn.pretext.architectures import build_network
+from cameraborn.pretext.kinds import Rank
+from cameraborn.pretext.objective import task_losses, whole_gradient
 from cameraborn.pretext.recipe import PretextSection, Recipe
 from cameraborn.pretext.tasks import TASKS
-from cameraborn.pretext.train import task_losses, train, whole_gradient
+from cameraborn.pretext.train import train
 from cameraborn.pretext.weighting import BilevelWeights
 from cameraborn.train.processes import Processes
 
@@ -20,7 +22,7 @@ from .test_train import face_recipe, recipe_of, toys  # noqa: F401 (a fixture)
 
 BLADES = {name: 1.0 for name in TASKS if name.startswith("blades_")}
 # The tests' faces have these tags.
-TAGGED = {name: 1.0 for name in BLADES if TASKS[name].ordered or TASKS[name].artificial}
+TAGGED = {name: 1.0 for name in BLADES if isinstance(TASKS[name], Rank) or not TASKS[name].tag}
 BILEVEL = {"primary": "blades_coarse", "learning_rate": 0.01, "upper_share": 0.25}
 TINY_TOWER = {"width": 8, "layers": 1, "heads": 2, "embedding": 6}
 
@@ -117,14 +119,14 @@ def test_too_few_photographs_for_two_levels(faces, tmp_path):
     with pytest.raises(
         ManifestError, match="12 photographs are left to train on and 4 to weigh the tasks by"
     ):
-        train(blades_recipe(faces, pictures=14), tmp_path)
+        train(blades_recipe(faces, batch_size=14), tmp_path)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"bilevel": {"primary": "face"}}, "face is not in pretext.tasks"),
-        ({"bilevel": BILEVEL, "optimise": {"accumulate": 2}}, "one batch of each level"),
+        ({"bilevel": BILEVEL, "optimise": {"grad_accum_steps": 2}}, "one batch of each level"),
         ({"prompts": {}, "pretext": {"tasks": {"iso": 1.0}}}, "task iso has none"),
         ({"prompts": {"width": 10, "heads": 3}}, "width of 10 cannot be divided between 3 heads"),
         (
@@ -149,9 +151,9 @@ def test_recipes_that_cannot_be(faces, changes, message):
 TWO = """
 import sys, torch
 from safetensors.torch import save_file
-from cameraborn.train.processes import join
+from cameraborn.train.processes import process_group
 from tests.pretext.test_train_blades import one_update
-with join() as processes:
+with process_group() as processes:
     save_file(one_update(processes), sys.argv[1] + str(processes.rank))
 """
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cameraborn.errors import CamerabornError
 from cameraborn.photo.crops import square_window
 from cameraborn.photo.decode import open_picture
 from cameraborn.photo.faces import FaceFinder, landmarks_68
@@ -17,6 +18,7 @@ from cameraborn.pseudo.manipulate import (
     regions,
     round_trip,
 )
+from cameraborn.pseudo.names import MANIPULATIONS, REGIONS
 
 from ..conftest import EXAMPLES
 
@@ -210,3 +212,11 @@ def test_wrong_arguments_are_refused(pixels, kind, says):
 def test_wrong_landmarks_are_refused(face):
     with pytest.raises(ValueError, match="68 points"):
         manipulate(face[0], np.zeros((478, 2)), "eye", np.random.default_rng(0))
+
+
+def test_every_manipulation_is_registered_once_under_its_number():
+    """The numbers are those of the files in the released data."""
+    assert tuple(MANIPULATIONS) == KINDS
+    assert all(set(entry.regions) <= set(REGIONS) and entry.regions for entry in MANIPULATIONS.values())
+    with pytest.raises(CamerabornError, match="no manipulation is called 'mouht': did you mean 'mouth'"):
+        MANIPULATIONS["mouht"]

@@ -16,15 +16,16 @@ from cameraborn.data.manifest import Row, read_manifest, sha256_of
 from cameraborn.errors import ManifestError, PictureError
 from cameraborn.networks.autoencoder import Autoencoder
 from cameraborn.photo.decode import open_picture
-from cameraborn.pretext.autoencoders import train_autoencoders
 from cameraborn.pretext.export import export_run
 from cameraborn.pretext.recipe import Recipe
 from cameraborn.pretext.selection import select_rows
+from cameraborn.pretext.tasks import TASKS
 from cameraborn.pretext.train import train
+from cameraborn.pseudo.autoencoders import train_autoencoders
 from cameraborn.pseudo.reconstruct import ReconstructOptions, reconstruct, write_reconstructed
 
 from ..conftest import EXAMPLES, encoded
-from ..pretext.test_autoencoders import recipe_of as autoencoders_recipe
+from .test_autoencoders import recipe_of as autoencoders_recipe
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +119,7 @@ def test_what_cannot_be_reconstructed(tmp_path, autoencoder):
     with pytest.raises(PictureError, match="too small to reconstruct"):
         write_reconstructed(row, "photo-0", 0, folder_for(tmp_path), {"one": autoencoder}, options())
     for wrong in ({"manipulation": "reconstructed"}, {"label": "generated"}):
-        with pytest.raises(PictureError, match="not a photograph as it was"):
+        with pytest.raises(PictureError, match="not an untouched photograph"):
             write_reconstructed(
                 row.model_copy(update=wrong),
                 "photo-0",
@@ -141,7 +142,7 @@ def test_noise_depends_on_its_seed_and_leaves_the_global_state_alone(autoencoder
 
 
 def learnt(manifest, tasks, **optimise):
-    settings = {"steps": 60, "pictures": 16, "warmup": 5, "learning_rate": 5e-3, "weight_decay": 0.0}
+    settings = {"steps": 60, "batch_size": 16, "warmup": 5, "learning_rate": 5e-3, "weight_decay": 0.0}
     settings |= {"precision": "float32", "threads": 1, "workers": 0, "ema": 0.9}
     return Recipe.model_validate(
         {
@@ -180,11 +181,11 @@ def test_from_autoencoders_to_a_bundle_that_tells_reconstructed_photographs(face
     alone = export_run(tmp_path / "run")
     assert alone.reconstructed is not None
     assert alone.beside is None
-    seen = {row.original for row in rows if row.split == "train"}
+    seen = {digest for row in rows if row.split == "train" for digest in (row.sha256, row.original)}
     assert set(alone.seen) == seen
 
     # Beside another network: its features come first, and the boundary reads its own alone.
-    train(learnt(faces, {"iso": 1.0}, steps=2, pictures=4), tmp_path / "exif")
+    train(learnt(faces, {"iso": 1.0}, steps=2, batch_size=4), tmp_path / "exif")
     both = export_run(tmp_path / "exif", tmp_path / "run")
     assert (both.features, both.tasks) == (16, ("iso", "reconstructed"))
     patches = np.random.default_rng(0).integers(0, 256, (3, 3, 64, 64), np.uint8)
@@ -197,7 +198,7 @@ def test_from_autoencoders_to_a_bundle_that_tells_reconstructed_photographs(face
     np.testing.assert_array_equal(padded, np.hstack([np.zeros(8), weight]))
 
     # Without a task that needs them, reconstructed photographs teach nothing.
-    train_rows, _ = select_rows(learnt(manifest, {"iso": 1.0}, pictures=4))
+    train_rows, _ = select_rows(learnt(manifest, {"iso": 1.0}).data, [TASKS["iso"]], 4)
     assert {row.manipulation for row in train_rows} == {""}
 
     again = CliRunner().invoke(app, [*command, "--copies", "2"])
@@ -207,4 +208,4 @@ def test_from_autoencoders_to_a_bundle_that_tells_reconstructed_photographs(face
 
 def test_the_task_needs_reconstructed_photographs(faces, tmp_path):
     with pytest.raises(ManifestError, match="cameraborn data reconstruct"):
-        train(learnt(faces, {"iso": 1.0, "reconstructed": 1.0}, pictures=8), tmp_path / "run")
+        train(learnt(faces, {"iso": 1.0, "reconstructed": 1.0}, batch_size=8), tmp_path / "run")

@@ -13,9 +13,10 @@ from safetensors.torch import load_file
 from torch.nn.parallel import DistributedDataParallel
 
 from cameraborn.networks.resnet import ResNet, ResNetRanker
+from cameraborn.pretext.objective import task_losses
 from cameraborn.pretext.recipe import PretextSection, Recipe
 from cameraborn.pretext.tasks import TASKS
-from cameraborn.pretext.train import task_losses, train
+from cameraborn.pretext.train import train
 
 from ..pretext.test_train import face_recipe
 
@@ -50,12 +51,17 @@ def total(outputs, targets):
     return sum(NAMES[name] * loss for name, loss in losses.items())
 
 
+def size_of(outputs):
+    """A loss that is a mean over pictures, and needs no gathering."""
+    return outputs["iso"].square().mean()
+
+
 SCRIPT = """
 import sys
 from safetensors.torch import save_file
-from cameraborn.train.processes import join
+from cameraborn.train.processes import process_group
 from tests.train.test_processes import gradients
-with join() as processes:
+with process_group() as processes:
     save_file(gradients(processes), sys.argv[1] + str(processes.rank))
 """
 
@@ -65,10 +71,12 @@ def gradients(processes):
     network, pixels, targets = batch()
     own = slice(processes.rank * 4, processes.rank * 4 + 4)
     model = DistributedDataParallel(network)  # it must live until the backward pass
-    outputs = {name: processes.gather(output) for name, output in model(pixels[own]).items()}
-    (total(outputs, processes.gather(targets[own])) * processes.world).backward()
-    assert processes.agree(7)
-    assert not processes.agree(processes.rank)
+    own_outputs = model(pixels[own])
+    outputs = {name: processes.gather(output) for name, output in own_outputs.items()}
+    loss = total(outputs, processes.gather(targets[own])) + processes.mean(size_of(own_outputs))
+    (loss * processes.world).backward()
+    assert processes.all_equal(7)
+    assert not processes.all_equal(processes.rank)
     return {name: parameter.grad for name, parameter in network.named_parameters()}
 
 
@@ -89,7 +97,8 @@ def test_gradients_of_two_processes_are_those_of_one(tmp_path):
     done = torchrun("gradients.py", "of", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     network, pixels, targets = batch()
-    total(network(pixels), targets).backward()
+    outputs = network(pixels)
+    (total(outputs, targets) + size_of(outputs)).backward()
     for rank in range(2):
         theirs = load_file(tmp_path / f"of{rank}")
         for name, parameter in network.named_parameters():
@@ -100,8 +109,8 @@ def test_gradients_of_two_processes_are_those_of_one(tmp_path):
 LEAVE = """
 import weakref, torch
 from torch import distributed
-from cameraborn.train.processes import join
-with join():
+from cameraborn.train.processes import process_group
+with process_group():
     torch.optim.Adam(torch.nn.Linear(2, 2).parameters())  # the first one imports much of torch
     group = weakref.ref(distributed.group.WORLD)
     assert group() is not None
@@ -117,11 +126,20 @@ def test_nothing_holds_the_group_of_processes_after_they_have_parted(tmp_path):
 
 
 def as_toml(recipe):
-    sections = recipe.model_dump(mode="json", exclude_none=True)
-    lines = []
-    for name, fields in sections.items():
-        lines.append(f"[{name}]")
-        for field, value in fields.items():
+    fields = recipe.model_dump(mode="json", exclude_none=True)
+    plain = [
+        f"{name} = {json.dumps(value)}"
+        for name, value in fields.items()
+        if not isinstance(value, dict | list)
+    ]
+    sections = [(f"[{name}]", value) for name, value in fields.items() if isinstance(value, dict)]
+    sections += [
+        (f"[[{name}]]", value) for name in fields if isinstance(fields[name], list) for value in fields[name]
+    ]
+    lines = plain
+    for head, section in sections:
+        lines.append(head)
+        for field, value in section.items():
             inline = isinstance(value, dict)
             text = ", ".join(f"{k} = {v}" for k, v in value.items()) if inline else json.dumps(value)
             lines.append(f"{field} = {{ {text} }}" if inline else f"{field} = {text}")
@@ -129,7 +147,7 @@ def as_toml(recipe):
 
 
 def test_torchrun_trains_one_run(faces, tmp_path):
-    recipe = face_recipe(faces, tasks={"iso": 1.0, "face": 1.0}, steps=3, accumulate=2)
+    recipe = face_recipe(faces, tasks={"iso": 1.0, "face": 1.0}, steps=3, grad_accum_steps=2)
     (tmp_path / "recipe.toml").write_text(as_toml(recipe))
     done = torchrun("-m", "cameraborn", "train", "recipe.toml", "-o", "run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -137,6 +155,7 @@ def test_torchrun_trains_one_run(faces, tmp_path):
     run = tmp_path / "run"
     assert sorted(path.name for path in run.iterdir()) == [
         "checkpoint.safetensors",
+        "data.json",
         "log.jsonl",
         "network.safetensors",
         "recipe.json",
@@ -145,7 +164,7 @@ def test_torchrun_trains_one_run(faces, tmp_path):
     # One process goes on with it, and finds it finished.
     assert train(Recipe.model_validate_json((run / "recipe.json").read_bytes()), run)
     losses = [json.loads(line).get("loss") for line in (run / "log.jsonl").read_text().splitlines()]
-    alone = face_recipe(faces, tasks={"iso": 1.0, "face": 1.0}, steps=1, accumulate=2)
+    alone = face_recipe(faces, tasks={"iso": 1.0, "face": 1.0}, steps=1, grad_accum_steps=2)
     train(alone, tmp_path / "alone")
     first = json.loads((tmp_path / "alone" / "log.jsonl").read_text().splitlines()[-1])["loss"]
     # Before the first step the network is the same; batch statistics are each process's own without CUDA.
@@ -153,8 +172,8 @@ def test_torchrun_trains_one_run(faces, tmp_path):
 
 
 def test_a_batch_that_cannot_be_divided_is_refused(faces, tmp_path):
-    (tmp_path / "recipe.toml").write_text(as_toml(face_recipe(faces, pictures=7)))
+    (tmp_path / "recipe.toml").write_text(as_toml(face_recipe(faces, batch_size=7)))
     done = torchrun("-m", "cameraborn", "train", "recipe.toml", "-o", "run", cwd=tmp_path)
     assert done.returncode != 0
-    assert "optimise.pictures = 7 cannot be divided between 2 processes" in done.stderr
+    assert "optimise.batch_size = 7 cannot be divided between 2 processes" in done.stderr
     assert not (tmp_path / "run").exists()

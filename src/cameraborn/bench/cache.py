@@ -1,4 +1,4 @@
-"""Features by content: what a network said of a crop is computed once, for every mixture that is put behind it.
+"""Features by content: the feature of a crop is computed once, for all evidence that is fitted to it.
 
 One SQLite file with two tables. `crops`: network and crop -> feature, so that a bundle with another mixture needs no
 second pass of the network. `pictures`: network and file -> its crop, so that fitting, the sweep of components and t-SNE
@@ -102,3 +102,18 @@ class FeatureCache:
                 "INSERT OR REPLACE INTO pictures VALUES (?, ?, ?, ?, ?)",
                 (encoder, whole, sha256, scope, crop),
             )
+
+
+class EncoderFeatures:
+    """A cache's features of one encoder, as a `detect.observe.FeatureStore`."""
+
+    def __init__(self, cache: FeatureCache, encoder: str) -> None:
+        self._cache, self._encoder = cache, encoder
+
+    def find(self, crop: str) -> NDArray[np.float32] | None:
+        """The feature [D] of a crop, if it is known."""
+        return self._cache.crop(self._encoder, crop)
+
+    def keep(self, crop: str, feature: NDArray[np.float32]) -> None:
+        """Keep the feature [D] of a crop."""
+        self._cache.put_crop(self._encoder, crop, feature)

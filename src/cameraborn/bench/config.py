@@ -15,13 +15,22 @@ from __future__ import annotations
 import tomllib
 from collections import Counter
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
-from cameraborn.bench.degraded import UNDEGRADED
-from cameraborn.data.cues import CUES
-from cameraborn.degrade.named import STANDARD, parse
+from cameraborn.bench.kinds import KINDS
+from cameraborn.bench.scorers import DetectorSection
+from cameraborn.degrade.named import STANDARD, UNDEGRADED, parse
 from cameraborn.errors import BenchError, DegradationError
 
 
@@ -29,22 +38,30 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class DetectorSection(_Section):
-    """One detector: a bundle's folder (`default` is the one that ships), or a trivial cue by its name."""
+def _spelt_out(given: Any) -> Any:  # noqa: ANN401 (raw TOML)
+    """A detector by `kind` and `which`, of a plain name (of no known kind: a bundle's folder) or `{KIND = NAME}`."""
+    if isinstance(given, str):
+        return {"kind": next((k for k in KINDS if given in KINDS[k].choices), "bundle"), "which": given}
+    if not isinstance(given, dict) or "kind" in given:
+        return given
+    named = [name for name in given if name in KINDS and given[name]]
+    if len(named) == 1:
+        options = {name: value for name, value in given.items() if name not in KINDS}
+        return {"kind": named[0], "which": given[named[0]], **options}
+    strange = next((name for name in given if name not in {*KINDS, *DetectorSection.model_fields}), None)
+    if strange is not None and not named:
+        raise ValueError(KINDS.unknown(strange))
+    raise ValueError("give either " + " or ".join(f"a {kind}" for kind in KINDS))
 
-    bundle: str = ""
-    cue: str = ""
-    name: str = ""  # in tables; empty: the bundle's own, or the cue's
-    whole_image: bool = False  # judge whole pictures, look for no faces
-    sources: tuple[str, ...] = ()  # photograph sources it has learnt from, beside those its bundle names
 
-    @model_validator(mode="after")
-    def _one_of_both(self) -> Self:
-        if bool(self.bundle) == bool(self.cue):
-            raise ValueError("give either a bundle or a cue")
-        if self.cue and self.cue not in CUES:
-            raise ValueError(f"'{self.cue}' is no cue: choose from {', '.join(CUES)}")
-        return self
+def _one_of_the_choices(section: DetectorSection) -> DetectorSection:
+    choices = KINDS[section.kind].choices
+    if choices and section.which not in choices:
+        raise ValueError(f"'{section.which}' is no {section.kind}: choose from {', '.join(choices)}")
+    return section
+
+
+Detector = Annotated[DetectorSection, BeforeValidator(_spelt_out), AfterValidator(_one_of_the_choices)]
 
 
 class PhotographSection(_Section):
@@ -52,7 +69,7 @@ class PhotographSection(_Section):
 
     manifests: tuple[Path, ...] = ()
     folders: tuple[Path, ...] = ()
-    split: str = ""  # of the manifests' rows
+    split: str = ""  # only the manifests' rows of this split
     kinds: tuple[str, ...] = ()
 
     @model_validator(mode="after")
@@ -93,39 +110,28 @@ class ProtocolSection(_Section):
 
     fit: PhotographSection
     held_out: PhotographSection  # for the threshold as it ought to be set, and for figure 4
-    limit: int = Field(default=25_000, ge=1)  # the first so many photographs are fitted to
+    limit: int = Field(default=25_000, ge=1)  # number of photographs to fit to: the first ones
     components: int = Field(default=8, ge=1)
     dimensions: int | None = Field(default=None, ge=1)  # principal components; None: every one of the feature
-    quantile: float = Field(default=0.05, gt=0, lt=1)  # of the fitting photographs' likelihoods
+    quantile: float = Field(default=0.05, gt=0, lt=1)  # quantile of the fitting photographs' likelihoods
     equal_numbers: int = Field(default=5000, ge=1)  # generated pictures at most, and as many photographs
     seed: int = 2024
     sweep: tuple[int, ...] = (1, 2, 4, 8, 12, 16)  # components of figure 4
-    tsne_pictures: int = Field(default=300, ge=10)  # of each class and generator in figure 5
+    tsne_pictures: int = Field(default=300, ge=10)  # pictures of each class and generator in figure 5
 
 
 class BenchConfig(_Section):
     """Everything that decides a benchmark."""
 
     output: Path  # folder of scores.csv, tables, figures and the report
-    detectors: tuple[DetectorSection, ...] = Field(min_length=1)
+    detectors: tuple[Detector, ...] = Field(min_length=1)
     degradations: tuple[str, ...] = (UNDEGRADED,)  # `standard`: the whole suite
     sets: tuple[SetSection, ...] = Field(min_length=1)
     false_alarm_rate: float = Field(default=0.05, gt=0, lt=1)  # the nominal one, at which detectors flag
-    draws: int = Field(default=1000, ge=100)  # of each bootstrap
-    seed: int = Field(default=0, ge=0)  # of the bootstrap, and of limits
+    draws: int = Field(default=1000, ge=100)  # number of draws of each bootstrap
+    seed: int = Field(default=0, ge=0)  # random seed of the bootstrap and of limits
     cache: Path | None = None  # file of features; None: features.sqlite in the output folder
     protocol: ProtocolSection | None = None
-
-    @field_validator("detectors", mode="before")
-    @classmethod
-    def _by_name(cls, detectors: Any) -> Any:  # noqa: ANN401 (raw TOML)
-        """A plain string is a cue's name, or else a bundle's folder."""
-        if not isinstance(detectors, list):
-            return detectors
-        return [
-            {"cue" if item in CUES else "bundle": item} if isinstance(item, str) else item
-            for item in detectors
-        ]
 
     @field_validator("degradations", mode="before")
     @classmethod

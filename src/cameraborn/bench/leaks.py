@@ -13,10 +13,11 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from cameraborn.bench.sets import Specimen
+from cameraborn.bench.sets import Sample
 from cameraborn.data.audit import audit
 from cameraborn.data.manifest import Row
 from cameraborn.errors import BenchError, PictureError
+from cameraborn.files import replacing
 
 AUDIT = "audit.json"
 
@@ -26,8 +27,8 @@ class TrackAudit(BaseModel):
 
     Attributes:
         test_set, track: which.
-        digest: of its pictures and labels; another digest is another track.
-        auc, low, high: of all cues together, cross-validated; None where it cannot be measured.
+        digest: digest of its pictures and labels; another digest is another track.
+        auc, low, high: AUC of all cues together, cross-validated, with its interval; None where it cannot be measured.
         strongest: the cue that gives away most, and its AUC.
         leaks: cues that tell the labels apart by more than chance.
         verdict: in words.
@@ -52,15 +53,15 @@ class TrackAudit(BaseModel):
 _LIST = TypeAdapter(list[TrackAudit])
 
 
-def audit_tracks(specimens: Iterable[Specimen], folder: Path, *, jobs: int | None = None) -> list[TrackAudit]:
+def audit_tracks(samples: Iterable[Sample], folder: Path, *, jobs: int | None = None) -> list[TrackAudit]:
     """Audit every track that holds both classes, but those that `audit.json` in the folder knows already.
 
     Raises:
         BenchError: an older `audit.json` is damaged.
     """
-    tracks: dict[tuple[str, str], list[Specimen]] = defaultdict(list)
-    for specimen in specimens:
-        tracks[specimen.test_set, specimen.track].append(specimen)
+    tracks: dict[tuple[str, str], list[Sample]] = defaultdict(list)
+    for sample in samples:
+        tracks[sample.test_set, sample.track].append(sample)
     known = {found.digest: found for found in read_audits(folder)}
     audits = []
     for members in tracks.values():
@@ -68,9 +69,8 @@ def audit_tracks(specimens: Iterable[Specimen], folder: Path, *, jobs: int | Non
             digest = _digest(members)
             found = known.get(digest) or _audit(members, digest, jobs)
             audits += [] if found is None else [found]
-    part = folder / (AUDIT + ".part")
-    part.write_text(json.dumps(_LIST.dump_python(audits, mode="json"), indent=1) + "\n", encoding="utf-8")
-    part.replace(folder / AUDIT)
+    with replacing(folder / AUDIT) as part:
+        part.write_text(json.dumps(_LIST.dump_python(audits, mode="json"), indent=1) + "\n", encoding="utf-8")
     return audits
 
 
@@ -91,7 +91,7 @@ def read_audits(folder: Path) -> list[TrackAudit]:
         ) from error
 
 
-def _audit(members: list[Specimen], digest: str, jobs: int | None) -> TrackAudit | None:
+def _audit(members: list[Sample], digest: str, jobs: int | None) -> TrackAudit | None:
     """None where not one picture can be read: the scores say so, too."""
     rows = (
         Row(path=str(member.file), sha256=member.sha256, label=member.label, group=member.group)
@@ -117,7 +117,7 @@ def _audit(members: list[Specimen], digest: str, jobs: int | None) -> TrackAudit
     )
 
 
-def _digest(members: list[Specimen]) -> str:
+def _digest(members: list[Sample]) -> str:
     lines = sorted(f"{member.sha256} {member.label} {member.group}" for member in members)
     head = f"{members[0].test_set}\n{members[0].track}\n"
     return hashlib.sha256((head + "\n".join(lines)).encode("utf-8", "replace")).hexdigest()

@@ -1,4 +1,4 @@
-"""The papers' protocol, so that its figures can stand beside ours.
+"""The papers' protocol, so that its figures can be compared with ours.
 
 AIGFD-EXIF (arXiv 2501.02207, and its code): a Gaussian mixture on the features of up to 25,000 photographs; the
 threshold is the 5th percentile of the likelihoods of those *same* photographs; a picture is called a photograph at or
@@ -10,46 +10,39 @@ what the p-values of held-out photographs, kept in the same rows, show.
 from __future__ import annotations
 
 import hashlib
-import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cameraborn.bench.bundles import BundleJudge, Features, fit_density, held_out_p_values
+from cameraborn.bench.bundles import BundleScorer, Features
 from cameraborn.bench.config import BenchConfig, ProtocolSection
-from cameraborn.bench.degraded import UNDEGRADED
-from cameraborn.bench.judge import ERROR_SCOPE, SEEN_SCOPE, Judgement
-from cameraborn.bench.run import (
-    SCORES,
-    Advance,
-    DetectorRecord,
-    Tally,
-    bundle_judges,
-    in_order,
-    open_cache,
-    read_sets,
-    record_of,
-    row_of,
-    write_record,
-)
+from cameraborn.bench.detectors import Detectors
+from cameraborn.bench.record import SCORES, DetectorRecord, write_record
+from cameraborn.bench.run import Advance, Tally, read_sets, row_of
+from cameraborn.bench.scorers import ERROR_SCOPE, SEEN_SCOPE
 from cameraborn.bench.scores import ScoreFile
-from cameraborn.bench.sets import Specimen, read_photographs, refuse_overlap
-from cameraborn.detect.evidence.density import Mixture
+from cameraborn.bench.sets import Sample, read_photographs, refuse_overlap
+from cameraborn.degrade.named import UNDEGRADED
+from cameraborn.detect.conformal import p_values
+from cameraborn.detect.evidence.density import Init, Mixture, fit_mixture
+from cameraborn.detect.verdict import Scored
 from cameraborn.engine.local import map_in_order
-from cameraborn.engine.stage import Call
+from cameraborn.engine.stage import Stage
 from cameraborn.errors import BenchError, PictureError
+from cameraborn.files import Array
 
-Array = NDArray[np.float64]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Photographs:
     """What the protocol learns from, and what it is checked with."""
 
-    fit: list[Specimen]
-    held_out: list[Specimen]
+    fit: list[Sample]
+    held_out: list[Sample]
 
 
 @dataclass(frozen=True)
@@ -72,11 +65,18 @@ class FittedProtocol:
     held_out: Array
     note: str
 
-    def judge(self, feature: Features) -> Judgement:
-        """Of a feature [D]: flagged by the papers' threshold, the p-value by held-out photographs."""
+    def score(self, feature: Features) -> Scored:
+        """Score a feature [D]: flagged by the papers' threshold, the p-value by held-out photographs."""
         likelihood = float(self.density.log_likelihood(feature[None])[0])
-        p_value = float(held_out_p_values(np.array([-likelihood]), self.held_out)[0])
-        return Judgement("ok", -likelihood, p_value, likelihood < self.threshold)
+        p_value = float(p_values(np.array([-likelihood]), self.held_out)[0])
+        return Scored("ok", -likelihood, p_value, likelihood < self.threshold)
+
+    @property
+    def record(self) -> DetectorRecord:
+        """What a run remembers of it."""
+        return DetectorRecord(
+            name=self.name, key=self.key, kind="aigfd", calibration_size=len(self.held_out), note=self.note
+        )
 
 
 def section_of(config: BenchConfig) -> ProtocolSection:
@@ -93,7 +93,7 @@ def section_of(config: BenchConfig) -> ProtocolSection:
     return config.protocol
 
 
-def read_protocol_photographs(section: ProtocolSection, tested: Sequence[Specimen]) -> Photographs:
+def read_protocol_photographs(section: ProtocolSection, tested: Sequence[Sample]) -> Photographs:
     """The photographs of both purposes.
 
     Raises:
@@ -111,22 +111,57 @@ def paper_threshold(likelihoods: Array, quantile: float) -> float:
     return float(np.sort(likelihoods)[int(quantile * len(likelihoods))])
 
 
+def fit_density(features: Features, section: ProtocolSection, *, components: int | None = None) -> Mixture:
+    """The papers' mixture, fitted to features [N D] as they are, or to so many principal components.
+
+    Full covariances, one start by k-means++, as their code has it; the fit is the project's own.
+
+    Raises:
+        CalibrationError: there are too few photographs for so many parameters.
+    """
+    return fit_mixture(
+        features,
+        components=components or section.components,
+        dimensions=section.dimensions,
+        init=Init.kmeans_pp,
+        n_init=1,
+        seed=section.seed,
+    )
+
+
+@dataclass
+class _OnBundle(Stage[Sample, T]):
+    """Work on pictures with the bundle of a key, which is opened where the work is done."""
+
+    detectors: Detectors
+    key: str
+
+    def setup(self) -> None:
+        self.detectors.open()
+        self._bundle = self.detectors.bundle(self.key)
+
+
+class Encode(_OnBundle[Features | None]):
+    """The feature [D] of a picture; None where it has no usable face or cannot be read."""
+
+    def work(self, item: Sample) -> Features | None:
+        """The feature, from the cache if it is there."""
+        return self._bundle.look_or_none(item.file, item.sha256)
+
+
 def features_of(
-    judge: BundleJudge,
-    specimens: Sequence[Specimen],
+    detectors: Detectors,
+    bundle: BundleScorer,
+    samples: Sequence[Sample],
     *,
     jobs: int | None = None,
     advance: Advance = lambda done, total: None,
 ) -> list[Features | None]:
-    """The features [D] of pictures, None for those without a usable face; from the cache where they are there."""
-
-    def look(specimen: Specimen) -> Features | None:
-        return judge.look_or_none(specimen.file, specimen.sha256)
-
+    """The features [D] of pictures by one bundle, None for those without a usable face."""
     found = []
-    for done, feature in enumerate(map_in_order(Call(look), specimens, jobs), 1):
+    for done, feature in enumerate(map_in_order(Encode(detectors, bundle.key), samples, jobs), 1):
         found.append(feature)
-        advance(done, len(specimens))
+        advance(done, len(samples))
     return found
 
 
@@ -143,43 +178,49 @@ def stacked(features: Sequence[Features | None], what: str) -> Features:
 
 
 def fit_protocol(
-    judge: BundleJudge,
+    bundle: BundleScorer,
     section: ProtocolSection,
     photographs: Photographs,
-    look: Callable[[BundleJudge, Sequence[Specimen]], list[Features | None]],
+    fitted: Features,
+    held_out: Features,
 ) -> FittedProtocol:
-    """Fit the papers' mixture to one encoder's features.
+    """Fit the papers' mixture to one bundle's features of the photographs to fit to [N D] and held out [n D].
 
     Raises:
-        BenchError: the network itself has learnt from a held-out photograph, or no photograph is usable.
         CalibrationError: too few photographs for so many components.
     """
-    for specimen in photographs.held_out:
-        if judge.has_seen(specimen.sha256):
-            raise BenchError(
-                f"{specimen.path}: {judge.name} has learnt from this photograph, so it is not held out: "
-                "take it out of [protocol.held_out]"
-            )
-    features = stacked(look(judge, photographs.fit), "photographs to fit to")
-    held_out = stacked(look(judge, photographs.held_out), "held-out photographs")
-    density = fit_density(
-        features, components=section.components, dimensions=section.dimensions, seed=section.seed
-    )
-    threshold = paper_threshold(density.log_likelihood(features), section.quantile)
-    digest = hashlib.sha256(repr((judge.encoder_key, judge.section.whole_image)).encode())
+    density = fit_density(fitted, section)
+    digest = hashlib.sha256(repr((bundle.encoder_key, bundle.section.whole_image)).encode())
     digest.update(section.model_dump_json(include={"components", "dimensions", "quantile", "seed"}).encode())
-    for array in (features, held_out):
+    for array in (fitted, held_out):
         digest.update(np.ascontiguousarray(array, np.float32).tobytes())
     return FittedProtocol(
-        name=f"{judge.name} (aigfd)",
+        name=f"{bundle.name} (aigfd)",
         key=digest.hexdigest()[:16],
-        sources=frozenset(specimen.source for specimen in (*photographs.fit, *photographs.held_out)),
+        sources=frozenset(sample.source for sample in (*photographs.fit, *photographs.held_out)),
         density=density,
-        threshold=threshold,
+        threshold=paper_threshold(density.log_likelihood(fitted), section.quantile),
         held_out=-density.log_likelihood(held_out),
-        note=f"{section.components} Gaussians on {len(features)} photographs of {features.shape[1]} features; "
+        note=f"{section.components} Gaussians on {len(fitted)} photographs of {fitted.shape[1]} features; "
         f"threshold at their {100 * section.quantile:g}th percentile; {len(held_out)} photographs held out",
     )
+
+
+@dataclass
+class ScoreFitted(_OnBundle[Scored]):
+    """Scores a picture, as it is, by a protocol that was fitted to the bundle's features."""
+
+    fitted: FittedProtocol
+
+    def work(self, item: Sample) -> Scored:
+        """The score; a picture that cannot be read has an error."""
+        if self._bundle.has_seen(item.sha256):
+            return Scored(SEEN_SCOPE)
+        try:
+            found = self._bundle.look(item.file, item.sha256)
+        except PictureError as error:
+            return Scored(ERROR_SCOPE, error=str(error))
+        return Scored(found.scope) if found.feature is None else self.fitted.score(found.feature)
 
 
 def run_protocol(
@@ -191,80 +232,60 @@ def run_protocol(
     """Score every test picture, as it is, by the papers' protocol on each bundle's encoder, into `scores.csv`.
 
     Args:
-        config: with a `[protocol]`.
-        jobs: pictures at a time.
-        advance: told how many pictures of the present list are done.
+        config: a configuration with a `[protocol]`.
+        jobs: number of pictures at a time.
+        advance: is told how many pictures of the present list are done.
 
     Raises:
         BenchError: a photograph serves two purposes, or the output folder cannot be used.
         CalibrationError: too few photographs for so many components.
     """
     section = section_of(config)
-    specimens = read_sets(config)
-    photographs = read_protocol_photographs(section, specimens)
+    samples = read_sets(config)
+    photographs = read_protocol_photographs(section, samples)
     tally = Tally()
-
-    def look(judge: BundleJudge, wanted: Sequence[Specimen]) -> list[Features | None]:
-        return features_of(judge, wanted, jobs=jobs, advance=advance)
-
-    with open_cache(config) as cache, ScoreFile(config.output / SCORES) as scores:
-        bundles = bundle_judges(config, cache)
-        records = _measured(config, bundles, scores)
-        for judge in bundles:
-            fitted = fit_protocol(judge, section, photographs, look)
+    with closing(Detectors(config)) as detectors, ScoreFile(config.output / SCORES) as scores:
+        detectors.open()
+        measured = {key for key, *_ in scores.done}  # the report goes on to show these detectors, too
+        records = [record for record in detectors.records if record.key in measured]
+        for bundle in detectors.bundles:
+            refuse_seen(bundle, photographs.held_out)
+            features = [
+                stacked(features_of(detectors, bundle, part, jobs=jobs, advance=advance), what)
+                for part, what in (
+                    (photographs.fit, "photographs to fit to"),
+                    (photographs.held_out, "held-out photographs"),
+                )
+            ]
+            fitted = fit_protocol(bundle, section, photographs, *features)
             if any(record.key == fitted.key for record in records):
                 continue  # another bundle has the same encoder
-            records.append(
-                DetectorRecord(
-                    name=fitted.name,
-                    key=fitted.key,
-                    kind="aigfd",
-                    calibration_size=len(fitted.held_out),
-                    note=fitted.note,
-                )
-            )
+            records.append(fitted.record)
             missing = [
-                specimen
-                for specimen in specimens
-                if (fitted.key, specimen.test_set, specimen.sha256, UNDEGRADED) not in scores.done
+                sample
+                for sample in samples
+                if (fitted.key, sample.test_set, sample.sha256, UNDEGRADED) not in scores.done
             ]
-            tally.known += len(specimens) - len(missing)
-
-            def measure(
-                specimen: Specimen, judge: BundleJudge = judge, fitted: FittedProtocol = fitted
-            ) -> Judgement:
-                return _judge(judge, fitted, specimen)
-
-            for done, (specimen, said) in enumerate(
-                zip(missing, map_in_order(Call(measure), missing, jobs), strict=True), 1
-            ):
-                row = row_of(specimen, fitted, UNDEGRADED, said, None)
+            tally.known += len(samples) - len(missing)
+            results = map_in_order(ScoreFitted(detectors, bundle.key, fitted), missing, jobs)
+            for done, (sample, scored) in enumerate(zip(missing, results, strict=True), 1):
+                row = row_of(sample, fitted, UNDEGRADED, scored)
                 scores.append([row])
-                tally.add(row)
+                tally.add([row])
                 advance(done, len(missing))
         write_record(config, records)
     return tally
 
 
-def _measured(config: BenchConfig, bundles: Sequence[BundleJudge], scores: ScoreFile) -> list[DetectorRecord]:
-    """The configuration's own detectors with scores, which the report goes on to show beside the protocol's."""
-    keys = {key for key, *_ in scores.done}
-    return [record_of(judge) for judge in in_order(config, bundles) if judge.key in keys]
+def refuse_seen(bundle: BundleScorer, held_out: Sequence[Sample]) -> None:
+    """See that no held-out photograph is one that the bundle has learnt from.
 
-
-def _judge(judge: BundleJudge, fitted: FittedProtocol, specimen: Specimen) -> Judgement:
-    if judge.has_seen(specimen.sha256):
-        return Judgement(SEEN_SCOPE)
-    try:
-        looked = judge.look(specimen.file, specimen.sha256)
-    except PictureError as error:
-        return Judgement(ERROR_SCOPE, error=str(error))
-    return Judgement(looked.scope) if looked.feature is None else fitted.judge(looked.feature)
-
-
-def equal_numbers(n_photos: int, n_generated: int, section: ProtocolSection) -> tuple[list[int], list[int]]:
-    """Which photographs and generated pictures the papers compare: as many of both, drawn by the seed, in order."""
-    n = min(n_photos, n_generated, section.equal_numbers)
-    rng = random.Random(section.seed)
-    generated = rng.sample(range(n_generated), n)
-    return sorted(rng.sample(range(n_photos), n)), sorted(generated)
+    Raises:
+        BenchError: one is; the message names it.
+    """
+    for sample in held_out:
+        if bundle.has_seen(sample.sha256):
+            raise BenchError(
+                f"{sample.path}: {bundle.name} has learnt from this photograph, so it is not held out: "
+                "take it out of [protocol.held_out]"
+            )

@@ -7,58 +7,31 @@ degradation, so an interrupted run goes on where it stopped, and a changed bundl
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import platform
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
-from importlib import metadata
-from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
-from cameraborn.bench.bundles import BundleJudge
-from cameraborn.bench.cache import FeatureCache
 from cameraborn.bench.config import BenchConfig
-from cameraborn.bench.degraded import deliver
-from cameraborn.bench.judge import ERROR_SCOPE, SEEN_SCOPE, CueJudge, Judge, Judgement, Named
+from cameraborn.bench.detectors import Detectors
 from cameraborn.bench.leaks import audit_tracks
+from cameraborn.bench.record import SCORES, write_record
+from cameraborn.bench.scorers import ERROR_SCOPE, SEEN_SCOPE
 from cameraborn.bench.scores import ScoreFile, ScoreRow
-from cameraborn.bench.sets import Specimen, read_set
+from cameraborn.bench.sets import Sample, read_set
+from cameraborn.degrade.named import degrade_encoded
+from cameraborn.detect.verdict import Named, Scored, Scorer
 from cameraborn.engine.local import map_in_order
-from cameraborn.engine.stage import Call
-from cameraborn.errors import BenchError, PictureError
+from cameraborn.engine.stage import Stage
+from cameraborn.errors import PictureError
 
-SCORES, RUN = "scores.csv", "run.json"
 Advance = Callable[[int, int], None]  # how many pictures of how many are done
-
-
-class DetectorRecord(BaseModel):
-    """What a run remembers of a detector."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    key: str
-    kind: str  # `bundle`, `cue` or `aigfd`
-    calibration_size: int = 0  # photographs its p-values rest on
-    note: str = ""
-
-
-class RunRecord(BaseModel):
-    """`run.json`: what was measured, so that the report needs nothing else but `scores.csv`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    config: BenchConfig
-    detectors: tuple[DetectorRecord, ...]
-    versions: dict[str, str]
 
 
 @dataclass
 class Tally:
-    """What a run came to."""
+    """Counts of what a run measured."""
 
     scored: int = 0
     abstained: int = 0
@@ -67,41 +40,56 @@ class Tally:
     known: int = 0  # rows that an earlier run had measured
     problems: list[str] = field(default_factory=list)  # the first few errors, a line each
 
-    def add(self, row: ScoreRow) -> None:
-        """Count a row."""
-        if row.error:
-            self.errors += 1
-            if len(self.problems) < 5:
-                self.problems.append(row.error)
-        elif row.scope == SEEN_SCOPE:
-            self.seen += 1
-        elif row.scope == "ok":
-            self.scored += 1
-        else:
-            self.abstained += 1
+    def add(self, rows: Sequence[ScoreRow]) -> None:
+        """Count rows."""
+        for row in rows:
+            self.errors += bool(row.error)
+            self.seen += row.scope == SEEN_SCOPE
+            self.scored += row.scope == "ok"
+            self.abstained += not row.error and row.scope not in ("ok", SEEN_SCOPE)
+        self.problems = [*self.problems, *(row.error for row in rows if row.error)][:5]
 
 
 @dataclass(frozen=True)
-class _Work:
-    """One picture, and what is still to be measured of it."""
+class Missing:
+    """One picture, and what is still to be measured of it: each degradation with the keys of the detectors."""
 
-    specimen: Specimen
-    wanted: tuple[tuple[str, tuple[Judge, ...]], ...]  # degradation, and by whom
-
-
-def open_cache(config: BenchConfig) -> FeatureCache:
-    """The configuration's file of features."""
-    return FeatureCache(config.cache or config.output / "features.sqlite")
+    sample: Sample
+    degradations: tuple[tuple[str, tuple[str, ...]], ...]
 
 
-def read_sets(config: BenchConfig) -> list[Specimen]:
+@dataclass
+class Measure(Stage[Missing, list[ScoreRow]]):
+    """Scores one picture; whatever goes wrong with it is a row with an error."""
+
+    detectors: Detectors
+    false_alarm_rate: float
+
+    def setup(self) -> None:
+        """Open the detectors."""
+        self.detectors.open()
+        self._scorers = self.detectors.by_key()
+
+    def work(self, item: Missing) -> list[ScoreRow]:
+        """The rows of one picture, degradation by degradation."""
+        rows, original = [], _bytes_of(item.sample)
+        for degradation, keys in item.degradations:
+            data = _degraded(item.sample, original, degradation)
+            rows += [self._row(item.sample, degradation, data, self._scorers[key]) for key in keys]
+        return rows
+
+    def _row(self, sample: Sample, degradation: str, data: bytes | PictureError, scorer: Scorer) -> ScoreRow:
+        if isinstance(data, PictureError):
+            return row_of(sample, scorer, degradation, Scored(ERROR_SCOPE, error=str(data)))
+        start = time.perf_counter()
+        scored = _score(scorer, sample, data, self.false_alarm_rate)
+        seconds = None if scored.remembered else round(time.perf_counter() - start, 6)
+        return row_of(sample, scorer, degradation, scored, seconds)
+
+
+def read_sets(config: BenchConfig) -> list[Sample]:
     """Every picture of every test set."""
-    return [specimen for section in config.sets for specimen in read_set(section, seed=config.seed)]
-
-
-def bundle_judges(config: BenchConfig, cache: FeatureCache) -> list[BundleJudge]:
-    """The configuration's bundles as detectors."""
-    return [BundleJudge(section, cache) for section in config.detectors if section.bundle]
+    return [sample for section in config.sets for sample in read_set(section, seed=config.seed)]
 
 
 def run(
@@ -114,171 +102,97 @@ def run(
         BundleError: a bundle is missing or incomplete.
         CalibrationError: a bundle's calibration is too small for the nominal rate.
     """
-    specimens = read_sets(config)
+    samples = read_sets(config)
     tally = Tally()
-    with open_cache(config) as cache:
-        bundles = bundle_judges(config, cache)
-        for judge in bundles:
-            judge.check(config.false_alarm_rate)
-        judges = in_order(config, bundles)
+    with closing(Detectors(config)) as detectors:
+        detectors.open()
+        for scorer in detectors:
+            scorer.check(config.false_alarm_rate)
         with ScoreFile(config.output / SCORES) as scores:
-            write_record(config, [record_of(judge) for judge in judges])
-            works = list(_missing(specimens, config.degradations, judges, scores))
-            total = len(specimens) * len(config.degradations) * len(judges)
-            tally.known = total - sum(len(by) for work in works for _, by in work.wanted)
-
-            def measure(work: _Work) -> list[ScoreRow]:
-                return list(_measure(work, config.false_alarm_rate))
-
-            for done, rows in enumerate(map_in_order(Call(measure), works, jobs), 1):
+            write_record(config, detectors.records)
+            missing = list(_missing(samples, config.degradations, detectors, scores))
+            total = len(samples) * len(config.degradations) * len(config.detectors)
+            tally.known = total - sum(len(keys) for item in missing for _, keys in item.degradations)
+            stage = Measure(detectors, config.false_alarm_rate)
+            for done, rows in enumerate(map_in_order(stage, missing, jobs), 1):
                 scores.append(rows)
-                for row in rows:
-                    tally.add(row)
-                advance(done, len(works))
-    audit_tracks(specimens, config.output, jobs=jobs)
+                tally.add(rows)
+                advance(done, len(missing))
+    audit_tracks(samples, config.output, jobs=jobs)
     return tally
 
 
 def row_of(
-    specimen: Specimen, judge: Named, degradation: str, said: Judgement, seconds: float | None
+    sample: Sample, detector: Named, degradation: str, scored: Scored, seconds: float | None = None
 ) -> ScoreRow:
-    """A judgement as a row."""
+    """One detector's answer as a row."""
     return ScoreRow(
-        path=specimen.path,
-        sha256=specimen.sha256,
-        detector=judge.name,
-        detector_key=judge.key,
-        test_set=specimen.test_set,
-        track=specimen.track,
+        path=sample.path,
+        sha256=sample.sha256,
+        detector=detector.name,
+        detector_key=detector.key,
+        test_set=sample.test_set,
+        track=sample.track,
         degradation=degradation,
-        label=specimen.label,
-        generator=specimen.generator,
-        source=specimen.source,
-        group=specimen.group,
-        in_source=specimen.source in judge.sources,
-        scope=said.scope,
-        score=None if said.error else said.score,
-        p_value=None if said.error else said.p_value,
-        flagged=None if said.error else said.flagged,
+        label=sample.label,
+        generator=sample.generator,
+        source=sample.source,
+        group=sample.group,
+        in_source=sample.source in detector.sources,
+        scope=scored.scope,
+        score=None if scored.error else scored.score,
+        p_value=None if scored.error else scored.p_value,
+        flagged=None if scored.error else scored.flagged,
         seconds=seconds,
-        error=said.error,
+        error=scored.error,
     )
 
 
-def record_of(judge: Judge) -> DetectorRecord:
-    """What a run remembers of a detector."""
-    if isinstance(judge, BundleJudge):
-        return DetectorRecord(
-            name=judge.name, key=judge.key, kind="bundle", calibration_size=judge.calibration_size
-        )
-    return DetectorRecord(name=judge.name, key=judge.key, kind="cue")
-
-
-def write_record(config: BenchConfig, detectors: Sequence[DetectorRecord]) -> None:
-    """Write `run.json`.
-
-    Raises:
-        BenchError: two detectors have one name, or are the same.
-    """
-    config.output.mkdir(parents=True, exist_ok=True)
-    names = [detector.name for detector in detectors]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise BenchError(
-            f"two detectors are called '{twice}': give one of them another name in the configuration"
-        )
-    keys = {detector.key: detector.name for detector in detectors}
-    if len(keys) < len(detectors):
-        same = next(d for d in detectors if keys[d.key] != d.name)
-        raise BenchError(f"'{same.name}' and '{keys[same.key]}' are one and the same detector: name it once")
-    packages = ("cameraborn", "numpy", "onnxruntime", "pillow", "scikit-learn")
-    versions = {"python": platform.python_version(), **{name: metadata.version(name) for name in packages}}
-    record = RunRecord(config=config, detectors=tuple(detectors), versions=versions)
-    part = config.output / (RUN + ".part")
-    part.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    part.replace(config.output / RUN)
-
-
-def read_record(folder: Path) -> RunRecord:
-    """Read a run's `run.json`.
-
-    Raises:
-        BenchError: it is missing or damaged.
-    """
-    path = folder / RUN
-    if not path.is_file():
-        raise BenchError(f"{folder}: no benchmark's folder (no {RUN} in it): give a configuration's 'output'")
-    try:
-        return RunRecord.model_validate(json.loads(path.read_text(encoding="utf-8")))
-    except (json.JSONDecodeError, UnicodeDecodeError, ValidationError) as error:
-        reason = str(error).splitlines()[0]
-        raise BenchError(
-            f"{path}: damaged, or of another release ({reason}): run the benchmark again"
-        ) from error
-
-
-def in_order(config: BenchConfig, bundles: Iterable[BundleJudge]) -> list[Judge]:
-    """Detectors in the configuration's order."""
-    remaining = iter(bundles)
-    return [next(remaining) if section.bundle else CueJudge(section) for section in config.detectors]
-
-
 def _missing(
-    specimens: Iterable[Specimen], degradations: Sequence[str], judges: Sequence[Judge], scores: ScoreFile
-) -> Iterator[_Work]:
-    for specimen in specimens:
-        wanted = []
+    samples: Sequence[Sample], degradations: Sequence[str], detectors: Detectors, scores: ScoreFile
+) -> Iterator[Missing]:
+    for sample in samples:
+        found = []
         for degradation in degradations:
-            by = tuple(
-                judge
-                for judge in judges
-                if (judge.key, specimen.test_set, specimen.sha256, degradation) not in scores.done
+            keys = tuple(
+                scorer.key
+                for scorer in detectors
+                if (scorer.key, sample.test_set, sample.sha256, degradation) not in scores.done
             )
-            if by:
-                wanted.append((degradation, by))
-        if wanted:
-            yield _Work(specimen, tuple(wanted))
+            if keys:
+                found.append((degradation, keys))
+        if found:
+            yield Missing(sample, tuple(found))
 
 
-def _measure(work: _Work, false_alarm_rate: float) -> Iterator[ScoreRow]:
-    """The rows of one picture; whatever goes wrong with it is an error row, and the others go on."""
-    specimen = work.specimen
-    problem, data = _bytes_of(specimen)
-    for degradation, judges in work.wanted:
-        delivered = data
-        here = problem
-        if not here:
-            try:
-                delivered = deliver(data, degradation, name=specimen.path, key=specimen.sha256)
-            except PictureError as error:
-                here = str(error)
-        for judge in judges:
-            start = time.perf_counter()
-            said = (
-                Judgement(ERROR_SCOPE, error=here)
-                if here
-                else _judge(judge, specimen, delivered, false_alarm_rate)
-            )
-            seconds = None if here or said.remembered else round(time.perf_counter() - start, 6)
-            yield row_of(specimen, judge, degradation, said, seconds)
-
-
-def _judge(judge: Judge, specimen: Specimen, data: bytes, false_alarm_rate: float) -> Judgement:
-    if judge.has_seen(specimen.sha256):
-        return Judgement(SEEN_SCOPE)
+def _score(scorer: Scorer, sample: Sample, data: bytes, false_alarm_rate: float) -> Scored:
+    if scorer.has_seen(sample.sha256):
+        return Scored(SEEN_SCOPE)
     try:
-        return judge.judge(data, specimen.path, false_alarm_rate)
+        return scorer.score(data, sample.path, false_alarm_rate)
     except (ArithmeticError, MemoryError, RuntimeError, ValueError) as error:  # RuntimeError: ONNX Runtime's
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        return Judgement(ERROR_SCOPE, error=f"{specimen.path}: {judge.name} failed ({reason})")
+        return Scored(ERROR_SCOPE, error=f"{sample.path}: {scorer.name} failed ({reason})")
 
 
-def _bytes_of(specimen: Specimen) -> tuple[str, bytes]:
-    """A problem, or the bytes of the very file that the set names."""
+def _bytes_of(sample: Sample) -> bytes | PictureError:
+    """The bytes of the very file that the set names, or why there are none."""
     try:
-        data = specimen.file.read_bytes()
+        data = sample.file.read_bytes()
     except OSError as error:
-        return f"{specimen.path}: cannot be read ({os.strerror(error.errno or 0)}): restore the file", b""
-    if hashlib.sha256(data).hexdigest() != specimen.sha256:
-        return f"{specimen.path}: not the file that was imported (its SHA-256 differs): import it again", b""
-    return "", data
+        reason = os.strerror(error.errno or 0)
+        return PictureError(f"{sample.path}: cannot be read ({reason}): restore the file")
+    if hashlib.sha256(data).hexdigest() != sample.sha256:
+        return PictureError(
+            f"{sample.path}: not the file that was imported (its SHA-256 differs): import it again"
+        )
+    return data
+
+
+def _degraded(sample: Sample, data: bytes | PictureError, degradation: str) -> bytes | PictureError:
+    if isinstance(data, PictureError):
+        return data
+    try:
+        return degrade_encoded(data, degradation, picture=sample.path, key=sample.sha256)
+    except PictureError as error:
+        return error

@@ -13,22 +13,23 @@ from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from cameraborn.errors import BenchError
+from cameraborn.files import replacing
 
 Key = tuple[str, str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreRow:
-    """What one detector said of one picture after one degradation.
+    """One detector's score of one picture after one degradation.
 
     Attributes:
-        path: of the picture, relative to its manifest or folder.
-        sha256: of the original file.
-        detector: its name.
-        detector_key: of its content and settings.
+        path: path of the picture, relative to its manifest or folder.
+        sha256: hex digest of the original file.
+        detector: name of the detector.
+        detector_key: digest of its content and settings.
         test_set, track, degradation: where this belongs.
         label: `photo` or `generated`.
         generator: what made it; empty for photographs.
@@ -39,7 +40,7 @@ class ScoreRow:
         score: higher = less like a photograph; None where there is none.
         p_value: None where there is none.
         flagged: the detector's own decision at the run's rate; None where it makes none.
-        seconds: to judge; None where features came from the cache.
+        seconds: time to score it; None where features came from the cache.
         error: one line; empty where there is none.
     """
 
@@ -70,6 +71,7 @@ class ScoreRow:
 
 COLUMNS = tuple(field.name for field in fields(ScoreRow))
 _HEADER = ",".join(COLUMNS) + "\n"
+_OPENED: Any = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
 _FLAGS = {True: "true", False: "false", None: ""}
 _READ_FLAGS = {text: flag for flag, text in _FLAGS.items()}
 
@@ -81,7 +83,7 @@ def format_row(row: ScoreRow) -> str:
         ValueError: the score is not finite, or an error has a score.
     """
     if row.score is not None and (row.error or not math.isfinite(row.score)):
-        raise ValueError(f"{row.path}: a score of {row.score} beside the error '{row.error}'")
+        raise ValueError(f"{row.path}: a score of {row.score} together with the error '{row.error}'")
     line = io.StringIO()
     csv.writer(line, lineterminator="\r\n").writerow(_cell(value) for value in astuple(row))
     return line.getvalue()[:-2] + "\n"
@@ -135,7 +137,7 @@ def read_scores(path: Path) -> Iterator[ScoreRow]:
     """
     if not path.is_file():
         raise BenchError(f"{path}: no scores yet: run 'cameraborn bench CONFIG' first")
-    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as lines:
+    with path.open("r", **_OPENED) as lines:
         if lines.readline() != _HEADER:
             raise BenchError(f"{path}: not scores of this release (other columns): run the benchmark anew")
         for number, line in enumerate(lines, 2):
@@ -160,18 +162,13 @@ class ScoreFile:
         self.path = path
         self.done: set[Key] = set()
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(path.name + ".part")
-        try:
-            with part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as out:
-                out.write(_HEADER)
-                for row in read_scores(path) if path.exists() else ():
-                    if not row.error and row.key not in self.done:
-                        self.done.add(row.key)
-                        out.write(format_row(row))
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-        self._file = path.open("a", encoding="utf-8", errors="surrogateescape", newline="")
+        with replacing(path) as part, part.open("w", **_OPENED) as out:
+            out.write(_HEADER)
+            for row in read_scores(path) if path.exists() else ():
+                if not row.error and row.key not in self.done:
+                    self.done.add(row.key)
+                    out.write(format_row(row))
+        self._file = path.open("a", **_OPENED)
 
     def append(self, rows: Iterable[ScoreRow]) -> None:
         """Write rows, whole lines at once."""

@@ -19,7 +19,7 @@ Label = Literal["photo", "generated"]
 
 
 @dataclass(frozen=True, slots=True)
-class Specimen:
+class Sample:
     """One picture of a test set.
 
     Attributes:
@@ -45,7 +45,7 @@ class Specimen:
     group: str
 
 
-def read_set(section: SetSection, *, seed: int = 0) -> list[Specimen]:
+def read_set(section: SetSection, *, seed: int = 0) -> list[Sample]:
     """The pictures of a set; copies of a file count once.
 
     Raises:
@@ -53,21 +53,21 @@ def read_set(section: SetSection, *, seed: int = 0) -> list[Specimen]:
         ManifestError: the manifest is missing or broken.
     """
     found = _from_manifest(section) if section.manifest else _from_folders(section)
-    once: dict[str, Specimen] = {}
-    for specimen in found:
-        other = once.setdefault(specimen.sha256, specimen)
-        if other.label != specimen.label:
+    once: dict[str, Sample] = {}
+    for sample in found:
+        other = once.setdefault(sample.sha256, sample)
+        if other.label != sample.label:
             raise BenchError(
-                f"{section.name}: {other.path} and {specimen.path} are the same file, once as a photograph and "
-                "once as generated: mend the set"
+                f"{section.name}: {other.path} and {sample.path} are the same file, once as a photograph and "
+                "once as generated: fix the set"
             )
-    specimens = list(once.values())
-    if not specimens:
+    samples = list(once.values())
+    if not samples:
         raise BenchError(f"{section.name}: no picture in it: check its manifest, split and kinds")
-    return specimens if section.limit is None else _limited(specimens, section.limit, seed)
+    return samples if section.limit is None else _limited(samples, section.limit, seed)
 
 
-def read_photographs(section: PhotographSection, *, limit: int | None = None) -> list[Specimen]:
+def read_photographs(section: PhotographSection, *, limit: int | None = None) -> list[Sample]:
     """Photographs to fit to, or to set a threshold with, in their order; the first `limit` of them.
 
     Raises:
@@ -80,37 +80,37 @@ def read_photographs(section: PhotographSection, *, limit: int | None = None) ->
         for manifest in section.manifests
     ]
     parts += [SetSection(name=name, photographs={folder.name: folder}) for folder in section.folders]
-    once = {specimen.sha256: specimen for part in parts for specimen in read_set(part)}
+    once = {sample.sha256: sample for part in parts for sample in read_set(part)}
     photographs = list(once.values())[:limit]
-    for specimen in photographs:
-        if specimen.label != "photo":
+    for sample in photographs:
+        if sample.label != "photo":
             raise BenchError(
-                f"{specimen.file}: labelled generated: a one-class model learns from photographs alone, choose a "
+                f"{sample.file}: labelled generated: a one-class model learns from photographs alone, choose a "
                 "split without generated pictures"
             )
     return photographs
 
 
-def refuse_overlap(photographs: Iterable[Specimen], others: Iterable[Specimen], why: str) -> None:
+def refuse_overlap(photographs: Iterable[Sample], others: Iterable[Sample], why: str) -> None:
     """See that no picture is in both lists.
 
     Raises:
         BenchError: one is; the message names it and says why that is wrong.
     """
-    known = {specimen.sha256: specimen.path for specimen in photographs}
-    for specimen in others:
-        if specimen.sha256 in known:
-            raise BenchError(f"{specimen.path}: {why}: take it out of one of them")
+    known = {sample.sha256: sample.path for sample in photographs}
+    for sample in others:
+        if sample.sha256 in known:
+            raise BenchError(f"{sample.path}: {why}: take it out of one of them")
 
 
-def _from_manifest(section: SetSection) -> Iterator[Specimen]:
+def _from_manifest(section: SetSection) -> Iterator[Sample]:
     manifest = section.manifest or Path()
     for row in read_manifest(manifest):
         if (section.split and row.split != section.split) or (
             section.kinds and row.kind not in section.kinds
         ):
             continue
-        yield Specimen(
+        yield Sample(
             file=Path(row.path),
             path=os.path.relpath(row.path, os.path.abspath(manifest.parent)),  # noqa: PTH100 (resolve follows links)
             sha256=row.sha256,
@@ -123,7 +123,7 @@ def _from_manifest(section: SetSection) -> Iterator[Specimen]:
         )
 
 
-def _from_folders(section: SetSection) -> Iterator[Specimen]:
+def _from_folders(section: SetSection) -> Iterator[Sample]:
     labelled: list[tuple[Label, str, Path]] = [
         *(("photo", name, folder) for name, folder in section.photographs.items()),
         *(("generated", name, folder) for name, folder in section.generated.items()),
@@ -135,7 +135,7 @@ def _from_folders(section: SetSection) -> Iterator[Specimen]:
                 f"{folder}: no picture in it: check the path of '{name}' in set '{section.name}'"
             )
         for file in files:
-            yield Specimen(
+            yield Sample(
                 file=file,
                 path=os.path.join(folder.name, file.relative_to(folder)),  # noqa: PTH118
                 sha256=sha256_of(file),
@@ -148,11 +148,11 @@ def _from_folders(section: SetSection) -> Iterator[Specimen]:
             )
 
 
-def _limited(specimens: list[Specimen], limit: int, seed: int) -> list[Specimen]:
+def _limited(samples: list[Sample], limit: int, seed: int) -> list[Sample]:
     """At most so many of each generator, or photograph source, of a track; drawn at random, in their order."""
     by_kind: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for index, specimen in enumerate(specimens):
-        by_kind[specimen.track, specimen.generator or f"photo {specimen.source}"].append(index)
+    for index, sample in enumerate(samples):
+        by_kind[sample.track, sample.generator or f"photo {sample.source}"].append(index)
     rng = random.Random(seed)
     kept = (rng.sample(members, min(limit, len(members))) for members in by_kind.values())
-    return [specimens[index] for index in sorted(index for members in kept for index in members)]
+    return [samples[index] for index in sorted(index for members in kept for index in members)]

@@ -1,4 +1,4 @@
-"""Labelled rows to batches: random patches of pictures that may have been delivered, seeded for each sample."""
+"""Labelled rows to samples: random patches of pictures that may have been post-processed, seeded for each sample."""
 
 from __future__ import annotations
 
@@ -12,25 +12,32 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from cameraborn.binary.recipe import PostprocessingSection
-from cameraborn.data.manifest import Row, read_manifest
+from cameraborn.data.manifest import Row
+from cameraborn.data.select import check_groups_apart, evenly, select_each
 from cameraborn.degrade.named import recompressed
 from cameraborn.degrade.random import draw_encoding
 from cameraborn.errors import ManifestError
 from cameraborn.files import Pixels
 from cameraborn.photo.patches import PATCH_SIZE
-from cameraborn.pretext.dataset import PictureCache
-from cameraborn.pretext.recipe import DataSection
+from cameraborn.train.pictures import MemoryBudget, whole_pictures
+from cameraborn.train.recipe import DataSection
 
-LEAST_OF_A_LABEL = 2
+_FEWEST_OF_A_LABEL = 2
 
 
 class LabelledPatches(Dataset[tuple[Tensor, Tensor]]):
     """Random patches of each picture: (patches uint8 [P 3 64 64], label 0 photograph or 1 generated)."""
 
     def __init__(
-        self, rows: Sequence[Row], *, patches: int, augment: PostprocessingSection, seed: int, cache_mb: int
+        self,
+        rows: Sequence[Row],
+        *,
+        patches: int,
+        augment: PostprocessingSection,
+        seed: int,
+        budget: MemoryBudget,
     ) -> None:
-        self.pictures = PictureCache(rows, cache_mb)
+        self.pictures = whole_pictures(rows, budget)
         self.labels = labels_of(rows)
         self.patches, self.augment, self.seed = patches, augment, seed
 
@@ -38,7 +45,7 @@ class LabelledPatches(Dataset[tuple[Tensor, Tensor]]):
         """The sample of (epoch, index)."""
         epoch, index = key
         rng = np.random.default_rng([self.seed, epoch, index])
-        pixels = large_enough(delivered(self.pictures[index], self.augment, rng))
+        pixels = large_enough(postprocessed(self.pictures[index], self.augment, rng))
         return torch.from_numpy(crops(pixels, self.patches, rng)), self.labels[index]
 
 
@@ -47,7 +54,7 @@ def labels_of(rows: Sequence[Row]) -> Tensor:
     return torch.tensor([int(row.label == "generated") for row in rows])
 
 
-def delivered(pixels: Pixels, augment: PostprocessingSection, rng: np.random.Generator) -> Pixels:
+def postprocessed(pixels: Pixels, augment: PostprocessingSection, rng: np.random.Generator) -> Pixels:
     """Perhaps stretched to a small square, perhaps blurred, perhaps recompressed, in this order: [H W 3]."""
     if rng.random() < augment.resize_probability:
         side = int(rng.integers(augment.resize_side[0], augment.resize_side[1] + 1))
@@ -82,40 +89,28 @@ def crops(pixels: Pixels, count: int, rng: np.random.Generator) -> Pixels:
     )
 
 
-def labelled_rows(data: DataSection, pictures: int) -> tuple[list[Row], list[Row]]:
+def labelled_rows(data: DataSection, pictures_a_step: int) -> tuple[Sequence[Row], Sequence[Row]]:
     """The rows to train on and to validate on, of both labels.
 
     Args:
         data: which rows are meant.
-        pictures: in a batch; the training rows must fill one.
+        pictures_a_step: pictures of all batches of a step; the training rows must fill one.
 
     Raises:
         ManifestError: one of the two is too small or has one label only, or a group is in both.
     """
-    chosen: dict[str, list[Row]] = {data.train_split: [], data.val_split: []}
-    for row in read_manifest(data.manifest):
-        wanted = row.split in chosen and (not data.kinds or row.kind in data.kinds)
-        permitted = row.split == data.val_split or data.allow_research_only or not row.research_only
-        if wanted and permitted:
-            chosen[row.split].append(row)
-    for split, rows in chosen.items():
+    train_rows, val_rows = select_each(data.manifest, data.train_selection(), data.val_selection())
+    for split, rows in ((data.train_split, train_rows), (data.val_split, val_rows)):
         for label in ("photo", "generated"):
-            if sum(row.label == label for row in rows) < LEAST_OF_A_LABEL:
+            if sum(row.label == label for row in rows) < _FEWEST_OF_A_LABEL:
                 raise ManifestError(
-                    f"{data.manifest}: fewer than {LEAST_OF_A_LABEL} usable rows labelled '{label}' in split "
-                    f"'{split}': import some, or mend the recipe's splits and kinds"
+                    f"{data.manifest}: fewer than {_FEWEST_OF_A_LABEL} usable rows labelled '{label}' in split "
+                    f"'{split}': import some, or fix the recipe's splits and kinds"
                 )
-    train_rows, val_rows = chosen[data.train_split], chosen[data.val_split]
-    if len(train_rows) < pictures:
+    if len(train_rows) < pictures_a_step:
         raise ManifestError(
-            f"{data.manifest}: {len(train_rows)} usable rows in split '{data.train_split}', {pictures} are needed for "
-            "a batch: import more, or lower optimise.pictures"
+            f"{data.manifest}: {len(train_rows)} usable rows in split '{data.train_split}', {pictures_a_step} are "
+            "needed for a step: import more, or lower optimise.batch_size"
         )
-    shared = {row.group for row in train_rows} & {row.group for row in val_rows} - {""}
-    if shared:
-        raise ManifestError(
-            f"{data.manifest}: group '{min(shared)}' is in both splits: run 'cameraborn data split' again"
-        )
-    if data.val_limit is not None and len(val_rows) > data.val_limit:
-        val_rows = [val_rows[i * len(val_rows) // data.val_limit] for i in range(data.val_limit)]
-    return train_rows, val_rows
+    check_groups_apart(data.manifest, train_rows, val_rows)
+    return train_rows, evenly(val_rows, data.val_limit)

@@ -1,7 +1,7 @@
-"""A bundle becomes a binary detector: its network's features of photographs and generated pictures, and a head on them.
+"""A bundle becomes a binary detector: its network's features of photographs and generated pictures, and a classifier.
 
-As in BLADES (arXiv 2507.22824) the network stays as it is and features have unit length. Both classes are looked at
-after the same random conditions, or the head would learn which class was recompressed. What comes out scores,
+As in BLADES (arXiv 2507.22824) the network stays as it is and features have unit length. Both classes are observed
+after the same random operations, or the classifier would learn which class was recompressed. What comes out scores,
 calibrates and verifies like any bundle: its p-values are of held-out photographs.
 """
 
@@ -11,26 +11,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import safetensors.numpy
 from numpy.typing import NDArray
 
 from cameraborn.binary.perceptron import PerceptronOptions, fit_perceptron
 from cameraborn.data.manifest import read_manifest
 from cameraborn.detect.bundle import Bundle
-from cameraborn.detect.evidence.density import fit_mixture
+from cameraborn.detect.evidence.density import Density, fit_mixture
+from cameraborn.detect.evidence.kinds import GENERATORS, PHOTOGRAPHS
+from cameraborn.detect.evidence.known_generators import BinaryClassifier
 from cameraborn.errors import CalibrationError
-from cameraborn.fit.learn import (
-    LearnOptions,
-    Photograph,
-    Report,
-    View,
-    find_photographs,
-    look,
-    look_and_handle,
-    operation_classifier_of,
-    seen_file,
-    software_versions,
-)
+from cameraborn.fit.density import with_what_was_learnt
+from cameraborn.fit.photographs import Photograph, find_photographs
+from cameraborn.fit.views import Report, View, ViewOptions, take_views, take_views_and_examples
 
 
 def fit_binary(
@@ -41,32 +33,32 @@ def fit_binary(
     components: int,
     dimensions: int,
     perceptron: PerceptronOptions,
-    options: LearnOptions,
+    options: ViewOptions,
     report: Report = lambda path, problem: None,
 ) -> Bundle:
-    """A copy of the bundle with a head, and the mixture that told its pseudo-outliers; an older calibration is dropped.
+    """A copy of the bundle with a classifier of known generators, which alone makes the score.
+
+    The mixture that told its pseudo-outliers is kept as a channel beside it. Older evidence, which was for features of
+    any length, and an older calibration are dropped.
 
     Raises:
         CalibrationError: a class has too few usable pictures, or both hold the same one.
     """
     bundle = with_unit_length(bundle)
-    photo_views, examples = look_and_handle(bundle, list(photographs), options, report)
-    generated_views = list(look(bundle, generated, options, report))
+    photo_views, examples = take_views_and_examples(bundle, list(photographs), options, report)
+    generated_views = [view for views in take_views(bundle, generated, options, report) for view in views]
     _check_classes(photo_views, generated_views)
     x, z = features_of(photo_views), features_of(generated_views)
     mixture = fit_mixture(x, components=components, dimensions=dimensions, seed=options.seed)
-    head = fit_perceptron(x, z, mixture.log_likelihood(x), perceptron)
-    seen = bundle.files.get("seen.txt", b"").decode().split()
-    files = {
-        name: data for name, data in bundle.files.items() if name not in ("calibration.csv", "golden.json")
-    }
-    files["mixture.safetensors"] = safetensors.numpy.save(mixture.tensors())
-    files["head.safetensors"] = safetensors.numpy.save(head)
-    operation_classifier = operation_classifier_of(examples, options)
-    files["recogniser.safetensors"] = safetensors.numpy.save(operation_classifier.tensors())
-    files["seen.txt"] = seen_file([*seen, *(view.sha256 for view in (*photo_views, *generated_views))])
-    info = bundle.info.model_copy(update={"coverage": None, "versions": software_versions()})
-    return Bundle(info, files, bundle.origin)
+    tensors = fit_perceptron(x, z, mixture.log_likelihood(x), perceptron)
+    columns = ((0, bundle.info.width),)
+    fitted = (
+        bundle.without_evidence(record.name for record in bundle.info.channels)
+        .with_evidence(Density(PHOTOGRAPHS, columns, mixture))
+        .with_evidence(BinaryClassifier.from_tensors(GENERATORS, columns, tensors))
+        .with_combination({GENERATORS: None})
+    )
+    return with_what_was_learnt(fitted, [*photo_views, *generated_views], examples, options)
 
 
 def find_generated(
@@ -96,10 +88,7 @@ def find_generated(
 
 def with_unit_length(bundle: Bundle) -> Bundle:
     """The same network, its features divided by their length."""
-    preprocessing = bundle.info.preprocessing.model_copy(update={"unit_length": True})
-    return Bundle(
-        bundle.info.model_copy(update={"preprocessing": preprocessing}), bundle.files, bundle.origin
-    )
+    return bundle.with_info(preprocessing=bundle.info.preprocessing.model_copy(update={"unit_length": True}))
 
 
 def features_of(views: Sequence[View]) -> NDArray[np.float32]:

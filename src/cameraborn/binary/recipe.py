@@ -5,20 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from cameraborn.pretext.recipe import DataSection, LogSection, NetworkSection, OptimiseSection, read_as
+from cameraborn.train.encoders import NetworkSection
+from cameraborn.train.recipe import Section, TrainingRecipe, read_as
 
 
-class PostprocessingSection(BaseModel):
+class PostprocessingSection(Section):
     """What a training picture may have been through; the defaults are SDAIE's."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    resize_probability: float = Field(default=0.3, ge=0, le=1)  # to a square
-    resize_side: tuple[int, int] = (64, 128)  # its least and greatest side, pixels
+    resize_probability: float = Field(default=0.3, ge=0, le=1)  # of stretching to a square
+    resize_side: tuple[int, int] = (64, 128)  # smallest and largest side of the square, pixels
     blur_probability: float = Field(default=0.1, ge=0, le=1)
-    blur_sigma: float = Field(default=1.0, ge=0)  # greatest, pixels; the least is 0
+    blur_sigma: float = Field(default=1.0, ge=0)  # largest, pixels; the smallest is 0
     jpeg_probability: float = Field(default=0.25, ge=0, le=1)
     jpeg_quality: tuple[int, int] = (90, 99)
 
@@ -31,29 +30,20 @@ class PostprocessingSection(BaseModel):
         return self
 
 
-class BinaryRecipe(BaseModel):
+class BinaryRecipe(TrainingRecipe):
     """Everything that decides the training of a classifier."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     kind: Literal["binary"]
-    data: DataSection
     network: NetworkSection  # as in the recipe that made `weights`
     weights: Path  # safetensors with `encoder.*`: a pretext run's network, or an imported checkpoint
     start: Literal["random", "weights"] = "random"  # of the trained copy; the authors' is random
     alpha: float = Field(default=0.05, ge=0)  # weight of the distance to the frozen copy
     augment: PostprocessingSection = PostprocessingSection()
-    optimise: OptimiseSection
-    log: LogSection = LogSection()
 
     @model_validator(mode="after")
     def _of_patches(self) -> BinaryRecipe:
-        if self.network.type not in ("patch", "sdaie"):
+        if self.network.sees_faces:
             raise ValueError(f"network.type {self.network.type!r} sees no patches: choose patch or sdaie")
-        if self.optimise.accumulate > 1 or self.optimise.compile:
-            raise ValueError(
-                "optimise.accumulate and optimise.compile are for pretext recipes: take them out"
-            )
         return self
 
 

@@ -48,12 +48,12 @@ class RegularisedClassifier(nn.Module):
         self.frozen.eval()
         return self
 
-    def forward(self, patches: Tensor) -> Tensor:
+    def logits(self, patches: Tensor) -> Tensor:
         """Patches [B P 3 64 64], float in 0..255, to logits [B 2] of photograph and generated."""
         logits: Tensor = self.head(stages_of(self.encoder, patches)[-1])
         return logits
 
-    def with_distance(self, patches: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, patches: Tensor) -> tuple[Tensor, Tensor]:
         """Logits [B 2], and how far the inner stages are from the frozen ones: a scalar, the sum over depths."""
         *stages, feature = stages_of(self.encoder, patches)
         with torch.no_grad():
@@ -65,11 +65,5 @@ class RegularisedClassifier(nn.Module):
 
     def score(self, patches: Tensor) -> Tensor:
         """Patches [B P 3 64 64] to scores [B]: the log-odds of generated, higher = less like a photograph."""
-        logits: Tensor = self(patches)
+        logits = self.logits(patches)
         return logits[:, 1] - logits[:, 0]
-
-
-def regularised_loss(logits: Tensor, distance: Tensor, labels: Tensor, *, alpha: float) -> Tensor:
-    """Cross-entropy of logits [B 2] against labels [B] (1 = generated), plus alpha times the distance."""
-    loss: Tensor = F.cross_entropy(logits.float(), labels.long()) + alpha * distance
-    return loss

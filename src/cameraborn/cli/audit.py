@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import asdict, astuple
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, TextIO
 
-from cameraborn.cli.common import Argument, Jobs, Kind, Option, Split, app, progress, say
+from cameraborn.cli.common import Argument, Jobs, Kind, Option, Split, app, say
+from cameraborn.cli.data import reporting
 from cameraborn.cli.output import opened, printable
 from cameraborn.data.audit import Audit
 from cameraborn.data.audit import audit as audit_rows
@@ -74,13 +74,13 @@ def audit(
     def rows() -> Iterator[Row]:
         return _rows(manifest, split, kind or [])
 
-    with _reporting("auditing") as report:
+    with reporting("auditing") as report:
         found = audit_rows(rows(), jobs=jobs, seed=seed, report=report)
     with opened(output) as out:
         _WRITERS[format](found, out)
     if equalise is not None:
         treatment = Treatment(size or found.smallest_side, quality)
-        with _reporting("equalising") as report:
+        with reporting("equalising") as report:
             count = equalise_rows(rows(), equalise, treatment, jobs=jobs, report=report)
         say(f"{equalise / 'manifest.jsonl'}: {count} pictures of {treatment.size} x {treatment.size}")
 
@@ -93,22 +93,6 @@ def _rows(manifest: Path, split: str, kinds: list[str]) -> Iterator[Row]:
             yield row
     if not found:
         raise ManifestError(f"{manifest}: no row of that split and kind: check --split and --kind")
-
-
-@contextmanager
-def _reporting(word: str) -> Iterator[Callable[[str, str | None], None]]:
-    """Counts pictures on a terminal, and gives a line to each one that is left out."""
-    with progress(word, None) as advance:
-        done = 0
-
-        def report(path: str, problem: str | None) -> None:
-            nonlocal done
-            done += 1
-            advance(done)
-            if problem:
-                say(f"left out: {problem}")
-
-        yield report
 
 
 def _write_table(found: Audit, out: TextIO) -> None:

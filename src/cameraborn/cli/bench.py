@@ -29,17 +29,20 @@ class _RunByDefault(typer.core.TyperGroup):
 
 bench = typer.Typer(
     cls=_RunByDefault,
-    help="Measure detectors: 'bench CONFIG' measures, 'bench report RUN' says what came of it.",
+    help="Measure detectors on test sets: 'bench CONFIG' measures, 'bench report RUN' writes the report.\n\n"
+    "Example: cameraborn bench configs/bench_dev.toml",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
 app.add_typer(bench, name="bench")
 
-Config = Annotated[Path, Argument(metavar="CONFIG", help="What is measured: a TOML file.", dir_okay=False)]
+Config = Annotated[
+    Path, Argument(metavar="CONFIG", help="TOML file that says what is measured.", dir_okay=False)
+]
 
 
 class Protocol(StrEnum):
-    """Whose protocol is measured beside ours."""
+    """Name of a paper whose protocol is measured as well."""
 
     aigfd = "aigfd"
 
@@ -50,44 +53,51 @@ def run(
     protocol: Annotated[
         Protocol | None,
         Option(
-            help="Also the papers': a mixture, and its threshold from the same photographs.",
-            show_default="ours alone",
+            help="Protocol of a paper to measure as well: a mixture on each bundle's features, with its threshold "
+            "from the photographs that it was fitted to.",
+            show_default="none",
         ),
     ] = None,
     jobs: Jobs = None,
 ) -> None:
-    """Measure detectors on test sets under degradations; goes on where it was interrupted.
+    """Measure detectors on test sets under degradations.
 
-    The word 'run' may be left out. Exit codes: 0 done, 1 not one picture could be read, 2 usage.
+    An interrupted run goes on where it stopped. The word 'run' may be left out.
+
+    Example: cameraborn bench configs/bench_dev.toml --protocol aigfd
+
+    Exit codes: 0 done, 1 not one picture could be read, 2 usage.
     """
     from cameraborn.bench import protocol as papers
     from cameraborn.bench.config import read_config
-    from cameraborn.bench.run import SCORES
+    from cameraborn.bench.record import SCORES
     from cameraborn.bench.run import run as measure
 
     settings = read_config(config)
     if protocol is not None:
         papers.section_of(settings)  # before anything is measured
     with _pictures("measuring") as advance:
-        tally = measure(settings, jobs=jobs, advance=advance)
-    tallies = [tally]
+        tallies = [measure(settings, jobs=jobs, advance=advance)]
     if protocol is not None:
         with _pictures("protocol") as advance:
             tallies.append(papers.run_protocol(settings, jobs=jobs, advance=advance))
-    for part in tallies:
-        _say(part)
+    for tally in tallies:
+        _say(tally)
     say(f"{settings.output / SCORES}: complete; now 'cameraborn bench report {settings.output}'")
-    if not any(part.scored + part.abstained + part.known for part in tallies):
+    if not any(tally.scored + tally.abstained + tally.known for tally in tallies):
         raise typer.Exit(EXIT_NOTHING_READ)
 
 
 @bench.command()
 def report(
     folder: Annotated[
-        Path, Argument(metavar="RUN", help="A configuration's output folder.", file_okay=False)
+        Path, Argument(metavar="RUN", help="Output folder of a configuration.", file_okay=False)
     ],
 ) -> None:
-    """Write report.html, report.md, tables/*.csv and figures/*.png from a run's scores."""
+    """Write report.html, report.md, tables/*.csv and figures/*.png from the scores of a run.
+
+    Example: cameraborn bench report runs/bench_dev
+    """
     from cameraborn.report.report import write_report
 
     say(f"{write_report(folder)}: written, with report.md, tables/ and figures/ beside it")
@@ -95,59 +105,47 @@ def report(
 
 @bench.command()
 def table1(config: Config, jobs: Jobs = None) -> None:
-    """Detectors by generator, as the papers count (their Table I): CSV and picture."""
-    from cameraborn.bench.config import read_config
-    from cameraborn.report import studies
-
-    _write(studies.table1, read_config(config), jobs)
+    """Table I of AIGFD-EXIF: accuracy and AP of detectors on generators, as CSV and picture."""
+    _write("table1", config, jobs)
 
 
 @bench.command()
 def table2(config: Config, jobs: Jobs = None) -> None:
-    """Each bundle's features through one and the same mixture (their Table II)."""
-    from cameraborn.bench.config import read_config
-    from cameraborn.report import studies
-
-    _write(studies.table2, read_config(config), jobs)
+    """Table II of AIGFD-EXIF: AUC of the same mixture on the features of each bundle."""
+    _write("table2", config, jobs)
 
 
 @bench.command()
 def table3(config: Config, jobs: Jobs = None) -> None:
-    """What a pretext task is worth, for bundles of different tasks (their Table III)."""
-    from cameraborn.bench.config import read_config
-    from cameraborn.report import studies
-
-    _write(studies.table3, read_config(config), jobs)
+    """Table III of AIGFD-EXIF: accuracy, AUC and AP of bundles that learnt different pretext tasks."""
+    _write("table3", config, jobs)
 
 
 @bench.command()
 def fig4(config: Config, jobs: Jobs = None) -> None:
-    """The number of Gaussians on held-out photographs, with BIC (their Fig. 4)."""
-    from cameraborn.bench.config import read_config
-    from cameraborn.report import studies
-
-    _write(studies.figure4, read_config(config), jobs)
+    """Figure 4 of AIGFD-EXIF: likelihood of held-out photographs and BIC over the number of Gaussians."""
+    _write("figure4", config, jobs)
 
 
 @bench.command()
 def fig5(config: Config, jobs: Jobs = None) -> None:
-    """Photographs and generated pictures in the plane, by t-SNE (their Fig. 5)."""
+    """Figure 5 of AIGFD-EXIF: photographs and generated pictures in the plane, by t-SNE."""
+    _write("figure5", config, jobs)
+
+
+def _write(study: str, config: Path, jobs: int | None) -> None:
     from cameraborn.bench.config import read_config
-    from cameraborn.report import studies
+    from cameraborn.report.studies import STUDIES
 
-    _write(studies.figure5, read_config(config), jobs)
-
-
-def _write(study: Callable[..., list[Path]], settings: object, jobs: int | None) -> None:
     with _pictures("measuring") as advance:
-        paths = study(settings, jobs=jobs, advance=advance)
+        paths = STUDIES[study](read_config(config), jobs=jobs, advance=advance)
     for path in paths:
         say(f"{path}: written")
 
 
 @contextmanager
 def _pictures(word: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar that learns its total as it goes."""
+    """A progress bar for a total that becomes known only during the work."""
     with progress(word, None) as advance:
         yield lambda done, total: advance(done)
 
@@ -165,4 +163,4 @@ def _say(tally: Tally) -> None:
         "errors": tally.errors,
     }
     words = ", ".join(f"{count} {word}" for word, count in counts.items() if count or word == "scored")
-    say(f"judgements: {words}")
+    say(f"results: {words}")

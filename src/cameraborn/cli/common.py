@@ -51,6 +51,7 @@ VERBS = (
     "fit-binary",
     "calibrate",
     "verify",
+    "convert",
     "data",
     "train",
     "weights",
@@ -101,30 +102,44 @@ app = typer.Typer(
 )
 Option, Argument = typer.Option, typer.Argument
 BundlePath = Annotated[
-    Path | None, Option("--bundle", help="Bundle, a folder or zip.", show_default="the one that ships")
+    Path | None, Option("--bundle", help="Bundle to use, a folder or zip.", show_default="the one that ships")
+]
+Evidence = Annotated[
+    str | None,
+    Option(
+        "--evidence",
+        metavar="CHANNEL",
+        help="Name of the one channel of evidence to judge by, such as photographs.",
+        show_default="all, combined",
+    ),
 ]
 Jobs = Annotated[
-    int | None, Option("--jobs", min=1, help="Pictures at a time.", show_default="one a processor")
+    int | None,
+    Option("--jobs", min=1, help="Number of pictures worked on at a time.", show_default="one a processor"),
 ]
-WholeImage = Annotated[bool, Option("--whole-image", help="Take whole pictures; look for no faces.")]
+WholeImage = Annotated[
+    bool, Option("--whole-image", help="Take the whole of each picture instead of the faces in it.")
+]
 Photos = Annotated[
     list[Path], Argument(metavar="PHOTOS", help="Genuine photographs: files, folders, manifests (.jsonl).")
 ]
-Split = Annotated[str, Option(help="Only manifest rows of this split.", show_default="every split")]
+Split = Annotated[str, Option(help="Split of the manifest rows to take.", show_default="every split")]
 PerSource = Annotated[
     int,
     Option(
-        min=1, help="Photographs of one source (folder, or manifest's source) at most.", show_default="all"
+        min=1,
+        help="Largest number of photographs of one source (folder, or manifest's source).",
+        show_default="all",
     ),
 ]
-Kind = Annotated[list[str] | None, Option(help="Only manifest rows of this kind; may be repeated.")]
+Kind = Annotated[list[str] | None, Option(help="Kind of the manifest rows to take; may be repeated.")]
 
 
 @contextmanager
-def progress(word: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error if that is a terminal; what it gives sets how much is done."""
+def progress(word: str, total: int | None) -> Iterator[Callable[..., None]]:
+    """A bar on standard error if that is a terminal; it yields a function that sets how much is done, of how much."""
     if not sys.stderr.isatty():
-        yield lambda done: None
+        yield lambda done, total=None: None
         return
     # Only here: without a terminal nobody should wait for these imports.
     from rich.console import Console
@@ -135,7 +150,7 @@ def progress(word: str, total: int | None) -> Iterator[Callable[[int], None]]:
     columns = (TextColumn(word), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, redirect_stdout=sys.stdout.isatty()) as bar:
         task = bar.add_task(word, total=total)
-        yield lambda done: bar.update(task, completed=done)
+        yield lambda done, total=None: bar.update(task, completed=done, total=total)
 
 
 @contextmanager

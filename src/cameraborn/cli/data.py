@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -29,6 +30,22 @@ class Group(StrEnum):
 
     folder = "folder"
     photo = "photo"
+
+
+@contextmanager
+def reporting(word: str) -> Iterator[Callable[[str, str | None], None]]:
+    """Counts pictures on a terminal, and gives a line to each one that is left out."""
+    with progress(word, None) as advance:
+        done = 0
+
+        def report(path: str, problem: str | None) -> None:
+            nonlocal done
+            done += 1
+            advance(done)
+            if problem:
+                say(f"left out: {problem}")
+
+        yield report
 
 
 @data.command("import")
@@ -91,23 +108,8 @@ def import_(
                     continue
                 yield item
 
-    with progress("importing", None) as advance:
-        done = 0
-
-        def report(path: str, problem: str) -> None:
-            nonlocal done
-            done += 1
-            advance(done)
-            if problem:
-                say(f"left out: {problem}")
-
-        counts = import_manifest(
-            found(),
-            output,
-            faces=faces,
-            jobs=jobs,
-            report=report,
-        )
+    with reporting("importing") as report:
+        counts = import_manifest(found(), output, faces=faces, jobs=jobs, report=report)
     for label, rows in counts.labels.most_common():
         say(f"{label}: {rows} rows")
     notes = (

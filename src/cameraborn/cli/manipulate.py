@@ -16,6 +16,7 @@ from cameraborn.cli.data import data
 from cameraborn.engine.local import map_in_order
 from cameraborn.engine.stage import Call
 from cameraborn.errors import CamerabornError, PictureError
+from cameraborn.pseudo.names import MANIPULATIONS
 
 if TYPE_CHECKING:
     from cameraborn.data.manifest import Row
@@ -27,43 +28,63 @@ _PREVIEWED = 6  # faces on the contact sheet
 
 @data.command("manipulate")
 def manipulate_(
-    manifest: Annotated[Path, Argument(help="Manifest of photographs with faces.", dir_okay=False)],
+    manifest: Annotated[Path, Argument(help="Manifest file of photographs with faces.", dir_okay=False)],
     output: Annotated[
         Path | None,
         Option("--output", "-o", help="Folder for the pictures and their manifest.", file_okay=False),
     ] = None,
     preview: Annotated[
         Path | None,
-        Option(help="Contact sheet (PNG) of the first faces; without -o, only that.", dir_okay=False),
+        Option(
+            help="Picture file (PNG) for a contact sheet of the first faces; without -o nothing else is written.",
+            dir_okay=False,
+        ),
     ] = None,
     kind: Annotated[
         list[str] | None,
         Option(
-            help="mouth-vertical, mouth, eye, affine or nose; may be repeated.", show_default="all but nose"
+            help=f"Manipulation to make: {', '.join(MANIPULATIONS)}; may be repeated.",
+            show_default="all but nose",
         ),
     ] = None,
     match_resampling: Annotated[
-        bool, Option(help="Resample originals as their manipulations are, so that sharpness tells nothing.")
+        bool,
+        Option(help="Resample originals as their manipulations are, so that sharpness tells nothing."),
     ] = True,
     both_eyes: Annotated[
-        bool, Option("--both-eyes", help="Mirror both eyes, not only the right one.")
+        bool, Option("--both-eyes", help="Mirror both eyes instead of the right one alone.")
     ] = False,
     vertical_only: Annotated[
-        bool, Option("--vertical-only", help="Turn mouth and nose over up-down, not also left-right.")
+        bool, Option("--vertical-only", help="Turn mouth and nose upside down without mirroring them.")
     ] = False,
     crop_scale: Annotated[
-        float, Option(min=1, max=10, help="Side of a cut, in sides of the face's box.")
+        float,
+        Option(
+            min=1,
+            max=10,
+            help="Side of the cut, as a multiple of the side of the face's box.",
+        ),
     ] = 1.7,
     side: Annotated[
-        int, Option(min=0, help="Pixels to which smaller cuts are enlarged meanwhile; 0: not at all.")
+        int,
+        Option(
+            min=0,
+            help="Side in pixels to which smaller cuts are enlarged meanwhile; 0 enlarges none.",
+        ),
     ] = 224,
-    seed: Annotated[int, Option(min=0, help="Of everything that is drawn.")] = 0,
+    seed: Annotated[int, Option(min=0, help="Random seed of the manipulations.")] = 0,
     jobs: Jobs = None,
 ) -> None:
     """Cut out faces and manipulate them: flipped eyes, mouths and noses, distorted faces.
 
-    Named as in the released data of AIGFD-EXIF: ID_0.png mouth turned over, ID_1.png mouth mirrored, ID_2.png eye,
-    ID_3.png distorted; and ID_4.png nose turned over. A run that was interrupted goes on when started again.
+    The files are named as in the released data of AIGFD-EXIF: ID_0.png has its mouth turned over, ID_1.png its mouth
+    mirrored, ID_2.png its eye mirrored, ID_3.png is distorted, and ID_4.png has its nose turned over. A run that was
+    interrupted goes on when started again.
+
+    Example: a folder of manipulated faces, and a contact sheet to look at.
+
+    \b
+      cameraborn data manipulate photos.jsonl -o manipulated --preview sheet.png
     """
     if output is None and preview is None:
         raise CamerabornError("nothing to write: give -o FOLDER, --preview PNG, or both")
@@ -78,8 +99,8 @@ def manipulate_(
 
     cv2.setNumThreads(1)  # several pictures at a time are faster than several threads a picture
     for name in kind or ():
-        if name not in KINDS:
-            raise CamerabornError(f"--kind {name}: no such manipulation: choose from {', '.join(KINDS)}")
+        if name not in MANIPULATIONS:
+            raise CamerabornError(f"--kind {name}: {MANIPULATIONS.unknown(name)}")
     options = VariantOptions(
         kinds=tuple(name for name in KINDS if name in (kind or PAPER_KINDS)),
         crop_scale=crop_scale,

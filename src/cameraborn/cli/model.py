@@ -1,4 +1,4 @@
-"""`cameraborn fit`, `calibrate` and `verify`: the model of photographs in a bundle."""
+"""`cameraborn fit`, `calibrate`, `verify` and `convert`: bundles."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ from cameraborn.cli.common import (
     learning,
     say,
 )
-from cameraborn.detect.bundle import read_bundle, write_bundle
-from cameraborn.detect.conformal import describe_class, smallest_rate
+from cameraborn.detect.conformal import smallest_rate
+from cameraborn.detect.describe import describe_category
 from cameraborn.detect.detector import default_bundle, load
 from cameraborn.detect.evidence.em import Covariance
+from cameraborn.detect.store import read_bundle, write_bundle
 
 
 @app.command()
@@ -38,51 +39,56 @@ def fit(
         str,
         Option(
             metavar="<int or auto>",
-            help="Gaussians in the mixture; auto takes the number under which held-out photographs are likeliest.",
+            help="Number of Gaussians in the mixture; auto: the one under which held-out photographs are likeliest.",
         ),
     ] = "1",
     dimensions: Annotated[
-        int, Option(min=0, help="Principal components kept; 0 models the features as they are.")
+        int, Option(min=0, help="Number of principal components kept; 0 models the features as they are.")
     ] = 32,
     covariance: Annotated[
-        Covariance, Option(help="A matrix each, one for all, or variances.")
+        Covariance, Option(help="Covariances: a matrix each, one for all, or variances alone.")
     ] = Covariance.full,
     shrinkage: Annotated[
-        float, Option(min=0, max=1, help="Of the covariances towards a sphere, when photographs are few.")
+        float,
+        Option(min=0, max=1, help="Shrinkage of the covariances towards a sphere, when photographs are few."),
     ] = 0,
     copies: Annotated[
-        int, Option(min=0, help="Randomly shrunk and recompressed copies of each photograph.")
+        int, Option(min=0, help="Number of randomly shrunk and recompressed copies of each photograph.")
     ] = 4,
     handled: Annotated[
         bool,
         Option(
             "--handled",
-            help="Copies that were enlarged, blurred, sharpened or given noise as well, as in calibrate.",
+            help="Also enlarge, blur, sharpen and add noise to the copies, as calibrate does.",
         ),
     ] = False,
     whole_image: WholeImage = False,
     faceless: Annotated[
         bool,
         Option(
-            "--faceless", help="Take the middle of photographs that show no face instead of leaving them out."
+            "--faceless", help="Take the middle of photographs without a face instead of leaving them out."
         ),
     ] = False,
     split: Split = "",
     kind: Kind = None,
     per_source: PerSource = sys.maxsize,
     jobs: Jobs = None,
-    seed: Annotated[int, Option(help="Of the random copies.")] = 0,
+    seed: Annotated[int, Option(help="Random seed of the copies.")] = 0,
 ) -> None:
-    """Model your own photographs: fit the mixture of a bundle to them."""
-    from cameraborn.fit import learn
+    """Model your own photographs: fit the evidence of a bundle to them.
 
-    options = learn.LearnOptions(
+    Example: cameraborn fit my-photos/ -o my-bundle
+    """
+    from cameraborn.fit import density, photographs, views
+
+    options = views.ViewOptions(
         whole_image=whole_image, copies=copies, handled=handled, faceless=faceless, jobs=jobs, seed=seed
     )
+    found = photographs.find_photographs(photos, split=split, kinds=kind or ())
     with learning("fitting") as report:
-        fitted = learn.fit(
+        fitted = density.fit(
             read_bundle(bundle or default_bundle()),
-            learn.at_most(learn.find_photographs(photos, split=split, kinds=kind or ()), per_source),
+            photographs.cap_per_source(found, per_source),
             components=_count_or_auto(components),
             dimensions=dimensions or None,
             covariance=covariance,
@@ -90,10 +96,9 @@ def fit(
             options=options,
             report=report,
         )
-    info = fitted.info.model_copy(update={"name": name or output.name})
-    write_bundle(info, fitted.files, output)
+    write_bundle(fitted.with_info(name=name or output.name), output)
     say(
-        f"{output}: mixture fitted ({len(fitted.mixture.weights)} Gaussian(s)); now "
+        f"{output}: evidence fitted ({', '.join(channel.name for channel in fitted.evidence)}); now "
         f"'cameraborn calibrate PHOTOS --bundle {output}', with photographs that were not fitted to"
     )
 
@@ -101,45 +106,56 @@ def fit(
 @app.command()
 def calibrate(
     photos: Photos,
-    bundle: Annotated[Path, Option("--bundle", help="Fitted bundle, a folder or zip.")],
+    bundle: Annotated[Path, Option("--bundle", help="Fitted bundle to calibrate, a folder or zip.")],
     output: Annotated[
         Path | None,
         Option("--output", "-o", help="Folder of the new bundle.", file_okay=False, show_default="--bundle"),
     ] = None,
     copies: Annotated[
         int,
-        Option(min=0, help="Randomly delivered copies of each photograph, beside the photograph as it is."),
+        Option(
+            min=0,
+            help="Number of randomly processed copies of each photograph, beside the photograph as it is.",
+        ),
     ] = 24,
     class_size: Annotated[
-        int, Option(min=1, help="Photographs that a class of condition needs; smaller classes are merged.")
+        int,
+        Option(
+            min=1, help="Number of photographs that a category of condition needs; smaller ones are merged."
+        ),
     ] = 60,
     two_sided: Annotated[
-        bool, Option("--two-sided", help="Take a likelihood that is too high for suspicious too.")
+        bool, Option("--two-sided", help="Flag a likelihood that is too high as well.")
     ] = False,
     whole_image: WholeImage = False,
     split: Split = "",
     kind: Kind = None,
     per_source: PerSource = sys.maxsize,
     jobs: Jobs = None,
-    seed: Annotated[int, Option(help="Of the random conditions.")] = 0,
+    seed: Annotated[int, Option(help="Random seed of the copies.")] = 0,
 ) -> None:
-    """Measure held-out photographs, so that p-values hold."""
-    from cameraborn.fit import learn
+    """Measure held-out photographs, so that p-values hold.
 
-    options = learn.LearnOptions(whole_image=whole_image, copies=copies, jobs=jobs, seed=seed)
+    Example: cameraborn calibrate other-photos/ --bundle my-bundle
+    """
+    from cameraborn.fit import calibrate as calibration_of
+    from cameraborn.fit import photographs, views
+
+    options = views.ViewOptions(whole_image=whole_image, copies=copies, jobs=jobs, seed=seed)
+    found = photographs.find_photographs(photos, split=split, kinds=kind or ())
     with learning("calibrating") as report:
-        calibrated = learn.calibrate(
+        calibrated = calibration_of.calibrate(
             read_bundle(bundle),
-            learn.at_most(learn.find_photographs(photos, split=split, kinds=kind or ()), per_source),
+            photographs.cap_per_source(found, per_source),
             options=options,
             class_size=class_size,
             tail="both" if two_sided else "upper",
             report=report,
         )
-    write_bundle(calibrated.info, calibrated.files, output or bundle)
+    write_bundle(calibrated, output or bundle)
     calibration = calibrated.calibration
-    for cells, scores in zip(calibration.classes, calibration.scores, strict=True):
-        say(f"{len(scores)} photographs stand for {describe_class(cells, calibration.grid)}")
+    for cells, scores in zip(calibration.taxonomy.categories, calibration.scores, strict=True):
+        say(f"{len(scores)} photographs stand for {describe_category(cells, calibration.taxonomy)}")
     lowest = smallest_rate(calibration.smallest, calibration.tail)
     say(f"{output or bundle}: calibrated; false-alarm rates from {lowest:.2g} can be asked for")
 
@@ -147,13 +163,30 @@ def calibrate(
 @app.command()
 def verify(
     bundle: Annotated[
-        Path | None, Argument(help="Bundle, a folder or zip.", show_default="the one that ships")
+        Path | None, Argument(help="Bundle to check, a folder or zip.", show_default="the one that ships")
     ] = None,
 ) -> None:
     """Check that a bundle is whole and scores here as at its maker's."""
     detector = load(bundle, verify=True)
     info = detector.bundle.info
     print(f"{info.name}: whole; {len(detector.bundle.golden)} golden pictures score as recorded")
+
+
+@app.command()
+def convert(
+    old: Annotated[Path, Argument(metavar="OLD", help="Bundle of an older release, a folder or zip.")],
+    output: Annotated[Path, Option("--output", "-o", help="Folder of the new bundle.", file_okay=False)],
+) -> None:
+    """Convert a bundle of an older release (schema 2) to this one; its scores stay what they are.
+
+    Example: cameraborn convert old-bundle -o new-bundle
+    """
+    from cameraborn.detect.convert import convert_bundle
+
+    converted = convert_bundle(old)
+    write_bundle(converted, output)
+    load(output, verify="golden.json" in converted.files)
+    say(f"{output}: converted")
 
 
 def _count_or_auto(text: str) -> int | None:

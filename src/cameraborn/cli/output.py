@@ -1,4 +1,4 @@
-"""Rows of verdicts in and out of the command line: expanding paths, writing tables, CSV and JSON.
+"""How verdicts are written: tables for people, CSV and JSON.
 
 Names of files come from strangers. A table shows what cannot be printed as an escape, so that no name can
 break a line or drive a terminal; machine formats keep names whole, and quote them.
@@ -7,23 +7,23 @@ break a line or drive a terminal; machine formats keep names whole, and quote th
 from __future__ import annotations
 
 import csv
-import glob
 import io
 import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TextIO
 
-from cameraborn.detect.detector import Verdict
+from cameraborn.detect.verdict import Verdict
 from cameraborn.errors import CamerabornError
-from cameraborn.photo.files import pictures_in
 
-COLUMNS = tuple(Verdict.__dataclass_fields__)
+COLUMNS = tuple(
+    Verdict.__dataclass_fields__
+)  # of JSON; in CSV each channel has a column in place of `evidence`
 # What UTF-8 cannot hold (file names need not be text) is written as \udcXX, which JSON reads back as it was.
 ENCODING_ERRORS = "backslashreplace"
 _TABLE_ROW = "{:<18} {:>7} {:>7}  {:<10}  {}"
@@ -39,46 +39,18 @@ class Format(StrEnum):
     jsonl = "jsonl"
 
 
-def expand(paths: Iterable[str]) -> Iterator[str]:
-    """Files as they are, folders recursively and sorted, globs, and `-` for a list on standard input; lazily.
-
-    What does not exist is passed on: its row will say so.
-    """
-    for path in paths:
-        if path == "-":
-            # Bytes, because names need not be text in the locale's encoding.
-            for line in sys.stdin.buffer:
-                if name := os.fsdecode(line.rstrip(b"\r\n")):
-                    yield from _files(name)
-        elif glob.has_magic(path) and not os.path.lexists(path):
-            yield from _matches(path)
-        else:
-            yield from _files(path)
-
-
-def _files(path: str) -> Iterator[str]:
-    if os.path.isdir(path):  # noqa: PTH112 (strings all the way: a list may hold millions)
-        yield from pictures_in(path)
-    else:
-        yield path
-
-
-def _matches(pattern: str) -> Iterator[str]:
-    whole = Path(pattern)
-    if "**" in whole.parts:
-        # pathlib's `**` does not follow links to folders, which may be circles; it matches folders as well.
-        inside = whole.relative_to(whole.anchor) / ("*" if whole.name == "**" else "")
-        found = sorted(str(path) for path in Path(whole.anchor).glob(str(inside)) if not path.is_dir())
-    else:
-        found = sorted(glob.glob(pattern))  # noqa: PTH207 (strings, hidden files left out as by a shell)
-    for path in found or [pattern]:
-        yield from _files(path)
-
-
 @contextmanager
-def writer(format: Format, output: Path | None) -> Iterator[Callable[[Verdict], None]]:
-    """A function that writes one verdict, to standard output or to a file that appears when complete."""
-    with opened(output) as out, _formatted(format, out) as write:
+def writer(
+    format: Format, output: Path | None, channels: Sequence[str] = ()
+) -> Iterator[Callable[[Verdict], None]]:
+    """A function that writes one verdict, to standard output or to a file that appears when complete.
+
+    Args:
+        format: how.
+        output: the file; standard output without one.
+        channels: names of the channels of evidence, for the columns of CSV.
+    """
+    with opened(output) as out, _formatted(format, out, channels) as write:
         yield write
 
 
@@ -105,7 +77,7 @@ def opened(output: Path | None) -> Iterator[TextIO]:
 
 
 @contextmanager
-def _formatted(format: Format, out: TextIO) -> Iterator[Callable[[Verdict], None]]:
+def _formatted(format: Format, out: TextIO, channels: Sequence[str]) -> Iterator[Callable[[Verdict], None]]:
     """A function that writes one verdict, at once, so that a reader behind a pipe need not wait."""
 
     def put(text: str) -> None:
@@ -113,8 +85,8 @@ def _formatted(format: Format, out: TextIO) -> Iterator[Callable[[Verdict], None
         out.flush()
 
     if format is Format.csv:
-        put(_csv_line(COLUMNS))
-        yield lambda verdict: put(_csv_line(_csv_row(verdict)))
+        put(_csv_line(csv_columns(channels)))
+        yield lambda verdict: put(_csv_line(_csv_row(verdict, channels)))
     elif format is Format.jsonl:
         yield lambda verdict: put(_json(verdict) + "\n")
     elif format is Format.json:
@@ -141,11 +113,17 @@ def _csv_line(values: Iterable[Any]) -> str:
     return line.getvalue()[:-2] + "\n"
 
 
-def _csv_row(verdict: Verdict) -> Iterator[Any]:
+def csv_columns(channels: Sequence[str]) -> list[str]:
+    """The columns of CSV: a field each, and the p-value of each channel of evidence."""
+    return [*(name for name in COLUMNS if name != "evidence"), *(f"evidence_{name}" for name in channels)]
+
+
+def _csv_row(verdict: Verdict, channels: Sequence[str]) -> Iterator[Any]:
     row = verdict.to_mapping()
     row["box"] = None if verdict.box is None else " ".join(f"{side:.1f}" for side in verdict.box)
     row["flagged"] = None if verdict.flagged is None else str(verdict.flagged).lower()
-    return (row[column] for column in COLUMNS)
+    row |= {f"evidence_{name}": one.p_value for name, one in verdict.evidence.items()}
+    return (row.get(column) for column in csv_columns(channels))
 
 
 def _json(verdict: Verdict) -> str:

@@ -20,40 +20,53 @@ if TYPE_CHECKING:
 
 @data.command("reconstruct")
 def reconstruct_(
-    manifest: Annotated[Path, Argument(help="Manifest of photographs.", dir_okay=False)],
+    manifest: Annotated[Path, Argument(help="Manifest file of the photographs.", dir_okay=False)],
     autoencoders: Annotated[
         Path,
-        Option(help="Run of autoencoders: 'cameraborn train' with kind = \"autoencoders\".", file_okay=False),
+        Option(help="Folder of a run of 'cameraborn train' with kind = \"autoencoders\".", file_okay=False),
     ],
     output: Annotated[
         Path, Option("--output", "-o", help="Folder for the pictures and their manifest.", file_okay=False)
     ],
     split: Annotated[
-        list[str] | None, Option(help="Only rows of this split; may be repeated.", show_default="all")
+        list[str] | None,
+        Option(help="Split to take photographs from; may be repeated.", show_default="all splits"),
     ] = None,
-    copies: Annotated[int, Option(min=1, help="Of each photograph; all but the first are shrunk.")] = 2,
-    smallest_side: Annotated[int, Option(min=64, help="Pixels under which nothing is shrunk.")] = 96,
+    copies: Annotated[
+        int, Option(min=1, help="Copies of each photograph; all but the first are shrunk.")
+    ] = 2,
+    smallest_side: Annotated[int, Option(min=64, help="Smallest side of a copy, in pixels.")] = 96,
     largest_side: Annotated[
-        int, Option(min=64, help="Pixels; of larger photographs the middle is taken.")
+        int,
+        Option(min=64, help="Largest side of a copy, in pixels; larger photographs are cut to their middle."),
     ] = 512,
-    noise: Annotated[float, Option(min=0, help="Greatest strength of noise that is painted over.")] = 0.15,
+    noise: Annotated[
+        float, Option(min=0, help="Largest strength of the noise on what an autoencoder decodes.")
+    ] = 0.15,
     handled: Annotated[
         float,
         Option(
-            min=0, max=1, help="Share of further copies that are blurred, sharpened or the like, both alike."
+            min=0,
+            max=1,
+            help="Share of the shrunk copies that a random post-processing operation follows.",
         ),
     ] = 0.5,
-    seed: Annotated[int, Option(min=0, help="Of everything that is drawn.")] = 0,
+    seed: Annotated[int, Option(min=0, help="Random seed of the copies.")] = 0,
     jobs: Jobs = None,
 ) -> None:
     """Reconstruct photographs by autoencoders that were trained on photographs, for the task `reconstructed`.
 
-    What their decoders leave in the pixels is akin to what generators leave. Each original is written beside its
-    reconstructing, after the same treatment. A run that was interrupted goes on when started again.
+    The decoder of an autoencoder leaves traces in the pixels that are akin to those of generators. Each original is
+    written too, after the same treatment. A run that was interrupted goes on when started again.
+
+    Example: two copies of each photograph.
+
+    \b
+      cameraborn data reconstruct photos.jsonl --autoencoders runs/autoencoders -o reconstructed
     """
     needs_torch()
     from cameraborn.data.manifest import read_manifest, sha256_of
-    from cameraborn.pretext.autoencoders import read_autoencoders
+    from cameraborn.pseudo.autoencoders import read_autoencoders
     from cameraborn.pseudo.reconstruct import (
         ReconstructOptions,
         copies_of,

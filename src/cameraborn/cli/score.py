@@ -15,6 +15,7 @@ from cameraborn.cli.common import (
     EXIT_NOTHING_READ,
     Argument,
     BundlePath,
+    Evidence,
     Jobs,
     Option,
     WholeImage,
@@ -22,9 +23,11 @@ from cameraborn.cli.common import (
     progress,
     say,
 )
-from cameraborn.cli.output import Format, expand, writer
-from cameraborn.detect.conformal import benjamini_hochberg
-from cameraborn.detect.detector import Verdict, control_discoveries, load
+from cameraborn.cli.output import Format, writer
+from cameraborn.detect.conformal import check_discovery_rate
+from cameraborn.detect.detector import control_discoveries, load
+from cameraborn.detect.verdict import Verdict
+from cameraborn.photo.files import expand
 
 
 @app.command()
@@ -36,24 +39,25 @@ def score(
         ),
     ],
     false_alarm: Annotated[
-        float, Option(metavar="RATE", help="Share of photographs that you accept to see flagged.")
+        float, Option(metavar="RATE", help="Share of photographs that you accept to be flagged.")
     ] = 0.05,
     fdr: Annotated[
         float | None,
         Option(
             metavar="RATE",
-            help="Flag the set as a whole instead: at most this share of what is flagged are photographs. "
-            "Rows are written at the end.",
+            help="False-discovery rate of the whole set, instead: on average at most this share of what is flagged are "
+            "photographs. Rows are written at the end.",
             show_default="off",
         ),
     ] = None,
     format: Annotated[
-        Format | None, Option(help="How rows are written.", show_default="by the ending of -o, else table")
+        Format | None, Option(help="Format of the rows.", show_default="by the ending of -o, else table")
     ] = None,
     output: Annotated[
         Path | None, Option("--output", "-o", help="File for the rows.", dir_okay=False)
     ] = None,
     bundle: BundlePath = None,
+    evidence: Evidence = None,
     whole_image: WholeImage = False,
     jobs: Jobs = None,
     fail_on_flag: Annotated[
@@ -63,17 +67,26 @@ def score(
     """Judge every face in the pictures, a row a face.
 
     Exit codes: 0 done, 1 nothing could be read, 2 usage, 3 something was flagged (only with --fail-on-flag).
+
+    Example: cameraborn score uploads/ --false-alarm 0.01 -o verdicts.csv
     """
-    detector = load(bundle)
-    detector.bundle.calibration.check_rate(false_alarm)
+    detector = load(bundle, evidence=evidence)
+    detector.check_rate(false_alarm)
     if fdr is not None:
-        benjamini_hochberg([], fdr)  # a wrong rate is said before the work, not after it
+        check_discovery_rate(fdr)
     tally = _Tally(false_alarm, fdr)
-    total = None if "-" in paths or not sys.stderr.isatty() else sum(1 for _ in expand(paths))
+    pictures = expand(paths)
+    total = None
+    if sys.stderr.isatty() and "-" not in paths:
+        listed = list(pictures)  # once, so that the bar has an end
+        pictures, total = iter(listed), len(listed)
     # The bar comes first: while it is shown, standard output is what prints above it.
-    with progress("scoring", total) as advance, writer(format or _format_of(output), output) as write:
+    with (
+        progress("scoring", total) as advance,
+        writer(format or _format_of(output), output, detector.channels) as write,
+    ):
         verdicts = detector.score_many(
-            expand(paths), false_alarm_rate=false_alarm, whole_image=whole_image, jobs=jobs
+            pictures, false_alarm_rate=false_alarm, whole_image=whole_image, jobs=jobs
         )
         with closing(verdicts):  # type: ignore[type-var]
             counted = _counted(verdicts, advance)
@@ -96,7 +109,7 @@ def _counted(verdicts: Iterator[Verdict], advance: Callable[[int], None]) -> Ite
 
 
 class _Tally:
-    """Counts verdicts, and says what they come to."""
+    """Counts of verdicts, and a summary of them."""
 
     def __init__(self, rate: float, fdr: float | None) -> None:
         self.promise = (

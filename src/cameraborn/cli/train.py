@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cameraborn.cli.common import Argument, Option, app, needs_torch, progress, say
-from cameraborn.detect.bundle import BundleInfo, Preprocessing, write_bundle
 from cameraborn.errors import CamerabornError
 
 
-@app.command()
+@app.command(epilog="Example: cameraborn train configs/tiny.toml -o runs/tiny")
 def train(
-    recipe: Annotated[Path, Argument(help="TOML file, see configs/.", dir_okay=False)],
+    recipe: Annotated[
+        Path, Argument(help="Recipe of the training, a TOML file; see configs/.", dir_okay=False)
+    ],
     output: Annotated[
         Path | None,
         Option("--output", "-o", help="Folder of the run.", show_default="runs/RECIPE", file_okay=False),
@@ -25,63 +26,97 @@ def train(
     init: Annotated[
         Path | None,
         Option(
-            help="Weights to start from: of a run, or a checkpoint of others (see import-checkpoint).",
+            help="Weights to start from: a run's, or a published checkpoint (see import-checkpoint).",
             show_default="the recipe's",
             dir_okay=False,
         ),
     ] = None,
 ) -> None:
-    """Train a network as a recipe says, or go on with it.
+    """Train a network as a recipe says, or go on with a run that was interrupted.
 
-    An interrupted run continues from its last checkpoint, to the bit. On several accelerators or machines:
+    It continues from the last checkpoint, to the bit. On several accelerators or machines:
     torchrun --nproc-per-node 8 -m cameraborn train RECIPE.
     """
     needs_torch()
-    from cameraborn.pretext.recipe import kind_of
-    from cameraborn.pretext.train import Progress as Step
-    from cameraborn.train.processes import is_first
+    from cameraborn.train.loop import Progress
+    from cameraborn.train.processes import is_main
+    from cameraborn.train.recipe import kind_of
 
-    folder = output or Path("runs") / recipe.stem
-    steps, run = {"binary": _binary, "autoencoders": _autoencoders}.get(kind_of(recipe), _pretext)(
-        recipe, init
-    )
-    with progress("training", steps) as advance:
+    folder, kind = output or Path("runs") / recipe.stem, kind_of(recipe)
+    run = _KINDS.get(kind, _pretext)(recipe, init)
+    with progress("training", None) as advance:
         last = time.monotonic()
 
-        def report(step: Step) -> None:
+        def report(now: Progress) -> None:
             nonlocal last
-            advance(step.step)
-            if not sys.stderr.isatty() and (time.monotonic() - last > 30 or step.step == step.steps):
+            advance(now.step, now.steps)
+            if not sys.stderr.isatty() and (time.monotonic() - last > 30 or now.step == now.steps):
                 last = time.monotonic()
-                loss = f"loss {step.loss:.4f}, " if math.isfinite(step.loss) else ""  # none was logged yet
-                say(f"step {step.step}/{step.steps}, {loss}{step.seconds_left / 60:.1f} min left")
+                loss = f"loss {now.loss:.4f}, " if math.isfinite(now.loss) else ""  # none was logged yet
+                say(f"step {now.step}/{now.steps}, {loss}{now.seconds_left / 60:.1f} min left")
 
         figures = run(folder, report)
-    if not is_first():
+    if not is_main():
         return
     for figure, value in figures.items():
         if math.isfinite(value):
             print(f"{figure}: {value:.3f}")
-    follows = "data reconstruct MANIFEST --autoencoders" if kind_of(recipe) == "autoencoders" else "export"
+    follows = "data reconstruct MANIFEST --autoencoders" if kind == "autoencoders" else "export"
     say(f"{folder}: trained; now 'cameraborn {follows} {folder} -o FOLDER'")
+
+
+_Run = Callable[[Path, Callable[[Any], None]], dict[str, float]]  # of a folder and a report of progress
+
+
+def _pretext(recipe: Path, init: Path | None) -> _Run:
+    """What runs a recipe of pretext training."""
+    from cameraborn.pretext.recipe import read_recipe
+    from cameraborn.pretext.train import train as run
+
+    settings = read_recipe(recipe)
+    return partial(run, settings if init is None else settings.model_copy(update={"init": init}))
+
+
+def _binary(recipe: Path, init: Path | None) -> _Run:
+    """What runs a binary detector's recipe."""
+    from cameraborn.binary.recipe import read_binary_recipe
+    from cameraborn.binary.train import train_binary
+
+    settings = read_binary_recipe(recipe)
+    return partial(train_binary, settings if init is None else settings.model_copy(update={"weights": init}))
+
+
+def _autoencoders(recipe: Path, init: Path | None) -> _Run:
+    """What runs a recipe of autoencoders."""
+    from cameraborn.pseudo.autoencoders import read_autoencoders_recipe, train_autoencoders
+
+    if init is not None:
+        raise CamerabornError(f"--init {init}: autoencoders start from nothing: leave it out")
+    return partial(train_autoencoders, read_autoencoders_recipe(recipe))
+
+
+_KINDS: dict[str, Callable[[Path, Path | None], _Run]] = {"binary": _binary, "autoencoders": _autoencoders}
 
 
 @app.command("import-checkpoint")
 def import_checkpoint_(
-    file: Annotated[Path, Argument(help="Checkpoint of others, of torch or safetensors.", dir_okay=False)],
+    file: Annotated[
+        Path, Argument(help="Published checkpoint, a file of torch or safetensors.", dir_okay=False)
+    ],
     output: Annotated[
-        Path, Option("--output", "-o", help="Weights for 'train --init', .safetensors.", dir_okay=False)
+        Path,
+        Option("--output", "-o", help="File of weights for 'train --init', .safetensors.", dir_okay=False),
     ],
     layout: Annotated[
         str,
         Option(
-            help="aigfd, blades, exif-as-language, sdaie, sdaie-binary, torchvision, timm or auto: found by the "
-            "names in it."
+            help="Layout of the checkpoint: aigfd, blades, exif-as-language, sdaie, sdaie-binary, torchvision, timm, "
+            "or auto, which tells it by the names in the file."
         ),
     ] = "auto",
     new_fc: Annotated[
         bool,
-        Option("--new-fc", help="Put a fresh last layer to 768 features in place of the file's."),
+        Option("--new-fc", help="Replace the file's last layer by a fresh one to 768 features."),
     ] = False,
 ) -> None:
     """Turn a published checkpoint into weights to start from.
@@ -91,7 +126,7 @@ def import_checkpoint_(
     """
     needs_torch()
     from cameraborn.data.manifest import sha256_of
-    from cameraborn.pretext.run_folder import write_tensors
+    from cameraborn.train.run_folder import write_tensors
     from cameraborn.train.weights import LAYOUTS, import_checkpoint
 
     if layout not in (*LAYOUTS, "auto"):
@@ -107,74 +142,38 @@ def import_checkpoint_(
     )
 
 
-_Run = Callable[[Path, Callable[[Any], None]], dict[str, float]]  # of a folder and a report of progress
-
-
-def _pretext(recipe: Path, init: Path | None) -> tuple[int, _Run]:
-    """How many steps a recipe has, and what runs it."""
-    from cameraborn.pretext.recipe import read_recipe
-    from cameraborn.pretext.selection import select_rows
-    from cameraborn.pretext.train import train as run
-
-    settings = read_recipe(recipe)
-    if init is not None:
-        settings = settings.model_copy(update={"init": init})
-    # The length of a bar is worth reading the manifest for.
-    steps = settings.optimise.steps or settings.optimise.steps_for(len(select_rows(settings)[0]))
-    return steps, partial(run, settings)
-
-
-def _binary(recipe: Path, init: Path | None) -> tuple[int, _Run]:
-    """The same of a classifier's recipe."""
-    from cameraborn.binary.dataset import labelled_rows
-    from cameraborn.binary.recipe import read_binary_recipe
-    from cameraborn.binary.train import train_binary
-
-    settings = read_binary_recipe(recipe)
-    if init is not None:
-        settings = settings.model_copy(update={"weights": init})
-    rows, _ = labelled_rows(settings.data, settings.optimise.pictures)
-    return settings.optimise.steps_for(len(rows)), partial(train_binary, settings)
-
-
-def _autoencoders(recipe: Path, init: Path | None) -> tuple[int, _Run]:
-    """The same of a recipe of autoencoders."""
-    from cameraborn.pretext.autoencoders import read_autoencoders_recipe, train_autoencoders
-
-    if init is not None:
-        raise CamerabornError(f"--init {init}: autoencoders start from nothing: leave it out")
-    settings = read_autoencoders_recipe(recipe)
-    return settings.steps, partial(train_autoencoders, settings)
-
-
 @app.command()
 def export(
     run: Annotated[Path, Argument(help="Folder of a finished run.", file_okay=False)],
     output: Annotated[Path, Option("--output", "-o", help="Folder of the new bundle.", file_okay=False)],
     beside: Annotated[
         Path | None,
-        Option(help="Another finished run, of patches too, whose features follow.", file_okay=False),
+        Option(
+            help="Folder of another finished run of patches, whose features are appended.", file_okay=False
+        ),
     ] = None,
     name: Annotated[str | None, Option(help="Name of the bundle.", show_default="its folder's")] = None,
     crop_scale: Annotated[
         float | None,
         Option(
             help="Side of the crop over the longer side of the face.",
-            show_default="1.5; of faces, the recipe's",
+            show_default="1.5; for a network of faces, the recipe's",
         ),
     ] = None,
     side: Annotated[
         list[int] | None,
         Option(
             min=64,
-            help="Size crops are shrunk to, pixels; may be repeated.",
-            show_default="256 and 128; of a classifier, 256; of faces, the recipe's",
+            help="Side that crops are shrunk to, pixels; may be repeated.",
+            show_default="256 and 128; for a binary detector, 256; for a network of faces, the recipe's",
         ),
     ] = None,
     smallest_side: Annotated[
         int | None,
         Option(
-            min=64, help="Smaller crops are too small to judge, pixels.", show_default="160; of faces, 64"
+            min=64,
+            help="Smallest side of a crop that is scored, pixels.",
+            show_default="160; for a network of faces, 64",
         ),
     ] = None,
     weights_licence: Annotated[str, Option(help="Licence of the weights, for the card.")] = "not stated",
@@ -182,54 +181,29 @@ def export(
         str, Option(help="Licence and origin of the photographs, for the card.")
     ] = "not stated",
 ) -> None:
-    """Make a bundle of a trained network; fit and calibrate come next."""
+    """Make a bundle of a trained network, which is fitted and calibrated next.
+
+    The data that it was trained on need not be there any more: the run recorded what it learnt from.
+    """
     needs_torch()
     from cameraborn.binary.export import export_binary, is_binary
-    from cameraborn.fit.learn import seen_file, software_versions
     from cameraborn.pretext.export import export_run
+    from cameraborn.train.export import BundleOptions, write_exported
 
     if beside is not None and is_binary(run):
-        raise CamerabornError(f"--beside {beside}: a classifier stands alone: leave it out")
-    network, head = export_binary(run) if is_binary(run) else (export_run(run, beside), None)
-    faces = network.input_kind == "crop"
-    if head is not None and side and len(set(side)) > 1:
-        raise CamerabornError(
-            f"--side {side[1]}: a head was trained on features of one size: give one --side"
-        )
-    usual = (network.side,) if faces else (256, 128) if head is None else (256,)
-    if faces and side and set(side) != {network.side}:
-        raise CamerabornError(
-            f"--side {side[0]}: the network was trained on crops of {network.side} pixels: leave it out"
-        )
-    info = BundleInfo(
+        raise CamerabornError(f"--beside {beside}: a binary detector stands alone: leave it out")
+    network = export_binary(run) if is_binary(run) else export_run(run, beside)
+    options = BundleOptions(
         name=name or output.name,
-        network=network.description,
-        features=network.features,
-        preprocessing=Preprocessing(
-            input=network.input_kind,
-            crop_scale=crop_scale or (network.crop_scale if faces else 1.5),
-            sides=tuple(sorted(set(side or usual), reverse=True)),
-            smallest_side=smallest_side or (64 if faces else 160),
-            antialias=network.antialias,
-        ),
-        tasks=network.tasks,
-        manifest_sha256=network.manifest_sha256,
-        licences={"code": "Apache-2.0", "weights": weights_licence, "data": data_licence},
-        versions=software_versions(),
+        crop_scale=crop_scale,
+        sides=tuple(side or ()),
+        smallest_side=smallest_side,
+        licences={"weights": weights_licence, "data": data_licence},
     )
-    files = {
-        "network.onnx": network.onnx,
-        "weights.safetensors": network.weights,
-        "seen.txt": seen_file(network.seen),
-    }
-    if head is not None:
-        files["head.safetensors"] = head
-    if network.beside is not None:
-        files["beside.safetensors"] = network.beside
-    if network.reconstructed is not None:
-        files["redrawn.safetensors"] = network.reconstructed
-    write_bundle(info, files, output)
+    write_exported(network, options, output)
     follows = (
-        f"fit PHOTOS --bundle {output} -o BUNDLE" if head is None else f"calibrate PHOTOS --bundle {output}"
+        f"calibrate PHOTOS --bundle {output}"
+        if network.is_binary
+        else f"fit PHOTOS --bundle {output} -o BUNDLE"
     )
     say(f"{output}: exported; now 'cameraborn {follows}'")

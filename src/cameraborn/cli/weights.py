@@ -13,24 +13,24 @@ from cameraborn.errors import CamerabornError
 @app.command()
 def weights(
     run: Annotated[
-        Path, Argument(help='Folder of a run whose recipe says weighting = "bilevel".', file_okay=False)
+        Path, Argument(help="Folder of a run whose recipe has a section [bilevel].", file_okay=False)
     ],
     output: Annotated[
         Path | None,
         Option(
             "--output",
             "-o",
-            help="Picture (.png, .svg, .pdf).",
+            help="File of the plot (.png, .svg, .pdf).",
             show_default="RUN/weights.png",
             dir_okay=False,
         ),
     ] = None,
 ) -> None:
-    """Draw the tasks' weights over training, learnt by bi-level optimisation."""
+    """Plot the tasks' weights over training, learnt by bi-level optimisation."""
     needs_torch()
     if find_spec("matplotlib") is None:
         raise CamerabornError("drawing needs matplotlib: pip install 'cameraborn[plots]'")
-    from cameraborn.pretext.weighting import draw_weights
+    from cameraborn.pretext.weights_plot import draw_weights
 
     picture = output or run / "weights.png"
     draw_weights(run / "log.jsonl", picture)

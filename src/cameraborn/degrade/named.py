@@ -19,7 +19,7 @@ from PIL import Image, ImageFilter
 
 from cameraborn.errors import DegradationError, PictureError
 from cameraborn.files import Pixels
-from cameraborn.photo.decode import MAX_PIXELS, MIN_SIDE
+from cameraborn.photo.decode import MAX_PIXELS, MIN_SIDE, open_picture
 
 Encoding = Literal["JPEG", "WEBP"]
 
@@ -260,3 +260,23 @@ def resized(pixels: Pixels, factor: float, resampling: Image.Resampling) -> Pixe
         raise PictureError(f"{W} x {H} pixels times {factor:g} are too many: make the picture smaller first")
     size = (max(1, round(W * factor)), max(1, round(H * factor)))
     return np.asarray(Image.fromarray(pixels).resize(size, resampling))
+
+
+UNDEGRADED = "none"
+
+
+def degrade_encoded(data: bytes, name: str, *, picture: str, key: str) -> bytes:
+    """The encoded picture after a named degradation, encoded anew; `none` leaves the bytes alone.
+
+    Args:
+        data: the encoded picture.
+        name: name of the degradation.
+        picture: name of the picture in errors.
+        key: seeds what is random in a degradation: the picture's SHA-256.
+
+    Raises:
+        PictureError: the picture cannot be read, or the result would be too large.
+    """
+    if name == UNDEGRADED:
+        return data
+    return degrade_bytes(open_picture(data, name=picture).pixels, name, key=key)

@@ -1,287 +1,155 @@
-"""Bundles: one folder (or zip) with everything that scoring needs, no pickle anywhere.
+"""A bundle: everything that scoring needs, in memory. It alone knows the names of its files.
 
-`bundle.json` says what the parts are and holds their SHA-256; `network.onnx` and `mixture.safetensors` are the model
-(`head.safetensors`, the last layers of a detector that has seen generated pictures too, goes before the mixture;
-`redrawn.safetensors`, the layer that tells reconstructed photographs, adds to it, see `hybrid`);
-`recogniser.safetensors` tells what a face has been through; `calibration.csv` is a line a held-out photograph and class
-of condition; `golden.json` are scores of pictures made by formula, which tell whether this machine computes what the
-maker's did. A bundle grows in three steps: export (the network), fit (the mixture), calibrate (the held-out scores).
+`network.onnx` is the encoder; each channel of evidence has its fitted numbers in `NAME.safetensors`;
+`operations.safetensors` is the classifier of post-processing operations; `calibration.csv` holds the scores of held-out
+photographs; `golden.json` holds scores of pictures made by formula, which tell whether this machine computes what the
+maker's did; `seen.txt` names what was learnt from. A bundle grows in three steps: export (the network), fit (the
+evidence), calibrate (the held-out scores). Each `with_` method returns a changed copy. `store` reads and writes it.
 """
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import io
 import json
-import shutil
-import struct
-import zipfile
-import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from safetensors import SafetensorError
 
 from cameraborn.degrade.residual_statistics import ResidualStatistics, noise_of
-from cameraborn.detect.conformal import Calibration, Cell, Condition, Grid, NoiseEdges, Tail, describe_class
-from cameraborn.detect.evidence.density import Mixture
-from cameraborn.detect.evidence.known_generators import Head
-from cameraborn.detect.evidence.pseudo_fake import Boundary
+from cameraborn.detect.condition import Condition
+from cameraborn.detect.conformal import Calibration
+from cameraborn.detect.evidence.channel import Columns, Evidence, Features
+from cameraborn.detect.evidence.combine import Standard, combine
+from cameraborn.detect.evidence.kinds import KINDS
+from cameraborn.detect.held_out import CalibrationRow, read_rows, write_rows
 from cameraborn.detect.operations import OperationClassifier
+from cameraborn.detect.schema import TENSORS, BundleInfo, Channel, Coverage
 from cameraborn.errors import BundleError
+from cameraborn.files import Array
 
 T = TypeVar("T")
-SCHEMA_VERSION = 2  # 1 had other classes of condition
+SEEN_DIGITS = 16  # hex digits kept of a photograph's SHA-256: enough to recognise it
 
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Preprocessing(_Part):
-    """How a picture becomes a feature.
-
-    The network takes single patches [N 3 64 64] and their features are averaged (`patches`), all patches of one picture
-    [P 3 64 64] to one feature (`patch-set`), or the whole crop [1 3 side side] (`crop`).
-    """
-
-    input: Literal["patches", "patch-set", "crop"] = "patches"
-    crop_scale: float = Field(gt=0)  # side of the square crop / longer side of the face box
-    # Crops are looked at shrunk to each of these, falling; those that are smaller already, as they are
-    # (a network of whole crops has them enlarged).
-    sides: tuple[Annotated[int, Field(ge=16)], ...] = Field(min_length=1)
-    smallest_side: int = Field(ge=16)  # crops under this are too small to judge
-    antialias: bool = True  # False: plain bilinear sampling, which the authors' weights were trained with
-    unit_length: bool = False  # features are divided by their Euclidean length, as BLADES does
-
-    @field_validator("sides")
-    @classmethod
-    def _falling(cls, sides: tuple[int, ...]) -> tuple[int, ...]:
-        if list(sides) != sorted(set(sides), reverse=True):
-            raise ValueError(f"sides {sides} must fall: each is shrunk from the one before")
-        return sides
-
-
-class Coverage(_Part):
-    """What the calibration photographs had been through; outside it the detector abstains."""
-
-    jpeg_quality: tuple[int, int]  # lowest and highest estimated quality, of JPEG files
-    colour: bool = True  # False if pictures without colour are covered too
-    whole_image: bool = False  # True: whole pictures were calibrated, not faces
-    tail: Tail = "upper"  # `both`: a likelihood that is too high is suspicious too
-    size_edges: tuple[int, ...] = ()  # pixels, rising: what parts the sizes of faces
-    noise_edges: NoiseEdges = ()  # log of grey levels, what parts noise
-    operations: tuple[
-        str, ...
-    ] = ()  # what a face may look as if it had been through, see `operation_classifier`
-    classes: tuple[tuple[Cell, ...], ...] = ()  # cells of each class of condition, see `conformal`
-
-    @property
-    def grid(self) -> Grid:
-        """What parts conditions into cells."""
-        return Grid(self.size_edges, self.noise_edges, self.operations)
-
-
-class BundleInfo(_Part):
-    """The contents of `bundle.json`."""
-
-    schema_version: Literal[2] = 2
-    name: str = Field(min_length=1)
-    network: str  # its family and size, for people
-    features: int = Field(ge=1)  # of the network, for one side
-    preprocessing: Preprocessing
-    tasks: tuple[str, ...] = ()
-    manifest_sha256: str = ""  # of the training manifest
-    licences: dict[str, str] = Field(default_factory=dict)  # of code, weights and data
-    versions: dict[str, str] = Field(default_factory=dict)  # of the software that made it
-    coverage: Coverage | None = None  # written by calibrate
-    files: dict[str, str] = Field(default_factory=dict)  # name -> SHA-256
-
-
-@dataclass(frozen=True)
-class CalibrationRow:
-    """One held-out photograph."""
-
-    score: float
-    source: str
-    photograph: str  # the beginning of its SHA-256
-    face_size: int  # longer side of the face box, in pixels of the picture
-    jpeg_quality: int | None
-    noise: float = 0.0
-    operation: int = 0
-
-    @property
-    def condition(self) -> Condition:
-        """What the photograph has been through."""
-        return Condition(self.face_size, self.jpeg_quality, self.noise, self.operation)
+_NETWORK, _WEIGHTS, _BESIDE = "network.onnx", "weights" + TENSORS, "beside" + TENSORS
+_OPERATIONS, _CALIBRATION, _GOLDEN, _SEEN = (
+    "operations" + TENSORS,
+    "calibration.csv",
+    "golden.json",
+    "seen.txt",
+)
 
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """A bundle read into memory and found whole."""
+    """A bundle in memory.
+
+    Attributes:
+        info: what `bundle.json` says, but for the hashes of the files.
+        files: name -> content.
+        origin: where it comes from, for messages.
+    """
 
     info: BundleInfo
     files: Mapping[str, bytes]
     origin: str
 
+    @classmethod
+    def of_network(cls, info: BundleInfo, onnx: bytes, weights: bytes, beside: bytes | None = None) -> Self:
+        """A bundle with a network alone.
+
+        Args:
+            info: what it is.
+            onnx: the encoder.
+            weights: safetensors to train on from, with the heads.
+            beside: weights of a second network, whose features follow.
+        """
+        files = {_NETWORK: onnx, _WEIGHTS: weights} | ({} if beside is None else {_BESIDE: beside})
+        return cls(info, files, info.name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.info, dict(self.files), self.origin)
+
     @property
     def network(self) -> bytes:
         """The ONNX file."""
-        return self._file("network.onnx", "export it again")
+        return self._file(_NETWORK, "export it again")
 
     @cached_property
-    def mixture(self) -> Mixture:
-        """The fitted mixture.
+    def evidence(self) -> tuple[Evidence, ...]:
+        """The channels that are fitted.
 
         Raises:
-            BundleError: there is none, or it is damaged.
+            BundleError: one is damaged, of an unknown kind, or of another network.
         """
-        self._file("mixture.safetensors", "run 'cameraborn fit' first")
-        mixture = self._tensors("mixture.safetensors", Mixture.from_tensors)
-        whole = np.empty((0, self._features))
-        left = whole if self.boundary is None else self.boundary.unread(whole)
-        self._must_take(len(mixture.mean), left.shape[1], "mixture")
-        return mixture
+        return tuple(self._read_channel(record) for record in self.info.channels if record.file is not None)
 
-    @cached_property
-    def head(self) -> Head | None:
-        """The classifier's last layers, if this bundle is of a detector that has also seen generated pictures.
+    def channel(self, name: str) -> Evidence:
+        """The channel of a name.
 
         Raises:
-            BundleError: it is damaged.
+            BundleError: there is none, or it is not fitted yet, or damaged.
         """
-        if "head.safetensors" not in self.files:
-            return None
-        head = self._tensors("head.safetensors", Head.from_tensors)
-        self._must_take(head.features, self._features, "head")
-        return head
+        fitted = {channel.name: channel for channel in self.evidence}
+        if name not in fitted:
+            expected = name in (*self.info.combined, *(record.name for record in self.info.channels))
+            step = "run 'cameraborn fit' first" if expected else f"choose from {', '.join(fitted) or 'none'}"
+            raise BundleError(f"{self.origin}: the bundle has no evidence channel '{name}': {step}")
+        return fitted[name]
 
-    @cached_property
-    def boundary(self) -> Boundary | None:
-        """The layer that tells reconstructed photographs, if the network learnt to.
+    def columns_of(self, name: str) -> Columns:
+        """The feature columns declared for a channel; all if none are."""
+        declared = {record.name: record.columns for record in self.info.channels}
+        return declared.get(name, ((0, self.info.width),))
+
+    def surprises(self, features: Features) -> dict[str, Array]:
+        """Each channel's surprise at features [N D]: name -> [N]."""
+        return {channel.name: channel.surprise(features) for channel in self.evidence}
+
+    def scores(self, features: Features) -> Array:
+        """The combined score of each feature [N D], higher = less like a photograph: [N].
 
         Raises:
-            BundleError: it is damaged.
+            BundleError: a channel that it is made of is not fitted, or damaged.
         """
-        if "redrawn.safetensors" not in self.files:
-            return None
-        boundary = self._tensors("redrawn.safetensors", Boundary.from_tensors)
-        if len(boundary.weight) != self.info.features:
-            raise BundleError(
-                f"{self.origin}: redrawn.safetensors is of {len(boundary.weight)} features and the network gives "
-                f"{self.info.features}: export it again"
-            )
-        return boundary
+        return self.combine({name: self.channel(name).surprise(features) for name in self.info.combined})
+
+    def combine(self, surprises: Mapping[str, Array]) -> Array:
+        """The combined score [N] of channels' surprises [N].
+
+        Raises:
+            BundleError: a channel is missing, or was never brought to the scale of the others.
+        """
+        names = self.info.combined
+        for name in names:
+            self.channel(name)
+        standards = [self.info.standard_of(name) for name in names]
+        if len(names) > 1 and None in standards:
+            raise BundleError(f"{self.origin}: the evidence has no common scale: run 'cameraborn fit' first")
+        return combine(
+            [surprises[name] for name in names], [standard or Standard(0, 1) for standard in standards]
+        )
 
     @cached_property
     def operation_classifier(self) -> OperationClassifier | None:
-        """What tells what a face has been through; None if it was never learnt.
+        """The classifier of post-processing operations; None if it was never learnt.
 
         Raises:
             BundleError: it is damaged.
         """
-        if "recogniser.safetensors" not in self.files:
+        if _OPERATIONS not in self.files:
             return None
-        return self._tensors("recogniser.safetensors", OperationClassifier.from_tensors)
+        return self._tensors(_OPERATIONS, OperationClassifier.from_tensors)
 
-    def condition(self, size: float, jpeg_quality: int | None, traces: ResidualStatistics) -> Condition:
-        """What a face of this size, in a file of this quality, has been through."""
-        operation = 0 if self.operation_classifier is None else self.operation_classifier.operation_of(traces)
-        return Condition(size, jpeg_quality, noise_of(traces), operation)
-
-    def scores(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
-        """The score of each feature [N D]: the classifier's log odds if there is one, else minus the log-likelihood.
-
-        To that the log odds of having been reconstructed are added, if the network can tell (`hybrid`).
-
-        Raises:
-            BundleError: there is neither, or it is damaged.
-        """
-        if self.head is not None:
-            return self.head.scores(features)
-        if self.boundary is None:
-            return -self.mixture.log_likelihood(features)
-        return self.boundary.scores(features, self.mixture.log_likelihood(self.boundary.unread(features)))
-
-    @property
-    def _features(self) -> int:
-        """Of all sides."""
-        return self.info.features * len(self.info.preprocessing.sides)
-
-    def _must_take(self, features: int, expected: int, what: str) -> None:
-        if features != expected:
-            raise BundleError(
-                f"{self.origin}: the {what} is of {features} features and the network gives "
-                f"{expected}: fit it again"
-            )
-
-    @cached_property
-    def calibration_rows(self) -> tuple[CalibrationRow, ...]:
-        """The held-out photographs, each once in a class of condition.
-
-        Raises:
-            BundleError: there are none, or the table is damaged.
-        """
-        text = self._file("calibration.csv", "run 'cameraborn calibrate' first").decode("utf-8")
-        operations = self.coverage.operations
-        try:
-            rows = tuple(
-                CalibrationRow(
-                    float(row["score"]),
-                    row["source"],
-                    row["photograph"],
-                    int(row["face_size"]),
-                    int(row["jpeg_quality"]) if row["jpeg_quality"] else None,
-                    float(row["noise"]),
-                    operations.index(row["operation"]) if operations else 0,
-                )
-                for row in csv.DictReader(io.StringIO(text))
-            )
-        except (KeyError, ValueError, TypeError) as error:
-            raise BundleError(
-                f"{self.origin}: calibration.csv is damaged ({error}): calibrate again"
-            ) from error
-        if not rows or not np.isfinite([row.score for row in rows]).all():
-            raise BundleError(f"{self.origin}: calibration.csv holds no finite scores: calibrate again")
-        return rows
-
-    @cached_property
-    def calibration(self) -> Calibration:
-        """The held-out scores, apart for each class of condition.
-
-        Raises:
-            BundleError: there are none, or they and the recorded classes do not fit together.
-        """
-        coverage = self.coverage
-        grid, classes = coverage.grid, coverage.classes
-        scores: list[list[float]] = [[] for _ in classes]
-        number = {cell: place for place, cells in enumerate(classes) for cell in cells}
-        try:
-            for row in self.calibration_rows:
-                scores[number[grid.cell_of(row.condition)]].append(row.score)
-        except KeyError as error:
-            raise BundleError(
-                f"{self.origin}: bundle.json lacks the class of a condition {error}: calibrate again"
-            ) from error
-        told = 0 if self.operation_classifier is None else self.operation_classifier.operations
-        if len(coverage.operations) != told:
-            raise BundleError(
-                f"{self.origin}: the classifier tells {told} operations, the calibration {len(coverage.operations)}: "
-                "fit and calibrate again"
-            )
-        if sorted(number) != grid.cells or not all(scores):
-            raise BundleError(
-                f"{self.origin}: bundle.json's classes of condition are incomplete: calibrate again"
-            )
-        return Calibration(grid, classes, tuple(np.sort(part) for part in scores), coverage.tail)
+    def condition(self, size: float, jpeg_quality: int | None, statistics: ResidualStatistics) -> Condition:
+        """The condition of a face of this size, in a file of this quality."""
+        classifier = self.operation_classifier
+        operation = 0 if classifier is None else classifier.operation_of(statistics)
+        return Condition(size, jpeg_quality, noise_of(statistics), operation)
 
     @property
     def coverage(self) -> Coverage:
@@ -296,11 +164,160 @@ class Bundle:
             )
         return self.info.coverage
 
+    @cached_property
+    def calibration_rows(self) -> tuple[CalibrationRow, ...]:
+        """The held-out photographs, each at most once in a category.
+
+        Raises:
+            BundleError: there are none, or the table is damaged.
+        """
+        text = self._file(_CALIBRATION, "run 'cameraborn calibrate' first").decode("utf-8")
+        try:
+            return read_rows(text, self.coverage.operations)
+        except ValueError as error:
+            raise BundleError(
+                f"{self.origin}: {_CALIBRATION} is damaged ({error}): calibrate again"
+            ) from error
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        """The held-out combined scores, apart for each category.
+
+        Raises:
+            BundleError: there are none, or they and the recorded categories do not fit together.
+        """
+        return self._calibration([row.score for row in self.calibration_rows])
+
+    @cached_property
+    def channel_calibrations(self) -> dict[str, Calibration]:
+        """The held-out surprises of each channel that has been calibrated.
+
+        Raises:
+            BundleError: as `calibration`.
+        """
+        rows = self.calibration_rows
+        return {
+            channel.name: self._calibration([row.surprises[channel.name] for row in rows])
+            for channel in self.evidence
+            if all(channel.name in row.surprises for row in rows)
+        }
+
     @property
     def golden(self) -> dict[str, float]:
-        """Name of a picture made by formula -> its score."""
-        golden: dict[str, float] = json.loads(self._file("golden.json", "run 'cameraborn calibrate' first"))
+        """Name of a picture made by formula -> its combined score.
+
+        Raises:
+            BundleError: the bundle is not calibrated.
+        """
+        golden: dict[str, float] = json.loads(self._file(_GOLDEN, "run 'cameraborn calibrate' first"))
         return golden
+
+    @cached_property
+    def seen(self) -> frozenset[str]:
+        """Beginnings of the SHA-256 of all that the network and the evidence have learnt from."""
+        return frozenset(self.files.get(_SEEN, b"").decode().split())
+
+    def has_seen(self, sha256: str) -> bool:
+        """Whether the file of this SHA-256 was learnt from."""
+        return sha256[:SEEN_DIGITS] in self.seen
+
+    def with_info(self, **changes: object) -> Self:
+        """With other fields of `bundle.json`: a name, versions, a preprocessing."""
+        return self._changed(changes)
+
+    def with_channel(self, record: Channel) -> Self:
+        """With a channel declared, in its older place if it has one."""
+        channels = {known.name: known for known in self.info.channels} | {record.name: record}
+        return self._changed({"channels": tuple(channels.values())})
+
+    def with_evidence(self, evidence: Evidence) -> Self:
+        """With the fitted numbers of a channel, in place of older ones."""
+        name = evidence.name + TENSORS
+        record = Channel(name=evidence.name, kind=evidence.kind, columns=evidence.columns, file=name)
+        files = {name: safetensors.numpy.save(dict(evidence.tensors()))}
+        return self.with_channel(record)._changed({}, files)
+
+    def with_combination(self, standards: Mapping[str, Standard | None]) -> Self:
+        """With a score that is made of these channels, which come first, in this order.
+
+        Args:
+            standards: each channel's common scale; None where it has none, which one channel alone does without.
+        """
+        channels = tuple(
+            record
+            if (standard := standards.get(record.name)) is None
+            else record.model_copy(update={"standard": (standard.location, standard.scale)})
+            for record in self.info.channels
+        )
+        combined = tuple(standards)
+        ordered = sorted(channels, key=lambda record: (*combined, record.name).index(record.name))
+        return self._changed({"channels": tuple(ordered), "combined": combined})
+
+    def without_evidence(self, names: Iterable[str]) -> Self:
+        """Without some channels."""
+        dropped = set(names)
+        channels = tuple(record for record in self.info.channels if record.name not in dropped)
+        return self._changed({"channels": channels}, drop=[name + TENSORS for name in dropped])
+
+    def with_operations(self, classifier: OperationClassifier) -> Self:
+        """With a classifier of operations."""
+        return self._changed({}, {_OPERATIONS: safetensors.numpy.save(classifier.tensors())})
+
+    def with_seen(self, hashes: Iterable[str]) -> Self:
+        """With photographs that were learnt from, beside those of before, by their SHA-256: none may calibrate."""
+        seen = self.seen | {digest[:SEEN_DIGITS] for digest in hashes}
+        return self._changed({}, {_SEEN: ("\n".join(sorted(seen)) + "\n").encode()})
+
+    def with_calibration(self, coverage: Coverage, rows: Sequence[CalibrationRow]) -> Self:
+        """With held-out photographs; what was calibrated before is dropped."""
+        channels = [channel.name for channel in self.evidence]
+        table = write_rows(rows, coverage.operations, channels)
+        return self.without_calibration()._changed({"coverage": coverage}, {_CALIBRATION: table})
+
+    def with_golden(self, scores: Mapping[str, float]) -> Self:
+        """With the combined scores of pictures made by formula."""
+        return self._changed({}, {_GOLDEN: (json.dumps(dict(scores), indent=1) + "\n").encode()})
+
+    def without_calibration(self) -> Self:
+        """Without what calibrate adds."""
+        return self._changed({"coverage": None}, drop=[_CALIBRATION, _GOLDEN])
+
+    def _changed(
+        self, info: Mapping[str, object], files: Mapping[str, bytes] | None = None, drop: Sequence[str] = ()
+    ) -> Self:
+        kept = {name: data for name, data in self.files.items() if name not in drop}
+        return type(self)(self.info.model_copy(update=info), {**kept, **(files or {})}, self.origin)
+
+    def _read_channel(self, record: Channel) -> Evidence:
+        if record.columns[-1][1] > self.info.width:
+            raise BundleError(
+                f"{self.origin}: channel '{record.name}' reads {record.columns[-1][1]} features and the network gives "
+                f"{self.info.width}: fit it again"
+            )
+        name = record.file or ""
+        self._file(name, "get the bundle again")
+        return self._tensors(
+            name, lambda tensors: KINDS[record.kind].from_tensors(record.name, record.columns, tensors)
+        )
+
+    def _calibration(self, scores: Sequence[float]) -> Calibration:
+        coverage = self.coverage
+        taxonomy = coverage.taxonomy
+        told = 0 if self.operation_classifier is None else self.operation_classifier.operations
+        if len(coverage.operations) != told:
+            raise BundleError(
+                f"{self.origin}: the classifier tells {told} operations and the calibration "
+                f"{len(coverage.operations)}: fit and calibrate again"
+            )
+        apart: list[list[float]] = [[] for _ in taxonomy.categories]
+        if taxonomy.is_complete:
+            for row, score in zip(self.calibration_rows, scores, strict=True):
+                apart[taxonomy.category_of(row.condition)].append(score)
+        if not taxonomy.is_complete or not all(apart):
+            raise BundleError(
+                f"{self.origin}: bundle.json's categories of condition are incomplete: calibrate again"
+            )
+        return Calibration(taxonomy, tuple(np.sort(part) for part in apart), coverage.tail)
 
     def _tensors(self, name: str, read: Callable[[dict[str, NDArray[Any]]], T]) -> T:
         """What a file of tensors holds; errors name the bundle."""
@@ -309,162 +326,9 @@ class Bundle:
         except SafetensorError as error:
             raise BundleError(f"{self.origin}: {name} is damaged ({error}): get the bundle again") from error
         except BundleError as error:
-            raise BundleError(f"{self.origin}: {error}") from error
+            raise BundleError(f"{self.origin}: {name}: {error}") from error
 
     def _file(self, name: str, remedy: str) -> bytes:
         if name not in self.files:
             raise BundleError(f"{self.origin}: the bundle has no {name}: {remedy}")
         return self.files[name]
-
-
-def read_bundle(path: Path) -> Bundle:
-    """Read a bundle from a folder or zip; every file's SHA-256 must be the recorded one.
-
-    Raises:
-        BundleError: it is missing, foreign, of another schema, incomplete, or damaged.
-    """
-    files = _read_files(path)
-    if "bundle.json" not in files:
-        raise BundleError(
-            f"{path}: not a bundle (no bundle.json in it): give the folder that export or fit wrote"
-        )
-    try:
-        fields = json.loads(files["bundle.json"])
-        version = fields.get("schema_version") if isinstance(fields, dict) else None
-        if version != SCHEMA_VERSION:
-            raise BundleError(
-                f"{path}: bundle.json has schema version {version!r} and this release reads {SCHEMA_VERSION}: "
-                "install the release that made it, or export it again"
-            )
-        info = BundleInfo.model_validate(fields)
-    except (json.JSONDecodeError, UnicodeDecodeError, ValidationError) as error:
-        reason = str(error).splitlines()[0]
-        raise BundleError(f"{path}: bundle.json is damaged ({reason}): get the bundle again") from error
-    for name, digest in info.files.items():
-        if name not in files:
-            raise BundleError(f"{path}: {name} is missing from the bundle: get the bundle again")
-        if hashlib.sha256(files[name]).hexdigest() != digest:
-            raise BundleError(
-                f"{path}: {name} is not the file that was recorded (SHA-256 differs): get the bundle again"
-            )
-    return Bundle(info, {name: files[name] for name in info.files}, str(path))
-
-
-def _read_files(path: Path) -> dict[str, bytes]:
-    try:
-        if path.is_dir():
-            return {file.name: file.read_bytes() for file in path.iterdir() if file.is_file()}
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                return {
-                    name.rpartition("/")[2]: archive.read(name)
-                    for name in archive.namelist()
-                    if name[-1] != "/"
-                }
-    except (
-        OSError,
-        EOFError,
-        RuntimeError,
-        ValueError,
-        zipfile.BadZipFile,
-        zlib.error,
-        struct.error,
-    ) as error:
-        raise BundleError(f"{path}: cannot be read ({error}): get the bundle again") from error
-    if path.exists():
-        raise BundleError(f"{path}: neither a folder nor a zip: give a bundle")
-    raise BundleError(f"{path}: no such bundle: check the path")
-
-
-def write_bundle(info: BundleInfo, files: Mapping[str, bytes], folder: Path) -> None:
-    """Write a bundle into a new folder, or in place of an older bundle there.
-
-    Everything is written beside and renamed at the end, so that no half-written bundle is ever seen.
-
-    Raises:
-        BundleError: the folder exists and is something else than a bundle.
-    """
-    taken = folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))
-    if taken and not (folder / "bundle.json").is_file():
-        raise BundleError(f"{folder}: exists and is not a bundle: give another folder")
-    recorded = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())}
-    info = info.model_copy(update={"files": recorded})
-    part, old = folder.with_name(folder.name + ".part"), folder.with_name(folder.name + ".old")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    try:
-        for name, data in files.items():
-            (part / name).write_bytes(data)
-        (part / "bundle.json").write_text(info.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        (part / "CARD.md").write_text(card_text(info), encoding="utf-8")
-        if folder.exists():
-            shutil.rmtree(old, ignore_errors=True)
-            folder.rename(old)
-        part.rename(folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def card_text(info: BundleInfo) -> str:
-    """`CARD.md`, for people: what the bundle is, where it comes from, under which licences.
-
-    It is not hashed, so that its owner may add what was measured.
-    """
-    licences = "\n".join(f"- {what}: {licence}" for what, licence in info.licences.items())
-    covered = "not calibrated yet"
-    if info.coverage is not None:
-        low, high = info.coverage.jpeg_quality
-        colour = "colour pictures only" if info.coverage.colour else "colour and colourless pictures"
-        what = "whole pictures" if info.coverage.whole_image else "faces"
-        covered = f"{what}, JPEG quality {low} to {high} and other formats, {colour}"
-        covered += "".join(
-            f"\n  - {describe_class(cells, info.coverage.grid)}" for cells in info.coverage.classes
-        )
-    kind = (
-        "A classifier for cameraborn: it has seen photographs and generated pictures; what it takes for generated more "
-        "than photographs are is flagged."
-        if "head.safetensors" in info.files
-        else "A one-class detector for cameraborn: it knows what photographs look like, and flags what is too unlikely."
-    )
-    if "redrawn.safetensors" in info.files:
-        kind += (
-            " It also knows what photographs look like that autoencoders of our own reconstructed, and adds the odds; "
-            "it has seen no generated picture."
-        )
-    crop = info.preprocessing
-    sides = " and to ".join(map(str, crop.sides))
-    return f"""# {info.name}
-
-{kind}
-
-- Network: {info.network}, trained to tell {", ".join(info.tasks) or "nothing"} from photographs
-- Looks at: a square of {crop.crop_scale:g} times the face, shrunk to {sides} px; it abstains under \
-{crop.smallest_side} px
-- Covered by the calibration, each line a class of condition with photographs of its own: {covered}
-
-## Licences and origin
-
-{licences}
-
-SHA-256 of the training photographs' manifest, of each network: `{info.manifest_sha256}`. `seen.txt` holds the
-beginnings of the SHA-256 of every photograph that was learnt from: none of them may calibrate.
-
-## What it does not tell
-
-A small p-value says that the picture is surprising for a photograph. It does not say who made it, or how, and a
-retouched, printed, screenshotted or heavily filtered photograph can be surprising too. A large one does not prove a
-camera.
-"""
-
-
-def calibration_csv(rows: list[CalibrationRow], operations: tuple[str, ...]) -> bytes:
-    """The held-out photographs as CSV, most surprising first; operations by their names."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["score", "source", "photograph", "face_size", "jpeg_quality", "noise", "operation"])
-    for row in sorted(rows, key=lambda row: -row.score):
-        quality = "" if row.jpeg_quality is None else row.jpeg_quality
-        seen = [quality, row.noise, operations[row.operation] if operations else ""]
-        writer.writerow([f"{row.score:.4f}", row.source, row.photograph, row.face_size, *seen])
-    return out.getvalue().encode("utf-8")

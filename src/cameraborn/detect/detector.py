@@ -3,77 +3,58 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from cameraborn.detect.bundle import Bundle, read_bundle
-from cameraborn.detect.conformal import benjamini_hochberg
-from cameraborn.detect.encoder import Encoder
+from cameraborn.detect.bundle import Bundle
+from cameraborn.detect.condition import Condition
+from cameraborn.detect.conformal import Calibration, benjamini_hochberg
+from cameraborn.detect.evidence.channel import Features
 from cameraborn.detect.golden import GOLDEN_TOLERANCE, golden_picture
+from cameraborn.detect.observe import FeatureStore, Measurement, Observation, Observer
+from cameraborn.detect.store import read_bundle
+from cameraborn.detect.verdict import ChannelVerdict, Verdict
 from cameraborn.engine.local import map_in_order
-from cameraborn.engine.stage import Call
+from cameraborn.engine.stage import Stage
 from cameraborn.errors import BundleError, PictureError
-from cameraborn.photo.crops import square_crop
+from cameraborn.files import Array, Box, Pixels
 from cameraborn.photo.decode import Picture, PictureSource, open_picture
-from cameraborn.photo.faces import FaceFinder
-
-Scope = Literal["ok", "no-face", "too-small", "beyond-calibration", "unreadable"]
-Pixels = NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What is said of one face, or of one picture without a face to judge.
-
-    Attributes:
-        path: what the picture was called.
-        face: number of the face in its picture, from 0, largest first; None where there is no face.
-        box: x0, y0, x1, y1 of the face (or of the whole picture) in upright pixels.
-        width, height: of the upright picture, in pixels.
-        score: higher = less like a photograph: minus the log-likelihood of the feature, in nats, or a classifier's log
-            odds.
-        p_value: share of held-out photographs of the same class of condition that are at least as surprising;
-            small = surprising for a photograph.
-        flagged: p_value is at or under the false-alarm rate; None where the detector abstains.
-        scope: `ok`, or why the detector abstains.
-        error: what is wrong with an unreadable picture.
-        bundle: the name of the bundle that judged.
-    """
-
-    path: str
-    face: int | None
-    box: tuple[float, float, float, float] | None
-    width: int | None
-    height: int | None
-    score: float | None
-    p_value: float | None
-    flagged: bool | None
-    scope: Scope
-    error: str | None
-    bundle: str
-
-    def to_mapping(self) -> dict[str, Any]:
-        """The fields by name, ready for JSON or CSV."""
-        return asdict(self)
 
 
 class Detector:
-    """Scores pictures with a bundle; thread-safe.
+    """Scores pictures with a bundle; thread-safe, and can be sent to another process.
 
     Args:
         bundle: what to score with; `cameraborn.load()` gives the one that ships.
         threads: processor threads for one picture. `score_many` gets its speed from several pictures at a time.
+        evidence: judge by this channel of evidence alone; by default by the combined score.
+        features: a store of the network's features.
+
+    Attributes:
+        observer: the network, the face finder, and how they measure a picture.
+
+    Raises:
+        BundleError: the network cannot be run, or there is no such channel.
     """
 
-    def __init__(self, bundle: Bundle, *, threads: int = 1) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        threads: int = 1,
+        evidence: str | None = None,
+        features: FeatureStore | None = None,
+    ) -> None:
         self.bundle = bundle
-        self.encoder = Encoder(bundle, threads=threads)
-        self.faces = FaceFinder(threads=threads)
+        self.evidence = evidence
+        self._channels = bundle.evidence if evidence is None else (bundle.channel(evidence),)
+        self.observer = Observer(bundle, threads=threads, features=features)
+        self._arguments = threads, evidence, features
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _detector, (self.bundle, *self._arguments)
 
     def score(
         self,
@@ -89,24 +70,16 @@ class Detector:
 
         Raises:
             CalibrationError: the bundle's calibration cannot support the rate.
-            BundleError: the bundle lacks a mixture or a calibration.
+            BundleError: the bundle lacks evidence or a calibration.
         """
-        self.bundle.calibration.check_rate(false_alarm_rate)
-        blank = self._blank(name or _name_of(source))
+        self.calibration.check_rate(false_alarm_rate)
+        path = name or _name_of(source)
         try:
             picture = open_picture(source, name=name)
         except PictureError as error:
-            return [replace(blank, error=str(error))]
-        blank = replace(blank, width=picture.pixels.shape[1], height=picture.pixels.shape[0], scope="no-face")
-        boxes = self.boxes(picture.pixels, whole_image=whole_image)
-        if not boxes:
-            return [blank]
-        return [
-            self._judge(
-                picture, box, replace(blank, face=None if whole_image else index, box=box), false_alarm_rate
-            )
-            for index, box in enumerate(boxes)
-        ]
+            return [replace(self._blank(path), error=str(error))]
+        observations = self.observe(picture, whole_image=whole_image)
+        return self.judge(picture, observations, path=path, false_alarm_rate=false_alarm_rate)
 
     def score_many(
         self,
@@ -120,17 +93,71 @@ class Detector:
 
         A generator: at most a few pictures a job are in memory, however many there are.
         """
-        self.bundle.calibration.check_rate(false_alarm_rate)
-
-        def judge(source: PictureSource) -> list[Verdict]:
-            return self.score(source, false_alarm_rate=false_alarm_rate, whole_image=whole_image)
-
-        for verdicts in map_in_order(Call(judge), sources, jobs):
+        self.calibration.check_rate(false_alarm_rate)
+        for verdicts in map_in_order(ScoreStage(self, false_alarm_rate, whole_image), sources, jobs):
             yield from verdicts
 
     def score_crop(self, pixels: Pixels) -> float:
         """The score of pixels [H W 3], whatever is on them."""
-        return float(self.bundle.scores(self.encoder.feature(pixels)[None])[0])
+        return float(self.scores(self.observer.encoder.feature(pixels)[None])[0])
+
+    def observe(
+        self, picture: Picture, *, whole_image: bool = False, most: int | None = None
+    ) -> list[Observation]:
+        """Observe the faces of a picture, `most` of them at most, largest first, or the picture as a whole."""
+        return self.observer.observe(picture, whole_image=whole_image, most=most)
+
+    def judge(
+        self, picture: Picture, observations: Sequence[Observation], *, path: str, false_alarm_rate: float
+    ) -> list[Verdict]:
+        """A verdict on each observation of a picture; without any, one that says that there is no face."""
+        H, W, _ = picture.pixels.shape
+        blank = replace(self._blank(path), width=W, height=H, scope="no-face")
+        if not observations:
+            return [blank]
+        return [
+            self._judge(
+                seen, replace(blank, face=seen.face, box=seen.box, scope=seen.scope), false_alarm_rate
+            )
+            for seen in observations
+        ]
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The names of the channels of evidence that verdicts tell of."""
+        return tuple(channel.name for channel in self._channels)
+
+    @property
+    def calibration(self) -> Calibration:
+        """The held-out scores that verdicts compare with: the combined ones, or those of the chosen channel.
+
+        Raises:
+            BundleError: there are none.
+        """
+        if self.evidence is None:
+            return self.bundle.calibration
+        calibrations = self.bundle.channel_calibrations
+        if self.evidence not in calibrations:
+            raise BundleError(
+                f"{self.bundle.origin}: channel '{self.evidence}' has not been calibrated: "
+                "run 'cameraborn calibrate' again"
+            )
+        return calibrations[self.evidence]
+
+    def check_rate(self, false_alarm_rate: float) -> None:
+        """See that pictures can be judged at a false-alarm rate, before any is.
+
+        Raises:
+            BundleError: the bundle lacks evidence or a calibration.
+            CalibrationError: the calibration cannot support the rate.
+        """
+        for name in self.bundle.info.combined if self.evidence is None else ():
+            self.bundle.channel(name)
+        self.calibration.check_rate(false_alarm_rate)
+
+    def scores(self, features: Features) -> Array:
+        """The score of each feature [N D], by the combined evidence or the chosen channel: [N]."""
+        return self.bundle.scores(features) if self.evidence is None else self._channels[0].surprise(features)
 
     def verify(self) -> None:
         """Score the golden pictures, and see that this machine computes what the bundle's maker did.
@@ -138,8 +165,8 @@ class Detector:
         Raises:
             BundleError: a score differs by more than rounding.
         """
-        for name, expected in self.bundle.golden.items():
-            score = self.score_crop(golden_picture(name))
+        for name, score in self.golden_scores(self.bundle.golden).items():
+            expected = self.bundle.golden[name]
             if not abs(score - expected) <= GOLDEN_TOLERANCE * max(1.0, abs(expected)):
                 raise BundleError(
                     f"{self.bundle.origin}: golden picture {name} scores {score:.3f} here "
@@ -147,62 +174,107 @@ class Detector:
                     "get the bundle again, or try another release of ONNX Runtime"
                 )
 
-    def boxes(self, pixels: Pixels, *, whole_image: bool) -> list[tuple[float, float, float, float]]:
+    def golden_scores(self, names: Iterable[str]) -> dict[str, float]:
+        """The combined scores of pictures made by formula, by name."""
+        features = {name: self.observer.encoder.feature(golden_picture(name)) for name in names}
+        return {name: float(self.bundle.scores(feature[None])[0]) for name, feature in features.items()}
+
+    def boxes(self, pixels: Pixels, *, whole_image: bool) -> list[Box]:
         """The boxes to judge: the faces, largest first, or the whole picture."""
-        if whole_image:
-            H, W, _ = pixels.shape
-            return [(0.0, 0.0, float(W), float(H))]
-        return [face.box for face in self.faces.find(pixels)]
+        return self.observer.boxes(pixels, whole_image=whole_image)
 
-    def crop(self, pixels: Pixels, box: tuple[float, float, float, float], *, whole_image: bool) -> Pixels:
-        """What the network looks at."""
-        return pixels if whole_image else square_crop(pixels, box, self.encoder.preprocessing.crop_scale)
+    def crop(self, pixels: Pixels, box: Box, *, whole_image: bool) -> Pixels:
+        """The crop that the network sees, before it is shrunk."""
+        return self.observer.crop(pixels, box, whole_image=whole_image)
 
-    def _judge(
-        self, picture: Picture, box: tuple[float, float, float, float], blank: Verdict, rate: float
-    ) -> Verdict:
-        crop = self.crop(picture.pixels, box, whole_image=blank.face is None)
-        if min(crop.shape[:2]) < self.encoder.preprocessing.smallest_side:
-            return replace(blank, scope="too-small")
-        feature, traces = self.encoder.look(crop)
-        score = float(self.bundle.scores(feature[None])[0])
-        if not self._covered(picture, crop, whole_image=blank.face is None):
-            return replace(blank, scope="beyond-calibration", score=score)
-        condition = self.bundle.condition(longer_side(box), picture.jpeg_quality, traces)
-        p = self.bundle.calibration.p_value(score, condition)
-        return replace(blank, scope="ok", score=score, p_value=p, flagged=bool(p <= rate))
+    def _judge(self, seen: Observation, blank: Verdict, rate: float) -> Verdict:
+        measured = seen.measured
+        if measured is None:
+            return blank
+        found = {channel.name: channel.surprise(measured.feature[None]) for channel in self._channels}
+        score = float((self.bundle.combine(found) if self.evidence is None else found[self.evidence])[0])
+        surprises = {name: float(surprise[0]) for name, surprise in found.items()}
+        if not self._covers(measured, whole_image=seen.face is None):
+            evidence = {name: ChannelVerdict(surprise) for name, surprise in surprises.items()}
+            return replace(blank, scope="beyond-calibration", score=score, evidence=evidence)
+        p = self.calibration.p_value(score, measured.condition)
+        evidence = self._channel_verdicts(surprises, measured.condition)
+        known = {name: one.p_value for name, one in evidence.items() if one.p_value is not None}
+        return replace(
+            blank,
+            score=score,
+            p_value=p,
+            flagged=bool(p <= rate),
+            evidence=evidence,
+            decided_by=min(known, key=known.__getitem__, default=None),
+        )
 
-    def _covered(self, picture: Picture, crop: Pixels, *, whole_image: bool) -> bool:
-        """Has the calibration seen photographs that had been through what this picture has?"""
+    def _channel_verdicts(
+        self, surprises: dict[str, float], condition: Condition
+    ) -> dict[str, ChannelVerdict]:
+        calibrations = self.bundle.channel_calibrations
+        return {
+            name: ChannelVerdict(
+                surprise,
+                calibrations[name].p_value(surprise, condition) if name in calibrations else None,
+            )
+            for name, surprise in surprises.items()
+        }
+
+    def _covers(self, measured: Measurement, *, whole_image: bool) -> bool:
+        """Whether the calibration has seen photographs in a condition like this."""
         coverage = self.bundle.coverage
         low, high = coverage.jpeg_quality
-        quality = picture.jpeg_quality
+        quality = measured.condition.jpeg_quality
         return (
             whole_image == coverage.whole_image
             and (quality is None or low <= quality <= high)
-            and (not coverage.colour or has_colour(crop))
+            and (not coverage.colour or measured.colour)
         )
 
-    def _blank(self, name: str) -> Verdict:
+    def _blank(self, path: str) -> Verdict:
         return Verdict(
-            name, None, None, None, None, None, None, None, "unreadable", None, self.bundle.info.name
+            path, None, None, None, None, None, None, None, "unreadable", None, self.bundle.info.name
         )
 
 
-def load(bundle: str | os.PathLike[str] | None = None, *, verify: bool = False, threads: int = 1) -> Detector:
+def _detector(bundle: Bundle, threads: int, evidence: str | None, features: FeatureStore | None) -> Detector:
+    return Detector(bundle, threads=threads, evidence=evidence, features=features)
+
+
+@dataclass
+class ScoreStage(Stage[PictureSource, list[Verdict]]):
+    """Judges one picture after another; a detector that is sent to another process opens its network there anew."""
+
+    detector: Detector
+    false_alarm_rate: float
+    whole_image: bool
+
+    def work(self, item: PictureSource) -> list[Verdict]:
+        """The verdicts on one picture."""
+        return self.detector.score(item, false_alarm_rate=self.false_alarm_rate, whole_image=self.whole_image)
+
+
+def load(
+    bundle: str | os.PathLike[str] | None = None,
+    *,
+    verify: bool = False,
+    threads: int = 1,
+    evidence: str | None = None,
+) -> Detector:
     """Load a detector from a bundle's folder or zip; without one, the bundle that ships with this package.
 
     Args:
         bundle: folder or zip.
         verify: also score the golden pictures and compare.
         threads: processor threads for one picture.
+        evidence: judge by this channel of evidence alone.
 
     Raises:
         BundleError: the bundle is missing, foreign or damaged, or (with `verify`) computes something else here.
     """
-    detector = Detector(
-        read_bundle(Path(bundle) if bundle is not None else default_bundle()), threads=threads
-    )
+    path = Path(bundle) if bundle is not None else default_bundle()
+    detector = Detector(read_bundle(path), threads=threads, evidence=evidence)
     if verify:
         detector.verify()
     return detector
@@ -231,20 +303,6 @@ def control_discoveries(verdicts: Iterable[Verdict], rate: float) -> list[Verdic
         verdict if verdict.p_value is None else replace(verdict, flagged=bool(next(flags)))
         for verdict in verdicts
     ]
-
-
-def longer_side(box: tuple[float, float, float, float]) -> float:
-    """The longer side of a box x0, y0, x1, y1: what is meant by a face's size."""
-    return max(box[2] - box[0], box[3] - box[1])
-
-
-def has_colour(pixels: Pixels) -> bool:
-    """Whether a picture has colour at all: channels that differ by more than compression's rounding."""
-    red, green, blue = np.moveaxis(
-        pixels[::4, ::4].astype(np.int16), 2, 0
-    )  # apart: reducing an axis of 3 is slow
-    highest, lowest = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
-    return bool((highest - lowest).mean() > 2.0)
 
 
 def _name_of(source: PictureSource) -> str:

@@ -6,8 +6,8 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from cameraborn.degrade.residual_statistics import ResidualStatistics, residual_statistics
-from cameraborn.detect.bundle import Bundle, Preprocessing
+from cameraborn.detect.bundle import Bundle
+from cameraborn.detect.schema import Preprocessing
 from cameraborn.errors import BundleError
 from cameraborn.photo.patches import grid_patches, shrink_to, square_resize
 
@@ -15,7 +15,7 @@ PATCHES_AT_ONCE = 256  # a large whole picture has thousands: memory stays bound
 
 
 class Encoder:
-    """A network and how pictures are laid before it; thread-safe."""
+    """A network and the sizes that it sees a crop at; thread-safe."""
 
     def __init__(self, bundle: Bundle, *, threads: int) -> None:
         self.preprocessing: Preprocessing = bundle.info.preprocessing
@@ -34,22 +34,6 @@ class Encoder:
                 f"{bundle.origin}: network.onnx cannot be run ({reason}): get the bundle again"
             ) from error
         self._input = self._session.get_inputs()[0].name
-
-    def look(self, crop: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ResidualStatistics]:
-        """The feature of a crop, and its traces of processing.
-
-        Raises:
-            ValueError: the crop is smaller than a patch, of a network of patches.
-        """
-        seen = shrink_to(crop, self.preprocessing.sides[0])
-        # A network of whole crops resizes in a way of its own, from the crop itself.
-        return self.feature(crop if self.preprocessing.input == "crop" else seen), residual_statistics(
-            crop, seen
-        )
-
-    def traces_of(self, crop: NDArray[np.uint8]) -> ResidualStatistics:
-        """A crop's traces alone, without running the network."""
-        return residual_statistics(crop, shrink_to(crop, self.preprocessing.sides[0]))
 
     def feature(self, crop: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The feature of a crop at each size, one after another: [H W 3] to [sides x D].

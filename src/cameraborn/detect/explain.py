@@ -2,29 +2,30 @@
 
 For networks of patches the map says how the score moves if a patch counts twice: the feature is a mean over patches, so
 this is the patch's own pull. For networks of whole crops it says how much the score falls when a region is hidden
-(occlusion, Zeiler and Fergus, ECCV 2014). Neither proves anything about the region: they say what this model looked at.
+(occlusion, Zeiler and Fergus, ECCV 2014). Neither proves anything about the region: they say what moved this model.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from cameraborn.detect.bundle import CalibrationRow
-from cameraborn.detect.conformal import describe_class
-from cameraborn.detect.detector import Detector, Verdict, longer_side
+from cameraborn.detect.describe import describe_category
+from cameraborn.detect.detector import Detector
+from cameraborn.detect.held_out import CalibrationRow
+from cameraborn.detect.observe import Measurement
+from cameraborn.detect.verdict import Verdict
 from cameraborn.errors import PictureError
+from cameraborn.files import Array, Pixels
 from cameraborn.photo.decode import PictureSource, open_picture
 from cameraborn.photo.patches import PATCH_SIZE, shrink_to
 
-Pixels = NDArray[np.uint8]
-Map = NDArray[np.float64]
 STRIDE = 16  # of the patches behind the map, in pixels of the crop as the network sees it
 OCCLUSIONS = 12  # hidden squares along each side
 NEAREST = 5
+_RATE = 0.5  # the flag is not shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,20 +35,20 @@ class Explanation:
     Attributes:
         verdict: the verdict on the face.
         picture: the upright picture [H W 3].
-        crop: what the network looked at [h w 3].
+        crop: what the network saw [h w 3].
         influence: how each region moved the score, in its units, positive = less like a photograph: [h w].
         method: how the map was made, for people.
-        among: held-out scores of the verdict's class of condition, sorted: [n].
-        condition: what the face looks as if it had been through, in words; its class may hold more than that.
-        nearest: held-out photographs of that class with the nearest scores, nearest first.
+        among: held-out scores of the verdict's category of condition, sorted: [n].
+        condition: the condition that the face is in, in words; its category may hold more than that.
+        nearest: held-out photographs of that category with the nearest scores, nearest first.
     """
 
     verdict: Verdict
     picture: Pixels
     crop: Pixels
-    influence: Map
+    influence: Array
     method: str
-    among: NDArray[np.float64]
+    among: Array
     condition: str
     nearest: tuple[CalibrationRow, ...]
 
@@ -61,75 +62,85 @@ def explain(
         PictureError: the picture cannot be read, shows no such face, or the face is too small to be scored.
         BundleError: the bundle lacks a model or a calibration.
     """
-    verdicts = detector.score(source, false_alarm_rate=0.5, whole_image=whole_image)
-    chosen = verdicts[0 if whole_image else min(face, len(verdicts) - 1)]
-    if chosen.error is not None:
-        raise PictureError(chosen.error)
-    if chosen.box is None:
-        raise PictureError(
-            f"{chosen.path}: no face in it: use --whole-image with a bundle for whole pictures"
-        )
-    if not whole_image and chosen.face != face:
-        raise PictureError(
-            f"{chosen.path}: has {len(verdicts)} face(s), numbered from 0: there is no face {face}"
-        )
-    if chosen.score is None:
-        raise PictureError(f"{chosen.path}: the face is too small to be scored: give a larger picture")
     picture = open_picture(source)
-    crop = detector.crop(picture.pixels, chosen.box, whole_image=whole_image)
-    if detector.encoder.preprocessing.input == "patches":
-        influence, method = patch_influence(detector, crop), "what each patch adds to the score"
+    seen = detector.observe(picture, whole_image=whole_image)
+    if not seen:
+        raise PictureError(
+            f"{picture.name}: no face in it: use --whole-image with a bundle for whole pictures"
+        )
+    number = 0 if whole_image else face
+    if number >= len(seen):
+        raise PictureError(
+            f"{picture.name}: has {len(seen)} face(s), numbered from 0: there is no face {face}"
+        )
+    chosen = seen[number]
+    if chosen.measured is None:
+        raise PictureError(f"{picture.name}: the face is too small to be scored: give a larger picture")
+    (verdict,) = detector.judge(picture, [chosen], path=picture.name, false_alarm_rate=_RATE)
+    if detector.observer.encoder.preprocessing.input == "patches":
+        influence, method = patch_influence(detector, chosen.crop), "what each patch adds to the score"
     else:
-        influence, method = occlusion(detector, crop), "how the score falls when a region is hidden"
-    calibration = detector.bundle.calibration
-    traces = detector.encoder.traces_of(crop)
-    condition = detector.bundle.condition(longer_side(chosen.box), picture.jpeg_quality, traces)
-    number = calibration.class_of(condition)
-    cells, grid = calibration.classes[number], calibration.grid
-    members = [row for row in detector.bundle.calibration_rows if grid.cell_of(row.condition) in cells]
-    score = chosen.score
-    nearest = sorted(members, key=lambda row: abs(row.score - score))[:NEAREST]
+        influence, method = occlusion(detector, chosen.crop), "how the score falls when a region is hidden"
     return Explanation(
-        chosen,
+        verdict,
         picture.pixels,
-        crop,
+        chosen.crop,
         influence,
         method,
-        calibration.scores[number],
-        describe_class((grid.cell_of(condition),), grid),
-        tuple(nearest),
+        *_comparison(detector, verdict, chosen.measured),
     )
 
 
-def patch_influence(detector: Detector, crop: Pixels) -> Map:
+def _comparison(
+    detector: Detector, verdict: Verdict, measured: Measurement
+) -> tuple[Array, str, tuple[CalibrationRow, ...]]:
+    """The held-out scores of the face's category, its condition in words, and the nearest photographs."""
+    calibration, score = detector.calibration, verdict.score
+    assert score is not None  # every crop that was measured is scored
+    taxonomy = calibration.taxonomy
+    category = taxonomy.category_of(measured.condition)
+    rows, evidence = detector.bundle.calibration_rows, detector.evidence
+    members = [
+        row if evidence is None else replace(row, score=row.surprises[evidence])
+        for row in rows
+        if taxonomy.category_of(row.condition) == category
+    ]
+    nearest = sorted(members, key=lambda row: abs(row.score - score))[:NEAREST]
+    words = describe_category([taxonomy.cell_of(measured.condition)], taxonomy)
+    return calibration.scores[category], words, tuple(nearest)
+
+
+def patch_influence(detector: Detector, crop: Pixels) -> Array:
     """How the score moves if a patch counted twice, averaged over the patches on each pixel: [h w].
 
-    Patches are taken on a finer grid than scoring needs, at every size that the network looks at.
+    Patches are taken on a finer grid than scoring needs, at every size that the network sees.
     """
-    sides = detector.encoder.preprocessing.sides
-    looks, shrunk = [], crop
+    sides = detector.observer.encoder.preprocessing.sides
+    sizes, shrunk = [], crop
     for side in sides:
         shrunk = shrink_to(shrunk, side)
         corners = _corners(*shrunk.shape[:2])
         patches = np.stack([shrunk[y : y + PATCH_SIZE, x : x + PATCH_SIZE] for y, x in corners])
-        features = detector.encoder.patch_features(np.ascontiguousarray(patches.transpose(0, 3, 1, 2)))
-        looks.append((shrunk.shape[:2], corners, features))
-    centre = detector.encoder.feature(crop)
+        features = detector.observer.encoder.patch_features(
+            np.ascontiguousarray(patches.transpose(0, 3, 1, 2))
+        )
+        sizes.append((shrunk.shape[:2], corners, features))
+    centre = detector.observer.encoder.feature(crop)
     D = len(centre) // len(sides)
     total = np.zeros(crop.shape[:2])
-    for number, ((h, w), corners, features) in enumerate(looks):
+    for number, ((h, w), corners, features) in enumerate(sizes):
         count = max(
             1, round(h / PATCH_SIZE) * round(w / PATCH_SIZE)
         )  # patches that scoring takes of this size
         moved = np.repeat(centre[None], len(corners), axis=0)
         part = slice(number * D, (number + 1) * D)
         moved[:, part] += (features - centre[part]) / (count + 1)
-        pull = detector.bundle.scores(moved) - float(detector.bundle.scores(centre[None])[0])
+        pull = detector.scores(moved) - float(detector.scores(centre[None])[0])
         total += _spread(pull, corners, (h, w), PATCH_SIZE, crop.shape[:2])
     return total
 
 
-def occlusion(detector: Detector, crop: Pixels) -> Map:
+def occlusion(detector: Detector, crop: Pixels) -> Array:
     """How much the score falls when a square of the crop is blurred away: [h w]."""
     h, w, _ = crop.shape
     side = max(2, 2 * min(h, w) // OCCLUSIONS)
@@ -157,8 +168,8 @@ def _corners(h: int, w: int) -> list[tuple[int, int]]:
 
 
 def _spread(
-    values: Map, corners: list[tuple[int, int]], shape: tuple[int, int], side: int, wanted: tuple[int, ...]
-) -> Map:
+    values: Array, corners: list[tuple[int, int]], shape: tuple[int, int], side: int, wanted: tuple[int, ...]
+) -> Array:
     """Each pixel gets the mean value of the squares it lies in, weighted by how near their centre is; stretched."""
     bell = np.hanning(side + 2)[1:-1]
     weight = np.outer(bell, bell)

@@ -10,6 +10,7 @@ import numpy as np
 
 from cameraborn.detect.explain import Explanation
 from cameraborn.errors import CamerabornError
+from cameraborn.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +24,7 @@ CAPTION = (
 )
 
 
-def portray(explanation: Explanation, output: Path) -> None:
+def plot(explanation: Explanation, output: Path) -> None:
     """Draw picture, map, histogram and nearest photographs into one file: PNG, PDF or SVG by its ending.
 
     Written beside and renamed.
@@ -55,12 +56,8 @@ def portray(explanation: Explanation, output: Path) -> None:
     figure.text(
         0.03, 0.025, textwrap.fill(CAPTION, 190), fontsize=8, color=MUTED, va="bottom", linespacing=1.45
     )
-    part = output.with_name(output.name + ".part")
-    try:
+    with replacing(output) as part:
         figure.savefig(part, format=ending, metadata={"Date": None} if ending == "svg" else None)
-        part.replace(output)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _title(figure: Any, explanation: Explanation) -> None:  # noqa: ANN401 (matplotlib is imported late)

@@ -1,8 +1,9 @@
-"""What a face has been through, told from its residual statistics: learnt from photographs that we processed ourselves.
+"""The classifier of post-processing operations: it reads a face's residual statistics.
 
-Two layers, a rectifier between them, and the likeliest of `degrade.random.OPERATIONS`. It need not be right:
-photographs are calibrated under what they look like, so that a p-value compares a picture with photographs that look
-as processed as it does. Learnt by scikit-learn when a mixture is fitted, scored in NumPy.
+Two layers, a rectifier between them, and the likeliest of `degrade.random.OPERATIONS`, learnt from photographs that we
+processed ourselves. It need not be right: photographs are calibrated under the operation that they look like, so that a
+p-value compares a picture with photographs that look as processed as it does. Learnt by scikit-learn when evidence is
+fitted, scored in NumPy.
 """
 
 from __future__ import annotations
@@ -20,16 +21,16 @@ from cameraborn.errors import BundleError
 Array = NDArray[np.float64]
 
 _HIDDEN, _BATCH, _STEPS = 64, 256, 1500
-_FARTHEST = 4.0  # standard deviations: traces beyond are taken for no stranger than this
+_FARTHEST = 4.0  # standard deviations: statistics beyond are taken for no stranger than this
 _NEVER = -1e9  # log odds of an operation that nothing was learnt of
 
 
 @dataclass(frozen=True, eq=False)
 class OperationClassifier:
-    """A perceptron of T traces, H hidden units and C operations.
+    """A perceptron of T statistics, H hidden units and C operations.
 
     Attributes:
-        location, scale: what traces are standardised by, [T].
+        location, scale: what statistics are standardised by, [T].
         hidden: weight [H T] and bias [H].
         output: weight [C H] and bias [C].
     """
@@ -44,9 +45,9 @@ class OperationClassifier:
         """How many it tells apart."""
         return len(self.output[1])
 
-    def operation_of(self, traces: ResidualStatistics) -> int:
-        """The likeliest operation of a face with these traces [T]."""
-        x = np.clip((traces - self.location) / self.scale, -_FARTHEST, _FARTHEST)
+    def operation_of(self, statistics: ResidualStatistics) -> int:
+        """The likeliest operation of a face with these statistics [T]."""
+        x = np.clip((statistics - self.location) / self.scale, -_FARTHEST, _FARTHEST)
         x = np.maximum(self.hidden[0] @ x + self.hidden[1], 0.0)
         return int(np.argmax(self.output[0] @ x + self.output[1]))
 
@@ -86,9 +87,7 @@ class OperationClassifier:
             or not all(np.isfinite(value).all() for value in known.values())
             or not (known["scale"] > 0).all()
         ):
-            raise BundleError(
-                f"recogniser.safetensors holds {shapes}, which is no operation_classifier: get the bundle again"
-            )
+            raise BundleError(f"the classifier of operations holds {shapes}: get the bundle again")
         return cls(
             known["location"],
             known["scale"],
@@ -98,15 +97,15 @@ class OperationClassifier:
 
 
 def learn_operation_classifier(
-    traces: NDArray[np.floating], operations: Sequence[int], count: int, *, seed: int
+    statistics: NDArray[np.floating], operations: Sequence[int], count: int, *, seed: int
 ) -> OperationClassifier:
-    """A classifier of `count` operations, from traces [N T] of faces and the each one's operation."""
+    """A classifier of `count` operations, from statistics [N T] of faces and the operation of each [N]."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier  # a second to import: scoring does without
 
-    traces = np.asarray(traces, np.float64)
-    location, scale = traces.mean(axis=0), traces.std(axis=0) + 1e-6
-    x = np.clip((traces - location) / scale, -_FARTHEST, _FARTHEST)
+    statistics = np.asarray(statistics, np.float64)
+    location, scale = statistics.mean(axis=0), statistics.std(axis=0) + 1e-6
+    x = np.clip((statistics - location) / scale, -_FARTHEST, _FARTHEST)
     perceptron = MLPClassifier(
         (_HIDDEN,),
         alpha=1e-3,

@@ -1,5 +1,4 @@
-"""Autoencoders: small autoencoders that reconstruct a photograph through a bottleneck, and the discriminator that
-teaches them.
+"""Small autoencoders that reconstruct a photograph through a bottleneck, and the discriminator that teaches them.
 
 Generators end in a decoder that enlarges a small map step by step, and what the enlarging leaves in the pixels is
 much alike from one to the next (AutoGAN: Zhang, Karaman and Chang, WIFS 2019, arXiv 1907.06515). A decoder that learnt

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cameraborn.networks.section import InputKind, NetworkSection
 from cameraborn.networks.spectrum import NUMBERS, Spectrum
 from cameraborn.networks.srm import srm_kernels
 
@@ -172,3 +174,27 @@ class PatchRanker(nn.Module):
         if self.colours is not None:
             feature = torch.cat([feature, self.colours(colours_of(patches))], dim=1)
         return {name: head(feature) for name, head in self.heads.items()}
+
+
+class PatchNetworkSection(NetworkSection):
+    """Sizes of the patch network."""
+
+    input_kind: ClassVar[InputKind] = "patches"
+    not_of_the_encoder: ClassVar[frozenset[str]] = frozenset({"type", "colour"})
+
+    type: Literal["patch"] = "patch"
+    widths: tuple[int, ...] = (16, 32, 64, 128)
+    blocks: int = Field(default=1, ge=1)
+    features: int = Field(default=256, ge=1)
+    dropout: float = Field(default=0.0, ge=0, lt=1)  # before the last layer
+    pool: Literal["last", "all"] = "last"  # stages whose maps the feature is made of
+    spectrum: bool = False  # whether the feature is also made of the strengths of frequencies
+    colour: bool = False  # whether the heads, not the feature, are told how light the picture is
+
+    def encoder(self) -> PatchNet:
+        """The patch network."""
+        return PatchNet(**self.encoder_sizes())
+
+    def ranker(self, head_sizes: Mapping[str, int]) -> PatchRanker:
+        """The patch network with its heads."""
+        return PatchRanker(self.encoder(), head_sizes, colour=self.colour)

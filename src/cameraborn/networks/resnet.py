@@ -12,16 +12,21 @@ Shapes: N pictures, S side, D features, C channels.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Annotated, ClassVar, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from cameraborn.networks.section import InputKind, NetworkSection
 
 NORMALISATIONS = {  # mean and standard deviation of red, green and blue in 0..1
     "clip": ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
 }
 EXPANSION = 4  # a block's output channels over its inner ones
+_Count = Annotated[int, Field(ge=1)]
 
 
 class Bottleneck(nn.Module):
@@ -121,3 +126,23 @@ class ResNetRanker(nn.Module):
         feature = self.encoder(pixels)
         with torch.autocast(device_type=pixels.device.type, enabled=False):
             return {name: head(feature) for name, head in self.heads.items()}
+
+
+class ResNetSection(NetworkSection):
+    """Sizes of the ResNet; the defaults are AIGFD-EXIF's."""
+
+    input_kind: ClassVar[InputKind] = "crop"
+
+    type: Literal["resnet50"] = "resnet50"
+    layers: tuple[_Count, _Count, _Count, _Count] = (3, 4, 6, 3)  # blocks of each stage
+    width: int = Field(default=64, ge=1)
+    features: int = Field(default=768, ge=1)
+    normalise: Literal["clip", "imagenet"] = "clip"
+
+    def encoder(self) -> ResNet:
+        """The ResNet."""
+        return ResNet(**self.encoder_sizes())
+
+    def ranker(self, head_sizes: Mapping[str, int]) -> ResNetRanker:
+        """The ResNet with its heads."""
+        return ResNetRanker(self.encoder(), head_sizes)

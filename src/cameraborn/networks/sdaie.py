@@ -15,13 +15,14 @@ Shapes: B pictures, P patches a picture, N = B*P patches, C channels, D = 528 fe
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cameraborn.networks.covariance import covariance, matrix_square_root, upper_triangle
+from cameraborn.networks.section import InputKind, NetworkSection
 from cameraborn.networks.srm import srm_kernels
 from cameraborn.photo.patches import PATCH_SIZE
 
@@ -194,3 +195,26 @@ class SdaieRanker(nn.Module):
         """Patches [B P 3 64 64], float in 0..255, to a task's outputs [B size]."""
         feature = self.encoder(patches)
         return {name: head(feature) for name, head in self.heads.items()}
+
+
+class SdaieSection(NetworkSection):
+    """SDAIE's network, whose sizes are fixed."""
+
+    input_kind: ClassVar[InputKind] = "patch-set"
+
+    type: Literal["sdaie"] = "sdaie"
+    # How the patches' tokens become one feature; `first` is the authors', and depends on the patches' order.
+    pool: Pool = "mean"
+
+    @property
+    def features(self) -> int:
+        """Width of the feature."""
+        return FEATURES
+
+    def encoder(self) -> SdaieNet:
+        """SDAIE's network."""
+        return SdaieNet(pool=self.pool)
+
+    def ranker(self, head_sizes: Mapping[str, int]) -> SdaieRanker:
+        """SDAIE's network with its heads."""
+        return SdaieRanker(self.encoder(), head_sizes)

@@ -1,12 +1,51 @@
-"""The pictures of a folder, as every verb sees them."""
+"""The pictures of folders, patterns and lists, as every verb sees them."""
 
 from __future__ import annotations
 
+import glob
 import os
+import sys
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from cameraborn.photo.decode import SUPPORTED_EXTENSIONS
 from cameraborn.photo.sniff import PICTURES, Census, Kind, is_regular, kind_of_file
+
+
+def expand(paths: Iterable[str], census: Census | None = None) -> Iterator[str]:
+    """Files as they are, folders recursively and sorted, globs, and `-` for a list on standard input; lazily.
+
+    What does not exist is passed on: its row will say so. The census counts what folders hold besides pictures.
+    """
+    for path in paths:
+        if path == "-":
+            # Bytes, because names need not be text in the locale's encoding.
+            for line in sys.stdin.buffer:
+                if name := os.fsdecode(line.rstrip(b"\r\n")):
+                    yield from _files(name, census)
+        elif glob.has_magic(path) and not os.path.lexists(path):
+            yield from _matches(path, census)
+        else:
+            yield from _files(path, census)
+
+
+def _files(path: str, census: Census | None) -> Iterator[str]:
+    if os.path.isdir(path):  # noqa: PTH112 (strings all the way: a list may hold millions)
+        yield from pictures_in(path, census)
+    else:
+        yield path
+
+
+def _matches(pattern: str, census: Census | None) -> Iterator[str]:
+    whole = Path(pattern)
+    if "**" in whole.parts:
+        # pathlib's `**` does not follow links to folders, which may be circles; it matches folders as well.
+        inside = whole.relative_to(whole.anchor) / ("*" if whole.name == "**" else "")
+        found = sorted(str(path) for path in Path(whole.anchor).glob(str(inside)) if not path.is_dir())
+    else:
+        found = sorted(glob.glob(pattern))  # noqa: PTH207 (strings, hidden files left out as by a shell)
+    for path in found or [pattern]:
+        yield from _files(path, census)
 
 
 def pictures_in(folder: str, census: Census | None = None) -> Iterator[str]:

@@ -1,63 +1,20 @@
-"""A finished run becomes a bundle's network: ONNX for scoring, safetensors for training on.
-
-The ONNX graph takes pixels as they come, uint8: `patches` [N 3 64 64] to `features` [N D], a `crop` [N 3 S S] already
-shrunk to the network's side to the same, or a `patch-set`, one picture's patches [P 3 64 64], to `features` [1 D].
-"""
+"""A finished pretext run becomes a bundle's network: ONNX for scoring, safetensors for training on."""
 
 from __future__ import annotations
 
-import copy
-import json
-import logging
-import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+import itertools
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
 
-import safetensors
-import torch
-from pydantic import ValidationError
-from safetensors.torch import load_file, save
-from torch import Tensor, nn
-from torch.nn import functional as F
-
-from cameraborn.data.manifest import sha256_of
+from cameraborn.detect.evidence.channel import Columns
+from cameraborn.detect.evidence.pseudo_fake import PseudoFakeClassifier
 from cameraborn.errors import RecipeError
-from cameraborn.networks.sdaie import SdaieNet
-from cameraborn.photo.patches import PATCH_SIZE
 from cameraborn.pretext.architectures import ARCHITECTURES, build_network
 from cameraborn.pretext.recipe import Recipe
-from cameraborn.pretext.selection import select_rows
 from cameraborn.pseudo.names import RECONSTRUCTED
-
-
-@dataclass(frozen=True)
-class ExportedNetwork:
-    """What a bundle holds of a run."""
-
-    onnx: bytes
-    weights: bytes  # safetensors, with the heads
-    description: str
-    features: int
-    tasks: tuple[str, ...]
-    manifest_sha256: str
-    seen: tuple[str, ...]  # SHA-256 of every photograph that was trained on
-    input_kind: Literal["patches", "patch-set", "crop"]  # and the name of the graph's input
-    side: int  # of that input, pixels
-    crop_scale: float  # of faces: side of the crop over the longer side of the box
-    antialias: bool  # of faces: how the crop is shrunk
-    reconstructed: bytes | None = None  # the layer that tells reconstructed photographs, see `detect.hybrid`
-    beside: bytes | None = None  # the weights of a second network
-
-
-@dataclass(frozen=True)
-class _Run:
-    """A finished run, read."""
-
-    recipe: Recipe
-    network: Any  # a module with `encoder` and `heads`
-    seen: frozenset[str]
+from cameraborn.train.encoders import describe
+from cameraborn.train.export import CROP_SCALE, ExportedNetwork, Finished, as_safetensors, read_finished
+from cameraborn.train.onnx import SideBySide, to_onnx
 
 
 def export_run(folder: Path, beside: Path | None = None) -> ExportedNetwork:
@@ -66,134 +23,55 @@ def export_run(folder: Path, beside: Path | None = None) -> ExportedNetwork:
     Raises:
         RecipeError: a folder holds no finished run, or its weights are damaged or of another network; or not both of
             two networks see single patches.
-        ManifestError: the photographs that it learnt from are not there any more.
     """
-    runs = [_read_run(path) for path in (folder, beside) if path is not None]
+    runs = [read_finished(path, Recipe, build_network) for path in (folder, beside) if path is not None]
     first, networks = runs[0].recipe, [run.network for run in runs]
-    architecture = ARCHITECTURES[first.network.type]
-    if len(runs) > 1 and {ARCHITECTURES[run.recipe.network.type].input_kind for run in runs} != {"patches"}:
+    kind = first.network.input_kind
+    side = ARCHITECTURES[kind].side(first)
+    if len(runs) > 1 and {run.recipe.network.input_kind for run in runs} != {"patches"}:
         raise RecipeError(
             f"{beside}: only networks of single patches can stand beside each other: export it alone"
         )
     encoder = networks[0].encoder if len(runs) == 1 else SideBySide([network.encoder for network in networks])
-    weights = [
-        save({name: value.contiguous() for name, value in network.state_dict().items()})
-        for network in networks
-    ]
+    weights = [as_safetensors(network.state_dict()) for network in networks]
     return ExportedNetwork(
-        onnx=to_onnx(encoder, architecture.input_kind, architecture.side(first)),
+        onnx=to_onnx(encoder, kind, side),
         weights=weights[0],
-        description=" beside ".join(_describe(run) for run in runs),
+        description=" beside ".join(describe(run.network.encoder, run.recipe.network) for run in runs),
         features=sum(run.recipe.network.features for run in runs),
         tasks=tuple(dict.fromkeys(task for run in runs for task in run.recipe.pretext.tasks)),
-        manifest_sha256=" ".join(sha256_of(run.recipe.data.manifest) for run in runs),
-        seen=tuple(sorted(frozenset().union(*(run.seen for run in runs)))),
-        input_kind=architecture.input_kind,
-        side=architecture.side(first),
-        crop_scale=first.faces.crop_scale,
+        manifest_sha256=" ".join(run.data.manifest_sha256 for run in runs),
+        seen=tuple(sorted({digest for run in runs for digest in run.data.seen})),
+        input_kind=kind,
+        side=side,
+        crop_scale=first.faces.crop_scale if kind == "crop" else CROP_SCALE,
         antialias=first.faces.antialias,
-        reconstructed=_boundary(runs),
+        evidence=tuple(_pseudo_fake_classifiers(runs)),
+        density_columns=_density_columns(runs),
         beside=weights[1] if len(runs) > 1 else None,
     )
 
 
-class SideBySide(nn.Module):
-    """Several encoders of the same patches, their features one after the other."""
-
-    def __init__(self, encoders: Sequence[nn.Module]) -> None:
-        super().__init__()
-        self.encoders = nn.ModuleList(encoders)
-
-    def forward(self, patches: Tensor) -> Tensor:
-        """Patches [N 3 64 64] to features [N D1+D2+...]."""
-        return torch.cat([encoder(patches) for encoder in self.encoders], dim=1)
-
-
-def _read_run(folder: Path) -> _Run:
-    weights, recipe_file = folder / "network.safetensors", folder / "recipe.json"
-    if not (weights.is_file() and recipe_file.is_file()):
-        raise RecipeError(f"{folder}: holds no finished run: let 'cameraborn train' finish there first")
-    try:
-        recipe = Recipe.model_validate_json(recipe_file.read_bytes())
-        network = build_network(recipe)
-        network.load_state_dict(load_file(weights))
-    except (ValidationError, safetensors.SafetensorError, RuntimeError) as error:
-        raise RecipeError(
-            f"{folder}: the run is damaged ({str(error).splitlines()[0]}): train it again"
-        ) from error
-    train_rows, _ = select_rows(recipe)
-    # A copy of a photograph stands for the photograph.
-    seen = frozenset(row.original or row.sha256 for row in train_rows)
-    return _Run(recipe, network, seen)
-
-
-def _describe(run: _Run) -> str:
-    parameters = sum(p.numel() for p in run.network.encoder.parameters())
-    size = json.dumps(run.recipe.network.encoder_sizes())
-    return f"{type(run.network.encoder).__name__} {size} ({parameters:,} parameters)"
-
-
-def _boundary(runs: Sequence[_Run]) -> bytes | None:
-    """The first head that tells reconstructions: two logits as one layer of log odds, of all networks' features."""
-    before = 0
-    for number, run in enumerate(runs):
+def _pseudo_fake_classifiers(runs: Sequence[Finished[Recipe]]) -> Iterator[PseudoFakeClassifier]:
+    """The first head that tells reconstructions: its two logits as one layer of log odds."""
+    for run, columns in zip(runs, _columns(runs), strict=True):
         if RECONSTRUCTED in run.recipe.pretext.tasks:
             head = run.network.heads[RECONSTRUCTED]
-            weight, bias = head.weight.detach().double(), head.bias.detach().double()
-            after = sum(other.recipe.network.features for other in runs[number + 1 :])
-            return save(
-                {"weight": F.pad(weight[1] - weight[0], (before, after)), "bias": bias[1:] - bias[:1]}
+            weight, bias = head.weight.detach().double().numpy(), head.bias.detach().double().numpy()
+            yield PseudoFakeClassifier(
+                RECONSTRUCTED, (columns,), weight[1] - weight[0], float(bias[1] - bias[0])
             )
-        before += run.recipe.network.features
-    return None
+            return
 
 
-def to_onnx(encoder: nn.Module, input_name: str = "patches", side: int = PATCH_SIZE) -> bytes:
-    """The encoder as an ONNX file with a free batch size; its input is uint8 [N 3 side side]."""
-    # A copy in the layout that ONNX knows: the graph is traced along the layout that the weights have.
-    encoder = copy.deepcopy(encoder).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    graph = (_SetFromBytes(encoder) if isinstance(encoder, SdaieNet) else _FromBytes(encoder)).eval()
-    example = torch.zeros(2, 3, side, side, dtype=torch.uint8)
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # deprecations inside the exporter, which no user can act on
-        program = torch.onnx.export(
-            graph,
-            (example,),
-            dynamo=True,
-            input_names=[input_name],
-            output_names=["features"],
-            dynamic_shapes=({0: torch.export.Dim("N", min=1)},),
-            external_data=False,
-            verbose=False,
-        )
-    if program is None:
-        raise RecipeError(
-            "torch could not export the network: install the tested versions from constraints.txt"
-        )
-    graph_file: bytes = program.model_proto.SerializeToString()
-    return graph_file
+def _density_columns(runs: Sequence[Finished[Recipe]]) -> Columns:
+    """The features of all networks but the one that tells reconstructions, if there are two."""
+    read = {classifier.columns[0] for classifier in _pseudo_fake_classifiers(runs)}
+    left = tuple(columns for columns in _columns(runs) if columns not in read)
+    return left if left and read else ((0, sum(run.recipe.network.features for run in runs)),)
 
 
-class _FromBytes(nn.Module):
-    """The encoder behind the cast from uint8."""
-
-    def __init__(self, encoder: nn.Module) -> None:
-        super().__init__()
-        self.encoder = encoder
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        features: Tensor = self.encoder(pixels.float())
-        return features
-
-
-class _SetFromBytes(nn.Module):
-    """The encoder of a set of patches behind the cast from uint8, for one picture."""
-
-    def __init__(self, encoder: SdaieNet) -> None:
-        super().__init__()
-        self.encoder = encoder
-
-    def forward(self, patches: Tensor) -> Tensor:
-        features: Tensor = self.encoder(patches.float()[None])
-        return features
+def _columns(runs: Sequence[Finished[Recipe]]) -> list[tuple[int, int]]:
+    """The feature columns of each network."""
+    ends = list(itertools.accumulate(run.recipe.network.features for run in runs))
+    return list(zip([0, *ends], ends, strict=False))

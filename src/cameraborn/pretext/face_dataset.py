@@ -4,14 +4,13 @@ AIGFD-EXIF (arXiv 2501.02207, section III): half the faces are manipulated in on
 part in the ranking with the tags of its photograph. Where no landmarks are found, nothing is manipulated and nothing is
 said of manipulation: such a row teaches its tags alone. Rows that were manipulated on disk stay as they are.
 
-Shapes: S side of the network's input, T tasks.
+Shapes: S side of the network's input; targets have columns as `kinds.columns_of` says.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -28,14 +27,17 @@ from cameraborn.photo.crops import face_window
 from cameraborn.photo.decode import open_upright
 from cameraborn.photo.faces import Face, FaceFinder, landmarks_68
 from cameraborn.photo.patches import square_resize
-from cameraborn.pretext.dataset import single_threaded, targets_of
+from cameraborn.pretext.dataset import targets_of
+from cameraborn.pretext.kinds import Task, columns_of
 from cameraborn.pretext.recipe import FaceSection
-from cameraborn.pretext.tasks import Task
 from cameraborn.pseudo.manipulate import Kind, ManipulationOptions, draw_kind, interpolated, manipulate
+from cameraborn.train.pictures import MemoryBudget, PictureCache, single_threaded
 
 Landmarks = NDArray[np.float32]  # [68 2], x and y in pixels of the crop
-ValidationBatch = tuple[Tensor, Tensor, list[str]]  # inputs [B ...], targets [B T], what each is called [B]
-_TOGETHER = 64  # pictures read at a time while the cache is filled; pictures in a batch of validation
+ValidationBatch = tuple[
+    Tensor, Tensor, list[str]
+]  # inputs [B ...], targets [B columns], what each is called [B]
+_TOGETHER = 64  # pictures in a batch of validation
 
 
 class FaceCrops:
@@ -46,30 +48,20 @@ class FaceCrops:
     manipulating it would take thirty times as long.
     """
 
-    def __init__(self, rows: Sequence[Row], faces: FaceSection, *, landmarks: bool, budget_mb: int) -> None:
+    def __init__(
+        self, rows: Sequence[Row], faces: FaceSection, *, landmarks: bool, budget: MemoryBudget
+    ) -> None:
         self._rows, self._faces, self._landmarks = rows, faces, landmarks
         self._finder: FaceFinder | None = None
         self._found: dict[int, Landmarks | None] = {}
-        self._kept: dict[int, Pixels] = {}
-        self._fill(budget_mb * 2**20)
+        self._crops = PictureCache(len(rows), self._read, budget)
         self._finder = None  # each worker makes its own: a running network should not be forked
 
     def __getitem__(self, index: int) -> tuple[Pixels, Landmarks | None]:
         """The crop [H W 3], and the landmarks in it, None if there is no face or none was asked for."""
-        kept = self._kept.get(index)
-        return (kept, self._found.get(index)) if kept is not None else self._read(index)
+        return self._crops[index], self._found.get(index)
 
-    def _fill(self, left: int) -> None:
-        with ThreadPoolExecutor() as pool:
-            for start in range(0, len(self._rows) if left else 0, _TOGETHER):
-                indices = range(start, min(start + _TOGETHER, len(self._rows)))
-                for index, (crop, _) in zip(indices, pool.map(self._read, indices), strict=True):
-                    left -= crop.nbytes
-                    if left < 0:
-                        return
-                    self._kept[index] = crop
-
-    def _read(self, index: int) -> tuple[Pixels, Landmarks | None]:
+    def _read(self, index: int) -> Pixels:
         row, faces = self._rows[index], self._faces
         image = open_upright(Path(row.path))
         x0, y0, x1, y1 = face_window(*image.size, row.box, faces.crop_scale, faces.crop)
@@ -81,7 +73,7 @@ class FaceCrops:
             found = _find_landmarks(self._finder, image, row)
             scale = np.array([crop.width / (x1 - x0), crop.height / (y1 - y0)], np.float32)
             self._found[index] = None if found is None else (found - np.array([x0, y0], np.float32)) * scale
-        return np.asarray(crop), self._found.get(index)
+        return np.asarray(crop)
 
 
 def _find_landmarks(finder: FaceFinder, image: Image.Image, row: Row) -> Landmarks | None:
@@ -95,13 +87,19 @@ def _find_landmarks(finder: FaceFinder, image: Image.Image, row: Row) -> Landmar
 
 
 class FaceDataset(Dataset[tuple[Tensor, Tensor]]):
-    """A face of each photograph: (crop uint8 [3 S S], targets float [T], nan if missing)."""
+    """A face of each photograph: (crop uint8 [3 S S], targets float [columns], nan if missing)."""
 
     def __init__(
-        self, rows: Sequence[Row], tasks: Sequence[Task], *, faces: FaceSection, seed: int, cache_mb: int
+        self,
+        rows: Sequence[Row],
+        tasks: Sequence[Task],
+        *,
+        faces: FaceSection,
+        seed: int,
+        budget: MemoryBudget,
     ) -> None:
         self.maker = _Maker(faces, tasks)
-        self.crops = FaceCrops(rows, faces, landmarks=self.maker.manipulates, budget_mb=cache_mb)
+        self.crops = FaceCrops(rows, faces, landmarks=self.maker.manipulates, budget=budget)
         self.targets = targets_of(rows, tasks)
         self.on_disk = [row.manipulation for row in rows]
         self.faces, self.seed = faces, seed
@@ -138,11 +136,11 @@ class FaceValidation(Dataset[ValidationBatch]):
         *,
         faces: FaceSection,
         seed: int,
-        cache_mb: int,
+        budget: MemoryBudget,
         workers: int,
     ) -> None:
         self.maker = _Maker(faces, tasks)
-        self.crops = FaceCrops(rows, faces, landmarks=self.maker.manipulates, budget_mb=cache_mb)
+        self.crops = FaceCrops(rows, faces, landmarks=self.maker.manipulates, budget=budget)
         self.targets = targets_of(rows, tasks)
         self.names = [row.kind or "all" for row in rows]
         self.faces, self.seed, self.workers = faces, seed, workers
@@ -189,7 +187,8 @@ class _Maker:
 
     def __init__(self, faces: FaceSection, tasks: Sequence[Task]) -> None:
         self.faces = faces
-        self.columns = {column: task for column, task in enumerate(tasks) if task.artificial}
+        columns = columns_of(tasks)
+        self.columns = [(columns[task.name], task) for task in tasks if task.of_faces]
         self.options = ManipulationOptions(
             side=faces.manipulation_side,
             match_resampling=faces.match_resampling,
@@ -204,7 +203,7 @@ class _Maker:
     def make(
         self, crop: Pixels, landmarks: Landmarks | None, known: Tensor, kind: Kind, rng: np.random.Generator
     ) -> tuple[Pixels, Tensor]:
-        """The crop in that manipulation [H W 3], and its targets [T].
+        """The crop in that manipulation [H W 3], and its targets [columns].
 
         If the landmarks do not show what is to be manipulated, the crop is the original that it is.
         """
@@ -220,10 +219,10 @@ class _Maker:
         return done, self.labelled(known, did)
 
     def labelled(self, known: Tensor, did: str | None) -> Tensor:
-        """The targets [T], with what there is to say of the manipulation that was done; None: nothing."""
+        """The targets [columns], with what there is to say of the manipulation that was done; None: nothing."""
         targets = known.clone()
-        for column, task in self.columns.items():
-            targets[column] = math.nan if did is None else task.label(did)
+        for columns, task in self.columns:
+            targets[columns] = torch.tensor(task.target({}, did))
         return targets
 
     def tensor(self, pixels: Pixels) -> Tensor:

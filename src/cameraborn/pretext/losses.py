@@ -1,11 +1,17 @@
-"""Fidelity losses: of pairs under Thurstone's model, to rank; of single pictures, to classify.
+"""Losses of the pretext tasks: of pairs, to rank; of single pictures, to classify.
 
 AIGFD-EXIF (arXiv 2501.02207). Eq. 1-3: for two pictures x, y with scores s_x, s_y the probability that x has the larger
-tag is p = Phi(k (s_x - s_y)), and the loss compares it with the truth g by fidelity,
+tag is p = Phi(k (s_x - s_y)) (Thurstone's model), and the loss compares it with the truth g by fidelity,
 1 - sqrt(p g) - sqrt((1 - p)(1 - g)). The paper, its code and SDAIE's code use three different link scales k.
 Eq. 4-5: the same fidelity of one picture's probability p and label g, for manipulated or not. Eq. 6: their sum.
+BLADES (arXiv 2507.22824) takes fidelity for levels and classes too: unlike cross-entropy it is bounded, so a wrong
+label cannot outweigh a batch.
 
-Shapes: B pictures in the batch.
+A target that is missing is nan and takes its picture out of the loss; if nothing is left, the loss is zero, still
+attached to the graph. All is computed in float32 at least: the roots of half-precision probabilities near 0 and 1 are
+mostly rounding, and differences of half-precision scores mostly ties.
+
+Shapes: B pictures in the batch, C classes, R regions of the face.
 """
 
 from __future__ import annotations
@@ -15,6 +21,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 LINK_SCALES = {"paper": 1 / math.sqrt(2), "aigfd-code": 2.0, "sdaie-code": 1.0}
@@ -23,19 +30,16 @@ _BLOCK = 2**20  # pairs looked at together: about 40 MB while they are
 
 
 def pairwise_fidelity(scores: Tensor, tags: Tensor, *, link_scale: float, tie: float = 0.5) -> Tensor:
-    """Mean fidelity loss over all pairs i < j of the pictures that have the tag.
+    """Mean fidelity loss over all pairs i < j of the pictures that have the tag: a scalar.
 
     Large batches are worked off in blocks of rows that the backward pass computes again, so that memory grows with B
     and not with its square.
 
     Args:
         scores: predicted ranks [B].
-        tags: true values [B]; nan where the picture lacks the tag, which takes it out of every pair.
+        tags: true values [B].
         link_scale: k above; `LINK_SCALES` names the published ones.
         tie: the truth g of a pair with equal tags; 0.5 as the authors' code (order-free), 1 as their Eq. 1.
-
-    Returns:
-        A scalar; zero, still attached to the graph, if fewer than two pictures have the tag.
     """
     return _mean_over_pairs(_infidelity_of_link, scores, tags, link_scale, tie)
 
@@ -51,9 +55,7 @@ _PairLoss = Callable[[Tensor, Tensor], Tensor]  # of k (s_x - s_y) and g
 
 def _mean_over_pairs(loss: _PairLoss, scores: Tensor, tags: Tensor, link_scale: float, tie: float) -> Tensor:
     known = torch.isfinite(tags)
-    scores, tags = scores[known], tags[known]
-    if scores.dtype != torch.float64:
-        scores = scores.float()  # differences of half-precision scores would be mostly ties
+    scores, tags = _full(scores[known]), tags[known]
     B = len(tags)
     if B < 2:
         return scores.sum() * 0.0
@@ -90,40 +92,57 @@ def _cross_entropy_of_link(link: Tensor, truth: Tensor) -> Tensor:
     return loss
 
 
+def expected_level(logits: Tensor) -> Tensor:
+    """The score that is ranked: the mean of levels 1, 2, ... under the softmax of logits [B C], as [B].
+
+    What a photograph's levels are is never said: `pairwise_fidelity` of these scores learns them from order alone.
+    """
+    p = _full(logits).softmax(dim=1)
+    return p @ torch.arange(1, p.shape[1] + 1, dtype=p.dtype, device=p.device)
+
+
 def binary_fidelity(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean fidelity loss of sigmoid(logit) against labels of 0 and 1, over the pictures that have a label.
+    """Mean fidelity loss of sigmoid(logit) against labels of 0 and 1: a scalar.
 
     Args:
-        logits: [B].
-        labels: [B]; nan where nothing is known.
-
-    Returns:
-        A scalar; zero, still attached to the graph, if no picture has a label.
+        logits: [B], or [B R] of several regions of a face. (BLADES' code has three prompts for regions and two columns
+            of labels, and cannot run; here there are as many columns as prompts.)
+        labels: of the same shape.
     """
     known = torch.isfinite(labels)
-    logits, labels = logits[known], labels[known]
-    if logits.dtype != torch.float64:
-        logits = logits.float()
-    if len(labels) == 0:
-        return logits.sum() * 0.0
-    return _infidelity(torch.sigmoid(logits), labels.to(logits.dtype)).mean()
+    p = _full(logits[known]).sigmoid()
+    return _infidelity(p, labels[known].to(p.dtype)).mean() if len(p) else p.sum()
+
+
+def focal_fidelity(logits: Tensor, classes: Tensor, *, gamma: float = 2.0) -> Tensor:
+    """Mean of (1 - p_y)^gamma (1 - sqrt(p_y)): what is already told well weighs little, as most photographs are alike.
+
+    The authors' code also adds the root of its epsilon for every wrong class, which only shifts the loss.
+
+    Args:
+        logits: [B C].
+        classes: index of the true class [B].
+        gamma: 0 gives the plain fidelity, BLADES' loss of "manipulated or not" over two logits.
+    """
+    known = torch.isfinite(classes)
+    p = _full(logits[known]).softmax(dim=1)
+    if not len(p):
+        return p.sum()
+    true = p.gather(1, classes[known].long()[:, None])[:, 0]
+    loss: Tensor = ((1 - true) ** gamma * (1 - (true + _EPSILON).sqrt())).mean()
+    return loss
+
+
+def class_cross_entropy(logits: Tensor, classes: Tensor) -> Tensor:
+    """Mean cross-entropy of logits [B C] against the index of the true class [B]: a scalar."""
+    known = torch.isfinite(classes)
+    logits = _full(logits[known])
+    return F.cross_entropy(logits, classes[known].long()) if len(logits) else logits.sum()
 
 
 def _infidelity(p: Tensor, truth: Tensor) -> Tensor:
     return 1 - (p * truth + _EPSILON).sqrt() - ((1 - p) * (1 - truth) + _EPSILON).sqrt()
 
 
-def pair_accuracy(scores: Tensor, tags: Tensor) -> float:
-    """Share of pairs with different tags that the scores order rightly; nan if there is no such pair.
-
-    Equal scores order nothing: a network that says the same of every picture gets 0, not what the rows' order gives.
-    """
-    known = torch.isfinite(tags)
-    scores, tags = scores[known], tags[known]
-    right = differ = 0
-    for start in range(0, len(tags), rows := max(1, _BLOCK // max(1, len(tags)))):
-        order = torch.sign(tags[start : start + rows, None] - tags[None, :])
-        said = torch.sign(scores[start : start + rows, None] - scores[None, :])
-        differ += int((order != 0).sum())
-        right += int(((said == order) & (order != 0)).sum())
-    return right / differ if differ else float("nan")
+def _full(values: Tensor) -> Tensor:
+    return values if values.dtype == torch.float64 else values.float()

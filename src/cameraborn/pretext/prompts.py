@@ -17,7 +17,7 @@ from torch import Tensor
 from cameraborn.errors import RecipeError
 from cameraborn.networks.clip import PromptHeads, TextTower, split_blades_checkpoint
 from cameraborn.networks.tokenizer import Tokenizer, parse_merges
-from cameraborn.pretext.tasks import TASKS, TEMPLATES
+from cameraborn.pretext.tasks import TASKS
 from cameraborn.train.weights import read_weights
 
 if TYPE_CHECKING:
@@ -26,16 +26,15 @@ if TYPE_CHECKING:
 
 def sentences() -> list[str]:
     """The fifty prompts."""
-    return [template.format(word) for task, template in TEMPLATES.items() for word in TASKS[task].classes]
+    return [task.prompt.format(word) for task in TASKS.values() if task.prompt for word in task.classes]
 
 
 def prompt_slices() -> dict[str, slice]:
     """Task -> its logits among the fifty."""
     slices, start = {}, 0
-    for task in TEMPLATES:
-        end = start + TASKS[task].outputs
-        slices[task] = slice(start, end)
-        start = end
+    for task in (task for task in TASKS.values() if task.prompt):
+        slices[task.name] = slice(start, start + task.outputs)
+        start += task.outputs
     return slices
 
 

@@ -1,19 +1,20 @@
 """The registry of pretext tasks: a tag to rank, a tag to classify, a manipulation of the face to detect.
 
-One entry is all that a new task needs: its head, loss, validation figure and tests follow from it. Those of SDAIE
-(arXiv 2512.05651) are all fourteen: it classifies make, model, flash, metering mode, exposure mode, white balance and
-scene capture type, and ranks seven more, whose names its code does not give. Those of BLADES (arXiv 2507.22824) are all
-eleven, with the classes and the order of its code, so that its checkpoints' outputs mean what they meant.
+One entry is all that a new task needs: its head, loss, validation figure and tests follow from its kind (`kinds`).
+Those of SDAIE (arXiv 2512.05651) are all fourteen: it classifies make, model, flash, metering mode, exposure mode,
+white balance and scene capture type, and ranks seven more, whose names its code does not give. Those of BLADES (arXiv
+2507.22824) are all eleven, with the classes and the order of its code, so that its checkpoints' outputs mean what they
+meant.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Literal
 
-from cameraborn.pseudo.names import RECONSTRUCTED
+from cameraborn.pretext.kinds import Classify, Focal, Level, Manipulation, Rank, Reconstruction, Regions
+from cameraborn.pretext.kinds import Task as Task
+from cameraborn.pseudo.names import RECONSTRUCTED, REGIONS
+from cameraborn.registry import Registry
 
 MAKERS = (
     "canon",
@@ -44,74 +45,7 @@ FAMILIES = (
 )
 
 
-@dataclass(frozen=True)
-class Task:
-    """One thing to learn from a photograph: from its EXIF, or from what we did to its face.
-
-    Attributes:
-        name: the task and its head.
-        tag: the EXIF field (see `photo.exif.Exif`); none for a manipulation.
-        kind: of a tag `rank` (pairwise fidelity), `level` (the same, of the expected level), `classify` (cross-entropy)
-            or `focal` (focal fidelity); else `manipulation` (fidelity; 1 = manipulated), `regions` (of each), or
-            `classify` without a tag: whether the whole picture was reconstructed (`pretext.reconstruct`).
-        classes: names of the levels, classes, regions, or of what an original and a manipulated face are called.
-        class_of: the name of a value's class; None where the value says nothing.
-    """
-
-    name: str
-    tag: str
-    kind: Literal["rank", "level", "classify", "focal", "manipulation", "regions"]
-    classes: tuple[str, ...] = ()
-    class_of: Callable[[object], str | None] = lambda value: None
-
-    @property
-    def outputs(self) -> int:
-        """Width of the task's head."""
-        return max(1, len(self.classes))
-
-    @property
-    def ordered(self) -> bool:
-        """Whether the tag's values are ranked."""
-        return self.kind in ("rank", "level")
-
-    @property
-    def artificial(self) -> bool:
-        """Whether what is learnt was done to the picture by us."""
-        return not self.tag
-
-    @property
-    def of_faces(self) -> bool:
-        """Whether it was done to the face, so that the network must see faces."""
-        return self.kind in ("manipulation", "regions")
-
-    def target(self, exif: Mapping[str, object]) -> float:
-        """The value to learn: the tag itself, or the index of its class; nan where the photograph lacks it.
-
-        Of manipulations EXIF says nothing: their target is nan here, and the dataset's to give.
-        """
-        value = exif.get(self.tag)
-        if self.ordered:
-            return float(value) if isinstance(value, int | float) else math.nan
-        name = self.class_of(value)
-        return math.nan if name is None else float(self.classes.index(name))
-
-    def label(self, manipulation: str) -> float:
-        """What to say of a picture after a manipulation (empty: none): 1 if there was one; of regions a bit field.
-
-        Bit r is set if region r was manipulated, so that every task has one number; `fidelity.region_labels` reads it.
-        A task of faces has nothing to say of what was reconstructed, nor the task `reconstructed` of what was done to a
-        face.
-        """
-        if manipulation and self.of_faces == (manipulation == RECONSTRUCTED):
-            return math.nan
-        if not self.of_faces or self.kind == "manipulation":
-            return float(manipulation != "")
-        return float(
-            sum(1 << bit for bit, region in enumerate(self.classes) if region in MANIPULATED[manipulation])
-        )
-
-
-Classes = tuple[tuple[str, ...], Callable[[object], str | None]]  # the last two fields of a task
+Classes = tuple[tuple[str, ...], Callable[[object], str | None]]  # `classes` and `class_of` of a task
 
 
 def beginning(names: tuple[str, ...], rest: str = "other") -> Classes:
@@ -195,62 +129,62 @@ BLADES_PROGRAMS = listed(
     },
 )
 
-REGIONS = ("mouth", "eye", "nose")
-MANIPULATED: Mapping[str, tuple[str, ...]] = {  # by `pretext.manipulate.Kind`
-    "": (),
-    "mouth": ("mouth",),
-    "mouth-vertical": ("mouth",),
-    "eye": ("eye",),
-    "nose": ("nose",),
-    "affine": REGIONS,
-}
-
-TASKS: dict[str, Task] = {
-    task.name: task
-    for task in (
-        Task("iso", "iso", "rank"),
-        Task("fnumber", "fnumber", "rank"),
-        Task("exposure", "exposure_time_s", "rank"),
-        Task("focal", "focal_length_mm", "rank"),
-        Task("focal_35mm", "focal_35mm", "rank"),
-        Task("exposure_bias", "exposure_bias_ev", "rank"),
-        Task("brightness", "brightness_ev", "rank"),
-        Task("make", "make", "classify", *beginning(MAKERS)),
-        Task("model", "model", "classify", *beginning(FAMILIES)),
-        Task("flash", "flash", "classify", *flash_use()),
-        Task("metering", "metering", "classify", *coded(METERING)),
-        Task("exposure_mode", "exposure_mode", "classify", *coded(EXPOSURE_MODES)),
-        Task("white_balance", "white_balance", "classify", *coded(WHITE_BALANCES)),
-        Task("scene", "scene_type", "classify", *coded(SCENES)),
-        Task("face", "", "manipulation"),
-        Task("reconstructed", "", "classify", ("photograph", "reconstructed")),
-        Task("blades_iso", "iso", "level", LEVELS),
-        Task("blades_fnumber", "fnumber", "level", LEVELS),
-        Task("blades_exposure", "exposure_time_s", "level", LEVELS),
-        Task("blades_focal", "focal_length_mm", "level", LEVELS),
-        Task("blades_make", "make", "focal", *beginning(BLADES_MAKERS, "others")),
-        Task("blades_metering", "metering", "focal", *BLADES_METERING),
-        Task("blades_exposure_mode", "exposure_mode", "focal", *BLADES_EXPOSURE_MODES),
-        Task("blades_white_balance", "white_balance", "focal", *coded({0: "auto", 1: "manual"})),
-        Task("blades_program", "exposure_program", "focal", *BLADES_PROGRAMS),
-        Task("blades_coarse", "", "manipulation", ("photographic", "manipulated")),
-        Task("blades_fine", "", "regions", REGIONS),
-    )
-}
-
 _VALUE = "a photo of a face with the {} value of "
 
-# BLADES' prompts in the order of its logits; the words that fill the gap are the task's classes.
-TEMPLATES: dict[str, str] = {
-    "blades_iso": _VALUE + "ISO",
-    "blades_fnumber": _VALUE + "aperture",
-    "blades_exposure": _VALUE + "exposure time",
-    "blades_focal": _VALUE + "focal length",
-    "blades_make": "a photo of a face with the camera make {}",
-    "blades_metering": "a photo of a face with the metering mode {}",
-    "blades_exposure_mode": "a photo of a face with the exposure mode {}",
-    "blades_white_balance": "a photo of a face with the white balance {}",
-    "blades_program": "a photo of a face with the exposure program {}",
-    "blades_coarse": "a {} face",
-    "blades_fine": "a photo of a face with a manipulated {}",
-}
+TASKS: Registry[Task] = Registry("task")
+for _task in (
+    Rank("iso", "iso"),
+    Rank("fnumber", "fnumber"),
+    Rank("exposure", "exposure_time_s"),
+    Rank("focal", "focal_length_mm"),
+    Rank("focal_35mm", "focal_35mm"),
+    Rank("exposure_bias", "exposure_bias_ev"),
+    Rank("brightness", "brightness_ev"),
+    Classify("make", "make", *beginning(MAKERS)),
+    Classify("model", "model", *beginning(FAMILIES)),
+    Classify("flash", "flash", *flash_use()),
+    Classify("metering", "metering", *coded(METERING)),
+    Classify("exposure_mode", "exposure_mode", *coded(EXPOSURE_MODES)),
+    Classify("white_balance", "white_balance", *coded(WHITE_BALANCES)),
+    Classify("scene", "scene_type", *coded(SCENES)),
+    Manipulation("face"),
+    Reconstruction(RECONSTRUCTED, classes=("photograph", "reconstructed")),
+    # BLADES' in the order of its logits.
+    Level("blades_iso", "iso", LEVELS, prompt=_VALUE + "ISO"),
+    Level("blades_fnumber", "fnumber", LEVELS, prompt=_VALUE + "aperture"),
+    Level("blades_exposure", "exposure_time_s", LEVELS, prompt=_VALUE + "exposure time"),
+    Level("blades_focal", "focal_length_mm", LEVELS, prompt=_VALUE + "focal length"),
+    Focal(
+        "blades_make",
+        "make",
+        *beginning(BLADES_MAKERS, "others"),
+        prompt="a photo of a face with the camera make {}",
+    ),
+    Focal(
+        "blades_metering",
+        "metering",
+        *BLADES_METERING,
+        prompt="a photo of a face with the metering mode {}",
+    ),
+    Focal(
+        "blades_exposure_mode",
+        "exposure_mode",
+        *BLADES_EXPOSURE_MODES,
+        prompt="a photo of a face with the exposure mode {}",
+    ),
+    Focal(
+        "blades_white_balance",
+        "white_balance",
+        *coded({0: "auto", 1: "manual"}),
+        prompt="a photo of a face with the white balance {}",
+    ),
+    Focal(
+        "blades_program",
+        "exposure_program",
+        *BLADES_PROGRAMS,
+        prompt="a photo of a face with the exposure program {}",
+    ),
+    Manipulation("blades_coarse", classes=("photographic", "manipulated"), prompt="a {} face"),
+    Regions("blades_fine", classes=REGIONS, prompt="a photo of a face with a manipulated {}"),
+):
+    TASKS.add(_task.name, _task)

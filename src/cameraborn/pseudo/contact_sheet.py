@@ -13,20 +13,13 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from cameraborn.pseudo.manipulate import Kind, Pixels, enlarged, regions
+from cameraborn.pseudo.names import MANIPULATIONS
 from cameraborn.pseudo.variants import FaceCut, VariantOptions, make_variant
 
 _TILE, _GAP, _HEADER = 168, 4, 26  # pixels; a pair stands twice a gap from the next
 _PAPER, _INK, _LINE = "white", "black", (255, 210, 60)
 _DIMMED = 0.3  # brightness of what is outside a mask
 _LATTICE = 8  # cells along a side
-_NAMES: dict[Kind, str] = {
-    "": "original",
-    "mouth-vertical": "mouth turned over",
-    "mouth": "mouth mirrored",
-    "eye": "eye mirrored",
-    "affine": "distorted",
-    "nose": "nose turned over",
-}
 
 
 def contact_sheet(faces: Sequence[FaceCut], options: VariantOptions) -> Image.Image:
@@ -41,7 +34,8 @@ def contact_sheet(faces: Sequence[FaceCut], options: VariantOptions) -> Image.Im
     font = ImageFont.load_default(15)
     starts = [_GAP, *(_GAP + _TILE + 2 * _GAP + pair * place for place in range(len(options.kinds)))]
     for x, kind in zip(starts, ("", *options.kinds), strict=True):
-        draw.text((x, _HEADER // 2), _NAMES[kind], _INK, font, anchor="lm")
+        words = MANIPULATIONS[kind].words if kind else "original"
+        draw.text((x, _HEADER // 2), words, _INK, font, anchor="lm")
     for line, face in enumerate(faces):
         y = _HEADER + (_TILE + _GAP) * line
         for x, kind in zip(starts, ("", *options.kinds), strict=True):

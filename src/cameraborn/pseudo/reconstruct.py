@@ -1,12 +1,12 @@
 """Photographs reconstructed by autoencoders, on disk: what the task `reconstructed` learns from.
 
-    FOLDER/originals/ID-0.png       the photograph, cut to a multiple of what autoencoders ask for; ID-1.png, ... shrunk
+    FOLDER/originals/ID-0.png       the photograph, its sides cut to multiples of 8; ID-1.png, ... shrunk
     FOLDER/manipulated/ID-0.png     the same, reconstructed
     FOLDER/manifest.jsonl           their rows
 
-An original and its reconstructed copy have been through the same up to the autoencoder. Autoencoders leave nothing of
-JPEG's blocks, so a reconstructed photograph that had not been shrunk is recompressed as its file was: else blocks would
-tell them apart. Half of the further copies are blurred, enlarged, sharpened, given noise or recompressed as well, both
+An original and its reconstruction have been through the same up to the autoencoder. Autoencoders leave nothing of
+JPEG's blocks, so a reconstruction that was not shrunk is recompressed as its file was: else blocks would tell the two
+apart. Half of the shrunk copies go through a random post-processing operation as well, original and reconstruction
 alike: else what is soft would look reconstructed. What is drawn for a photograph depends on the seed, its SHA-256 and
 the copy's number alone.
 """
@@ -36,13 +36,13 @@ class ReconstructOptions:
     """How photographs are reconstructed.
 
     Attributes:
-        autoencoders: their names; each copy is by one of them, drawn at random.
-        copies: of each photograph; the first at its own size, each further one shrunk at random.
-        handled: share of the further copies that are handled at random after the autoencoder.
-        smallest_side: no copy is shrunk further, pixels.
-        largest_side: pixels; a larger photograph is cut to its middle.
-        noise: greatest strength of noise on the autoencoder's latents.
-        seed: of everything that is drawn.
+        autoencoders: names of the autoencoders; each copy is by one of them, drawn at random.
+        copies: copies of each photograph; the first at its own size, each further one shrunk at random.
+        handled: share of the shrunk copies that go through a random operation after the autoencoder.
+        smallest_side: smallest side of a copy, pixels.
+        largest_side: largest side of a copy, pixels; a larger photograph is cut to its middle.
+        noise: largest strength of the noise on the autoencoder's latents.
+        seed: random seed of the copies.
     """
 
     autoencoders: tuple[str, ...]
@@ -74,7 +74,7 @@ def write_reconstructed(
     autoencoders: Mapping[str, Autoencoder],
     options: ReconstructOptions,
 ) -> list[Row]:
-    """Write one copy of a photograph and its reconstructing; return both rows, paths relative to `folder`.
+    """Write one copy of a photograph and its reconstruction; return both rows, paths relative to `folder`.
 
     Raises:
         PictureError: the picture cannot be read, was manipulated already, or is too small.
@@ -82,7 +82,7 @@ def write_reconstructed(
     """
     if row.manipulation or row.label != "photo":
         raise PictureError(
-            f"{row.path}: not a photograph as it was: autoencoders reconstruct photographs alone"
+            f"{row.path}: not an untouched photograph: leave the row out, autoencoders reconstruct photographs alone"
         )
     picture = open_picture(row.path)
     rng = np.random.default_rng([options.seed, int(row.sha256[:16], 16), number])
@@ -96,7 +96,7 @@ def write_reconstructed(
     if number == 0 and picture.jpeg_quality is not None:
         reconstructed = recompressed(reconstructed, "JPEG", picture.jpeg_quality)
     if number and rng.random() < options.handled:
-        original, reconstructed = _handled_alike(
+        original, reconstructed = _same_operation(
             original, reconstructed, int(rng.integers(2**31)), options.smallest_side
         )
     rows = []
@@ -124,12 +124,13 @@ def reconstruct(autoencoder: Autoencoder, pixels: Pixels, *, noise: float, seed:
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        painted = autoencoder(batch.contiguous(memory_format=torch.channels_last), noise)[0]
-    levels = painted.clamp(-1, 1).mul(127.5).add(127.5).round().to(torch.uint8)
+        reconstructed = autoencoder(batch.contiguous(memory_format=torch.channels_last), noise)[0]
+    levels = reconstructed.clamp(-1, 1).mul(127.5).add(127.5).round().to(torch.uint8)
     return np.ascontiguousarray(levels.permute(1, 2, 0).numpy())
 
 
-def _handled_alike(one: Pixels, other: Pixels, seed: int, smallest_side: int) -> tuple[Pixels, Pixels]:
+def _same_operation(one: Pixels, other: Pixels, seed: int, smallest_side: int) -> tuple[Pixels, Pixels]:
+    """Both pictures after the same random post-processing operation."""
     first, second = (
         random_operations(pixels, np.random.default_rng(seed), smallest_side=smallest_side)[0]
         for pixels in (one, other)

@@ -27,7 +27,7 @@ from PIL import Image
 
 from cameraborn.data.manifest import Row
 from cameraborn.errors import CamerabornError, PictureError
-from cameraborn.files import Box
+from cameraborn.files import Box, replacing
 from cameraborn.photo.crops import square_window
 from cameraborn.photo.decode import open_picture
 from cameraborn.photo.faces import Face, FaceFinder, landmarks_68
@@ -50,9 +50,9 @@ class VariantOptions:
     """What is made of each face.
 
     Attributes:
-        kinds: the manipulations.
+        kinds: names of the manipulations.
         crop_scale: side of the square that is cut out, in sides of the face's box.
-        seed: of everything that is drawn.
+        seed: random seed of the manipulations.
         manipulation: how faces are manipulated.
     """
 
@@ -245,14 +245,9 @@ def write_png(pixels: Pixels, path: Path) -> str:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file beside its place and rename it; CamerabornError if that fails."""
-    part = path.with_name(path.name + ".part")
-    with _writing(path):
-        try:
-            part.write_bytes(data)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+    """Write a file whole or not at all; CamerabornError if that fails."""
+    with _writing(path), replacing(path) as part:
+        part.write_bytes(data)
 
 
 @contextmanager

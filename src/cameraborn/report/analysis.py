@@ -11,19 +11,22 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cameraborn.bench.degraded import UNDEGRADED
-from cameraborn.bench.judge import ERROR_SCOPE, SEEN_SCOPE
-from cameraborn.bench.run import DetectorRecord
+from cameraborn.bench.record import DetectorRecord
+from cameraborn.bench.scorers import ERROR_SCOPE, SEEN_SCOPE
+from cameraborn.degrade.named import UNDEGRADED
+from cameraborn.files import Array
 from cameraborn.report import metrics
 from cameraborn.report.bootstrap import in_chunks, interval, weights
-from cameraborn.report.results import Answers, Comparison, Results, Stratum
+from cameraborn.report.results import Comparison, Predictions, Results, Stratum
 
-Array = NDArray[np.float64]
-NOISE_LEVEL = 0.05  # of adjusted p-values, over which a difference is called noise
+Weights = NDArray[np.int64]
+WeightedFigure = Callable[[Weights, Weights], Array]  # from weights [B P] and [B G] to [B ...]
+NOISE_LEVEL = 0.05  # adjusted p-value over which a difference is called noise
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,26 @@ class GeneratorFigures:
     tpr_at_5: Figure
     found: Figure  # share of generated pictures flagged at the detector's own threshold
     false_alarms: Figure  # share of photographs flagged at the detector's own threshold
+
+    @property
+    def name(self) -> str:
+        """Generator and track; `mean`, which no generator with its track can be."""
+        return self.comparison.name if self.comparison else "mean"
+
+    @property
+    def generator(self) -> str:
+        """The generator, or `mean`."""
+        return self.comparison.generator if self.comparison else "mean"
+
+    @property
+    def test_set(self) -> str:
+        """Name of the set; empty of the mean."""
+        return self.comparison.generated.test_set if self.comparison else ""
+
+    @property
+    def track(self) -> str:
+        """The track within its set; empty of the mean."""
+        return self.comparison.generated.track if self.comparison else ""
 
 
 NAMES = ("auc", "ap_generated", "ap_photo", "accuracy", "tpr_at_1", "tpr_at_5", "found", "false_alarms")
@@ -98,7 +121,7 @@ class DifferenceFigures:
     first: DetectorRecord
     second: DetectorRecord
     comparison: Comparison
-    auc: Figure  # of the first minus of the second, with the paired bootstrap's interval
+    auc: Figure  # the first minus the second, with the paired bootstrap's interval
     p: float  # DeLong's
     adjusted_p: float  # for the number of differences in the report
 
@@ -143,16 +166,14 @@ class Analysis:
         self, detector: DetectorRecord, comparison: Comparison, degradation: str
     ) -> tuple[GeneratorFigures, Array] | None:
         """The figures, and their draws [B, figures]."""
-        photos = self.results.answers(detector, comparison.photos, degradation)
-        generated = self.results.answers(detector, comparison.generated, degradation)
-        if photos is None or generated is None or not (photos.scored.any() and generated.scored.any()):
+        pair = self.results.pair(detector, comparison, degradation)
+        if pair is None:
             return None
+        photos, generated = pair
 
-        def figures(photo_weights: Weights | None, generated_weights: Weights | None) -> Array:
-            return _all_figures(photos, generated, photo_weights, generated_weights)
-
+        figures = partial(_all_figures, photos, generated)
         value = figures(None, None)[0]
-        draws = self._drawn(figures, comparison.photos, comparison.generated)
+        draws = self._drawn(figures, comparison)
         by_name: dict[str, Figure] = {name: _figure(value[i], draws[:, i]) for i, name in enumerate(NAMES)}
         by_name["false_alarms"] = self._rate(photos, comparison.photos, draws[:, NAMES.index("false_alarms")])
         by_name["found"] = self._rate(generated, comparison.generated, draws[:, NAMES.index("found")])
@@ -177,63 +198,55 @@ class Analysis:
     def sources(self, detector: DetectorRecord, degradation: str = UNDEGRADED) -> list[SourceFigures]:
         """False alarms on each photograph source of each track: out-of-source first, then the worst."""
         rows = []
-        for stratum in self.results.photographs:
-            answers = self.results.answers(detector, stratum, degradation)
-            if answers is None:
-                continue
-            of = np.array(stratum.sources)
-            for source in dict.fromkeys(stratum.sources):
-                here = of == source
-                judged = here & answers.judged
-                rows.append(
-                    SourceFigures(
-                        detector,
-                        stratum,
-                        source,
-                        bool(answers.in_source[here].any()),
-                        degradation,
-                        int(judged.sum()),
-                        int((here & ~answers.judged & _answered(answers)).sum()),
-                        self._false_alarms([(stratum, answers, judged)]),
-                    )
+        for stratum, source, predictions, here in self.results.by_source(detector, degradation):
+            decided = here & predictions.decided
+            rows.append(
+                SourceFigures(
+                    detector,
+                    stratum,
+                    source,
+                    bool(predictions.in_source[here].any()),
+                    degradation,
+                    int(decided.sum()),
+                    int((here & ~predictions.decided & _measured(predictions)).sum()),
+                    self._false_alarms([(stratum, predictions, decided)]),
                 )
+            )
         return sorted(rows, key=lambda row: (row.in_source, -np.nan_to_num(row.rate.value, nan=-1.0)))
 
     def robustness(self, detector: DetectorRecord) -> list[RobustnessFigures]:
         """Each degradation, in the configuration's order."""
-        rows = []
-        for degradation in self.results.degradations(detector):
-            aucs, draws = [], []
-            for comparison in self.results.comparisons:
-                found = self._auc(detector, comparison, degradation)
-                if found is not None:
-                    aucs.append((found[0], comparison))
-                    draws.append(found[1])
-            mean, worst, where = UNKNOWN, math.nan, ""
-            if aucs:
-                mean = _figure(float(np.mean([value for value, _ in aucs])), np.mean(draws, axis=0))
-                worst, where = min((value, comparison.name) for value, comparison in aucs)
-            parts, pictures, abstained = [], 0, 0
-            for stratum in self._strata():
-                answers = self.results.answers(detector, stratum, degradation)
-                if answers is None:
-                    continue
-                pictures += int(_answered(answers).sum())
-                abstained += int((_answered(answers) & (answers.scope != "ok")).sum())
-                if not stratum.generator:
-                    parts.append((stratum, answers, answers.judged))
-            rows.append(
-                RobustnessFigures(
-                    detector,
-                    degradation,
-                    mean,
-                    worst,
-                    where,
-                    self._false_alarms(parts),
-                    abstained / max(pictures, 1),
-                )
-            )
-        return rows
+        return [self._robustness(detector, name) for name in self.results.degradations(detector)]
+
+    def _robustness(self, detector: DetectorRecord, degradation: str) -> RobustnessFigures:
+        aucs = {
+            comparison.name: found
+            for comparison in self.results.comparisons
+            if (found := self._auc(detector, comparison, degradation)) is not None
+        }
+        mean, worst, where = UNKNOWN, math.nan, ""
+        if aucs:
+            values, draws = zip(*aucs.values(), strict=True)
+            mean = _figure(float(np.mean(values)), np.mean(draws, axis=0))
+            worst, where = min((value, name) for name, (value, _) in aucs.items())
+        generated = [comparison.generated for comparison in self.results.comparisons]
+        parts = [
+            (stratum, predictions)
+            for stratum in (*self.results.photographs, *generated)
+            if (predictions := self.results.predictions(detector, stratum, degradation)) is not None
+        ]
+        measured = [(_measured(predictions), predictions.scope) for _, predictions in parts]
+        abstained = sum(int((mask & (scope != "ok")).sum()) for mask, scope in measured)
+        photos = [(stratum, found, found.decided) for stratum, found in parts if not stratum.generator]
+        return RobustnessFigures(
+            detector,
+            degradation,
+            mean,
+            worst,
+            where,
+            self._false_alarms(photos),
+            abstained / max(sum(int(mask.sum()) for mask, _ in measured), 1),
+        )
 
     def differences(self) -> list[DifferenceFigures]:
         """Every pair of detectors on every generator, undegraded, on the pictures that both have scored."""
@@ -243,7 +256,7 @@ class Analysis:
 
     def _all_differences(self) -> list[DifferenceFigures]:
         found = []
-        for first, second in itertools.combinations(self.results.judges, 2):
+        for first, second in itertools.combinations(self.results.detectors, 2):
             for comparison in self.results.comparisons:
                 pair = self._difference(first, second, comparison)
                 if pair is not None:
@@ -254,30 +267,23 @@ class Analysis:
     def _difference(
         self, first: DetectorRecord, second: DetectorRecord, comparison: Comparison
     ) -> tuple[Figure, float] | None:
-        strata = comparison.photos, comparison.generated
-        answers = [
-            [self.results.answers(detector, stratum) for stratum in strata] for detector in (first, second)
-        ]
-        (photos, generated), (other_photos, other_generated) = answers
-        if photos is None or generated is None or other_photos is None or other_generated is None:
+        pair = self.results.pair(first, comparison)
+        other = self.results.pair(second, comparison)
+        if pair is None or other is None:
             return None
+        (photos, generated), (other_photos, other_generated) = pair, other
         both_photos = photos.scored & other_photos.scored
         both_generated = generated.scored & other_generated.scored
         if both_photos.sum() < 2 or both_generated.sum() < 2:
             return None
 
-        def figure(photo_weights: Weights, generated_weights: Weights) -> Array:
-            areas = [
-                _auc(mine, yours, both_photos, both_generated, photo_weights, generated_weights)
-                for mine, yours in ((photos, generated), (other_photos, other_generated))
-            ]
-            return areas[0] - areas[1]
-
+        mine = _auc_of(photos, generated, both_photos, both_generated)
+        theirs = _auc_of(other_photos, other_generated, both_photos, both_generated)
         test = metrics.delong(
             (photos.score[both_photos], other_photos.score[both_photos]),
             (generated.score[both_generated], other_generated.score[both_generated]),
         )
-        drawn = self._drawn(figure, *strata)
+        drawn = self._drawn(lambda first, second: mine(first, second) - theirs(first, second), comparison)
         return _figure(test.value, drawn), self._paired_p(test, drawn, comparison)
 
     @staticmethod
@@ -293,35 +299,30 @@ class Analysis:
     def _auc(
         self, detector: DetectorRecord, comparison: Comparison, degradation: str
     ) -> tuple[float, Array] | None:
-        photos = self.results.answers(detector, comparison.photos, degradation)
-        generated = self.results.answers(detector, comparison.generated, degradation)
-        if photos is None or generated is None or not (photos.scored.any() and generated.scored.any()):
+        pair = self.results.pair(detector, comparison, degradation)
+        if pair is None:
             return None
+        photos, generated = pair
         masks = photos.scored, generated.scored
-
-        def figure(photo_weights: Weights, generated_weights: Weights) -> Array:
-            return _auc(photos, generated, *masks, photo_weights, generated_weights)
-
         value = metrics.auc(photos.score[masks[0]], generated.score[masks[1]])
-        return value, self._drawn(figure, comparison.photos, comparison.generated)
+        return value, self._drawn(_auc_of(photos, generated, *masks), comparison)
 
-    def _drawn(
-        self, figure: Callable[[Weights, Weights], Array], photos: Stratum, generated: Stratum
-    ) -> Array:
-        """All draws of a figure of weights [B P] and [B G]."""
+    def _drawn(self, figure: WeightedFigure, comparison: Comparison) -> Array:
+        """All draws of a figure of the pictures of a comparison."""
+        strata = comparison.photos, comparison.generated
 
         def chunk(first: int, draws: int) -> Array:
-            return figure(*(self._weights(stratum, first, draws) for stratum in (photos, generated)))
+            return figure(*(self._weights(stratum, first, draws) for stratum in strata))
 
-        return in_chunks(chunk, draws=self.draws, pictures=len(photos) + len(generated))
+        return in_chunks(chunk, draws=self.draws, pictures=sum(len(stratum) for stratum in strata))
 
     def _weights(self, stratum: Stratum, first: int, draws: int) -> Weights:
         return weights(stratum.units, stratum.name, seed=self.seed, draws=draws, first=first)
 
-    def _false_alarms(self, parts: Sequence[tuple[Stratum, Answers, NDArray[np.bool_]]]) -> Figure:
-        """The share flagged of the judged photographs of some strata."""
-        hits = sum(int((answers.flagged[judged] == 1).sum()) for _, answers, judged in parts)
-        n = sum(int(judged.sum()) for *_, judged in parts)
+    def _false_alarms(self, parts: Sequence[tuple[Stratum, Predictions, NDArray[np.bool_]]]) -> Figure:
+        """The share flagged of the decided photographs of some strata."""
+        hits = sum(int((predictions.flagged[decided] == 1).sum()) for _, predictions, decided in parts)
+        n = sum(int(decided.sum()) for *_, decided in parts)
         if n == 0:
             return UNKNOWN
         if not any(stratum.grouped for stratum, *_ in parts):
@@ -329,37 +330,30 @@ class Analysis:
 
         def chunk(first: int, draws: int) -> Array:
             flagged = total = np.zeros(draws)
-            for stratum, answers, judged in parts:
-                drawn = self._weights(stratum, first, draws)[:, judged]
-                flagged = flagged + drawn @ (answers.flagged[judged] == 1)
+            for stratum, predictions, decided in parts:
+                drawn = self._weights(stratum, first, draws)[:, decided]
+                flagged = flagged + drawn @ (predictions.flagged[decided] == 1)
                 total = total + drawn.sum(axis=1)
             shares: Array = np.divide(flagged, total, out=np.full(draws, np.nan), where=total > 0)
             return shares
 
         drawn = in_chunks(chunk, draws=self.draws, pictures=n)
-        return _share_figure(hits / n, drawn, sum(len(set(s.units[judged])) for s, _, judged in parts))
+        return _share_figure(hits / n, drawn, sum(len(set(s.units[decided])) for s, _, decided in parts))
 
-    def _rate(self, answers: Answers, stratum: Stratum, drawn: Array) -> Figure:
+    def _rate(self, predictions: Predictions, stratum: Stratum, drawn: Array) -> Figure:
         """A share of one stratum, whose draws are known."""
-        judged = answers.judged
-        n, hits = int(judged.sum()), int((answers.flagged == 1).sum())
+        decided = predictions.decided
+        n, hits = int(decided.sum()), int((predictions.flagged == 1).sum())
         if n == 0:
             return UNKNOWN
         if not stratum.grouped:
             return Figure(hits / n, *metrics.clopper_pearson(hits, n))
-        return _share_figure(hits / n, drawn, len(set(stratum.units[judged])))
-
-    def _strata(self) -> list[Stratum]:
-        generated = [comparison.generated for comparison in self.results.comparisons]
-        return [*self.results.photographs, *generated]
+        return _share_figure(hits / n, drawn, len(set(stratum.units[decided])))
 
 
-Weights = NDArray[np.int64]
-
-
-def _answered(answers: Answers) -> NDArray[np.bool_]:
+def _measured(predictions: Predictions) -> NDArray[np.bool_]:
     """Pictures that were measured and are no errors."""
-    return ~np.isin(answers.scope, ("missing", ERROR_SCOPE, SEEN_SCOPE))
+    return ~np.isin(predictions.scope, ("missing", ERROR_SCOPE, SEEN_SCOPE))
 
 
 def _figure(value: float, drawn: Array) -> Figure:
@@ -374,33 +368,29 @@ def _share_figure(value: float, drawn: Array, units: int) -> Figure:
     return Figure(value, low, high)
 
 
-def _auc(
-    photos: Answers,
-    generated: Answers,
-    photo_mask: NDArray[np.bool_],
-    generated_mask: NDArray[np.bool_],
-    photo_weights: Weights,
-    generated_weights: Weights,
-) -> Array:
-    ranked = metrics.rank(
-        photos.score[photo_mask],
-        generated.score[generated_mask],
-        photo_weights[:, photo_mask],
-        generated_weights[:, generated_mask],
-    )
-    return ranked.auc()
+def _auc_of(
+    photos: Predictions, generated: Predictions, of_photos: NDArray[np.bool_], of_generated: NDArray[np.bool_]
+) -> WeightedFigure:
+    """The AUC of some photographs [P] and generated pictures [G], as a figure of weights [B P] and [B G]."""
+    scores = photos.score[of_photos], generated.score[of_generated]
+    return lambda first, second: metrics.rank(*scores, first[:, of_photos], second[:, of_generated]).auc()
 
 
 def _all_figures(
-    photos: Answers, generated: Answers, photo_weights: Weights | None, generated_weights: Weights | None
+    photos: Predictions,
+    generated: Predictions,
+    photo_weights: Weights | None,
+    generated_weights: Weights | None,
 ) -> Array:
     """Every figure by `NAMES`, of weights [B P] and [B G] (None: ones): [B, figures]."""
     parts = ((photos, photo_weights), (generated, generated_weights))
-    scored = [None if w is None else w[:, answers.scored] for answers, w in parts]
+    scored = [None if w is None else w[:, predictions.scored] for predictions, w in parts]
     ranked = metrics.rank(photos.score[photos.scored], generated.score[generated.scored], *scored)
     alarms, found = (
-        metrics.share(answers.flagged[answers.judged] == 1, None if w is None else w[:, answers.judged])
-        for answers, w in parts
+        metrics.share(
+            predictions.flagged[predictions.decided] == 1, None if w is None else w[:, predictions.decided]
+        )
+        for predictions, w in parts
     )
     columns = {
         "auc": ranked.auc(),

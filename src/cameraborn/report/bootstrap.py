@@ -14,10 +14,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from cameraborn.files import Array
+
 Weights = NDArray[np.int64]
-BLOCK = 50  # draws of one random generator
-_CELLS = 4_000_000  # of a matrix of weights in memory at a time
+BLOCK = 50  # draws that one random generator makes
+_CELLS = 4_000_000  # largest matrix of weights in memory at a time
 
 
 def drawn_by(groups: Sequence[str]) -> NDArray[np.int64]:
@@ -37,8 +38,8 @@ def weights(units: NDArray[np.int64], name: str, *, seed: int, draws: int, first
 
     Args:
         units: what each picture is drawn with [N], from `drawn_by`.
-        name: of the class of pictures, which decides its draws together with the seed.
-        seed: of the whole bootstrap.
+        name: name of the class of pictures, which decides its draws together with the seed.
+        seed: random seed of the whole bootstrap.
         draws: how many.
         first: the number of the first draw, a multiple of `BLOCK`.
     """

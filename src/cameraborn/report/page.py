@@ -5,12 +5,8 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator, Sequence
 from html import escape
-from typing import TYPE_CHECKING
 
-from cameraborn.report.tables import Cell, Table
-
-if TYPE_CHECKING:
-    from cameraborn.report.report import Report, Section
+from cameraborn.report.document import Cell, Report, Section, Table
 
 _GOOD, _BAD = (86, 160, 200), (222, 130, 98)
 
@@ -131,7 +127,7 @@ def _tint(shade: float) -> str:
 
 
 def markdown_page(report: Report) -> str:
-    """The same as Markdown; pictures are files beside it."""
+    """The same as Markdown; pictures are files in figures/."""
     return "\n".join(_markdown(report))
 
 

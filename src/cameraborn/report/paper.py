@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cameraborn.bench.config import ProtocolSection
-from cameraborn.bench.protocol import equal_numbers
-from cameraborn.bench.run import DetectorRecord
+from cameraborn.bench.record import DetectorRecord
+from cameraborn.files import Array
 from cameraborn.report import metrics
 from cameraborn.report.analysis import UNKNOWN, Analysis, Figure
 from cameraborn.report.bootstrap import in_chunks, interval, weights
-from cameraborn.report.results import NOT_JUDGED, Answers, Array, Comparison, Stratum
+from cameraborn.report.results import UNDECIDED, Comparison, Predictions, Stratum
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class EqualNumbers:
 
     detector: DetectorRecord
     comparison: Comparison
-    n: int  # of each class
+    n: int  # number of pictures of each class
     accuracy: Figure
     auc: Figure
     ap_photo: Figure
@@ -41,7 +42,7 @@ class Thresholds:
     n: int
     fitted: Figure  # threshold: a percentile of the fitting photographs
     held_out: Figure  # threshold: from held-out photographs
-    difference: Figure  # of the first minus of the second
+    difference: Figure  # the first minus the second
 
 
 def equal_number_figures(
@@ -50,22 +51,26 @@ def equal_number_figures(
     """The papers' way of counting, for any detector that has scored: generator by generator, as configured."""
     rows = []
     for comparison in analysis.results.comparisons:
-        photos = analysis.results.answers(detector, comparison.photos)
-        generated = analysis.results.answers(detector, comparison.generated)
-        if photos is None or generated is None:
+        pair = analysis.results.pair(detector, comparison)
+        if pair is None:
             continue
-        places = [np.flatnonzero(answers.scored) for answers in (photos, generated)]
+        places = [np.flatnonzero(predictions.scored) for predictions in pair]
         chosen = equal_numbers(len(places[0]), len(places[1]), section)
-        if not chosen[0]:
-            continue
+        strata = comparison.photos, comparison.generated
         parts = [
-            _Part(stratum, answers, place[numbers])
-            for stratum, answers, place, numbers in zip(
-                (comparison.photos, comparison.generated), (photos, generated), places, chosen, strict=True
-            )
+            _Part(stratum, predictions, place[numbers])
+            for stratum, predictions, place, numbers in zip(strata, pair, places, chosen, strict=True)
         ]
         rows.append(EqualNumbers(detector, comparison, len(chosen[0]), *_with_intervals(parts, analysis)))
     return rows
+
+
+def equal_numbers(n_photos: int, n_generated: int, section: ProtocolSection) -> tuple[list[int], list[int]]:
+    """Which photographs and generated pictures the papers compare: as many of both, drawn by the seed, in order."""
+    n = min(n_photos, n_generated, section.equal_numbers)
+    rng = random.Random(section.seed)
+    generated = rng.sample(range(n_generated), n)
+    return sorted(rng.sample(range(n_photos), n)), sorted(generated)
 
 
 @dataclass(frozen=True)
@@ -73,16 +78,16 @@ class _Part:
     """The chosen pictures of a class [n]."""
 
     stratum: Stratum
-    answers: Answers
+    predictions: Predictions
     places: NDArray[np.int64]
 
     @property
     def score(self) -> Array:
-        return self.answers.score[self.places]
+        return self.predictions.score[self.places]
 
     @property
     def flagged(self) -> NDArray[np.int8]:
-        return self.answers.flagged[self.places]
+        return self.predictions.flagged[self.places]
 
 
 def _with_intervals(parts: Sequence[_Part], analysis: Analysis) -> list[Figure]:
@@ -112,8 +117,8 @@ def _figures(parts: Sequence[_Part], drawn: Sequence[NDArray[np.int64]]) -> Arra
     photos, generated = parts
     ranked = metrics.rank(photos.score, generated.score, *drawn)
     rights = np.concatenate([photos.flagged == 0, generated.flagged == 1])
-    judged = np.concatenate([part.flagged != NOT_JUDGED for part in parts])
-    accuracy = metrics.share(rights[judged], np.concatenate(drawn, axis=1)[:, judged])
+    decided = np.concatenate([part.flagged != UNDECIDED for part in parts])
+    accuracy = metrics.share(rights[decided], np.concatenate(drawn, axis=1)[:, decided])
     precisions = [ranked.average_precision(positive) for positive in ("photo", "generated")]
     return np.stack([accuracy, ranked.auc(), *precisions], axis=1)
 
@@ -121,42 +126,35 @@ def _figures(parts: Sequence[_Part], drawn: Sequence[NDArray[np.int64]]) -> Arra
 def threshold_figures(analysis: Analysis, detector: DetectorRecord, rate: float) -> list[Thresholds]:
     """What the papers' threshold and one from held-out photographs flag of each photograph source."""
     rows = []
-    for stratum in analysis.results.photographs:
-        answers = analysis.results.answers(detector, stratum)
-        if answers is None:
+    for stratum, source, predictions, of_source in analysis.results.by_source(detector):
+        here = of_source & predictions.decided & np.isfinite(predictions.p_value)
+        if not here.any():
             continue
-        of = np.array(stratum.sources)
-        for source in dict.fromkeys(stratum.sources):
-            here = (of == source) & answers.judged & np.isfinite(answers.p_value)
-            n = int(here.sum())
-            if n == 0:
-                continue
-            flags = np.stack([answers.flagged[here] == 1, answers.p_value[here] <= rate])
-
-            def shares(
-                first: int,
-                draws: int,
-                stratum: Stratum = stratum,
-                here: np.ndarray = here,
-                flags: np.ndarray = flags,
-            ) -> Array:
-                drawn = weights(stratum.units, stratum.name, seed=analysis.seed, draws=draws, first=first)[
-                    :, here
-                ]
-                return np.stack([metrics.share(flag, drawn) for flag in flags], axis=1)
-
-            drawn = in_chunks(shares, draws=analysis.draws, pictures=n)
-            units = len(set(stratum.units[here]))
-            figures = []
-            for flag, column in zip(flags, drawn.T, strict=True):
-                hits = int(flag.sum())
-                exact = not stratum.grouped or hits in (0, n)
-                limits = (
-                    metrics.clopper_pearson(round(hits / n * units), units) if exact else interval(column)
-                )
-                figures.append(Figure(hits / n, *limits))
-            fitted, held_out = figures
-            gap = Figure(fitted.value - held_out.value, *interval(drawn[:, 0] - drawn[:, 1]))
-            known = bool(answers.in_source[here].any())
-            rows.append(Thresholds(detector, stratum, source, known, n, fitted, held_out, gap))
+        flags = np.stack([predictions.flagged[here] == 1, predictions.p_value[here] <= rate])
+        drawn = _shares(stratum, here, flags, analysis)
+        fitted, held_out = (
+            _share(flag, column, stratum, here) for flag, column in zip(flags, drawn.T, strict=True)
+        )
+        gap = Figure(fitted.value - held_out.value, *interval(drawn[:, 0] - drawn[:, 1]))
+        known = bool(predictions.in_source[here].any())
+        rows.append(Thresholds(detector, stratum, source, known, int(here.sum()), fitted, held_out, gap))
     return rows
+
+
+def _shares(stratum: Stratum, here: NDArray[np.bool_], flags: NDArray[np.bool_], analysis: Analysis) -> Array:
+    """Draws of the shares that each threshold flags [B 2], of flags [2 n] of the stratum's pictures `here` [N]."""
+
+    def chunk(first: int, draws: int) -> Array:
+        drawn = weights(stratum.units, stratum.name, seed=analysis.seed, draws=draws, first=first)[:, here]
+        return np.stack([metrics.share(flag, drawn) for flag in flags], axis=1)
+
+    return in_chunks(chunk, draws=analysis.draws, pictures=int(here.sum()))
+
+
+def _share(flag: NDArray[np.bool_], drawn: Array, stratum: Stratum, here: NDArray[np.bool_]) -> Figure:
+    """The share flagged: its interval is exact where nothing is grouped, and where no draw can differ."""
+    hits, n = int(flag.sum()), len(flag)
+    if stratum.grouped and hits not in (0, n):
+        return Figure(hits / n, *interval(drawn))
+    units = len(set(stratum.units[here]))
+    return Figure(hits / n, *metrics.clopper_pearson(round(hits / n * units), units))

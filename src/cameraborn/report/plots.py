@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec
 
 import numpy as np
 
-from cameraborn.bench.degraded import UNDEGRADED
+from cameraborn.degrade.named import UNDEGRADED
 from cameraborn.errors import BenchError
-from cameraborn.report.analysis import Analysis
-from cameraborn.report.results import Array
-from cameraborn.report.tables import MANY, Table, false_alarm_overview, overview, source_name
+from cameraborn.files import Array, replacing
+from cameraborn.report.analysis import Analysis, Figure
+from cameraborn.report.document import Table
+from cameraborn.report.overviews import MANY, by_comparison, false_alarm_overview, overview, source_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -95,14 +96,12 @@ def _canvas(rows: int, columns: int, *, height: float, sharex: bool = False) -> 
 
 
 def save(plot: Plot, path: Path) -> Path:
-    """Write a PNG, beside and renamed."""
+    """Write a PNG, completely or not at all."""
     from matplotlib import rc_context
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    with rc_context(_STYLE):
+    with rc_context(_STYLE), replacing(path) as part:
         plot.savefig(part, format="png", dpi=160, facecolor="white")
-    part.replace(path)
     return path
 
 
@@ -116,10 +115,36 @@ def svg(plot: Plot) -> str:
     return out.getvalue()
 
 
-def _look(number: int) -> tuple[str, str]:
-    """Colour and marker of a line: when the colours are through, they come again with other markers."""
+def _style(number: int, *, size: float = 5.5) -> dict[str, Any]:
+    """Colour and marker of the line of this number: after the last colour they repeat with other markers."""
     again, place = divmod(number, len(COLOURS))
-    return COLOURS[place], MARKERS[(place + 3 * again) % len(MARKERS)]
+    marker = MARKERS[(place + 3 * again) % len(MARKERS)]
+    return {"color": COLOURS[place], "marker": marker, "ms": size, "mec": "white", "mew": 0.8}
+
+
+def _rows_of_intervals(
+    axes: Axes,
+    order: Sequence[str],
+    detectors: Sequence[tuple[str, Mapping[str, Figure]]],
+    *,
+    factor: float = 1.0,
+) -> None:
+    """Figures by name, of each detector a dot with its interval in the row of that name; the first on top."""
+    step = 0.8 / max(len(detectors), 1)
+    for number, (detector, figures) in enumerate(detectors):
+        shift = (number - (len(detectors) - 1) / 2) * step
+        known = [name for name in order if name in figures and figures[name].known]
+        places = [order.index(name) + shift for name in known]
+        values = [factor * np.array([figures[n].value, figures[n].low, figures[n].high]) for n in known]
+        style = _style(number)
+        axes.hlines(
+            places, [v[1] for v in values], [v[2] for v in values], color=style["color"], lw=1.8, alpha=0.55
+        )
+        dots = [v[0] for v in values]
+        axes.plot(dots, places, ls="", clip_on=False, zorder=3, label=detector, **style)
+    axes.set_yticks(range(len(order)), order)
+    axes.set_ylim(len(order) - 0.4, -0.75)
+    axes.grid(visible=False, axis="y")
 
 
 @_styled
@@ -128,42 +153,22 @@ def forest(analysis: Analysis) -> Plot:
 
     Of many detectors a tinted table, as the overview is.
     """
-    detectors = analysis.results.judges
+    detectors = analysis.results.detectors
     if len(detectors) > MANY:
         return _tinted("AUC, with its 95 % interval", overview(analysis))
     found = [
-        {row.comparison.name if row.comparison else "mean": row.auc for row in analysis.generators(detector)}
+        (detector.name, {name: row.auc for name, row in by_comparison(analysis.generators(detector)).items()})
         for detector in detectors
     ]
-    names = {name for figures in found for name in figures} - {"mean"}
-    order = sorted(names, key=lambda name: max(f[name].value for f in found if name in f))
-    order += ["mean"] if any("mean" in figures for figures in found) else []
-    step = 0.8 / max(len(detectors), 1)
+    names = {name for _, figures in found for name in figures} - {"mean"}
+    order = sorted(names, key=lambda name: max(f[name].value for _, f in found if name in f))
+    order += ["mean"] if any("mean" in figures for _, figures in found) else []
     plot, (axes,) = _canvas(1, 1, height=1.1 + len(order) * max(0.34, 0.19 * len(detectors)))
-    for number, (detector, figures) in enumerate(zip(detectors, found, strict=True)):
-        shift = (number - (len(detectors) - 1) / 2) * step
-        places = [place + shift for place, name in enumerate(order) if name in figures]
-        values = [figures[name] for name in order if name in figures]
-        colour, marker = _look(number)
-        axes.hlines(
-            places, [v.low for v in values], [v.high for v in values], color=colour, lw=1.8, alpha=0.55
-        )
-        axes.plot(
-            [v.value for v in values],
-            places,
-            marker,
-            color=colour,
-            ms=5.5,
-            mec="white",
-            mew=0.8,
-            label=detector.name,
-        )
+    _rows_of_intervals(axes, order, found)
     _cue_marks(axes, analysis, order)
     axes.axvline(0.5, color=FAINT, lw=1, ls=(0, (4, 3)))
     axes.annotate("chance", (0.5, -0.72), fontsize=8, color=FAINT, ha="center", va="bottom")
-    axes.set(xlim=(0, 1), ylim=(len(order) - 0.4, -0.75), xlabel="AUC, with its 95 % interval")
-    axes.set_yticks(range(len(order)), order)
-    axes.grid(visible=False, axis="y")
+    axes.set(xlim=(0, 1), xlabel="AUC, with its 95 % interval")
     if "mean" in order:
         axes.axhline(len(order) - 1.5, color="#b9c0c8", lw=0.8)
         axes.get_yticklabels()[-1].set_fontweight("bold")
@@ -175,8 +180,7 @@ def _cue_marks(axes: Axes, analysis: Analysis, order: Sequence[str]) -> None:
     """A tick where each trivial cue stands."""
     label = "trivial cues"
     for cue in analysis.results.cues:
-        for row in analysis.generators(cue):
-            name = row.comparison.name if row.comparison else "mean"
+        for name, row in by_comparison(analysis.generators(cue)).items():
             if name in order and name != "mean":
                 axes.plot([row.auc.value], [order.index(name)], "|", color=FAINT, ms=9, mew=1.2, label=label)
                 label = ""
@@ -206,7 +210,7 @@ def _legend(
 @_styled
 def robustness(analysis: Analysis) -> Plot:
     """Mean AUC, and the false-alarm rate at the nominal rate, under each degradation."""
-    detectors = [detector for detector in analysis.results.judges if detector.kind != "aigfd"]
+    detectors = [detector for detector in analysis.results.detectors if detector.kind != "aigfd"]
     names = [name for name in analysis.results.config.degradations if name != UNDEGRADED]
     order = [UNDEGRADED, *names]
     ranked = bool(analysis.results.comparisons)  # else there are photographs alone
@@ -216,15 +220,7 @@ def robustness(analysis: Analysis) -> Plot:
     for number, detector in enumerate(detectors):
         rows = {row.degradation: row for row in analysis.robustness(detector)}
         shift = (number - (len(detectors) - 1) / 2) * min(0.16, 0.6 / max(len(detectors), 1))
-        colour, marker = _look(number)
-        style: dict[str, Any] = {
-            "color": colour,
-            "marker": marker,
-            "ms": 5.5,
-            "mec": "white",
-            "mew": 0.8,
-            "lw": 1.3,
-        }
+        style = _style(number) | {"lw": 1.3}
         lower.plot([], [], label=detector.name, **style)
         for axes, figures, factor in (
             (panels[0], {name: row.auc for name, row in rows.items()}, 1.0),
@@ -235,7 +231,7 @@ def robustness(analysis: Analysis) -> Plot:
             values = factor * np.array([[figures[n].value, figures[n].low, figures[n].high] for n in known])
             if not len(values):
                 continue
-            axes.vlines(places, values[:, 1], values[:, 2], color=colour, lw=1.6, alpha=0.45)
+            axes.vlines(places, values[:, 1], values[:, 2], color=style["color"], lw=1.6, alpha=0.45)
             axes.plot(places, values[:, 0], clip_on=False, **style)
     if ranked:
         panels[0].axhline(0.5, color=FAINT, lw=1, ls=(0, (4, 3)))
@@ -273,32 +269,17 @@ def false_alarms(analysis: Analysis) -> Plot:
 
     Of many detectors a table, tinted where a rate lies beyond chance over what was promised.
     """
-    detectors = analysis.results.judges
+    detectors = analysis.results.detectors
     if len(detectors) > MANY:
         return _tinted("Photographs flagged, with the 95 % interval", false_alarm_overview(analysis))
-    rows = [row for detector in detectors for row in analysis.sources(detector)]
-    names = list(dict.fromkeys(source_name(row) for row in rows))
-    plot, (axes,) = _canvas(1, 1, height=1.2 + len(names) * max(0.3, 0.18 * len(detectors)))
+    found = [
+        (detector.name, {source_name(row): row.rate for row in analysis.sources(detector)})
+        for detector in detectors
+    ]
+    order = list(dict.fromkeys(name for _, rates in found for name in rates))
+    plot, (axes,) = _canvas(1, 1, height=1.2 + len(order) * max(0.3, 0.18 * len(detectors)))
     nominal = 100 * analysis.results.config.false_alarm_rate
-    for number, detector in enumerate(detectors):
-        mine = [row for row in rows if row.detector.key == detector.key and row.rate.known]
-        shift = (number - (len(detectors) - 1) / 2) * 0.8 / max(len(detectors), 1)
-        places = [names.index(source_name(row)) + shift for row in mine]
-        colour, marker = _look(number)
-        lows, highs = [100 * row.rate.low for row in mine], [100 * row.rate.high for row in mine]
-        axes.hlines(places, lows, highs, color=colour, lw=1.8, alpha=0.55)
-        axes.plot(
-            [100 * row.rate.value for row in mine],
-            places,
-            marker,
-            color=colour,
-            ms=5.5,
-            mec="white",
-            mew=0.8,
-            clip_on=False,
-            zorder=3,
-            label=detector.name,
-        )
+    _rows_of_intervals(axes, order, found, factor=100)
     axes.axvline(nominal, color=FAINT, lw=1, ls=(0, (4, 3)))
     axes.annotate(
         "promised",
@@ -310,11 +291,9 @@ def false_alarms(analysis: Analysis) -> Plot:
         xytext=(3, 0),
         textcoords="offset points",
     )
-    axes.set(ylim=(len(names) - 0.4, -0.75), xlabel="photographs flagged, with the 95 % interval")
+    axes.set_xlabel("photographs flagged, with the 95 % interval")
     axes.set_xlim(left=0, right=max(15.0, axes.get_xlim()[1]))
-    axes.set_yticks(range(len(names)), names)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g} %")
-    axes.grid(visible=False, axis="y")
     _legend(plot, axes)
     return plot
 
@@ -369,7 +348,7 @@ def components(title: str, curves: Mapping[str, Mapping[str, Sequence[float]]]) 
     """Figure 4: held-out and fitted log-likelihood, BIC, and the mean AUC, over the number of Gaussians.
 
     Args:
-        title: of the whole.
+        title: title of the whole plot.
         curves: detector -> column (`components`, `fit`, `held_out`, `bic`, `auc`) -> values.
     """
     plot, axes = _canvas(1, 3, height=3.3)
@@ -379,15 +358,7 @@ def components(title: str, curves: Mapping[str, Mapping[str, Sequence[float]]]) 
         "mean AUC (not for choosing)",
     )
     for number, (detector, columns) in enumerate(curves.items()):
-        colour, marker = _look(number)
-        style: dict[str, Any] = {
-            "color": colour,
-            "marker": marker,
-            "ms": 5,
-            "mec": "white",
-            "mew": 0.8,
-            "lw": 1.4,
-        }
+        style = _style(number, size=5) | {"lw": 1.4}
         k = columns["components"]
         axes[0].plot(k, columns["held_out"], label=f"{detector}, held out", **style)
         axes[0].plot(k, columns["fit"], ls=":", label=f"{detector}, fitted", **(style | {"alpha": 0.55}))
@@ -425,14 +396,14 @@ def embedding(title: str, panels: Mapping[str, tuple[Array, Sequence[str]]]) -> 
         for kind in ("photographs", *kinds):
             here = places[of == kind]
             number = kinds.index(kind) if kind in kinds else -1
-            colour, marker = ("#aab1b9", "o") if number < 0 else _look(number)
+            style = {"color": "#aab1b9", "marker": "o"} if number < 0 else _style(number)
             label = kind if panel is axes[0] else ""
             panel.scatter(
                 here[:, 0],
                 here[:, 1],
                 s=16,
-                c=colour,
-                marker=marker,
+                c=style["color"],
+                marker=style["marker"],
                 alpha=0.75,
                 lw=0.3,
                 edgecolors="white",

@@ -14,7 +14,7 @@ from functools import cache
 from importlib import resources
 
 from cameraborn.bench.config import BenchConfig
-from cameraborn.bench.run import DetectorRecord
+from cameraborn.bench.record import DetectorRecord
 from cameraborn.report.results import Comparison
 
 # What the papers call what others call otherwise, after `_plain`.
@@ -40,7 +40,7 @@ class Published:
         detector: as the paper calls it.
         test_set: a generator, or `average of nine`.
         metric: `accuracy`, `average precision`, `AUC`, ...
-        positive_class: of a metric that has one: `photo`, `generated`, or `not stated`.
+        positive_class: the positive class, if the metric has one: `photo`, `generated`, or `not stated`.
         value: in percent (F: as it is).
         source: where to find it.
         third_party: known from someone else's digest of the paper alone.
@@ -73,8 +73,8 @@ def published_figures() -> tuple[Published, ...]:
 
 def figures_on(generator: str) -> list[Published]:
     """Printed figures on a generator, whatever it is called here."""
-    wanted = _plain(generator)
-    return [figure for figure in published_figures() if _plain(figure.test_set) == wanted]
+    name = _plain(generator)
+    return [figure for figure in published_figures() if _plain(figure.test_set) == name]
 
 
 def our_metric(figure: Published) -> str | None:

@@ -3,49 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from cameraborn.report import plots, tables
+from cameraborn.files import replacing
+from cameraborn.report import overviews, plots, tables
 from cameraborn.report.analysis import Analysis, Figure
+from cameraborn.report.document import Picture, Report, Section
 from cameraborn.report.page import html_page, markdown_page
 from cameraborn.report.paper import equal_number_figures, threshold_figures
 from cameraborn.report.results import Results
-from cameraborn.report.tables import Table
 
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure in the report."""
-
-    name: str  # of its file
-    svg: str
-    says: str  # in words, for who cannot see it
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of the report: a heading, what it says, tables and figures in their order."""
-
-    title: str
-    text: str
-    parts: Sequence[Table | Picture]
-
-    @property
-    def anchor(self) -> str:
-        """For links to it."""
-        return "".join(c if c.isalnum() else "-" for c in self.title.lower())
-
-
-@dataclass(frozen=True)
-class Report:
-    """Everything that is said."""
-
-    title: str
-    summary: Sequence[str]
-    facts: Sequence[tuple[str, str]]
-    sections: Sequence[Section]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Plot
 
 
 def write_report(folder: Path) -> Path:
@@ -60,146 +31,126 @@ def write_report(folder: Path) -> Path:
     report = build(analysis, folder / "figures")
     page = folder / "report.html"
     for path, text in ((page, html_page(report)), (folder / "report.md", markdown_page(report))):
-        part = path.with_name(path.name + ".part")
-        part.write_text(text, encoding="utf-8", errors="backslashreplace")
-        part.replace(path)
+        with replacing(path) as part:
+            part.write_text(text, encoding="utf-8", errors="backslashreplace")
     return page
 
 
 def build(analysis: Analysis, figures: Path) -> Report:
-    """Compute the whole report; its figures are also saved as PNG."""
+    """Compute the whole report; its plots are also saved as PNG in the folder `figures`."""
+    return Report("Benchmark", _summary(analysis), _facts(analysis), list(_sections(analysis, figures)))
+
+
+def _sections(analysis: Analysis, figures: Path) -> Iterator[Section]:
+    """The sections that there are figures for, what a test set gives away by itself first."""
     results, config = analysis.results, analysis.results.config
 
-    def picture(name: str, plot: Callable[[Analysis], object], says: str) -> Picture:
-        drawn = plot(analysis)
-        plots.save(drawn, figures / f"{name}.png")  # type: ignore[arg-type]
-        return Picture(name, plots.svg(drawn), says)  # type: ignore[arg-type]
+    def picture(draw: Callable[[Analysis], Plot], name: str, says: str) -> Picture:
+        plot = draw(analysis)
+        plots.save(plot, figures / f"{name}.png")
+        return Picture(name, plots.svg(plot), says)
 
-    sections = []
-    leaks = [table for table in (tables.audit_table(analysis), tables.cue_table(analysis)) if table.rows]
     if results.audits or results.cues:
-        sections.append(
-            Section(
-                "What gives the labels away",
-                "What looks for no generator at all. Where it separates the classes, a detector that does too may have "
-                "learnt nothing else.",
-                leaks,
-            )
+        leaks = (overviews.audit_table(analysis), overviews.cue_table(analysis))
+        yield Section(
+            "What gives the labels away",
+            "What looks for no generator at all. Where it separates the classes, a detector that does too may have "
+            "learnt nothing else.",
+            [table for table in leaks if table.rows],
         )
-    if results.judges and results.comparisons:
-        sections += [
-            Section(
-                "Generators, the worst first",
-                "How well each detector ranks generated pictures above photographs of the same track: AUC, .50 is "
-                "chance. The mean comes last because it hides what fails.",
-                [
-                    picture(
-                        "auc", plots.forest, "AUC of each detector on each generator with 95 % intervals"
-                    ),
-                    tables.overview(analysis),
-                ],
-            ),
-            *(
-                Section(detector.name, detector.note, [tables.generator_table(analysis, detector)])
-                for detector in results.judges
-            ),
-        ]
-    if len(results.judges) > 1 and analysis.differences():
-        sections.append(
-            Section(
-                "Which differences are noise",
-                "Two detectors on the same pictures; a difference counts if chance does not explain it.",
-                [tables.difference_table(analysis)],
-            )
+    if results.detectors and results.comparisons:
+        says = "AUC of each detector on each generator with 95 % intervals"
+        yield Section(
+            "Generators, the worst first",
+            "How well each detector ranks generated pictures above photographs of the same track: AUC, .50 is "
+            "chance. The mean comes last because it hides what fails.",
+            [picture(plots.forest, "auc", says), overviews.overview(analysis)],
         )
-    if any(analysis.sources(detector) for detector in results.judges):
-        sections.append(
-            Section(
-                "False alarms, source by source",
-                "A photograph source that a detector has not learnt from shows what its promise is worth elsewhere.",
-                [
-                    picture("false_alarms", plots.false_alarms, "False-alarm rate on each photograph source"),
-                    tables.source_table(analysis),
-                ],
-            )
+        for detector in results.detectors:
+            yield Section(detector.name, detector.note, [tables.generator_table(analysis, detector)])
+    if len(results.detectors) > 1 and analysis.differences():
+        yield Section(
+            "Which differences are noise",
+            "Two detectors on the same pictures; a difference counts if chance does not explain it.",
+            [tables.difference_table(analysis)],
         )
-    if results.judges and len(config.degradations) > 1:
-        sections.append(
-            Section(
-                "What condition does",
-                "The same pictures, degraded as web sites do. A detector that flags every recompressed photograph is "
-                "useless, whatever its AUC.",
-                [
-                    picture("robustness", plots.robustness, "AUC and false alarms under each degradation"),
-                    tables.robustness_table(analysis),
-                ],
-            )
+    if any(analysis.sources(detector) for detector in results.detectors):
+        says = "False-alarm rate on each photograph source"
+        yield Section(
+            "False alarms, source by source",
+            "A photograph source that a detector has not learnt from shows what its promise is worth elsewhere.",
+            [picture(plots.false_alarms, "false_alarms", says), tables.source_table(analysis)],
         )
-    sections += _protocol_sections(analysis)
-    published = tables.published_table(analysis)
+    if results.detectors and len(config.degradations) > 1:
+        says = "AUC and false alarms under each degradation"
+        yield Section(
+            "What degradations do",
+            "The same pictures, degraded as web sites do. A detector that flags every recompressed photograph is "
+            "useless, whatever its AUC.",
+            [picture(plots.robustness, "robustness", says), tables.robustness_table(analysis)],
+        )
+    yield from _protocol_sections(analysis)
+    published = overviews.published_table(analysis)
     if published.rows:
-        sections.append(
-            Section(
-                "Beside the papers' printed figures",
-                "Printed figures on generators of the same name. None was measured here; the last column says why a "
-                "comparison would mislead.",
-                [published],
-            )
+        yield Section(
+            "The papers' printed figures",
+            "Printed figures on generators of the same name. None was measured here; the last column says why a "
+            "comparison would mislead.",
+            [published],
         )
-    left_out = tables.abstention_table(analysis)
+    left_out = overviews.abstention_table(analysis)
     if left_out.rows:
-        sections.append(
-            Section(
-                "What was not judged",
-                "Nothing is silently dropped: every picture is counted here.",
-                [left_out],
-            )
+        yield Section(
+            "What was not judged",
+            "Nothing is silently dropped: every picture is counted here.",
+            [left_out],
         )
-    return Report("Benchmark", list(_summary(analysis)), _facts(analysis), sections)
 
 
-def _protocol_sections(analysis: Analysis) -> list[Section]:
-    protocol = analysis.results.config.protocol
-    fitted = [detector for detector in analysis.results.judges if detector.kind == "aigfd"]
+def _protocol_sections(analysis: Analysis) -> Iterator[Section]:
+    results, protocol = analysis.results, analysis.results.config.protocol
+    nominal = results.config.false_alarm_rate
+    fitted = [detector for detector in results.detectors if detector.kind == "aigfd"]
     if protocol is None or not fitted:
-        return []
-    nominal = analysis.results.config.false_alarm_rate
-    counted = [
-        row
-        for detector in analysis.results.judges
-        for row in equal_number_figures(analysis, detector, protocol)
-    ]
-    both = [row for detector in fitted for row in threshold_figures(analysis, detector, nominal)]
-    return [
-        Section(
-            "The papers' protocol",
-            f"As AIGFD-EXIF counts: as many photographs as generated pictures (seed {protocol.seed}). Rows marked "
-            "(aigfd) are a mixture on the same encoder, with its threshold from the photographs it was fitted to; the "
-            "others are detectors as they are, with theirs from held-out photographs.",
-            [tables.protocol_table(counted)],
-        ),
-        Section(
-            "What a threshold from the fitting set costs",
-            "One mixture, one set of scores, two thresholds.",
-            [tables.threshold_table(both, nominal)],
-        ),
-    ]
+        return
+    yield Section(
+        "The papers' protocol",
+        f"As AIGFD-EXIF counts: as many photographs as generated pictures (seed {protocol.seed}). Rows marked "
+        "(aigfd) are a mixture on the same encoder, with its threshold from the photographs it was fitted to; the "
+        "others are detectors as they are, with theirs from held-out photographs.",
+        [
+            tables.protocol_table(
+                [row for one in results.detectors for row in equal_number_figures(analysis, one, protocol)]
+            )
+        ],
+    )
+    yield Section(
+        "What a threshold from the fitting set costs",
+        "One mixture, one set of scores, two thresholds.",
+        [
+            tables.threshold_table(
+                [row for one in fitted for row in threshold_figures(analysis, one, nominal)], nominal
+            )
+        ],
+    )
 
 
-def _summary(analysis: Analysis) -> Sequence[str]:
+def _summary(analysis: Analysis) -> list[str]:
     """What a reader in a hurry must know, in sentences made from the figures."""
     sentences = []
     nominal = analysis.results.config.false_alarm_rate
-    judges = analysis.results.judges
-    if len(judges) > tables.MANY:  # the papers' protocol has sections of its own
-        judges = tuple(detector for detector in judges if detector.kind != "aigfd")
-    for detector in judges:
+    detectors = analysis.results.detectors
+    if len(detectors) > overviews.MANY:  # the papers' protocol has sections of its own
+        detectors = tuple(detector for detector in detectors if detector.kind != "aigfd")
+    for detector in detectors:
         rows = [row for row in analysis.generators(detector) if row.comparison]
         if rows:
             worst, best = rows[0], rows[-1]
-            text = f"{detector.name}: worst on {_name(worst)}, AUC {_said(worst.auc)}{_chance(worst.auc)}"
+            text = (
+                f"{detector.name}: worst on {worst.name}, AUC {_with_interval(worst.auc)}{_chance(worst.auc)}"
+            )
             if len(rows) > 1:
-                text += f"; best on {_name(best)}, {_said(best.auc)}{_chance(best.auc)}"
+                text += f"; best on {best.name}, {_with_interval(best.auc)}{_chance(best.auc)}"
             sentences.append(text + ".")
         for row in analysis.robustness(detector)[:1]:
             if row.false_alarms.known:
@@ -209,19 +160,14 @@ def _summary(analysis: Analysis) -> Sequence[str]:
                     f"({100 * row.false_alarms.low:.1f} to {100 * row.false_alarms.high:.1f} %); promised were "
                     f"{100 * nominal:g} %{', which it breaks' if over else ''}."
                 )
-    differences = analysis.differences() if len(analysis.results.judges) > 1 else []
+    differences = analysis.differences() if len(analysis.results.detectors) > 1 else []
     if differences:
         real = sum(not row.noise for row in differences)
         sentences.append(f"Of {len(differences)} differences between detectors, {real} are more than noise.")
     return sentences
 
 
-def _name(row: object) -> str:
-    comparison = getattr(row, "comparison", None)
-    return comparison.name if comparison else "the mean"
-
-
-def _said(figure: Figure) -> str:
+def _with_interval(figure: Figure) -> str:
     return f"{figure.value:.2f} ({figure.low:.2f} to {figure.high:.2f})"
 
 
@@ -238,7 +184,7 @@ def _facts(analysis: Analysis) -> list[tuple[str, str]]:
     return [
         ("Pictures", f"{photos} photographs, {generated} generated"),
         ("Test sets", ", ".join(section.name for section in config.sets)),
-        ("Detectors", ", ".join(f"{detector.name} [{detector.key}]" for detector in results.detectors)),
+        ("Detectors", ", ".join(f"{detector.name} [{detector.key}]" for detector in results.scorers)),
         ("Degradations", ", ".join(config.degradations)),
         ("Nominal false-alarm rate", f"{100 * config.false_alarm_rate:g} %"),
         (

@@ -14,16 +14,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cameraborn.bench.degraded import UNDEGRADED
-from cameraborn.bench.judge import SEEN_SCOPE
 from cameraborn.bench.leaks import read_audits
-from cameraborn.bench.run import SCORES, DetectorRecord, RunRecord, read_record
+from cameraborn.bench.record import SCORES, DetectorRecord, RunRecord, read_record
+from cameraborn.bench.scorers import SEEN_SCOPE
 from cameraborn.bench.scores import ScoreRow, read_scores
+from cameraborn.degrade.named import UNDEGRADED
 from cameraborn.errors import BenchError
+from cameraborn.files import Array
 from cameraborn.report.bootstrap import drawn_by
 
-Array = NDArray[np.float64]
-NOT_JUDGED = -1  # in `flagged`
+UNDECIDED = -1  # in `flagged`
 
 
 @dataclass
@@ -34,7 +34,7 @@ class Stratum:
         test_set, track: where they belong.
         generator: what made them; empty: photographs.
         shown: the track as people see it.
-        sources, groups: of each picture.
+        sources, groups: source and group of each picture.
     """
 
     test_set: str
@@ -73,8 +73,8 @@ class Stratum:
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What one detector said of a stratum after one degradation, in the stratum's order [N].
+class Predictions:
+    """One detector's scores and decisions on a stratum after one degradation, in the stratum's order [N].
 
     Attributes:
         score: NaN where there is none.
@@ -97,9 +97,9 @@ class Answers:
         return result
 
     @property
-    def judged(self) -> NDArray[np.bool_]:
+    def decided(self) -> NDArray[np.bool_]:
         """Which pictures the detector decided on."""
-        result: NDArray[np.bool_] = self.flagged != NOT_JUDGED
+        result: NDArray[np.bool_] = self.flagged != UNDECIDED
         return result
 
     def counts(self) -> dict[str, int]:
@@ -143,19 +143,19 @@ class Results:
         self.record: RunRecord = read_record(folder)
         self.config = self.record.config
         self._strata: dict[tuple[str, str, str], Stratum] = {}
-        self._answers = self._align(self._wanted(read_scores(folder / SCORES)))
+        self._predictions = self._align(self._of_configuration(read_scores(folder / SCORES)))
         self.audits = {(found.test_set, found.track): found for found in read_audits(folder)}
-        if not self._answers:
+        if not self._predictions:
             raise BenchError(f"{folder}: no score of the configuration's detectors yet: run the benchmark")
 
     @property
-    def detectors(self) -> tuple[DetectorRecord, ...]:
-        """Bundles and protocols first, as configured; then the cues."""
-        return (*self.judges, *self.cues)
+    def scorers(self) -> tuple[DetectorRecord, ...]:
+        """The detectors, as configured, with those of the papers' protocol; then the trivial cues."""
+        return (*self.detectors, *self.cues)
 
     @property
-    def judges(self) -> tuple[DetectorRecord, ...]:
-        """All but the trivial cues."""
+    def detectors(self) -> tuple[DetectorRecord, ...]:
+        """All scorers but the trivial cues."""
         return tuple(detector for detector in self.record.detectors if detector.kind != "cue")
 
     @property
@@ -178,18 +178,39 @@ class Results:
                 found.append(Comparison(photos, stratum))
         return found
 
-    def answers(
+    def predictions(
         self, detector: DetectorRecord, stratum: Stratum, degradation: str = UNDEGRADED
-    ) -> Answers | None:
-        """What a detector said; None where it has measured nothing of it."""
-        return self._answers.get((detector.key, degradation, stratum.name))
+    ) -> Predictions | None:
+        """Scores and decisions of a detector; None where nothing of the stratum is measured."""
+        return self._predictions.get((detector.key, degradation, stratum.name))
+
+    def pair(
+        self, detector: DetectorRecord, comparison: Comparison, degradation: str = UNDEGRADED
+    ) -> tuple[Predictions, Predictions] | None:
+        """Predictions of photographs and of generated pictures; None where one of both has no score at all."""
+        photos = self.predictions(detector, comparison.photos, degradation)
+        generated = self.predictions(detector, comparison.generated, degradation)
+        if photos is None or generated is None or not (photos.scored.any() and generated.scored.any()):
+            return None
+        return photos, generated
+
+    def by_source(
+        self, detector: DetectorRecord, degradation: str = UNDEGRADED
+    ) -> Iterator[tuple[Stratum, str, Predictions, NDArray[np.bool_]]]:
+        """Each photograph source of each stratum, with the stratum's predictions and which pictures [N] it holds."""
+        for stratum in self.photographs:
+            predictions = self.predictions(detector, stratum, degradation)
+            if predictions is not None:
+                sources = np.array(stratum.sources)
+                for source in dict.fromkeys(stratum.sources):
+                    yield stratum, source, predictions, sources == source
 
     def degradations(self, detector: DetectorRecord) -> list[str]:
         """Those that the detector was measured under, in the configuration's order."""
-        measured = {degradation for key, degradation, _ in self._answers if key == detector.key}
+        measured = {degradation for key, degradation, _ in self._predictions if key == detector.key}
         return [name for name in self.config.degradations if name in measured]
 
-    def _wanted(self, rows: Iterable[ScoreRow]) -> Iterator[ScoreRow]:
+    def _of_configuration(self, rows: Iterable[ScoreRow]) -> Iterator[ScoreRow]:
         keys = {detector.key for detector in self.record.detectors}
         sets = {section.name for section in self.config.sets}
         degradations = set(self.config.degradations)
@@ -202,7 +223,7 @@ class Results:
         alone = len(self.config.sets) == 1 or row.track == row.test_set
         return row.track if alone else f"{row.test_set}/{row.track}"
 
-    def _align(self, rows: Iterable[ScoreRow]) -> dict[tuple[str, str, str], Answers]:
+    def _align(self, rows: Iterable[ScoreRow]) -> dict[tuple[str, str, str], Predictions]:
         found: dict[tuple[str, str, str], list[tuple[int, ScoreRow]]] = {}
         for row in rows:
             place = row.test_set, row.track, row.generator
@@ -213,12 +234,12 @@ class Results:
                 (stratum.place(row), row)
             )
         sizes = {stratum.name: len(stratum) for stratum in self._strata.values()}
-        return {key: _answers(placed, sizes[key[2]]) for key, placed in found.items()}
+        return {key: _predictions_of(placed, sizes[key[2]]) for key, placed in found.items()}
 
 
-def _answers(placed: list[tuple[int, ScoreRow]], size: int) -> Answers:
+def _predictions_of(placed: list[tuple[int, ScoreRow]], size: int) -> Predictions:
     score, p_value = np.full(size, np.nan), np.full(size, np.nan)
-    flagged = np.full(size, NOT_JUDGED, np.int8)
+    flagged = np.full(size, UNDECIDED, np.int8)
     scope = np.full(size, "missing", "<U24")
     in_source = np.zeros(size, bool)
     for number, row in placed:
@@ -228,5 +249,5 @@ def _answers(placed: list[tuple[int, ScoreRow]], size: int) -> Answers:
             continue
         score[number] = np.nan if row.score is None else row.score
         p_value[number] = np.nan if row.p_value is None else row.p_value
-        flagged[number] = NOT_JUDGED if row.flagged is None else row.flagged
-    return Answers(score, p_value, flagged, scope, in_source)
+        flagged[number] = UNDECIDED if row.flagged is None else row.flagged
+    return Predictions(score, p_value, flagged, scope, in_source)

@@ -8,62 +8,90 @@ made first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cameraborn.bench.bundles import Features, fit_density
-from cameraborn.bench.config import BenchConfig
+from cameraborn.bench.bundles import Features
+from cameraborn.bench.config import BenchConfig, ProtocolSection
+from cameraborn.bench.detectors import Detectors
 from cameraborn.bench.protocol import (
     features_of,
+    fit_density,
     read_protocol_photographs,
     run_protocol,
     section_of,
     stacked,
 )
-from cameraborn.bench.run import Advance, bundle_judges, open_cache, read_sets, run
-from cameraborn.bench.sets import Specimen
+from cameraborn.bench.run import Advance, read_sets, run
+from cameraborn.bench.sets import Sample
 from cameraborn.detect.evidence.density import Mixture
 from cameraborn.errors import BenchError, CalibrationError
+from cameraborn.files import Array
 from cameraborn.report import metrics, plots
-from cameraborn.report.analysis import Analysis, Figure
+from cameraborn.report.analysis import Analysis
+from cameraborn.report.columns import records_of, write_csv
 from cameraborn.report.paper import EqualNumbers, equal_number_figures
-from cameraborn.report.results import Array, Results
-from cameraborn.report.tables import equal_numbers_row, write_csv
+from cameraborn.report.results import Results
+from cameraborn.report.tables import EQUAL_NUMBERS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Plot
 
 FOLDER = "paper"
+# Called with a configuration, `jobs` and `advance`; returns the CSV and the PNG that it wrote.
+Study = Callable[..., list[Path]]
 
 
-def table1(
-    config: BenchConfig, *, jobs: int | None = None, advance: Advance = lambda done, total: None
-) -> list[Path]:
-    """Detectors by generator, accuracy and AP as AIGFD-EXIF's Table I: as they are, and by the papers' protocol."""
-    run(config, jobs=jobs, advance=advance)
-    run_protocol(config, jobs=jobs, advance=advance)
-    rows = _equal_numbers(config, ("bundle", "aigfd"))
-    title = "Table I: accuracy / AP with the photograph as positive class, %"
-    return _write(config, "table1", title, rows, lambda r: r.accuracy, lambda r: (r.accuracy, r.ap_photo))
+def _table(name: str, title: str, shade: str, *texts: str, kind: str = "") -> Study:
+    """A table of detectors (of one kind, or all) by generators, with the mean in its last column.
+
+    Cells are tinted by the figure `shade` of each row, and hold its figures `texts`.
+    """
+
+    def study(
+        config: BenchConfig, *, jobs: int | None = None, advance: Advance = lambda done, total: None
+    ) -> list[Path]:
+        if not kind:
+            run(config, jobs=jobs, advance=advance)
+        run_protocol(config, jobs=jobs, advance=advance)
+        rows = _equal_numbers(config, kind)
+        if not rows:
+            raise BenchError(
+                "no generator has photographs to be compared with: name a test set that has both"
+            )
+        path = write_csv(records_of(EQUAL_NUMBERS, rows), config.output / FOLDER / f"{name}.csv")
+        plots.needs_matplotlib()
+        return [path, plots.save(_heat_table(title, rows, shade, texts), path.with_suffix(".png"))]
+
+    return study
 
 
-def table2(
-    config: BenchConfig, *, jobs: int | None = None, advance: Advance = lambda done, total: None
-) -> list[Path]:
-    """Each bundle's features through the same mixture, AUC as AIGFD-EXIF's Table II."""
-    run_protocol(config, jobs=jobs, advance=advance)
-    rows = _equal_numbers(config, ("aigfd",))
-    title = "Table II: AUC of one and the same mixture on each encoder's features, %"
-    return _write(config, "table2", title, rows, lambda r: r.auc, lambda r: (r.auc,))
-
-
-def table3(
-    config: BenchConfig, *, jobs: int | None = None, advance: Advance = lambda done, total: None
-) -> list[Path]:
-    """What the pretext task is worth: accuracy, AUC and AP of the same mixture, bundle by bundle."""
-    run_protocol(config, jobs=jobs, advance=advance)
-    rows = _equal_numbers(config, ("aigfd",))
-    title = "Table III: accuracy / AUC / AP with the photograph as positive class, %"
-    return _write(config, "table3", title, rows, lambda r: r.auc, lambda r: (r.accuracy, r.auc, r.ap_photo))
+# Detectors as they are, and by the papers' protocol.
+table1 = _table(
+    "table1",
+    "Table I: accuracy / AP with the photograph as positive class, %",
+    "accuracy",
+    *("accuracy", "ap_photo"),
+)
+table2 = _table(
+    "table2",
+    "Table II: AUC of one and the same mixture on each encoder's features, %",
+    "auc",
+    "auc",
+    kind="aigfd",
+)
+table3 = _table(
+    "table3",
+    "Table III: accuracy / AUC / AP with the photograph as positive class, %",
+    "auc",
+    *("accuracy", "auc", "ap_photo"),
+    kind="aigfd",
+)
 
 
 def figure4(
@@ -76,61 +104,66 @@ def figure4(
     """
     plots.needs_matplotlib()
     section = section_of(config)
-    specimens = read_sets(config)
-    photographs = read_protocol_photographs(section, specimens)
-    rows: list[dict[str, object]] = []
-    curves: dict[str, dict[str, list[float]]] = {}
-    with open_cache(config) as cache:
-        for judge in bundle_judges(config, cache):
-            fit, held_out, tested = (
-                features_of(judge, wanted, jobs=jobs, advance=advance)
-                for wanted in (photographs.fit, photographs.held_out, specimens)
+    samples = read_sets(config)
+    photographs = read_protocol_photographs(section, samples)
+    rows: list[dict[str, Any]] = []
+    with closing(Detectors(config)) as detectors:
+        detectors.open()
+        for bundle in detectors.bundles:
+            fitted, held_out, tested = (
+                features_of(detectors, bundle, part, jobs=jobs, advance=advance)
+                for part in (photographs.fit, photographs.held_out, samples)
             )
-            learnt, checked = stacked(fit, "photographs to fit to"), stacked(held_out, "held-out photographs")
-            columns: dict[str, list[float]] = {
-                "components": [],
-                "fit": [],
-                "held_out": [],
-                "bic": [],
-                "auc": [],
-            }
-            problem = ""
-            for components in section.sweep:
-                try:
-                    density = fit_density(
-                        learnt, components=components, dimensions=section.dimensions, seed=section.seed
-                    )
-                except CalibrationError as error:  # too many for so few photographs: the row says so
-                    problem = str(error)
-                    rows.append(
-                        _figure4_row(judge.name, components, len(learnt), len(checked)) | {"problem": problem}
-                    )
-                    continue
-                fitted = density.log_likelihood(learnt)
-                parameters = density.free_parameters
-                unseen = density.log_likelihood(checked)
-                values = {
-                    "components": float(components),
-                    "fit": float(fitted.mean()),
-                    "held_out": float(unseen.mean()),
-                    # For each photograph, so that sets of different sizes can be set side by side.
-                    "bic": float(parameters * np.log(len(learnt)) / len(learnt) - 2 * fitted.mean()),
-                    "auc": _mean_auc(specimens, tested, density),
-                }
-                for name, value in values.items():
-                    columns[name].append(value)
-                rows.append(
-                    _figure4_row(judge.name, components, len(learnt), len(checked))
-                    | {"free_parameters": parameters}
-                    | {name: round(value, 4) for name, value in values.items() if name != "components"}
-                    | {"held_out_standard_error": round(float(unseen.std() / np.sqrt(len(unseen))), 4)}
-                )
-            if not columns["components"]:
-                raise BenchError(f"{judge.name}: {problem}")
-            curves[judge.name] = columns
+            found = _sweep(
+                section,
+                stacked(fitted, "photographs to fit to"),
+                stacked(held_out, "held-out photographs"),
+                partial(_mean_auc, samples, tested),
+            )
+            if all(row["problem"] for row in found):
+                raise BenchError(f"{bundle.name}: {found[-1]['problem']}")
+            rows += [{"detector": bundle.name} | row for row in found]
+    curves: dict[str, dict[str, list[float]]] = {
+        name: {
+            column: [row[column] for row in rows if row["detector"] == name and not row["problem"]]
+            for column in ("components", "fit", "held_out", "bic", "auc")
+        }
+        for name in dict.fromkeys(row["detector"] for row in rows)
+    }
     folder = config.output / FOLDER
     plot = plots.components("Figure 4: how many Gaussians", curves)
     return [write_csv(rows, folder / "fig4.csv"), plots.save(plot, folder / "fig4.png")]
+
+
+def _sweep(
+    section: ProtocolSection, fitted: Features, held_out: Features, mean_auc: Callable[[Mixture], float]
+) -> list[dict[str, Any]]:
+    """A row for each number of Gaussians; one that could not be fitted to so few photographs says so."""
+    rows = []
+    for components in section.sweep:
+        row: dict[str, Any] = {
+            "components": components,
+            "photographs": len(fitted),
+            "held_out_photographs": len(held_out),
+        }
+        try:
+            density = fit_density(fitted, section, components=components)
+        except CalibrationError as error:
+            blank = ("free_parameters", "fit", "held_out", "held_out_standard_error", "bic", "auc")
+            rows.append(row | dict.fromkeys(blank, "") | {"problem": str(error)})
+            continue
+        fit = float(density.log_likelihood(fitted).mean())
+        unseen = density.log_likelihood(held_out)
+        # BIC of each photograph, so that sets of different sizes can be compared.
+        bic = density.free_parameters * np.log(len(fitted)) / len(fitted) - 2 * fit
+        rows.append(
+            row
+            | {"free_parameters": density.free_parameters}
+            | {"fit": round(fit, 4), "held_out": round(float(unseen.mean()), 4)}
+            | {"held_out_standard_error": round(float(unseen.std() / np.sqrt(len(unseen))), 4)}
+            | {"bic": round(float(bic), 4), "auc": round(mean_auc(density), 4), "problem": ""}
+        )
+    return rows
 
 
 def figure5(
@@ -143,83 +176,64 @@ def figure5(
     """
     plots.needs_matplotlib()
     section = section_of(config)
-    specimens = _some(read_sets(config), section.tsne_pictures, section.seed)
+    samples = _some(read_sets(config), section.tsne_pictures, section.seed)
     rows: list[dict[str, object]] = []
     panels: dict[str, tuple[Array, Sequence[str]]] = {}
-    with open_cache(config) as cache:
-        for judge in bundle_judges(config, cache):
-            found = features_of(judge, specimens, jobs=jobs, advance=advance)
-            shown = [
-                specimen for specimen, feature in zip(specimens, found, strict=True) if feature is not None
-            ]
+    with closing(Detectors(config)) as detectors:
+        detectors.open()
+        for bundle in detectors.bundles:
+            found = features_of(detectors, bundle, samples, jobs=jobs, advance=advance)
+            shown = [sample for sample, feature in zip(samples, found, strict=True) if feature is not None]
             if len(shown) < 10:
-                raise BenchError(f"{judge.name}: {len(shown)} pictures with features are too few for t-SNE")
+                raise BenchError(f"{bundle.name}: {len(shown)} pictures with features are too few for t-SNE")
             places = _tsne(stacked(found, "pictures"), seed=section.seed)
-            kinds = [specimen.generator or "photographs" for specimen in shown]
-            panels[judge.name] = (places, kinds)
-            rows += [
-                {
-                    "detector": judge.name,
-                    "path": specimen.path,
-                    "track": specimen.track,
-                    "label": specimen.label,
-                }
-                | {"generator": specimen.generator, "x": round(float(x), 3), "y": round(float(y), 3)}
-                for specimen, (x, y) in zip(shown, places, strict=True)
-            ]
+            kinds = [sample.generator or "photographs" for sample in shown]
+            panels[bundle.name] = (places, kinds)
+            for sample, (x, y) in zip(shown, places, strict=True):
+                row: dict[str, object] = {"detector": bundle.name, "path": sample.path, "track": sample.track}
+                row |= {"label": sample.label, "generator": sample.generator}
+                rows.append(row | {"x": round(float(x), 3), "y": round(float(y), 3)})
     folder = config.output / FOLDER
     plot = plots.embedding("Figure 5: features in the plane (t-SNE)", panels)
     return [write_csv(rows, folder / "fig5.csv"), plots.save(plot, folder / "fig5.png")]
 
 
-def _figure4_row(detector: str, components: int, photographs: int, held_out: int) -> dict[str, object]:
-    """A row of figure 4 with nothing measured yet."""
-    counts = {"photographs": photographs, "held_out_photographs": held_out}
-    blank = ("free_parameters", "fit", "held_out", "held_out_standard_error", "bic", "auc", "problem")
-    return {"detector": detector, "components": components} | counts | dict.fromkeys(blank, "")
+STUDIES: Mapping[str, Study] = {
+    "table1": table1,
+    "table2": table2,
+    "table3": table3,
+    "figure4": figure4,
+    "figure5": figure5,
+}
 
 
-def _equal_numbers(config: BenchConfig, kinds: Sequence[str]) -> list[EqualNumbers]:
+def _equal_numbers(config: BenchConfig, kind: str = "") -> list[EqualNumbers]:
+    """Figures of the detectors of one kind, or of all but the trivial cues."""
     section = section_of(config)
     analysis = Analysis(Results(config.output))
     return [
         row
-        for detector in analysis.results.judges
-        if detector.kind in kinds
+        for detector in analysis.results.detectors
+        if not kind or detector.kind == kind
         for row in equal_number_figures(analysis, detector, section)
     ]
 
 
-def _write(
-    config: BenchConfig,
-    name: str,
-    title: str,
-    rows: list[EqualNumbers],
-    shade: Callable[[EqualNumbers], Figure],
-    texts: Callable[[EqualNumbers], Sequence[Figure]],
-) -> list[Path]:
-    """A table of detectors by generators, as CSV and as a picture, with the mean in its last column."""
-    if not rows:
-        raise BenchError("no generator has photographs to be compared with: name a test set that has both")
-    folder = config.output / FOLDER
-    paths = [write_csv([equal_numbers_row(row) for row in rows], folder / f"{name}.csv")]
-    plots.needs_matplotlib()
+def _heat_table(title: str, rows: Sequence[EqualNumbers], shade: str, texts: Sequence[str]) -> Plot:
     detectors = list(dict.fromkeys(row.detector.name for row in rows))
     generators = list(dict.fromkeys(row.comparison.name for row in rows))
     tints = np.full((len(detectors), len(generators) + 1), np.nan)
     words = [[""] * (len(generators) + 1) for _ in detectors]
     for place, detector in enumerate(detectors):
         mine = [row for row in rows if row.detector.name == detector]
-        for row in mine:
+        values = [[getattr(row, name).value for name in texts] for row in mine]
+        shades = [getattr(row, shade).value for row in mine]
+        for row, one, tint in zip(mine, values, shades, strict=True):
             column = generators.index(row.comparison.name)
-            tints[place, column] = shade(row).value
-            words[place][column] = _percents([figure.value for figure in texts(row)])
-        tints[place, -1] = np.mean([shade(row).value for row in mine])
-        values = [[figure.value for figure in texts(row)] for row in mine]
-        words[place][-1] = _percents(np.mean(values, axis=0))
+            tints[place, column], words[place][column] = tint, _percents(one)
+        tints[place, -1], words[place][-1] = np.mean(shades), _percents(np.mean(values, axis=0))
     columns = [name.replace(" (", "\n(") for name in generators] + ["mean"]
-    plot = plots.heat_table(title, detectors, columns, tints, words)
-    return [*paths, plots.save(plot, folder / f"{name}.png")]
+    return plots.heat_table(title, detectors, columns, tints, words)
 
 
 def _percents(values: Sequence[float]) -> str:
@@ -227,42 +241,30 @@ def _percents(values: Sequence[float]) -> str:
 
 
 def _mean_auc(
-    specimens: Sequence[Specimen],
+    samples: Sequence[Sample],
     features: Sequence[Features | None],
     density: Mixture,
 ) -> float:
-    """Over generators, each against its track's photographs."""
-    usable = [
-        (specimen, feature)
-        for specimen, feature in zip(specimens, features, strict=True)
-        if feature is not None
-    ]
-    if not usable:
-        return float("nan")
-    scores = -density.log_likelihood(np.stack([feature for _, feature in usable]))
-    by_class: dict[tuple[str, str, str], list[float]] = {}
-    for (specimen, _), value in zip(usable, scores, strict=True):
-        key = specimen.test_set, specimen.track, specimen.generator
-        by_class.setdefault(key, []).append(float(value))
+    """Mean AUC over generators, each against the photographs of its track; NaN where there is none."""
+    by_class: dict[tuple[str, str, str], list[Features]] = {}
+    for sample, feature in zip(samples, features, strict=True):
+        if feature is not None:
+            by_class.setdefault((sample.test_set, sample.track, sample.generator), []).append(feature)
+    scores = {key: -density.log_likelihood(np.stack(members)) for key, members in by_class.items()}
     aucs = [
-        metrics.auc(np.array(by_class[test_set, track, ""]), np.array(values))
-        for (test_set, track, generator), values in by_class.items()
-        if generator and (test_set, track, "") in by_class
+        metrics.auc(scores[test_set, track, ""], generated)
+        for (test_set, track, generator), generated in scores.items()
+        if generator and (test_set, track, "") in scores
     ]
     return float(np.mean(aucs)) if aucs else float("nan")
 
 
-def _some(specimens: Sequence[Specimen], limit: int, seed: int) -> list[Specimen]:
-    """At most so many of each generator, and of the photographs."""
-    order = np.random.default_rng(seed).permutation(len(specimens))
-    counts: dict[str, int] = {}
-    kept = []
-    for index in order:
-        generator = specimens[index].generator
-        counts[generator] = counts.get(generator, 0) + 1
-        if counts[generator] <= limit:
-            kept.append(int(index))
-    return [specimens[index] for index in sorted(kept)]
+def _some(samples: Sequence[Sample], limit: int, seed: int) -> list[Sample]:
+    """At most so many of each generator, and of the photographs, drawn by the seed; in their order."""
+    by_generator: dict[str, list[int]] = {}
+    for index in np.random.default_rng(seed).permutation(len(samples)):
+        by_generator.setdefault(samples[index].generator, []).append(int(index))
+    return [samples[index] for index in sorted(i for drawn in by_generator.values() for i in drawn[:limit])]
 
 
 def _tsne(features: Features, *, seed: int) -> Array:

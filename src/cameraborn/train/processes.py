@@ -28,17 +28,17 @@ class Processes:
     world: int = 1
 
     @property
-    def first(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this is the one that reports and writes."""
         return self.rank == 0
 
-    def wait(self) -> None:
-        """Go on when all have come here."""
+    def barrier(self) -> None:
+        """Wait until every process has come here."""
         if self.world > 1:
             distributed.barrier()
 
-    def agree(self, number: int) -> bool:
-        """Whether all have the same number."""
+    def all_equal(self, number: int) -> bool:
+        """Whether all processes have the same number."""
         if self.world == 1:
             return True
         theirs = torch.tensor(number, device=self.device)
@@ -61,14 +61,18 @@ class Processes:
         parts[self.rank] = value
         return torch.cat(parts)
 
+    def mean(self, value: Tensor) -> Tensor:
+        """The processes' mean of a scalar that each has of its own, equal part of a batch; see `gather`."""
+        return value if self.world == 1 else self.gather(value[None]).mean()
 
-def is_first() -> bool:
-    """Whether this process is the one that reports, before or after training too."""
+
+def is_main() -> bool:
+    """Whether this process is the one that reports, also before and after training."""
     return os.environ.get("RANK", "0") == "0"
 
 
 @contextmanager
-def join() -> Iterator[Processes]:
+def process_group() -> Iterator[Processes]:
     """Meet the other processes of this run, if torchrun started any.
 
     Let go of what DistributedDataParallel wraps before the end: if it is the last to hold the group, gloo's threads are

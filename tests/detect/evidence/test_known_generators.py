@@ -1,12 +1,16 @@
-"""Heads against the formula, and what is no head."""
+"""Classifiers against the formula, and what is none."""
 
 import itertools
 
 import numpy as np
 import pytest
 
-from cameraborn.detect.evidence.known_generators import Head
+from cameraborn.detect.evidence.known_generators import BinaryClassifier
 from cameraborn.errors import BundleError
+
+
+def classifier(tensors, width=5):
+    return BinaryClassifier.from_tensors("generators", ((0, width),), tensors)
 
 
 def tensors(*widths):
@@ -20,7 +24,7 @@ def tensors(*widths):
 
 def test_two_layers_are_a_rectified_perceptron():
     made, x = tensors(5, 7, 2), np.random.default_rng(1).normal(size=(4, 5))
-    for row, score in zip(x, Head.from_tensors(made).scores(x), strict=True):
+    for row, score in zip(x, classifier(made).surprise(x), strict=True):
         hidden = [max(0.0, float(w @ row + b)) for w, b in zip(made["0.weight"], made["0.bias"], strict=True)]
         photo, generated = (
             float(w @ hidden + b) for w, b in zip(made["2.weight"], made["2.bias"], strict=True)
@@ -31,8 +35,7 @@ def test_two_layers_are_a_rectified_perceptron():
 def test_one_layer_is_linear():
     made, x = tensors(5, 2), np.random.default_rng(1).normal(size=(4, 5))
     logits = x @ made["0.weight"].T + made["0.bias"]
-    np.testing.assert_allclose(Head.from_tensors(made).scores(x), logits[:, 1] - logits[:, 0])
-    assert Head.from_tensors(made).features == 5
+    np.testing.assert_allclose(classifier(made).surprise(x), logits[:, 1] - logits[:, 0])
 
 
 @pytest.mark.parametrize(
@@ -47,6 +50,6 @@ def test_one_layer_is_linear():
         ({**tensors(3, 2), "0.bias": np.array([0, np.nan])}, "not finite"),
     ],
 )
-def test_what_is_no_head(wrong, why):
+def test_what_is_no_classifier(wrong, why):
     with pytest.raises(BundleError, match=why):
-        Head.from_tensors(wrong)
+        classifier(wrong, 3)

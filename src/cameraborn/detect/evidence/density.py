@@ -11,18 +11,20 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import ModuleType
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cameraborn.detect.evidence.channel import Columns, Evidence, Features, Tensors, check_width, select
 from cameraborn.detect.evidence.em import Covariance, Fit, Gaussians, Settings, diagonals, em, log_sum_exp
 from cameraborn.errors import BundleError, CalibrationError
+from cameraborn.files import Array
 
-Array = NDArray[np.float64]
 _SAMPLES_PER_DIMENSION = 2  # fewer photographs than this a dimension fit noise
 _REG_WHITENED = 1e-2  # of principal components, whose variance is 1
 _REG_AS_THEY_ARE = 1e-6  # scikit-learn's, and so the papers'
@@ -104,7 +106,7 @@ class Mixture:
         return {name: np.ascontiguousarray(value) for name, value in named.items() if value is not None}
 
     @classmethod
-    def from_tensors(cls, tensors: Mapping[str, Array]) -> Mixture:
+    def from_tensors(cls, tensors: Tensors) -> Mixture:
         """The inverse of `tensors`.
 
         Raises:
@@ -129,6 +131,30 @@ class Mixture:
                     f"the mixture's {name} is not finite numbers of shape {wanted}: fit it again"
                 )
         return cls(**{"whitening": None, **tensors})  # type: ignore[arg-type]  # only the whitening may be None
+
+
+@dataclass(frozen=True, eq=False)
+class Density(Evidence):
+    """What is rare among photographs: minus the log-likelihood of a mixture that was fitted to photographs alone."""
+
+    kind: ClassVar[str] = "density"
+
+    mixture: Mixture
+
+    def surprise(self, features: Features) -> Array:
+        """Minus the log-likelihood of features [N D], in nats: [N]."""
+        return -self.mixture.log_likelihood(select(features, self.columns))
+
+    def tensors(self) -> dict[str, Array]:
+        """The mixture's numbers."""
+        return self.mixture.tensors()
+
+    @classmethod
+    def from_tensors(cls, name: str, columns: Columns, tensors: Tensors) -> Self:
+        """From the mixture's numbers."""
+        mixture = Mixture.from_tensors(tensors)
+        check_width("mixture", len(mixture.mean), columns)
+        return cls(name, columns, mixture)
 
 
 def fit_mixture(

@@ -1,0 +1,82 @@
+"""What a run remembers in `run.json`: what was measured, so that a report needs nothing else but the scores."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections import Counter
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from cameraborn.bench.config import BenchConfig
+from cameraborn.errors import BenchError
+from cameraborn.files import replacing
+
+SCORES, RUN = "scores.csv", "run.json"
+_PACKAGES = ("cameraborn", "numpy", "onnxruntime", "pillow", "scikit-learn")  # whose versions decide figures
+
+
+class DetectorRecord(BaseModel):
+    """What a run remembers of a detector."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    key: str
+    kind: str  # one of `bench.kinds.KINDS`, or `aigfd`: the papers' protocol on a bundle's features
+    calibration_size: int = 0  # photographs its p-values rest on
+    note: str = ""
+
+
+class RunRecord(BaseModel):
+    """The content of `run.json`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    config: BenchConfig
+    detectors: tuple[DetectorRecord, ...]
+    versions: dict[str, str]
+
+
+def write_record(config: BenchConfig, detectors: Sequence[DetectorRecord]) -> None:
+    """Write `run.json` into the configuration's output folder.
+
+    Raises:
+        BenchError: two detectors have one name, or are the same.
+    """
+    twice = [name for name, count in Counter(detector.name for detector in detectors).items() if count > 1]
+    if twice:
+        raise BenchError(
+            f"two detectors are called '{twice[0]}': give one of them another name in the configuration"
+        )
+    names: dict[str, str] = {}
+    for detector in detectors:
+        same = names.setdefault(detector.key, detector.name)
+        if same != detector.name:
+            raise BenchError(f"'{same}' and '{detector.name}' are one and the same detector: name it once")
+    versions = {"python": platform.python_version()} | {name: metadata.version(name) for name in _PACKAGES}
+    record = RunRecord(config=config, detectors=tuple(detectors), versions=versions)
+    config.output.mkdir(parents=True, exist_ok=True)
+    with replacing(config.output / RUN) as part:
+        part.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def read_record(folder: Path) -> RunRecord:
+    """Read a run's `run.json`.
+
+    Raises:
+        BenchError: it is missing or damaged.
+    """
+    path = folder / RUN
+    if not path.is_file():
+        raise BenchError(f"{folder}: no benchmark's folder (no {RUN} in it): give a configuration's 'output'")
+    try:
+        return RunRecord.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except (json.JSONDecodeError, UnicodeDecodeError, ValidationError) as error:
+        reason = str(error).splitlines()[0]
+        raise BenchError(
+            f"{path}: damaged, or of another release ({reason}): run the benchmark again"
+        ) from error

@@ -1,0 +1,50 @@
+"""Several channels' surprises become one number.
+
+A density of many features varies far more than the odds of a classifier do, so each surprise is first brought to mean 0
+and standard deviation 1 among the photographs that were fitted to. The first channel counts as it is. Of every other
+one only what lies above its mean is added, as in DenseHybrid (Grcic, Bevandic and Segvic, ECCV 2022, arXiv 2207.02606):
+some generators smooth more than any autoencoder, and to look less reconstructed than photographs do is no sign of
+being one. A single channel's surprise stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cameraborn.files import Array
+
+
+@dataclass(frozen=True)
+class Standard:
+    """Mean and standard deviation of a channel's surprise among fitted photographs."""
+
+    location: float
+    scale: float
+
+    @classmethod
+    def of(cls, surprise: Array) -> Standard:
+        """Measured on the photographs that were fitted to [N]."""
+        return cls(float(surprise.mean()), float(surprise.std()) + 1e-6)
+
+    def __call__(self, surprise: Array) -> Array:
+        """The surprise [N] in standard deviations from the mean."""
+        return (surprise - self.location) / self.scale
+
+
+def combine(surprises: Sequence[Array], standards: Sequence[Standard]) -> Array:
+    """One number of the surprises [N] of some channels: [N].
+
+    Args:
+        surprises: of each channel, in the order of the bundle.
+        standards: of each channel; ignored if there is only one.
+    """
+    first, *others = surprises
+    if not others:
+        return first
+    total = standards[0](first)
+    for surprise, standard in zip(others, standards[1:], strict=True):
+        total = total + np.maximum(standard(surprise), 0.0)
+    return total

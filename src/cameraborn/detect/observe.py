@@ -1,0 +1,177 @@
+"""From a picture to observations: box, crop, feature, residual statistics and condition of each face.
+
+Scoring, fitting, calibrating, benchmarks and explanations all go through here, so that they measure one thing. Features
+can be kept in a store and asked for by the digest of the crop, so that a network need not run twice on it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cameraborn.degrade.residual_statistics import ResidualStatistics, residual_statistics
+from cameraborn.detect.bundle import Bundle
+from cameraborn.detect.condition import Condition
+from cameraborn.detect.encoder import Encoder
+from cameraborn.detect.verdict import Scope
+from cameraborn.files import Box, Pixels
+from cameraborn.photo.crops import square_crop
+from cameraborn.photo.decode import Picture
+from cameraborn.photo.faces import FaceFinder
+from cameraborn.photo.patches import shrink_to
+
+Feature = NDArray[np.float32]  # [D]
+
+
+class FeatureStore(Protocol):
+    """Features of one network that were computed before; thread-safe."""
+
+    def find(self, crop: str) -> Feature | None:
+        """The feature of the crop of this digest, if it is known."""
+        ...
+
+    def keep(self, crop: str, feature: Feature) -> None:
+        """Keep the feature of the crop of this digest."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """What is measured of a crop that is large enough.
+
+    Attributes:
+        feature: the network's feature [D].
+        statistics: residual statistics, which tell what the crop went through.
+        condition: size, JPEG quality, noise and operation.
+        colour: whether the crop has colour at all.
+        digest: SHA-256 of the pixels that the network sees; empty without a store of features.
+        remembered: the feature comes from the store.
+    """
+
+    feature: Feature
+    statistics: ResidualStatistics
+    condition: Condition
+    colour: bool
+    digest: str = ""
+    remembered: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """What is observed of one face, or of a whole picture.
+
+    Attributes:
+        face: number of the face in its picture, from 0, largest first; None for a whole picture.
+        box: x0, y0, x1, y1 in upright pixels.
+        crop: the pixels around the face [h w 3], as they were in the picture.
+        scope: `ok` as far as can be seen before judging, or `too-small`.
+        measured: None if the crop is too small.
+    """
+
+    face: int | None
+    box: Box
+    crop: Pixels
+    scope: Scope
+    measured: Measurement | None
+
+
+class Observer:
+    """Observes pictures with a bundle's network; thread-safe.
+
+    Args:
+        bundle: with a network; it need not be fitted.
+        threads: processor threads for one picture.
+        features: a store of this network's features.
+    """
+
+    def __init__(self, bundle: Bundle, *, threads: int = 1, features: FeatureStore | None = None) -> None:
+        self.bundle = bundle
+        self.encoder = Encoder(bundle, threads=threads)
+        self.faces = FaceFinder(threads=threads)
+        self._store = features
+
+    def observe(
+        self, picture: Picture, *, whole_image: bool = False, most: int | None = None
+    ) -> list[Observation]:
+        """Observe the faces of a picture, largest first, or the picture as a whole.
+
+        Args:
+            picture: a decoded picture.
+            whole_image: take the whole picture; look for no faces.
+            most: number of faces at most.
+        """
+        boxes = self.boxes(picture.pixels, whole_image=whole_image)[:most]
+        return [
+            self._observe(picture, box, None if whole_image else number) for number, box in enumerate(boxes)
+        ]
+
+    def measure(self, crop: Pixels, size: float, jpeg_quality: int | None) -> Measurement:
+        """Measure a crop [h w 3] of a face whose box had this longer side, in pixels.
+
+        Raises:
+            ValueError: the crop is smaller than a patch, if the network takes patches.
+        """
+        seen = self._shrunk(crop)
+        # A network of whole crops resizes in a way of its own, from the crop itself.
+        shown = crop if self.encoder.preprocessing.input == "crop" else seen
+        statistics = residual_statistics(crop, seen)
+        condition = self.bundle.condition(size, jpeg_quality, statistics)
+        if self._store is None:
+            return Measurement(self.encoder.feature(shown), statistics, condition, has_colour(crop))
+        digest = hashlib.sha256(
+            repr(shown.shape).encode() + np.ascontiguousarray(shown).tobytes()
+        ).hexdigest()
+        known = self._store.find(digest)
+        feature = self.encoder.feature(shown) if known is None else known
+        if known is None:
+            self._store.keep(digest, feature)
+        return Measurement(feature, statistics, condition, has_colour(crop), digest, known is not None)
+
+    def statistics(self, crop: Pixels) -> ResidualStatistics:
+        """The residual statistics of a crop alone; the network does not run."""
+        return residual_statistics(crop, self._shrunk(crop))
+
+    def is_large_enough(self, crop: Pixels) -> bool:
+        """Whether a crop can be judged."""
+        smallest: int = min(crop.shape[:2])
+        return smallest >= self.encoder.preprocessing.smallest_side
+
+    def boxes(self, pixels: Pixels, *, whole_image: bool) -> list[Box]:
+        """The boxes of the faces, largest first, or of the whole picture."""
+        if whole_image:
+            H, W, _ = pixels.shape
+            return [(0.0, 0.0, float(W), float(H))]
+        return [face.box for face in self.faces.find(pixels)]
+
+    def crop(self, pixels: Pixels, box: Box, *, whole_image: bool) -> Pixels:
+        """The crop that the network sees, before it is shrunk."""
+        return pixels if whole_image else square_crop(pixels, box, self.encoder.preprocessing.crop_scale)
+
+    def _observe(self, picture: Picture, box: Box, face: int | None) -> Observation:
+        crop = self.crop(picture.pixels, box, whole_image=face is None)
+        observation = Observation(face, box, crop, "too-small", None)
+        if not self.is_large_enough(crop):
+            return observation
+        measured = self.measure(crop, longer_side(box), picture.jpeg_quality)
+        return replace(observation, scope="ok", measured=measured)
+
+    def _shrunk(self, crop: Pixels) -> Pixels:
+        return shrink_to(crop, self.encoder.preprocessing.sides[0])
+
+
+def longer_side(box: Box) -> float:
+    """The longer side of a box: what is meant by a face's size."""
+    return max(box[2] - box[0], box[3] - box[1])
+
+
+def has_colour(pixels: Pixels) -> bool:
+    """Whether a picture has colour at all: channels that differ by more than compression's rounding."""
+    red, green, blue = np.moveaxis(
+        pixels[::4, ::4].astype(np.int16), 2, 0
+    )  # apart: reducing an axis of 3 is slow
+    highest, lowest = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
+    return bool((highest - lowest).mean() > 2.0)

@@ -1,0 +1,141 @@
+"""Bundles on disk: a folder or a zip, every file hashed in `bundle.json`, no pickle anywhere."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import struct
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from cameraborn.detect.bundle import Bundle
+from cameraborn.detect.card import card_text
+from cameraborn.detect.schema import SCHEMA_VERSION, BundleInfo
+from cameraborn.errors import BundleError
+
+_INFO, _CARD = "bundle.json", "CARD.md"
+
+
+def read_bundle(path: Path) -> Bundle:
+    """Read a bundle from a folder or zip; every file's SHA-256 must be the recorded one.
+
+    Raises:
+        BundleError: it is missing, foreign, of another schema, incomplete, or damaged.
+    """
+    fields, files = read_checked(path, SCHEMA_VERSION)
+    try:
+        info = BundleInfo.model_validate(fields)
+    except ValidationError as error:
+        raise _damaged(path, error) from error
+    return Bundle(info, files, str(path))
+
+
+def read_checked(path: Path, version: int) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """The fields of `bundle.json` and the files of a bundle of a schema, all of them as recorded.
+
+    Raises:
+        BundleError: as `read_bundle`, but for the other fields of `bundle.json`.
+    """
+    files = _read_files(path)
+    if _INFO not in files:
+        raise BundleError(
+            f"{path}: not a bundle (no {_INFO} in it): give the folder that export or fit wrote"
+        )
+    try:
+        fields = json.loads(files[_INFO])
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise _damaged(path, error) from error
+    found = fields.get("schema_version") if isinstance(fields, dict) else None
+    if found != version:
+        step = "install the release that made it, or export it again"
+        if found == SCHEMA_VERSION:
+            step = "it needs no conversion"
+        elif found == 2:
+            step = f"run 'cameraborn convert {path} -o NEW' first"
+        raise BundleError(
+            f"{path}: {_INFO} has schema version {found!r} and this reads version {version}: {step}"
+        )
+    recorded = fields.get("files", {})
+    if not isinstance(recorded, dict):
+        raise _damaged(path, ValueError("its files are no table"))
+    for name, digest in recorded.items():
+        if name not in files:
+            raise BundleError(f"{path}: {name} is missing from the bundle: get the bundle again")
+        if hashlib.sha256(files[name]).hexdigest() != digest:
+            raise BundleError(
+                f"{path}: {name} is not the file that was recorded (SHA-256 differs): get the bundle again"
+            )
+    return fields, {name: files[name] for name in recorded}
+
+
+def write_bundle(bundle: Bundle, folder: Path) -> None:
+    """Write a bundle into a new folder, or in place of an older bundle there.
+
+    Everything is written beside and renamed at the end, so that no half-written bundle is ever seen.
+
+    Raises:
+        BundleError: the folder exists and is something else than a bundle.
+    """
+    taken = folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))
+    if taken and not (folder / _INFO).is_file():
+        raise BundleError(f"{folder}: exists and is not a bundle: give another folder")
+    part, old = folder.with_name(folder.name + ".part"), folder.with_name(folder.name + ".old")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        for name, data in _contents(bundle).items():
+            (part / name).write_bytes(data)
+        if folder.exists():
+            shutil.rmtree(old, ignore_errors=True)
+            folder.rename(old)
+        part.rename(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _contents(bundle: Bundle) -> Mapping[str, bytes]:
+    recorded = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(bundle.files.items())}
+    info = bundle.info.model_copy(update={"files": recorded})
+    return {
+        **bundle.files,
+        _INFO: (info.model_dump_json(indent=1) + "\n").encode(),
+        _CARD: card_text(bundle).encode(),
+    }
+
+
+def _damaged(path: Path, error: Exception) -> BundleError:
+    reason = str(error).splitlines()[0]
+    return BundleError(f"{path}: {_INFO} is damaged ({reason}): get the bundle again")
+
+
+def _read_files(path: Path) -> dict[str, bytes]:
+    try:
+        if path.is_dir():
+            return {file.name: file.read_bytes() for file in path.iterdir() if file.is_file()}
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                return {
+                    name.rpartition("/")[2]: archive.read(name)
+                    for name in archive.namelist()
+                    if name[-1] != "/"
+                }
+    except (
+        OSError,
+        EOFError,
+        RuntimeError,
+        ValueError,
+        zipfile.BadZipFile,
+        zlib.error,
+        struct.error,
+    ) as error:
+        raise BundleError(f"{path}: cannot be read ({error}): get the bundle again") from error
+    if path.exists():
+        raise BundleError(f"{path}: neither a folder nor a zip: give a bundle")
+    raise BundleError(f"{path}: no such bundle: check the path")

@@ -1,0 +1,103 @@
+"""Fitting: photographs become the evidence of a bundle.
+
+A density of their features is the first channel. Channels that a network brought with it are brought to a common scale
+with it. Fitting also learns what post-processing operations leave in photographs, so that calibration can compare each
+with those that look processed alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from cameraborn.degrade.random import OPERATIONS
+from cameraborn.detect.bundle import Bundle
+from cameraborn.detect.evidence.channel import Features, select
+from cameraborn.detect.evidence.combine import Standard
+from cameraborn.detect.evidence.density import Density, Mixture, choose_components, fit_mixture
+from cameraborn.detect.evidence.em import Covariance
+from cameraborn.detect.evidence.kinds import PHOTOGRAPHS
+from cameraborn.detect.operations import OperationClassifier, learn_operation_classifier
+from cameraborn.detect.schema import software_versions
+from cameraborn.errors import CalibrationError
+from cameraborn.fit.photographs import Photograph
+from cameraborn.fit.views import Example, Report, View, ViewOptions, take_views_and_examples
+
+CANDIDATES = (1, 2, 3, 4, 6, 8, 12, 16)  # numbers of components to choose from
+
+
+def fit(
+    bundle: Bundle,
+    photographs: Iterable[Photograph],
+    *,
+    components: int | None,
+    dimensions: int | None,
+    covariance: Covariance = Covariance.full,
+    shrinkage: float = 0.0,
+    options: ViewOptions,
+    report: Report = lambda path, problem: None,
+) -> Bundle:
+    """A copy of the bundle with evidence fitted to the photographs.
+
+    Channels that have seen generated pictures, and an older calibration, are dropped. The mixture's options are those
+    of `fit_mixture`. Without a number of `components`, it is that of `CANDIDATES` under which photographs held out from
+    the fit are likeliest.
+
+    Raises:
+        CalibrationError: too few of the photographs show a face that can be used.
+    """
+    views, examples = take_views_and_examples(bundle, list(photographs), options, report)
+    if not views:
+        raise CalibrationError(
+            "none of the photographs shows a usable face: give others, or use --whole-image"
+        )
+    features = np.stack([view.feature for view in views])
+
+    def fit_to(some: Features, K: int) -> Mixture:
+        return fit_mixture(
+            some,
+            components=K,
+            dimensions=dimensions,
+            covariance=covariance,
+            shrinkage=shrinkage,
+            seed=options.seed,
+        )
+
+    columns = bundle.columns_of(PHOTOGRAPHS)
+    read = select(features, columns)
+    if components is None:
+        groups = [view.sha256 for view in views]
+        choices = choose_components(read, CANDIDATES, fit_to, groups=groups, seed=options.seed)
+        components = max(choices, key=lambda choice: choice.held_out_log_likelihood).components
+    density = Density(PHOTOGRAPHS, columns, fit_to(read, components))
+    kept = bundle.without_evidence(channel.name for channel in bundle.evidence if channel.has_seen_fakes)
+    fitted = with_what_was_learnt(kept.with_evidence(density), views, examples, options)
+    standards = {name: Standard.of(surprise) for name, surprise in fitted.surprises(features).items()}
+    return fitted.with_combination({PHOTOGRAPHS: standards.pop(PHOTOGRAPHS), **standards})
+
+
+def with_what_was_learnt(
+    bundle: Bundle, views: Sequence[View], examples: Sequence[Example], options: ViewOptions
+) -> Bundle:
+    """The bundle with a classifier of operations, and with the photographs marked as seen; not calibrated any more."""
+    return (
+        bundle.without_calibration()
+        .with_operations(operation_classifier_of(examples, options))
+        .with_seen(view.sha256 for view in views)
+        .with_info(versions=software_versions())
+    )
+
+
+def operation_classifier_of(examples: Sequence[Example], options: ViewOptions) -> OperationClassifier:
+    """A classifier of operations, learnt from examples of them.
+
+    Raises:
+        CalibrationError: there are none.
+    """
+    if not examples:
+        raise CalibrationError(
+            "hardly any of the photographs shows a usable face: give others, or use --whole-image"
+        )
+    statistics, operations = zip(*examples, strict=True)
+    return learn_operation_classifier(np.stack(statistics), operations, len(OPERATIONS), seed=options.seed)

@@ -1,0 +1,218 @@
+"""Views of photographs: each face as it is, and copies of it after random operations.
+
+A detector observes each photograph as scoring will, and also copies of it, so that a shrunk or recompressed photograph
+is an ordinary one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from cameraborn.degrade.random import (
+    OPERATIONS,
+    Processed,
+    apply_operation,
+    random_operations,
+    random_recompression,
+)
+from cameraborn.degrade.residual_statistics import ResidualStatistics
+from cameraborn.detect.bundle import Bundle
+from cameraborn.detect.condition import Condition
+from cameraborn.detect.observe import Feature, Measurement, Observer, longer_side
+from cameraborn.engine.local import map_in_order
+from cameraborn.engine.stage import Stage
+from cameraborn.errors import PictureError
+from cameraborn.files import Pixels
+from cameraborn.fit.photographs import Photograph, subsample
+from cameraborn.photo.decode import Picture, open_picture
+
+Example = tuple[
+    ResidualStatistics, int
+]  # statistics of a face, and the place in `OPERATIONS` of what was done to it
+Report = Callable[[str, str | None], None]  # a photograph's path, and why it was left out (None: it was not)
+
+_EXAMPLE_PHOTOGRAPHS, _EXAMPLE_COPIES = 600, 2  # that operations are learnt from; copies by each operation
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """One view of one face (or whole photograph): as it is, or after a random operation."""
+
+    photograph: Photograph
+    sha256: str
+    feature: Feature  # [D]
+    condition: Condition
+    statistics: ResidualStatistics
+    colour: bool
+
+
+@dataclass(frozen=True)
+class ViewOptions:
+    """Which views are taken of photographs.
+
+    Attributes:
+        whole_image: take the whole picture instead of its faces.
+        copies: random copies of each face; 0 takes it only as it is.
+        handled: copies may also have been enlarged, blurred, sharpened or given noise (`random_operations`), not
+            only shrunk and recompressed (`random_recompression`).
+        every_operation: also a copy after each of `OPERATIONS`, so that none is rare.
+        as_is: also take it as it is.
+        faceless: take the middle square of a photograph without a usable face instead of leaving it out: what a
+            camera leaves in pixels does not depend on faces, and there are more photographs without.
+        jobs: pictures at a time.
+        seed: random seed of the copies.
+    """
+
+    whole_image: bool = False
+    copies: int = 4
+    handled: bool = False
+    every_operation: bool = False
+    as_is: bool = True
+    faceless: bool = False
+    jobs: int | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Viewed:
+    """The views of one photograph, what its copies show of operations, and why there are none."""
+
+    path: str
+    views: list[View]
+    examples: list[Example]
+    problem: str | None
+
+
+def take_views(
+    bundle: Bundle, photographs: Iterable[Photograph], options: ViewOptions, report: Report
+) -> Iterator[list[View]]:
+    """The views of each usable photograph, in their order.
+
+    A photograph that cannot be read or shows no usable face is reported and left out.
+    """
+    for viewed in _viewed(bundle, photographs, options, frozenset(), report):
+        if viewed.views:
+            yield viewed.views
+
+
+def take_views_and_examples(
+    bundle: Bundle, photographs: Sequence[Photograph], options: ViewOptions, report: Report
+) -> tuple[list[View], list[Example]]:
+    """The same views in one list, and the faces of some of the photographs after every operation."""
+    exemplary = frozenset(subsample(photographs, _EXAMPLE_PHOTOGRAPHS))
+    viewed = list(_viewed(bundle, photographs, options, exemplary, report))
+    return [view for one in viewed for view in one.views], [ex for one in viewed for ex in one.examples]
+
+
+def random_generator(sha256: str, seed: int) -> np.random.Generator:
+    """Seeded by the photograph itself, so that its copies do not depend on the company it is in."""
+    return np.random.default_rng([seed, int(sha256[:16], 16)])
+
+
+def _viewed(
+    bundle: Bundle,
+    photographs: Iterable[Photograph],
+    options: ViewOptions,
+    exemplary: frozenset[Photograph],
+    report: Report,
+) -> Iterator[Viewed]:
+    for viewed in map_in_order(ViewStage(bundle, options, exemplary), photographs, options.jobs):
+        report(viewed.path, viewed.problem)
+        yield viewed
+
+
+@dataclass
+class ViewStage(Stage[Photograph, Viewed]):
+    """Takes the views of one photograph after another.
+
+    Attributes:
+        bundle: its network observes.
+        options: which views.
+        exemplary: photographs that also give examples of every operation.
+    """
+
+    bundle: Bundle
+    options: ViewOptions
+    exemplary: frozenset[Photograph] = frozenset()
+    _observer: Observer = field(init=False, repr=False)
+
+    def setup(self) -> None:
+        """Open the network."""
+        self._observer = Observer(self.bundle)
+
+    def work(self, item: Photograph) -> Viewed:
+        """The views of one photograph."""
+        try:
+            picture = open_picture(item.path)
+            faces = self._faces(picture)
+        except PictureError as error:
+            return Viewed(item.path, [], [], str(error))
+        sha256 = picture.sha256 or hashlib.sha256(picture.pixels.tobytes()).hexdigest()
+        views = list(self._views(item, sha256, faces))
+        examples = list(self._examples(sha256, faces)) if item in self.exemplary else []
+        return Viewed(item.path, views, examples, None if views else f"{item.path}: no usable face")
+
+    def _faces(self, picture: Picture) -> list[tuple[Pixels, float, Measurement]]:
+        """The crop, size in pixels and measurement of each usable face."""
+        found = [
+            (seen.crop, longer_side(seen.box), seen.measured)
+            for seen in self._observer.observe(picture, whole_image=self.options.whole_image)
+            if seen.measured is not None
+        ]
+        if self.options.faceless and not found:
+            middle = _middle_square(picture.pixels)
+            if self._observer.is_large_enough(middle):
+                size = len(middle) / self._observer.encoder.preprocessing.crop_scale
+                found = [(middle, size, self._observer.measure(middle, size, picture.jpeg_quality))]
+        return found
+
+    def _views(
+        self, photograph: Photograph, sha256: str, faces: list[tuple[Pixels, float, Measurement]]
+    ) -> Iterator[View]:
+        rng = random_generator(sha256, self.options.seed)
+        for crop, size, as_it_is in faces:
+            if self.options.as_is:
+                yield _view(photograph, sha256, as_it_is)
+            for pixels, quality in self._copies(crop, rng):
+                left = size * pixels.shape[0] / crop.shape[0]
+                yield _view(photograph, sha256, self._observer.measure(pixels, left, quality))
+
+    def _copies(self, crop: Pixels, rng: np.random.Generator) -> list[Processed]:
+        smallest = self._observer.encoder.preprocessing.smallest_side
+        process = random_operations if self.options.handled else random_recompression
+        copies = [process(crop, rng, smallest_side=smallest) for _ in range(self.options.copies)]
+        if self.options.every_operation:
+            copies += [copy for _, copy in self._after_operations(crop, rng)]
+        return copies
+
+    def _examples(self, sha256: str, faces: list[tuple[Pixels, float, Measurement]]) -> Iterator[Example]:
+        rng = random_generator(sha256, self.options.seed)
+        for crop, _, _ in faces:
+            for _ in range(_EXAMPLE_COPIES):
+                for operation, (pixels, _) in self._after_operations(crop, rng):
+                    yield self._observer.statistics(pixels), operation
+
+    def _after_operations(self, crop: Pixels, rng: np.random.Generator) -> Iterator[tuple[int, Processed]]:
+        """A crop after each of `OPERATIONS` that can be done to it, with its place."""
+        smallest = self._observer.encoder.preprocessing.smallest_side
+        for place, name in enumerate(OPERATIONS):
+            processed = apply_operation(name, crop, rng, smallest_side=smallest)
+            if processed is not None:
+                yield place, processed
+
+
+def _view(photograph: Photograph, sha256: str, measured: Measurement) -> View:
+    # Whole pixels, as calibration.csv keeps them: a category can be told again from the file.
+    condition = replace(measured.condition, size=round(measured.condition.size))
+    return View(photograph, sha256, measured.feature, condition, measured.statistics, measured.colour)
+
+
+def _middle_square(pixels: Pixels) -> Pixels:
+    H, W, _ = pixels.shape
+    side = min(H, W)
+    y, x = (H - side) // 2, (W - side) // 2
+    return pixels[y : y + side, x : x + side]

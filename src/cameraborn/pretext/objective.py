@@ -1,0 +1,135 @@
+"""What pretext training lowers: the losses of all tasks, weighted as the recipe says or as is learnt beside.
+
+Shapes: B pictures in a batch; targets have columns as `kinds.columns_of` says.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from cameraborn.data.manifest import Row
+from cameraborn.pretext.architectures import ARCHITECTURES, build_network
+from cameraborn.pretext.kinds import columns_of
+from cameraborn.pretext.prompts import load_text_tower
+from cameraborn.pretext.recipe import PretextSection, Recipe
+from cameraborn.pretext.selection import check_levels, select_rows
+from cameraborn.pretext.tasks import TASKS, Task
+from cameraborn.pretext.validate import Validator
+from cameraborn.pretext.weighting import BilevelWeights, split_levels
+from cameraborn.train.loop import Forward, Objective, forward_pass
+from cameraborn.train.optimise import PRECISIONS
+from cameraborn.train.pictures import MemoryBudget, batches
+from cameraborn.train.processes import Processes
+from cameraborn.train.weights import load_init
+
+Batch = tuple[Tensor, Tensor]  # inputs [B ...], targets [B columns]
+Levels = tuple[Batch, Batch | None]  # to train on, and to weigh the tasks by
+
+
+class PretextObjective(Objective):
+    """The tasks of a recipe, on the photographs of its manifest."""
+
+    def __init__(self, recipe: Recipe, processes: Processes) -> None:
+        settings = recipe.optimise
+        self.recipe, self.processes = recipe, processes
+        self.tasks = [TASKS[name] for name in recipe.pretext.tasks]
+        self.architecture = ARCHITECTURES[recipe.network.input_kind]
+        self.budget = MemoryBudget(recipe.data.cache_mb)
+        self.rows, self.val_rows = select_rows(recipe.data, self.tasks, settings.pictures_a_step)
+        self.weights_from = recipe.init
+        self.lower: Sequence[Row] = self.rows
+        self.upper: Sequence[Row] = ()
+        self.weighting = None
+        if recipe.bilevel is not None:
+            self.weighting = BilevelWeights(
+                recipe.pretext.tasks,
+                recipe.bilevel.primary,
+                learning_rate=recipe.bilevel.learning_rate,
+                constraint=recipe.bilevel.constraint,
+            )
+            self.checkpointed = {"weighting": self.weighting}
+            self.lower, self.upper = split_levels(self.rows, recipe.bilevel.upper_share, seed=settings.seed)
+            check_levels(
+                recipe.data.manifest, self.lower, self.upper, settings.pictures_a_step, processes.world
+            )
+
+    def build(self) -> nn.Module:
+        """The network of the recipe, with the weights that it starts from."""
+        recipe = self.recipe
+        network = build_network(recipe)
+        if recipe.init is not None:
+            load_init(network, recipe.init)
+        if recipe.prompts is not None and recipe.prompts.weights is not None:
+            load_text_tower(network.heads.text, recipe.prompts.weights)
+        return network  # type: ignore[no-any-return]
+
+    def batches(self, first_step: int, steps: int) -> Iterator[Levels]:
+        """Batches of both levels; without bi-level weighting there is one."""
+        seed = self.recipe.optimise.seed
+        lower = self._batches(self.lower, seed, first_step, steps)
+        if self.weighting is None:
+            return zip(lower, itertools.repeat(None), strict=False)
+        return zip(lower, self._batches(self.upper, seed + 1, first_step, steps), strict=True)
+
+    def losses(self, forward: Forward, batch: Levels, share: float) -> dict[str, Tensor]:
+        """Each task's, over the whole batch."""
+        return self._losses(forward, batch[0])
+
+    def weights(self) -> Mapping[str, float | Tensor]:
+        """Equal and fixed in the paper (Eq. 6); the recipe's, or those learnt."""
+        return self.recipe.pretext.tasks if self.weighting is None else self.weighting.values()
+
+    def before_losses(self, network: nn.Module, batch: Levels, rate: float) -> None:
+        """Move the tasks' weights, if they are learnt."""
+        lower, upper = batch
+        if self.weighting is None or upper is None:
+            return
+        decay = self.recipe.optimise.weight_decay
+        self.weighting.update(network, self._full_losses, lower, upper, alpha=rate, weight_decay=decay)
+
+    def logged(self) -> dict[str, float]:
+        """The tasks' weights, if they are learnt."""
+        return {} if self.weighting is None else {f"weight/{k}": float(w) for k, w in self.weights().items()}
+
+    def validator(self) -> Callable[[Any], dict[str, float]]:
+        """Figures of each task, see `pretext.validate`."""
+        shown = self.architecture.validation(self.val_rows, self.tasks, self.recipe, self.budget)
+        precision = PRECISIONS[self.recipe.optimise.precision]
+        return Validator(shown, self.tasks, self.processes.device, precision)
+
+    def _batches(self, rows: Sequence[Row], seed: int, first_step: int, steps: int) -> Iterator[Batch]:
+        dataset = self.architecture.training(rows, self.tasks, self.recipe, self.budget)
+        settings, processes = self.recipe.optimise, self.processes
+        return batches(dataset, len(rows), settings, processes, seed=seed, first_step=first_step, steps=steps)
+
+    def _losses(self, forward: Forward, batch: Batch) -> dict[str, Tensor]:
+        inputs, targets = batch
+        outputs = {name: self.processes.gather(output) for name, output in forward(inputs).items()}
+        targets = self.processes.gather(targets.to(self.processes.device, non_blocking=True))
+        return task_losses(outputs, targets, self.tasks, self.recipe.pretext)
+
+    def _full_losses(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        """In full precision; the processes' mean of the gradients is the whole gradient."""
+        forward = forward_pass(network, self.processes.device, None)
+        world = self.processes.world
+        return {name: whole_gradient(loss, world) for name, loss in self._losses(forward, batch).items()}
+
+
+def task_losses(
+    outputs: dict[str, Tensor], targets: Tensor, tasks: Sequence[Task], pretext: PretextSection
+) -> dict[str, Tensor]:
+    """Each task's loss on a batch; targets [B columns] as `columns_of` the tasks says, nan where missing."""
+    columns = columns_of(tasks)
+    return {
+        task.name: task.loss(outputs[task.name].float(), targets[:, columns[task.name]], pretext)
+        for task in tasks
+    }
+
+
+def whole_gradient(loss: Tensor, world: int) -> Tensor:
+    """The same loss with `world` times the gradient by one's own part: the processes' mean is the whole gradient."""
+    return world * loss - (world - 1) * loss.detach()

@@ -1,0 +1,183 @@
+"""A finished run becomes a bundle: what is read of its folder, and the rules of how a bundle of a network looks.
+
+The hashes of the manifest and of what was seen are those of when training began; the data need not be there any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import safetensors
+from pydantic import BaseModel, ValidationError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from cameraborn.detect.bundle import Bundle
+from cameraborn.detect.evidence.channel import Columns, Evidence, repeated
+from cameraborn.detect.evidence.density import Density
+from cameraborn.detect.evidence.kinds import PHOTOGRAPHS
+from cameraborn.detect.schema import BundleInfo, Channel, Preprocessing, software_versions
+from cameraborn.detect.store import write_bundle
+from cameraborn.errors import CamerabornError, RecipeError
+from cameraborn.networks.section import InputKind
+from cameraborn.train.run_folder import DataRecord, read_record
+
+R = TypeVar("R", bound=BaseModel)
+CROP_SCALE = 1.5  # side of a crop that patches are taken from, over the longer side of the face's box
+_SIDES, _SMALLEST_SIDE = (256, 128), 160  # of networks that see patches, pixels
+_SMALLEST_FACE = 64
+
+
+@dataclass(frozen=True)
+class ExportedNetwork:
+    """What a bundle holds of a run.
+
+    Attributes:
+        onnx: the encoder's graph, see `train.onnx`.
+        weights: safetensors, with the heads.
+        description: the encoder's class and size, for people.
+        features: width of the feature.
+        tasks: names of what was learnt.
+        manifest_sha256: hash of the training manifest, as training began.
+        seen: SHA-256 of every picture that was learnt from.
+        input_kind: what the graph takes.
+        side: side of that input, pixels.
+        crop_scale: side of the crop over the longer side of the face's box.
+        antialias: how the crop is shrunk.
+        evidence: channels that the network brings, of columns of the finest side.
+        density_columns: columns of one side that are left to a density of photographs; none for a binary detector.
+        beside: safetensors of a second network, whose features follow.
+    """
+
+    onnx: bytes
+    weights: bytes
+    description: str
+    features: int
+    tasks: tuple[str, ...]
+    manifest_sha256: str
+    seen: tuple[str, ...]
+    input_kind: InputKind
+    side: int
+    crop_scale: float = CROP_SCALE
+    antialias: bool = True
+    evidence: tuple[Evidence, ...] = ()
+    density_columns: Columns = ()
+    beside: bytes | None = None
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether it has seen generated pictures: its evidence alone then makes the score."""
+        return any(channel.has_seen_fakes for channel in self.evidence)
+
+
+@dataclass(frozen=True)
+class BundleOptions:
+    """What a user may decide of a bundle; None or empty: what is usual for the network.
+
+    Attributes:
+        name: name of the bundle.
+        crop_scale: side of the crop over the longer side of the face.
+        sides: sizes that crops are shrunk to, pixels.
+        smallest_side: smaller crops are too small to score, pixels.
+        licences: of `weights` and `data`.
+    """
+
+    name: str
+    crop_scale: float | None = None
+    sides: tuple[int, ...] = ()
+    smallest_side: int | None = None
+    licences: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Finished(Generic[R]):
+    """A finished run, read."""
+
+    recipe: R
+    network: Any  # the averaged one, of the recipe's type
+    data: DataRecord
+
+
+def read_finished(folder: Path, kind: type[R], build: Callable[[R], Any]) -> Finished[R]:
+    """The recipe, the averaged network and the data record of a finished run.
+
+    Args:
+        folder: the run's.
+        kind: of its recipe.
+        build: makes the network of such a recipe, which the run's weights then fill.
+
+    Raises:
+        RecipeError: the folder holds no finished run, or its weights are damaged or of another network.
+    """
+    weights, recipe_file = folder / "network.safetensors", folder / "recipe.json"
+    if not (weights.is_file() and recipe_file.is_file()):
+        raise RecipeError(f"{folder}: holds no finished run: let 'cameraborn train' finish there first")
+    try:
+        recipe = kind.model_validate_json(recipe_file.read_bytes())
+        network = build(recipe)
+        network.load_state_dict(load_file(weights))
+    except (ValidationError, safetensors.SafetensorError, RuntimeError) as error:
+        raise RecipeError(
+            f"{folder}: the run is damaged ({str(error).splitlines()[0]}): train it again"
+        ) from error
+    return Finished(recipe, network, read_record(folder))
+
+
+def as_safetensors(tensors: Mapping[str, Tensor]) -> bytes:
+    """Tensors of a network, of whatever memory format, as the bytes of a safetensors file."""
+    return save({name: value.contiguous() for name, value in tensors.items()})
+
+
+def write_exported(network: ExportedNetwork, options: BundleOptions, folder: Path) -> None:
+    """Write the bundle of an exported network, which is fitted or calibrated next.
+
+    Raises:
+        CamerabornError: the options do not go with the network, or the folder cannot be written.
+    """
+    info = BundleInfo(
+        name=options.name,
+        network=network.description,
+        features=network.features,
+        preprocessing=preprocessing_of(network, options),
+        tasks=network.tasks,
+        manifest_sha256=network.manifest_sha256,
+        licences={"code": "Apache-2.0", **(options.licences or {})},
+        versions=software_versions(),
+    )
+    bundle = Bundle.of_network(info, network.onnx, network.weights, network.beside).with_seen(network.seen)
+    if network.density_columns:
+        columns = repeated(network.density_columns, network.features, len(info.preprocessing.sides))
+        bundle = bundle.with_channel(Channel(name=PHOTOGRAPHS, kind=Density.kind, columns=columns))
+    for channel in network.evidence:
+        bundle = bundle.with_evidence(channel)
+    if network.is_binary:
+        bundle = bundle.with_combination({channel.name: None for channel in network.evidence})
+    write_bundle(bundle, folder)
+
+
+def preprocessing_of(network: ExportedNetwork, options: BundleOptions) -> Preprocessing:
+    """How the bundle cuts and shrinks faces.
+
+    Raises:
+        CamerabornError: the options do not go with the network.
+    """
+    faces, sides = network.input_kind == "crop", set(options.sides)
+    if network.is_binary and len(sides) > 1:
+        raise CamerabornError(
+            f"--side {options.sides[1]}: a head was trained on features of one size: give one --side"
+        )
+    if faces and sides - {network.side}:
+        raise CamerabornError(
+            f"--side {options.sides[0]}: the network was trained on crops of {network.side} pixels: leave it out"
+        )
+    usual = (network.side,) if faces else _SIDES[:1] if network.is_binary else _SIDES
+    return Preprocessing(
+        input=network.input_kind,
+        crop_scale=options.crop_scale or network.crop_scale,
+        sides=tuple(sorted(sides or usual, reverse=True)),
+        smallest_side=options.smallest_side or (_SMALLEST_FACE if faces else _SMALLEST_SIDE),
+        antialias=network.antialias,
+    )

@@ -1,0 +1,142 @@
+"""Calibrating: on other photographs than were fitted to, each once in a category."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cameraborn.degrade.random import OPERATIONS
+from cameraborn.detect.condition import Taxonomy
+from cameraborn.detect.held_out import CalibrationRow
+from cameraborn.errors import CalibrationError
+from cameraborn.fit.calibrate import calibrate, one_per_category, taxonomy_of
+from cameraborn.fit.density import fit
+from cameraborn.fit.photographs import Photograph
+from cameraborn.fit.views import ViewOptions
+
+from ..conftest import EXAMPLES, viewed
+
+OPTIONS = ViewOptions(copies=1, jobs=1)
+
+
+@pytest.fixture(scope="module")
+def fitted(network_bundle, photographs):
+    return fit(network_bundle, photographs["fit"], components=1, dimensions=4, options=OPTIONS)
+
+
+def test_fit_and_calibrate_on_the_same_photographs_is_refused(fitted, photographs):
+    with pytest.raises(CalibrationError, match=r"already seen .* held out") as caught:
+        calibrate(fitted, [photographs["calibration"][0], photographs["fit"][2]], options=OPTIONS)
+    assert photographs["fit"][2].path in str(caught.value)
+
+
+def test_a_copy_under_another_name_has_been_seen_too(fitted, photographs, tmp_path):
+    copy = tmp_path / "renamed.jpg"
+    copy.write_bytes((EXAMPLES / "photo-3.jpg").read_bytes())
+    with pytest.raises(CalibrationError, match="already seen"):
+        calibrate(fitted, [Photograph(str(copy), "")], options=OPTIONS)
+
+
+def test_every_usable_photograph_gives_one_score_and_nothing_else_is_lost(fitted, photographs, tmp_path):
+    broken, empty = tmp_path / "broken.jpg", tmp_path / "empty.png"
+    broken.write_bytes(b"\xff\xd8\xff no picture")
+    Image.fromarray(np.full((200, 200, 3), 90, np.uint8)).save(empty)
+    given = photographs["calibration"][:12]
+    given = [*given[:5], Photograph(str(broken), ""), *given[5:], Photograph(str(empty), "")]
+    told = {}
+    done = calibrate(fitted, given, options=OPTIONS, report=lambda path, why: told.update({path: why}))
+    assert len(done.calibration_rows) == 12
+    assert list(told) == [photograph.path for photograph in given]
+    assert {path for path, why in told.items() if why} == {str(broken), str(empty)}
+    assert "damaged" in told[str(broken)]
+    assert told[str(empty)] == f"{empty}: no usable face"
+    assert {row.source for row in done.calibration_rows} == {"copies"}
+    assert set(done.files) == {*fitted.files, "calibration.csv", "golden.json"}
+    assert all(done.files[name] == data for name, data in fitted.files.items())
+
+
+def test_coverage_is_what_the_calibration_had_been_through(fitted, photographs, tmp_path):
+    plain = ViewOptions(copies=0, jobs=1)
+    done = calibrate(fitted, photographs["calibration"][:12], options=plain)
+    assert done.info.coverage.jpeg_quality == (70, 100)
+    assert done.info.coverage.colour
+    grey = [tmp_path / f"{n}.png" for n in (1, 2)]
+    for path, source in zip(grey, photographs["calibration"], strict=False):
+        with Image.open(source.path) as image:
+            image.convert("L").save(path)
+    some_grey = [*photographs["calibration"][:10], *(Photograph(str(path), "") for path in grey)]
+    assert not calibrate(fitted, some_grey, options=plain).info.coverage.colour
+
+
+def test_the_number_of_jobs_changes_nothing(network_bundle, photographs):
+    made = []
+    for jobs in (1, 3):
+        options = ViewOptions(copies=2, jobs=jobs)
+        bundle = fit(network_bundle, photographs["fit"], components=2, dimensions=3, options=options)
+        made.append(calibrate(bundle, photographs["calibration"][:8], options=options).files)
+    assert made[0] == made[1]
+
+
+def test_calibration_parts_operations_whatever_the_options_say(fitted, photographs):
+    given, options = photographs["calibration"][:16], ViewOptions(copies=6, handled=False, jobs=1)
+    done = calibrate(fitted, given, options=options, class_size=6)
+    again = calibrate(fitted, given, options=replace(options, handled=True), class_size=6)
+    assert done.files == again.files
+    coverage = done.coverage
+    low, high = coverage.noise_edges
+    assert low < high
+    assert coverage.operations == tuple(OPERATIONS)
+    assert len({cell[2:] for cells in coverage.categories for cell in cells}) == 3 * len(OPERATIONS)
+    assert len(coverage.categories) > 3
+    assert done.calibration.smallest >= 6
+    for number, cells in enumerate(coverage.categories):
+        rows = [row for row in done.calibration_rows if coverage.taxonomy.cell_of(row.condition) in cells]
+        assert len({row.photograph for row in rows}) == len(rows) == len(done.calibration.scores[number])
+
+
+def test_a_photograph_stands_as_it_is_in_its_own_category_and_once_in_others():
+    views = [
+        CalibrationRow(float(n), "s", f"{7:016x}", 100, quality)
+        for n, quality in enumerate((95, 80, 80, 95, None))
+    ]
+    taxonomy = Taxonomy(categories=tuple((cell,) for cell in Taxonomy().cells))
+    drawn = [row.score for row in one_per_category(views, taxonomy, ViewOptions())]
+    assert len(drawn) == 3
+    assert drawn[0] in (1, 2)
+    assert drawn[1:] == [0, 4]
+    merged = taxonomy_of([views], (130,), (), 2)
+    assert merged.categories == (tuple(merged.cells),)  # one photograph cannot make two categories of two
+
+
+def test_nothing_usable(network_bundle, fitted, tmp_path):
+    empty = tmp_path / "empty.png"
+    Image.fromarray(np.full((200, 200, 3), 90, np.uint8)).save(empty)
+    for act in (
+        lambda: fit(
+            network_bundle, [Photograph(str(empty), "")], components=1, dimensions=1, options=OPTIONS
+        ),
+        lambda: calibrate(fitted, [], options=OPTIONS),
+    ):
+        with pytest.raises(CalibrationError, match="none of the photographs shows a usable face"):
+            act()
+
+
+def test_copies_of_a_file_are_counted_once(fitted, photographs, tmp_path):
+    copy = tmp_path / "copy.jpg"
+    copy.write_bytes(Path(photographs["calibration"][0].path).read_bytes())
+    alone = calibrate(fitted, photographs["calibration"], options=OPTIONS)
+    again = calibrate(fitted, [*photographs["calibration"], Photograph(str(copy), "")], options=OPTIONS)
+    assert len(again.calibration_rows) == len(alone.calibration_rows)
+
+
+def test_each_channels_surprise_is_kept_beside_the_score(fitted, photographs):
+    done = calibrate(fitted, photographs["calibration"][:10], options=OPTIONS)
+    (as_it_is, *_) = viewed(fitted, photographs["calibration"][:1], OPTIONS)
+    surprise = float(fitted.channel("photographs").surprise(as_it_is.feature[None])[0])
+    own = [row for row in done.calibration_rows if row.photograph == as_it_is.sha256[:16]]
+    assert min(abs(row.surprises["photographs"] - surprise) for row in own) < 1e-4
+    assert all(row.score == row.surprises["photographs"] for row in done.calibration_rows)
+    header, *_ = done.files["calibration.csv"].decode().splitlines()
+    assert header.endswith(",operation,surprise_photographs")

@@ -1,0 +1,114 @@
+"""Views of photographs: the face as it is and its copies, whatever the company and the number of jobs."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cameraborn.degrade.random import OPERATIONS
+from cameraborn.degrade.residual_statistics import noise_of, residual_statistics
+from cameraborn.detect.detector import Detector
+from cameraborn.engine.local import map_in_order
+from cameraborn.fit.photographs import Photograph
+from cameraborn.fit.views import ViewOptions, ViewStage
+from cameraborn.photo.patches import shrink_to
+
+from ..conftest import viewed
+
+OPTIONS = ViewOptions(copies=1, jobs=1)
+
+
+def test_a_photographs_views_do_not_depend_on_its_company(network_bundle, photographs):
+    given = photographs["calibration"][:4]
+    together = [view.feature for view in viewed(network_bundle, given, OPTIONS)]
+    alone = [view.feature for view in viewed(network_bundle, given[3:], OPTIONS)]
+    assert len(together) == 8
+    np.testing.assert_array_equal(together[6:], alone)
+
+
+@pytest.mark.parametrize(("copies", "as_is", "views"), [(0, True, 1), (3, False, 3), (2, True, 3)])
+def test_views_are_the_face_as_it_is_and_its_conditions(network_bundle, photographs, copies, as_is, views):
+    options = ViewOptions(copies=copies, as_is=as_is, jobs=1)
+    seen = viewed(network_bundle, photographs["calibration"][:1], options)
+    assert len(seen) == views
+    if as_is:
+        path = photographs["calibration"][0].path
+        detector = Detector(network_bundle)
+        with Image.open(path) as image:
+            pixels = np.asarray(image.convert("RGB"))
+        (box,) = detector.boxes(pixels, whole_image=False)
+        expected = detector.observer.encoder.feature(detector.crop(pixels, box, whole_image=False))
+        np.testing.assert_array_equal(seen[0].feature, expected)
+        assert seen[0].condition.jpeg_quality == 70
+
+
+def test_handled_copies_have_been_through_more(network_bundle, photographs):
+    given = photographs["calibration"][:1]
+    seen = {}
+    for handled in (False, True):
+        options = ViewOptions(copies=40, handled=handled, jobs=1)
+        as_it_is, *seen[handled] = viewed(network_bundle, given, options)
+    assert not any(view.condition.size > as_it_is.condition.size for view in seen[False])
+    assert any(view.condition.size > as_it_is.condition.size for view in seen[True])
+    spread = {
+        handled: np.std([noise_of(view.statistics) for view in views]) for handled, views in seen.items()
+    }
+    assert spread[True] > 1.2 * spread[False]
+
+
+def test_views_have_the_residual_statistics_of_their_crop(network_bundle, photographs):
+    options = ViewOptions(copies=0, jobs=1)
+    (view,) = viewed(network_bundle, photographs["calibration"][:1], options)
+    with Image.open(photographs["calibration"][0].path) as image:
+        pixels = np.asarray(image.convert("RGB"))
+    detector = Detector(network_bundle)
+    (box,) = detector.boxes(pixels, whole_image=False)
+    crop = detector.crop(pixels, box, whole_image=False)
+    seen = shrink_to(crop, network_bundle.info.preprocessing.sides[0])
+    np.testing.assert_array_equal(view.statistics, residual_statistics(crop, seen))
+
+
+def test_every_operation_gives_one_view_if_asked(network_bundle, photographs):
+    given = photographs["calibration"][:1]
+    options = ViewOptions(copies=2, handled=True, jobs=1)
+    plain = viewed(network_bundle, given, options)
+    every = viewed(network_bundle, given, replace(options, every_operation=True))
+    assert len(plain) == 3
+    for one, other in zip(plain, every, strict=False):
+        np.testing.assert_array_equal(one.feature, other.feature)
+    assert len(every) == 3 + len(OPERATIONS)
+    sizes = [view.condition.size for view in every[3:]]
+    assert sizes[list(OPERATIONS).index("enlarged")] > every[0].condition.size
+    assert sizes[list(OPERATIONS).index("shrunk")] < every[0].condition.size
+    compressed = every[3 + list(OPERATIONS).index("compressed")]
+    assert compressed.condition.jpeg_quality is None or 40 <= compressed.condition.jpeg_quality < 90
+
+
+def test_the_middle_of_photographs_without_a_face_is_taken_if_asked(network_bundle, photographs, tmp_path):
+    wide = np.full((90, 200, 3), 90, np.uint8)
+    wide[:, 55:145] = np.random.default_rng(0).integers(0, 256, (90, 90, 3))
+    Image.fromarray(wide).save(tmp_path / "wide.png")
+    Image.fromarray(wide[:60]).save(tmp_path / "small.png")
+    options = ViewOptions(copies=0, jobs=1, faceless=True)
+    given = [Photograph(str(tmp_path / name), "") for name in ("wide.png", "small.png")]
+    (view,) = viewed(network_bundle, given, options)
+    encoder = Detector(network_bundle).observer.encoder
+    np.testing.assert_array_equal(view.feature, encoder.feature(wide[:, 55:145]))
+    assert view.condition.size == round(90 / 1.3)
+    face = photographs["calibration"][0]
+    (with_face,) = viewed(network_bundle, [face], options)
+    (as_ever,) = viewed(network_bundle, [face], ViewOptions(copies=0, jobs=1))
+    np.testing.assert_array_equal(with_face.feature, as_ever.feature)
+
+
+def test_the_stage_travels_to_another_process(network_bundle, photographs):
+    stage = ViewStage(network_bundle, OPTIONS, frozenset(photographs["calibration"][:1]))
+    given = photographs["calibration"][:3]
+    here, there = (list(map_in_order(stage, given, 2, processes=processes)) for processes in (False, True))
+    for one, other in zip(here, there, strict=True):
+        assert (one.path, one.problem, len(one.examples)) == (other.path, other.problem, len(other.examples))
+        for view, travelled in zip(one.views, other.views, strict=True):
+            np.testing.assert_array_equal(view.feature, travelled.feature)
+            assert view.condition == travelled.condition
+    assert [bool(one.examples) for one in there] == [True, False, False]

@@ -1,0 +1,34 @@
+"""An exported encoder is the trained one, of whatever network: ONNX against torch."""
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from cameraborn.networks.registry import NETWORKS
+from cameraborn.train.onnx import to_onnx
+
+from ..networks.test_registry import INPUTS, SMALL, pixels
+
+CASES = {name: (name, SMALL.get(name, {})) for name in NETWORKS}
+CASES["patch, last stage"] = ("patch", {"widths": (8, 12), "features": 10})
+
+
+@pytest.mark.parametrize(("name", "sizes"), CASES.values(), ids=CASES)
+def test_onnx_computes_what_torch_does(name, sizes):
+    torch.manual_seed(0)
+    section = NETWORKS[name](**sizes)
+    kind, encoder = section.input_kind, section.encoder().to(memory_format=torch.channels_last)
+
+    def features_of(shown):
+        with torch.no_grad():
+            return encoder(shown.float()[None] if kind == "patch-set" else shown.float()).numpy()
+
+    features_of(pixels(16, *INPUTS[kind][-3:]))  # so that the averages of batch normalisation are of pictures
+    encoder.eval()
+    session = onnxruntime.InferenceSession(to_onnx(encoder, kind, 64), providers=["CPUExecutionProvider"])
+    for count in (1, 2, 5):
+        shown = pixels(count, 3, 64, 64)
+        (features,) = session.run(["features"], {kind: shown.numpy()})
+        assert features.shape == (1 if kind == "patch-set" else count, section.features)
+        np.testing.assert_allclose(features, features_of(shown), atol=1e-4)
