@@ -1,0 +1,11 @@
+"""Rivals: published detectors and encoders, with their own inputs, networks and losses, as rows of our benchmark.
+
+Importing this registers all of them: `RIVALS`, `ENCODERS`, and the networks and layouts of weights that these are
+made of. How one is loaded, and what it says without weights: `published` and `weights`.
+"""
+
+from cameraborn.rivals import encoders, frdm, gramnet, ladeda, npr, recce, univfd
+from cameraborn.rivals.published import ENCODERS, LAYOUTS, NETWORKS, RIVALS
+
+__all__ = ["ENCODERS", "LAYOUTS", "NETWORKS", "RIVALS"]
+_REGISTERED = (encoders, frdm, gramnet, ladeda, npr, recce, univfd)
