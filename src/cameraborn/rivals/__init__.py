@@ -4,8 +4,34 @@ Importing this registers all of them: `RIVALS`, `ENCODERS`, and the networks and
 made of. How one is loaded, and what it says without weights: `published` and `weights`.
 """
 
-from cameraborn.rivals import encoders, frdm, gramnet, ladeda, npr, recce, univfd
+from cameraborn.rivals import (
+    dire,
+    encoders,
+    frdm,
+    gramnet,
+    ladeda,
+    lgrad,
+    npr,
+    recce,
+    reconstruction,
+    self_descriptions,
+    similarity,
+    univfd,
+)
 from cameraborn.rivals.published import ENCODERS, LAYOUTS, NETWORKS, RIVALS
 
 __all__ = ["ENCODERS", "LAYOUTS", "NETWORKS", "RIVALS"]
-_REGISTERED = (encoders, frdm, gramnet, ladeda, npr, recce, univfd)
+_REGISTERED = (
+    dire,
+    encoders,
+    frdm,
+    gramnet,
+    ladeda,
+    lgrad,
+    npr,
+    recce,
+    reconstruction,
+    self_descriptions,
+    similarity,
+    univfd,
+)

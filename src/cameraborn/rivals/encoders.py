@@ -26,6 +26,7 @@ from cameraborn.rivals.published import ENCODERS, LAYOUTS, NETWORKS, Encoder, La
 SIDE = 224  # pixels
 _OPENAI = "https://openaipublic.azureedge.net/clip/models/"
 _EXIF_CODE = "https://github.com/hellomuffin/exif-as-language"
+_GREY_LEVELS = ((0.0,) * 3, (1 / 255,) * 3)
 _LITE_STATISTICS = ((127 / 255,) * 3, (128 / 255,) * 3)  # of TensorFlow's EfficientNet-Lite
 _CLIP_PUBLICATION = Publication(
     title="Learning transferable visual models from natural language supervision",
@@ -41,6 +42,8 @@ _CLIP_PUBLICATION = Publication(
 
 class _Tower(Encoder):
     """A network of `NETWORKS` that takes CLIP's input and gives the feature."""
+
+    statistics = CLIP
 
     def __init__(self) -> None:
         super().__init__()
@@ -122,6 +125,7 @@ class ExifAsLanguage(_Tower):
     )
     parts: ClassVar = {"network": "exif-as-language"}
     features = 768
+    statistics = _GREY_LEVELS
 
     def preprocess(self, picture: Picture) -> Tensor:
         """Grey levels 0..255, [3 224 224], stretched by Pillow; the network normalises inside."""
@@ -145,6 +149,7 @@ class EfficientNetLite0(_Tower):
     )
     parts: ClassVar = {"network": "efficientnet-lite0"}
     features = 1280
+    statistics = _LITE_STATISTICS
     network: EfficientNet
 
     def preprocess(self, picture: Picture) -> Tensor:

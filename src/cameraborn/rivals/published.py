@@ -133,9 +133,11 @@ class Encoder(Published):
 
     Attributes:
         features: D.
+        statistics: mean and deviation of red, green and blue in 0..1 that the input is normalised with.
     """
 
     features: ClassVar[int]
+    statistics: ClassVar[tuple[tuple[float, ...], tuple[float, ...]]]
 
 
 class Rival(Published):
