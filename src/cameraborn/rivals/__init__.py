@@ -14,6 +14,7 @@ from cameraborn.rivals import (
     npr,
     recce,
     reconstruction,
+    self_blended,
     self_descriptions,
     similarity,
     univfd,
@@ -22,16 +23,6 @@ from cameraborn.rivals.published import ENCODERS, LAYOUTS, NETWORKS, RIVALS
 
 __all__ = ["ENCODERS", "LAYOUTS", "NETWORKS", "RIVALS"]
 _REGISTERED = (
-    dire,
-    encoders,
-    frdm,
-    gramnet,
-    ladeda,
-    lgrad,
-    npr,
-    recce,
-    reconstruction,
-    self_descriptions,
-    similarity,
-    univfd,
+    *(dire, encoders, frdm, gramnet, ladeda, lgrad, npr),
+    *(recce, reconstruction, self_blended, self_descriptions, similarity, univfd),
 )

@@ -96,7 +96,8 @@ def predict_itself(maps: list[Tensor], side: int, ridge: float = RIDGE) -> Tenso
             torch.cat([sums, maps[0].new_zeros(K, K)], dim=1),
         ]
     )
-    return torch.linalg.solve(system, torch.cat([targets, maps[0].new_ones(K)]))[:count]
+    solution: Tensor = torch.linalg.solve(system, torch.cat([targets, maps[0].new_ones(K)]))
+    return solution[:count]
 
 
 class SelfDescription(Encoder):
@@ -143,19 +144,18 @@ class SelfDescription(Encoder):
         residuals = self.filters(grey[None])[..., reach:-reach, reach:-reach]
         factor = self.shortest / min(residuals.shape[-2:])
         height, width = (round(size * factor) for size in residuals.shape[-2:])
-        residuals = _resized(residuals, (height, width))
+        residuals = _resized(residuals, size=(height, width))
         y, x = (max(0, (size - self.shortest) // 2) for size in (height, width))
         residuals = residuals[..., y : y + self.shortest, x : x + self.shortest]
-        sizes = [[size // 2**scale for size in residuals.shape[-2:]] for scale in range(SCALES)]
-        maps = [_resized(residuals, (tall, wide))[0] for tall, wide in sizes]
+        maps = [_resized(residuals, factor=0.5**scale)[0] for scale in range(SCALES)]
         return predict_itself(maps, SIDE)
 
     def loss(self, batch: Tensor) -> Tensor:
         """Of the filters: what they miss of photographs, and how alike they are.
 
         The mean of the logarithms of the K residuals' energies, less half the log-determinant of their correlations:
-        the first falls with better prediction, the second rises when two filters miss the same. It is the entropy of
-        a Gaussian with the residuals' covariance, but for the first term's weight.
+        the first falls with better prediction; the second is 0 for independent residuals and falls without limit
+        when two filters miss the same.
 
         Args:
             batch: preprocessed photographs [B 3 H W].
@@ -166,12 +166,13 @@ class SelfDescription(Encoder):
         energies = vectors.square().mean(dim=1).clamp_min(1e-12)
         unit = vectors / (energies.sqrt()[:, None] * vectors.shape[1] ** 0.5)
         correlations = unit @ unit.T + 1e-6 * torch.eye(len(unit), device=unit.device)
-        return energies.log().mean() - _DIVERSITY / 2 * torch.logdet(correlations)
+        independence: Tensor = torch.logdet(correlations) / 2
+        return energies.log().mean() - _DIVERSITY * independence
 
 
-def _resized(maps: Tensor, size: tuple[int, int]) -> Tensor:
+def _resized(maps: Tensor, size: tuple[int, int] | None = None, factor: float | None = None) -> Tensor:
     """[1 K H W] at another size, bilinear, points taken as they are."""
-    return F.interpolate(maps, size=size, mode="bilinear", align_corners=False, antialias=False)
+    return F.interpolate(maps, size, factor, mode="bilinear", align_corners=False, antialias=False)
 
 
 NETWORKS.add("prediction-filters", PredictionFilters)

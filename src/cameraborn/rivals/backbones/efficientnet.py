@@ -27,8 +27,11 @@ _STAGES = (  # blocks, kernel, stride, expansion, channels; of B0 and of Lite0
 _STEM, _HEAD = 32, 1280
 _DIVISOR = 8  # of channels
 _SQUEEZE = 4  # a block's channels over those of its squeeze
-_NORM = {"eps": 1e-3, "momentum": 0.01}
 _STOCHASTIC_DEPTH = 0.2  # of the last block in training, falling to 0 at the first
+
+
+def _norm(channels: int) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
 
 
 class _SameConv(nn.Conv2d):
@@ -60,32 +63,32 @@ class _Block(nn.Module):
         self.identity = stride == 1 and channels == out
         if expansion > 1:
             self._expand_conv = _SameConv(channels, wide, 1)
-            self._bn0 = nn.BatchNorm2d(wide, **_NORM)
+            self._bn0 = _norm(wide)
         self._depthwise_conv = _SameConv(wide, wide, kernel, stride, groups=wide)
-        self._bn1 = nn.BatchNorm2d(wide, **_NORM)
+        self._bn1 = _norm(wide)
         if not lite:
             squeezed = max(1, channels // _SQUEEZE)
             self._se_reduce = _SameConv(wide, squeezed, 1, bias=True)
             self._se_expand = _SameConv(squeezed, wide, 1, bias=True)
         self._project_conv = _SameConv(wide, out, 1)
-        self._bn2 = nn.BatchNorm2d(out, **_NORM)
+        self._bn2 = _norm(out)
         self._swish = nn.ReLU6() if lite else nn.SiLU()
 
     def forward(self, x: Tensor) -> Tensor:
-        y = x
+        y: Tensor = x
         if hasattr(self, "_expand_conv"):
             y = self._swish(self._bn0(self._expand_conv(y)))
         y = self._swish(self._bn1(self._depthwise_conv(y)))
         if hasattr(self, "_se_reduce"):
             squeezed = self._se_expand(self._swish(self._se_reduce(y.mean(dim=(2, 3), keepdim=True))))
             y = torch.sigmoid(squeezed) * y
-        y = self._bn2(self._project_conv(y))
+        projected: Tensor = self._bn2(self._project_conv(y))
         if not self.identity:
-            return y
+            return projected
         if self.training and self.drop:
-            kept = (torch.rand(len(y), 1, 1, 1, device=y.device) >= self.drop).to(y.dtype)
-            y = y * kept / (1 - self.drop)
-        return x + y
+            kept = torch.rand(len(x), 1, 1, 1, device=x.device) >= self.drop
+            projected = projected * kept / (1 - self.drop)
+        return x + projected
 
 
 class EfficientNet(nn.Module):
@@ -110,7 +113,7 @@ class EfficientNet(nn.Module):
         super().__init__()
         channels = _STEM if lite else _rounded(_STEM, width)
         self._conv_stem = _SameConv(3, channels, 3, 2)
-        self._bn0 = nn.BatchNorm2d(channels, **_NORM)
+        self._bn0 = _norm(channels)
         plan: list[
             tuple[int, int, int, int, int]
         ] = []  # channels before and behind, kernel, stride, expansion
@@ -126,7 +129,7 @@ class EfficientNet(nn.Module):
         )
         self.features = _HEAD if lite else _rounded(_HEAD, width)
         self._conv_head = _SameConv(channels, self.features, 1)
-        self._bn1 = nn.BatchNorm2d(self.features, **_NORM)
+        self._bn1 = _norm(self.features)
         self._dropout = nn.Dropout(dropout)
         self._fc = nn.Linear(self.features, outputs)
         self._swish = nn.ReLU6() if lite else nn.SiLU()
