@@ -8,7 +8,7 @@ Shapes: B pictures, T steps.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -69,7 +69,7 @@ def _walk(
     noise: Noise,
     mixed: Tensor,
     schedule: Schedule,
-    order: range | reversed[int],
+    order: Iterable[int],
     targets: list[float],
     clip: bool,
 ) -> Tensor:

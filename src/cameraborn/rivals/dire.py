@@ -59,14 +59,14 @@ class Dire(Rival):
         needs="ADM's weights (2.2 GB), and 40 passes of a network of 552 million numbers a picture.",
         differs="ADM runs in float32 and not in float16.",
     )
-    parts: ClassVar[Mapping[str, str]] = {"diffusion": "adm-256", "network": "resnet50-1"}
+    parts: ClassVar[Mapping[str, str]] = {"diffusion": "adm-256", "network": "dire-classifier"}
 
     def __init__(self, noise: Noise | None = None) -> None:
         super().__init__()
         if noise is None:
             self.diffusion = AdmUNet().requires_grad_(False)
         self.noise = noise or (lambda mixed, times: self.diffusion(mixed, times)[:, :3])
-        self.network = ResNet50(1)
+        self.network = ResNet50()
 
     def missing(self) -> str:
         """As of every published network, but for a diffusion model that was given."""
@@ -96,7 +96,8 @@ class Dire(Rival):
 
 
 NETWORKS.add("adm-256", AdmUNet)
+NETWORKS.add("dire-classifier", ResNet50)
 LAYOUTS.add("adm-256", Layout("adm-256", "256x256_diffusion_uncond.pt", _OPENAI))
 LAYOUTS.add("adm-256-bedrooms", Layout("adm-256", "lsun_bedroom.pt", _OPENAI))
-LAYOUTS.add("dire", Layout("resnet50-1", "lsun_adm.pth", f"the links in {_CODE}"))
+LAYOUTS.add("dire", Layout("dire-classifier", "lsun_adm.pth", f"the links in {_CODE}"))
 RIVALS.add("dire", Dire)

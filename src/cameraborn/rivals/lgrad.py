@@ -59,14 +59,17 @@ class LGrad(Rival):
         needs="The weights of StyleGAN's discriminator of bedrooms, or another function of pictures.",
         differs="The deviation over a batch is taken over single pictures, as with the public code's batches of one.",
     )
-    parts: ClassVar[Mapping[str, str]] = {"discriminator": "stylegan-discriminator", "network": "resnet50-1"}
+    parts: ClassVar[Mapping[str, str]] = {
+        "discriminator": "stylegan-discriminator",
+        "network": "lgrad-classifier",
+    }
 
     def __init__(self, function: Callable[[Tensor], Tensor] | None = None) -> None:
         super().__init__()
         if function is None:
             self.discriminator = StyleGanDiscriminator(SIDE).requires_grad_(False)
         self.function = function or (lambda pictures: self.discriminator(pictures, group=1))
-        self.network = ResNet50(1)
+        self.network = ResNet50()
 
     def missing(self) -> str:
         """As of every published network, but for a discriminator that was given."""
@@ -105,7 +108,7 @@ def _grown(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 NETWORKS.add("stylegan-discriminator", StyleGanDiscriminator)
-NETWORKS.add("resnet50-1", ResNet50)
+NETWORKS.add("lgrad-classifier", ResNet50)
 LAYOUTS.add(
     "genforce-stylegan-discriminator",
     Layout(
@@ -117,6 +120,8 @@ LAYOUTS.add(
 )
 LAYOUTS.add(
     "lgrad",
-    Layout("resnet50-1", "LGrad-4class-Trainon-Progan_car_cat_chair_horse.pth", f"the links in {_CODE}"),
+    Layout(
+        "lgrad-classifier", "LGrad-4class-Trainon-Progan_car_cat_chair_horse.pth", f"the links in {_CODE}"
+    ),
 )
 RIVALS.add("lgrad", LGrad)

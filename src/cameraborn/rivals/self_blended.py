@@ -63,7 +63,7 @@ def self_blended(
     else:
         pixels = _changed(pixels, rng)
     copy, moved = _moved(copy, np.asarray(mask, dtype=np.float32), rng)
-    soft = blend_mask(_bent(moved, rng), rng) * float(rng.choice(_RATIOS))
+    soft = blend_mask(_bent(moved, rng), rng) * np.float32(rng.choice(_RATIOS))
     blended = soft[:, :, None] * copy + (1 - soft[:, :, None]) * pixels
     return pixels, blended.astype(np.uint8), soft
 

@@ -167,7 +167,8 @@ class SelfDescription(Encoder):
         unit = vectors / (energies.sqrt()[:, None] * vectors.shape[1] ** 0.5)
         correlations = unit @ unit.T + 1e-6 * torch.eye(len(unit), device=unit.device)
         independence: Tensor = torch.logdet(correlations) / 2
-        return energies.log().mean() - _DIVERSITY * independence
+        loss: Tensor = energies.log().mean() - _DIVERSITY * independence
+        return loss
 
 
 def _resized(maps: Tensor, size: tuple[int, int] | None = None, factor: float | None = None) -> Tensor:
