@@ -12,6 +12,7 @@ from cameraborn.rivals import (
     ladeda,
     lgrad,
     npr,
+    probe,
     recce,
     reconstruction,
     self_blended,
@@ -23,6 +24,6 @@ from cameraborn.rivals.published import ENCODERS, LAYOUTS, NETWORKS, RIVALS
 
 __all__ = ["ENCODERS", "LAYOUTS", "NETWORKS", "RIVALS"]
 _REGISTERED = (
-    *(dire, encoders, frdm, gramnet, ladeda, lgrad, npr),
+    *(dire, encoders, frdm, gramnet, ladeda, lgrad, npr, probe),
     *(recce, reconstruction, self_blended, self_descriptions, similarity, univfd),
 )

@@ -86,7 +86,7 @@ def blend_mask(mask: NDArray[np.float32], rng: np.random.Generator) -> NDArray[n
 
 def _changed(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     """Other colours, then less or more sharpness."""
-    changed = pixels.astype(np.float32)
+    changed = pixels.astype(np.float64)
     if rng.random() < 0.3:
         changed = changed + rng.uniform(-_SHIFT, _SHIFT, 3)
     hsv = cv2.cvtColor(changed.clip(0, 255).astype(np.uint8), cv2.COLOR_RGB2HSV).astype(np.float32)

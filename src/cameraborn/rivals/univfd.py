@@ -8,16 +8,18 @@ Shapes: B pictures, N pictures of a bank, D features.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from cameraborn.errors import RecipeError
 from cameraborn.photo.decode import Picture
 from cameraborn.rivals.encoders import SIDE, ClipVitL14
 from cameraborn.rivals.inputs import CLIP, centre_crop, normalised, to_tensor
+from cameraborn.rivals.probe import linear_head
 from cameraborn.rivals.published import LAYOUTS, NETWORKS, RIVALS, TRAINED, Grown, Layout, Publication, Rival
 
 _CODE = "https://github.com/WisconsinAIVision/UniversalFakeDetect"
@@ -31,14 +33,6 @@ _PUBLICATION = Publication(
     needs="CLIP ViT-L/14's weights.",
     differs="A picture smaller than 224 pixels is framed with black, as torchvision's crop does.",
 )
-
-
-def linear_head() -> nn.Linear:
-    """The published head's shape, with the authors' starting values."""
-    head = nn.Linear(ClipVitL14.features, 1)
-    nn.init.normal_(head.weight, std=0.02)
-    nn.init.zeros_(head.bias)
-    return head
 
 
 class _OnClip(Rival):
@@ -69,7 +63,7 @@ class UnivFD(_OnClip):
 
     def __init__(self) -> None:
         super().__init__()
-        self.head = linear_head()
+        self.head = linear_head(ClipVitL14.features)
 
     def trained_parts(self) -> list[str]:
         """The head."""
@@ -139,7 +133,7 @@ class UnivFDNearest(_OnClip):
         raise RecipeError(f"{self.name}: it has no loss: fill its banks with remember()")
 
 
-NETWORKS.add("univfd-head", linear_head)
+NETWORKS.add("univfd-head", partial(linear_head, ClipVitL14.features))
 NETWORKS.add("univfd-banks", lambda: Banks(ClipVitL14.features))
 LAYOUTS.add("univfd-head", Layout("univfd-head", "fc_weights.pth", f"pretrained_weights of {_CODE}"))
 RIVALS.add("univfd", UnivFD)
