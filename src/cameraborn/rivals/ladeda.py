@@ -10,7 +10,7 @@ Shapes: B pictures, C channels, H and W height and width; P and Q positions of p
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar
+from collections.abc import Mapping
 
 import torch
 from PIL import Image
@@ -180,7 +180,7 @@ class LaDeDa(_PatchRival):
 
     name = "ladeda"
     publication = _PUBLICATION
-    parts: ClassVar = {"network": "ladeda"}
+    parts: Mapping[str, str] = {"network": "ladeda"}
 
     def __init__(self) -> None:
         super().__init__()
@@ -192,7 +192,7 @@ class TinyLaDeDa(_PatchRival):
 
     name = "tiny-ladeda"
     publication = _PUBLICATION
-    parts: ClassVar = {"network": "tiny-ladeda"}
+    parts: Mapping[str, str] = {"network": "tiny-ladeda"}
 
     def __init__(self) -> None:
         super().__init__()

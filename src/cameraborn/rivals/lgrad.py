@@ -10,7 +10,6 @@ Shapes: B pictures, S side.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import ClassVar
 
 import torch
 from PIL import Image
@@ -59,7 +58,7 @@ class LGrad(Rival):
         needs="The weights of StyleGAN's discriminator of bedrooms, or another function of pictures.",
         differs="The deviation over a batch is taken over single pictures, as with the public code's batches of one.",
     )
-    parts: ClassVar[Mapping[str, str]] = {
+    parts: Mapping[str, str] = {
         "discriminator": "stylegan-discriminator",
         "network": "lgrad-classifier",
     }
@@ -68,15 +67,10 @@ class LGrad(Rival):
         super().__init__()
         if function is None:
             self.discriminator = StyleGanDiscriminator(SIDE).requires_grad_(False)
+        else:
+            self.parts = {"network": self.parts["network"]}
         self.function = function or (lambda pictures: self.discriminator(pictures, group=1))
         self.network = ResNet50()
-
-    def missing(self) -> str:
-        """As of every published network, but for a discriminator that was given."""
-        given = not hasattr(self, "discriminator")
-        if given and "discriminator" not in self.loaded:
-            self.loaded["discriminator"] = "another function"
-        return super().missing()
 
     def trained_parts(self) -> list[str]:
         """The classifier."""

@@ -9,7 +9,7 @@ Shapes: B pictures, H and W height and width.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
 
 from PIL import Image
 from torch import Tensor, nn
@@ -66,7 +66,7 @@ class Npr(Rival):
         needs="Nothing more.",
         differs="A picture of odd height or width loses its last row or column; the public code fails on it.",
     )
-    parts: ClassVar = {"network": "npr"}
+    parts: Mapping[str, str] = {"network": "npr"}
 
     def __init__(self) -> None:
         super().__init__()

@@ -5,7 +5,6 @@ Shapes: B pictures, D features.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 
 import torch
@@ -31,12 +30,9 @@ class LinearProbe(Rival):
         encoder: any.
     """
 
-    name: str  # type: ignore[misc]
-    parts: Mapping[str, str]  # type: ignore[misc]
-
     def __init__(self, encoder: Encoder) -> None:
         super().__init__()
-        self.name, self.publication = f"probe-{encoder.name}", encoder.publication  # type: ignore[misc]
+        self.name, self.publication = f"probe-{encoder.name}", encoder.publication
         self.encoder = encoder.requires_grad_(False)
         self.head = linear_head(encoder.features)
         encoders = {f"encoder.{part}": network for part, network in encoder.parts.items()}

@@ -15,7 +15,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -85,9 +84,9 @@ class Published(nn.Module):
         loaded: attribute -> sha256 of the published file, or `TRAINED`.
     """
 
-    name: ClassVar[str]
-    publication: ClassVar[Publication]
-    parts: ClassVar[Mapping[str, str]]
+    name: str
+    publication: Publication
+    parts: Mapping[str, str]
 
     def __init__(self) -> None:
         super().__init__()
@@ -119,9 +118,16 @@ class Published(nn.Module):
         return ""
 
     def start_training(self) -> None:
-        """Take the weights as they are, drawn at random or loaded, for a start: from now on they count as ours."""
-        for part in self.trained_parts():
-            self.loaded[part] = TRAINED
+        """Take the weights of what is trained, drawn at random or loaded, for a start: from now on they are ours.
+
+        Raises:
+            RecipeError: a part that is not trained has no weights.
+        """
+        trained = self.trained_parts()
+        for part, network in self.parts.items():
+            if part not in trained and part not in self.loaded:
+                raise RecipeError(f"{self.name}: {missing_weights(network)}")
+        self.loaded |= dict.fromkeys(trained, TRAINED)
 
     def trained_parts(self) -> list[str]:
         """The parts that training changes; the others stay as published."""
@@ -136,8 +142,8 @@ class Encoder(Published):
         statistics: mean and deviation of red, green and blue in 0..1 that the input is normalised with.
     """
 
-    features: ClassVar[int]
-    statistics: ClassVar[tuple[tuple[float, ...], tuple[float, ...]]]
+    features: int
+    statistics: tuple[tuple[float, ...], tuple[float, ...]]
 
 
 class Rival(Published):

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -238,7 +237,7 @@ class Recce(Rival):
         needs="For its recipe, Xception's ImageNet weights.",
         differs="The graph reasoning is done for all positions at once; the numbers are the same.",
     )
-    parts: ClassVar = {"network": "recce"}
+    parts: Mapping[str, str] = {"network": "recce"}
 
     def __init__(self, outputs: int = 1) -> None:
         super().__init__()
@@ -268,7 +267,7 @@ class RecceOfDeepfakeBench(Recce):
     """RECCE with the two outputs that DeepfakeBench's weights have."""
 
     name = "recce-deepfakebench"
-    parts: ClassVar = {"network": "recce-deepfakebench"}
+    parts: Mapping[str, str] = {"network": "recce-deepfakebench"}
 
     def __init__(self) -> None:
         super().__init__(outputs=2)

@@ -11,7 +11,6 @@ Shapes: B pictures, H and W height and width, divisible by 8.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
@@ -55,7 +54,6 @@ class _Reconstruction(Rival):
         kind: of the tiny autoencoder; a name of `_KINDS`.
     """
 
-    parts: Mapping[str, str]  # type: ignore[misc]
     publication = Publication(
         title="AEROBLADE: training-free detection of latent diffusion images using autoencoder reconstruction error",
         year=2024,

@@ -10,7 +10,6 @@ Shapes: H and W height and width; B pictures.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -164,7 +163,7 @@ class SelfBlended(Rival):
         differs="The picture is taken for a crop of a face; the hull of all landmarks is the only mask, and one "
         "optimiser step a batch replaces the two of sharpness-aware minimisation.",
     )
-    parts: ClassVar[Mapping[str, str]] = {"network": "efficientnet-b4-2"}
+    parts: Mapping[str, str] = {"network": "efficientnet-b4-2"}
 
     def __init__(self) -> None:
         super().__init__()

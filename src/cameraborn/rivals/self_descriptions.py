@@ -12,7 +12,6 @@ F = K (S S - 1) coefficients.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -119,7 +118,7 @@ class SelfDescription(Encoder):
         differs="The published file of learnt transforms behind the description is not used; the paper has none. "
         "The loss of the filters is our own, as the public code does not train.",
     )
-    parts: ClassVar[Mapping[str, str]] = {"filters": "prediction-filters"}
+    parts: Mapping[str, str] = {"filters": "prediction-filters"}
     features = FILTERS * (SIDE * SIDE - 1)
     statistics = ((0.0,) * 3, (1 / 255,) * 3)
 

@@ -10,7 +10,6 @@ Shapes: B pictures, H and W height and width, D features.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -44,8 +43,6 @@ class _Similarity(Rival):
     Args:
         encoder: any; by default EfficientNet-Lite0.
     """
-
-    parts: Mapping[str, str]  # type: ignore[misc]
 
     def __init__(self, encoder: Encoder | None = None) -> None:
         super().__init__()

@@ -8,8 +8,8 @@ Shapes: B pictures, N pictures of a bank, D features.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -59,7 +59,7 @@ class UnivFD(_OnClip):
     """The linear form: only the head is trained, by binary cross-entropy."""
 
     name = "univfd"
-    parts: ClassVar = {"tower": "clip-vit-l14", "head": "univfd-head"}
+    parts: Mapping[str, str] = {"tower": "clip-vit-l14", "head": "univfd-head"}
 
     def __init__(self) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ class UnivFDNearest(_OnClip):
     """The nearest-neighbour form: cosine to the nearest generated picture less that to the nearest genuine one."""
 
     name = "univfd-nearest"
-    parts: ClassVar = {"tower": "clip-vit-l14", "banks": "univfd-banks"}
+    parts: Mapping[str, str] = {"tower": "clip-vit-l14", "banks": "univfd-banks"}
 
     def __init__(self) -> None:
         super().__init__()
