@@ -24,7 +24,7 @@ from cameraborn.rivals.backbones.tiny_autoencoder import tiny_decoder, tiny_enco
 from cameraborn.rivals.inputs import to_tensor
 from cameraborn.rivals.published import LAYOUTS, NETWORKS, RIVALS, Layout, Publication, Rival
 
-LONGEST = 512  # pixels; the middle of what is larger is looked at
+LONGEST = 256  # pixels; the middle of what is larger is looked at
 _STEP = 8  # pixels, side of a latent position
 _LEAST = 1e-6  # energy of a picture without detail
 _KINDS = {"taesd": 4, "taesdxl": 4, "taesd3": 16, "taef1": 16}  # channels of the latent
@@ -78,7 +78,7 @@ class _Reconstruction(Rival):
         return []
 
     def preprocess(self, picture: Picture) -> Tensor:
-        """The middle of the picture, at most 512 pixels a side, cut to multiples of 8, in 0..1.
+        """The middle of the picture, at most 256 pixels a side, cut to multiples of 8, in 0..1.
 
         A picture smaller than 8 pixels cannot be; the house refuses below 16.
         """
