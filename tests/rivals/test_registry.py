@@ -59,7 +59,6 @@ OUTPUTS = {  # network: pictures, side, least, greatest level; the first outputs
     "tiny-ladeda": ((2, 64, -1, 1), [-0.00224759, -0.000812397]),
     "stylegan-discriminator": ((1, 256, -1, 1), [0.0074575]),
     "recce": ((2, 75, -1, 1), [0.118435, 0.114502]),
-    "recce-deepfakebench": ((2, 75, -1, 1), [-0.24548, -0.253571]),
     "efficientnet-b4-2": ((2, 64, 0, 1), [0.0414492, -0.0948287, 0.0414492]),
     "taesd-encoder": ((1, 32, 0, 1), [0.0432352, 0.00409388, -0.0224679]),
 }
@@ -139,7 +138,7 @@ def test_its_statistics_are_those_of_its_input(name):
     mean, deviation = (torch.tensor(numbers)[:, None, None] for numbers in encoder.statistics)
     levels = encoder.preprocess(a_picture(224, 224)) * deviation + mean
     assert -1e-5 <= float(levels.min()) < 0.01
-    assert 0.99 < float(levels.max()) <= 1 + 1e-5
+    assert 0.98 < float(levels.max()) <= 1 + 1e-5
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
