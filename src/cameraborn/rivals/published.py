@@ -147,7 +147,7 @@ class Encoder(Published):
 
 
 class Rival(Published):
-    """A detector of others: `forward` gives scores [B], higher for generated pictures, zero at its own threshold.
+    """A detector of others: `forward` gives scores [B], higher for generated pictures; of a trained one 0 is even odds.
 
     `forward` is `prepare` and then `score`. What `prepare` gives never changes in training, so a trainer may compute
     it once for each picture and keep it; where it is slow (DIRE takes 40 passes of a large network) it should.
