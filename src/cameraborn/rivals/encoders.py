@@ -19,7 +19,7 @@ from cameraborn.networks.resnet import ResNet
 from cameraborn.photo.decode import Picture
 from cameraborn.rivals.backbones.clip import ModifiedResNet, VisionTransformer, picture_tower
 from cameraborn.rivals.backbones.efficientnet import EfficientNet
-from cameraborn.rivals.inputs import CLIP, by_pillow, centre_crop, normalised, shorter_side, to_tensor
+from cameraborn.rivals.inputs import CLIP, by_opencv, centre_crop, normalised, shorter_side, to_tensor
 from cameraborn.rivals.published import ENCODERS, LAYOUTS, NETWORKS, Encoder, Layout, Publication
 
 SIDE = 224  # pixels
@@ -127,8 +127,8 @@ class ExifAsLanguage(_Tower):
     statistics = _GREY_LEVELS
 
     def preprocess(self, picture: Picture) -> Tensor:
-        """Grey levels 0..255, [3 224 224], stretched by Pillow; the network normalises inside."""
-        pixels = by_pillow(picture.pixels, SIDE, SIDE, Image.Resampling.BILINEAR)
+        """Grey levels 0..255, [3 224 224], stretched by sampling points; the network normalises inside."""
+        pixels = by_opencv(picture.pixels, SIDE, SIDE)
         return torch.from_numpy(pixels.transpose(2, 0, 1).copy()).float()
 
 
