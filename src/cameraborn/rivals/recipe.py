@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from cameraborn.pretext.recipe import DataSection, read_as
 from cameraborn.rivals.published import ENCODERS, RIVALS
+from cameraborn.train.recipe import DataSection, read_as
 
 _Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -47,7 +47,7 @@ class OptimiseSection(_Section):
     learning_rate: float = Field(gt=0)
     betas: tuple[float, float] = (0.9, 0.999)  # of adam and adamw; the first is the momentum of sgd
     weight_decay: float = Field(default=0.0, ge=0)
-    pictures: int = Field(ge=2)  # a batch
+    batch_size: int = Field(ge=2)
     epochs: int | None = Field(default=None, ge=1)
     steps: int | None = Field(default=None, ge=1)  # in place of epochs
     decay_every: int | None = Field(default=None, ge=1)  # epochs, or steps where steps are given
@@ -55,7 +55,7 @@ class OptimiseSection(_Section):
     patience: int | None = Field(
         default=None, ge=1
     )  # epochs without a better validation before it decays instead
-    lowest_rate: float = Field(default=0.0, ge=0)  # training ends when the learning rate would fall below
+    min_lr: float = Field(default=0.0, ge=0)  # training ends when the learning rate would fall below
     seed: int = 0
 
     @model_validator(mode="after")
