@@ -2,6 +2,7 @@
 
 import os
 import threading
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -54,3 +55,23 @@ def test_a_stage_is_set_up_where_it_works(jobs, processes):
 def test_an_exception_comes_out_of_another_process():
     with pytest.raises(ZeroDivisionError):
         list(map_in_order(Power(-1), [1, 0], 1, processes=True))
+
+
+@dataclass
+class Opened(Stage):
+    """Opens what cannot travel."""
+
+    base: int
+    open: object = field(init=False, repr=False)
+
+    def setup(self):
+        self.open = lambda item: self.base + item
+
+    def work(self, item):
+        return self.open(item)
+
+
+def test_a_stage_that_was_set_up_here_is_set_up_anew_there():
+    stage = Opened(10)
+    assert list(map_in_order(stage, [1, 2], 1)) == [11, 12]
+    assert list(map_in_order(stage, [1, 2], 1, processes=True)) == [11, 12]

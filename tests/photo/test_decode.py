@@ -462,7 +462,15 @@ def test_truncated_jpeg_line():
     data = encode(scene(200, 200), "JPEG")
     expected = "photo.jpg: truncated JPEG (the file ends early): copy or download it again"
     assert error_of(data[: len(data) // 2], name="photo.jpg") == expected
-    assert error_of(data[:-2], name="photo.jpg") == expected
+    assert error_of(data[: int(0.99 * len(data))], name="photo.jpg") == expected
+
+
+def test_a_jpeg_that_lacks_its_end_marker_alone_is_whole():
+    data = encode(scene(200, 200), "JPEG")
+    whole, cut = open_picture(data), open_picture(data[:-2])
+    np.testing.assert_array_equal(cut.pixels, whole.pixels)
+    assert cut.damage.notes == ("the end marker of the JPEG is missing",)
+    assert whole.damage.notes == whole.damage.boxes == cut.damage.boxes == ()
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "BMP", "GIF"])

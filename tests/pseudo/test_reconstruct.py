@@ -8,7 +8,6 @@ import pytest
 import torch
 from onnxruntime import InferenceSession
 from PIL import Image
-from safetensors.torch import load
 from typer.testing import CliRunner
 
 from cameraborn.cli import app
@@ -180,12 +179,12 @@ def test_from_autoencoders_to_a_bundle_that_tells_reconstructed_photographs(face
     assert figures["reconstructed/reconstructed"] > 0.7
     assert figures["portrait/reconstructed"] > 0.7
     alone = export_run(tmp_path / "run")
-    assert alone.reconstructed is not None
+    assert [channel.name for channel in alone.evidence] == ["reconstructed"]
     assert alone.beside is None
     seen = {digest for row in rows if row.split == "train" for digest in (row.sha256, row.original)}
     assert set(alone.seen) == seen
 
-    # Beside another network: its features come first, and the boundary reads its own alone.
+    # Beside another network: its features come first, and the channel reads its own columns alone.
     train(PretextObjective, learnt(faces, {"iso": 1.0}, steps=2, batch_size=4), tmp_path / "exif")
     both = export_run(tmp_path / "exif", tmp_path / "run")
     assert (both.features, both.tasks) == (16, ("iso", "reconstructed"))
@@ -195,8 +194,10 @@ def test_from_autoencoders_to_a_bundle_that_tells_reconstructed_photographs(face
         for exported in (export_run(tmp_path / "exif"), alone, both)
     )
     np.testing.assert_allclose(together, np.hstack([first, second]), rtol=1e-4, atol=1e-5)
-    weight, padded = (load(made.reconstructed)["weight"].numpy() for made in (alone, both))
-    np.testing.assert_array_equal(padded, np.hstack([np.zeros(8), weight]))
+    (channel,), (beside,) = alone.evidence, both.evidence
+    np.testing.assert_array_equal(beside.tensors()["weight"], channel.tensors()["weight"])
+    assert (channel.columns, beside.columns) == (((0, 8),), ((8, 16),))
+    assert (alone.density_columns, both.density_columns) == (((0, 8),), ((0, 8),))
 
     # Without a task that needs them, reconstructed photographs teach nothing.
     train_rows, _ = select_rows(learnt(manifest, {"iso": 1.0}).data, [TASKS["iso"]], 4)

@@ -1,7 +1,9 @@
 """The rules of what a bundle of a network is, and what of a run it needs."""
 
+import numpy as np
 import pytest
 
+from cameraborn.detect.evidence.known_generators import BinaryClassifier
 from cameraborn.errors import CamerabornError
 from cameraborn.train.export import BundleOptions, ExportedNetwork, preprocessing_of
 
@@ -21,6 +23,8 @@ def network(**changes):
     return ExportedNetwork(**usual | changes)
 
 
+LAYERS = {"0.weight": np.zeros((2, 8)), "0.bias": np.zeros(2)}
+BINARY = BinaryClassifier.from_tensors("generators", ((0, 8),), LAYERS)
 FACES = {"input_kind": "crop", "side": 224, "crop_scale": 1.3, "antialias": False}
 
 
@@ -28,7 +32,7 @@ FACES = {"input_kind": "crop", "side": 224, "crop_scale": 1.3, "antialias": Fals
     ("changes", "sides", "smallest", "crop_scale"),
     [
         ({}, (256, 128), 160, 1.5),
-        ({"head": b"a layer"}, (256,), 160, 1.5),
+        ({"evidence": (BINARY,)}, (256,), 160, 1.5),
         (FACES, (224,), 64, 1.3),
     ],
 )
@@ -48,7 +52,7 @@ def test_options_decide():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"head": b"a layer"}, "--side 128: a head was trained on features of one size"),
+        ({"evidence": (BINARY,)}, "--side 128: a head was trained on features of one size"),
         (FACES, "--side 256: the network was trained on crops of 224 pixels"),
     ],
 )

@@ -162,7 +162,7 @@ def test_a_binary_checkpoint_gives_the_authors_outputs(pictures):
     classifier.load_state_dict(import_sdaie_binary(state))
     feature = torch.stack([literal_feature(networks["diffusionextractor_random"], one) for one in pictures])
     with torch.no_grad():
-        logits = classifier(pictures)
+        logits = classifier.logits(pictures)
     assert {
         name: tuple(value.shape) for name, value in classifier.state_dict().items()
     } == sdaie_binary_shapes()

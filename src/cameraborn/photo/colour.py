@@ -11,10 +11,12 @@ from PIL import Image, ImageCms
 
 from cameraborn.errors import picture_error
 
+PROFILE = "cameraborn.profile"  # in `Image.info`: the profile that counts, where it is not the embedded one
+
 
 def to_srgb(image: Image.Image, name: str) -> Image.Image:
     """Return mode RGB: greys scaled, colours through the ICC profile, transparency over white."""
-    profile = image.info.get("icc_profile")
+    profile = image.info.get(PROFILE, image.info.get("icc_profile"))
     if image.mode.startswith("I"):
         image = _reduce_to_8_bits(image, name)
     alpha = None

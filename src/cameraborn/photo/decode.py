@@ -7,13 +7,12 @@ next step. Pillow's settings are left alone: many threads may decode at once, in
 
 import hashlib
 import importlib.util
-import io
 import logging
 import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -30,9 +29,13 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from cameraborn.errors import picture_error
 from cameraborn.files import Pixels
-from cameraborn.photo.colour import to_srgb
+from cameraborn.photo.colour import PROFILE, to_srgb
+from cameraborn.photo.damage import Damage, damage_of, with_its_end
+from cameraborn.photo.declared_colours import colours_of
 from cameraborn.photo.exif import MALFORMED, Exif, pillow_warnings_silenced, read_exif, read_orientation
+from cameraborn.photo.feed import EndOfFile, JpegFeed, WholeFile
 from cameraborn.photo.jpeg import jpeg_quality, jpeg_tables, subsampling
+from cameraborn.photo.sniff import decoder_of
 
 MIN_SIDE = 16  # pixels; nothing can be said of a smaller picture
 MAX_PIXELS = 200_000_000  # the largest phone sensors; about 1.5 GB of memory while decoding
@@ -55,13 +58,7 @@ _DECODERS: dict[str, type[ImageFile.ImageFile]] = {
     "GIF": GifImageFile,
     "AVIF": AvifImageFile,
 }
-_MAGIC: dict[str, tuple[bytes, ...]] = {
-    "JPEG": (b"\xff\xd8\xff",),
-    "PNG": (b"\x89PNG\r\n\x1a\n",),
-    "GIF": (b"GIF87a", b"GIF89a"),
-    "TIFF": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
-    "BMP": (b"BM",),
-}
+_HDR = "cameraborn.hdr"  # what we put into `Image.info`
 _DAMAGED = (*MALFORMED, EOFError, RuntimeError, zlib.error)  # what decoders raise on damaged files
 _UPRIGHT = {  # EXIF orientation -> what undoes it
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -92,6 +89,8 @@ class Picture:
     subsampling: str | None = None  # of the chroma, "4:2:0", "4:4:4", ..., "grey"; None if not JPEG
     has_icc: bool = False  # a colour profile is embedded
     has_exif: bool = False  # an EXIF block is there, whatever it says
+    damage: Damage = field(default_factory=Damage)  # of the file
+    hdr: str | None = None  # "PQ" or "HLG": the pixels are not what a display of high dynamic range shows
 
 
 def open_picture(source: PictureSource, *, name: str | None = None, max_pixels: int = MAX_PIXELS) -> Picture:
@@ -114,8 +113,8 @@ def open_picture(source: PictureSource, *, name: str | None = None, max_pixels: 
     if isinstance(source, Image.Image):
         label = name or str(getattr(source, "filename", "") or "<image>")
         return _from_image(source, label, source.format or "IMAGE", max_pixels, None)
-    data, label = _read(source, name)
-    image, format = _recognised(data, label)
+    data, label = read_encoded(source, name)
+    image, format = recognised(data, label)
     return _from_image(image, label, format, max_pixels, data)
 
 
@@ -127,8 +126,8 @@ def open_upright(path: Path) -> Image.Image:
     Raises:
         PictureError: as `open_picture`.
     """
-    data, label = _read(path, None)
-    image, format = _recognised(data, label)
+    data, label = read_encoded(path, None)
+    image, format = recognised(data, label)
     return _upright(image, label, format, MAX_PIXELS)
 
 
@@ -141,7 +140,7 @@ def _supported() -> str:
     return ", ".join([*_DECODERS, "HEIC" if heic_available() else "HEIC with pip install 'cameraborn[heic]'"])
 
 
-def _read(source: str | os.PathLike[str] | bytes | BinaryIO, name: str | None) -> tuple[bytes, str]:
+def read_encoded(source: str | os.PathLike[str] | bytes | BinaryIO, name: str | None) -> tuple[bytes, str]:
     """Return the encoded bytes and what to call them."""
     if isinstance(source, bytes | bytearray | memoryview):
         label, data = name or "<bytes>", bytes(source)
@@ -189,60 +188,37 @@ def _read_stream(stream: BinaryIO, label: str) -> bytes:
     return data
 
 
-def _sniff(data: bytes) -> str | None:
-    """Return the format that the first bytes announce."""
-    for format, magic in _MAGIC.items():
-        if data.startswith(magic):
-            return format
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "WEBP"
-    if data[4:8] == b"ftyp":  # one container for both: a list of four-letter brands tells which
-        box = data[8 : min(int.from_bytes(data[:4], "big"), 256)]
-        brands = {box[i : i + 4] for i in range(0, len(box), 4)}
-        if brands & {b"avif", b"avis"}:
-            return "AVIF"
-        if brands & {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}:
-            return "HEIF"
-    return None
-
-
-class _EndOfFile(OSError):
-    """More bytes were asked for than the file has."""
-
-
-class _WholeFile(io.BytesIO):
-    """Refuses to read beyond its end: a host may have set LOAD_TRUNCATED_IMAGES, which fills up with grey."""
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        data = super().read(size)
-        if not data and size != 0:
-            raise _EndOfFile("the file ends early")
-        return data
-
-
 def _open(data: bytes, format: str, label: str) -> ImageFile.ImageFile:
     """Read the header with the decoder of `format`."""
     decoder = _DECODERS.get(format) or _heif_decoder(label)
     try:
-        return decoder(_WholeFile(data))
+        if format != "JPEG":
+            return decoder(WholeFile(with_its_end(data)))
+        feed = JpegFeed(data)
+        feed.watch(image := decoder(feed))
+        return image
     except (SyntaxError, ValueError, OSError):
         # Two decoders give up on a malformed EXIF block, which must not cost the picture.
         if format == "PNG" and (at := data.find(b"eXIf")) > 0:
             chunk_end = at + 8 + int.from_bytes(data[at - 4 : at], "big")
-            return decoder(_WholeFile(data[: at - 4] + data[chunk_end:]))
+            return decoder(WholeFile(data[: at - 4] + data[chunk_end:]))
         if format == "AVIF" and b"Exif" in data:
-            return decoder(_WholeFile(data.replace(b"Exif", b"skip", 1)))
+            return decoder(WholeFile(data.replace(b"Exif", b"skip", 1)))
         raise
 
 
-def _recognised(data: bytes, label: str) -> tuple[ImageFile.ImageFile, str]:
+def recognised(data: bytes, label: str) -> tuple[ImageFile.ImageFile, str]:
     """The picture, its header read and nothing decoded, and the name of its format."""
-    format = _sniff(data)
+    format = decoder_of(data)
     if format is None:
         problem = f"not a picture in a supported format ({_supported()})"
         raise picture_error(label, problem, "check it, or convert it to JPEG or PNG")
-    with _named_errors(label, format):
-        return _open(data, format, label), format
+    with named_errors(label, format):
+        image = _open(data, format, label)
+    colours = colours_of(data, image.info)
+    icc = None if colours.before_icc else image.info.get("icc_profile")
+    image.info |= {_HDR: colours.hdr, PROFILE: icc or colours.profile}
+    return image, format
 
 
 def _heif_decoder(label: str) -> type[ImageFile.ImageFile]:
@@ -254,12 +230,16 @@ def _heif_decoder(label: str) -> type[ImageFile.ImageFile]:
 
 
 @contextmanager
-def _named_errors(name: str, format: str) -> Iterator[None]:
-    """Turn whatever a decoder raises into one line that names the picture and the next step."""
+def named_errors(name: str, format: str) -> Iterator[None]:
+    """Turn whatever a decoder raises into one line that names the picture and the next step.
+
+    What libtiff says of a damaged TIFF goes to standard error all the same: Pillow has no way to its error handler, and
+    standard error belongs to every thread of the process, so that it cannot be kept away for one picture.
+    """
     try:
         with pillow_warnings_silenced():
             yield
-    except _EndOfFile:
+    except EndOfFile:
         raise picture_error(name, f"truncated {format} (the file ends early)", _AGAIN) from None
     except Image.DecompressionBombError as error:
         raise picture_error(name, f"too large ({error})", "make it smaller first") from error
@@ -285,9 +265,10 @@ def _from_array(array: Pixels, name: str, max_pixels: int) -> Picture:
 
 
 def _from_image(image: Image.Image, name: str, format: str, max_pixels: int, data: bytes | None) -> Picture:
-    upright = _upright(image, name, format, max_pixels)
-    with _named_errors(name, format):
-        pixels = np.ascontiguousarray(upright)
+    feed = getattr(image, "fp", None)  # gone once it is loaded
+    with named_errors(name, format):
+        pixels = np.ascontiguousarray(_upright(image, name, format, max_pixels))
+        damage = damage_of(data or b"", feed, pixels, read_orientation(image))
     pixels.flags.writeable = False
     exif = read_exif(image)
     return Picture(
@@ -302,6 +283,8 @@ def _from_image(image: Image.Image, name: str, format: str, max_pixels: int, dat
         subsampling=subsampling(image) if isinstance(image, JpegImageFile) else None,
         has_icc=bool(image.info.get("icc_profile")),
         has_exif=bool(image.info.get("exif")) or exif != Exif(),
+        damage=damage,
+        hdr=image.info.get(_HDR),
     )
 
 
@@ -312,8 +295,11 @@ def _upright(image: Image.Image, name: str, format: str, max_pixels: int) -> Ima
         raise picture_error(
             name, "floating-point picture, whose range is not known", "save it with 8 or 16 bits"
         )
-    with _named_errors(name, format):
+    feed = getattr(image, "fp", None)
+    with named_errors(name, format):
         image.load()
+        if isinstance(feed, JpegFeed) and feed.lacks_data(image):
+            raise EndOfFile("the file ends early")
         rgb = to_srgb(image, name)
         method = _UPRIGHT.get(read_orientation(image))
         return rgb if method is None else rgb.transpose(method)

@@ -3,6 +3,10 @@
 The tags are the targets of the pretext tasks, so a wrong value is worse than none: whatever is malformed, of
 the wrong type, many-valued or absurd is *missing* (None), never guessed. Rationals stay `fractions.Fraction`
 until the end, so 1/250 s is exactly `1 / 250`. Ids, types and codes are those of Exif 2.32 (CIPA DC-008).
+
+TIFF/EP (ISO 12234-2) and DNG files may have the same tags in their first directory. Maker notes are not read: ISO is in
+there alone for few old cameras, in a form of each maker's own, and exifread, which is maintained and knows most of
+them, gives Canon's as unscaled codes and Kodak's not at all.
 """
 
 import math
@@ -111,6 +115,20 @@ class Exif:
         return {name: value for name, value in values.items() if value is not None}
 
 
+# Where ISO is absent, or does not fit into its 16 bits, by SensitivityType (Exif 2.32, table 8): which of
+# RecommendedExposureIndex, StandardOutputSensitivity and ISOSpeed it stands for.
+_SENSITIVITY_TYPE, _SOS, _REI, _ISO_SPEED = 0x8830, 0x8831, 0x8832, 0x8833
+_SENSITIVITIES = {
+    1: (_SOS,),
+    2: (_REI,),
+    3: (_ISO_SPEED,),
+    4: (_REI, _SOS),
+    5: (_SOS, _ISO_SPEED),
+    6: (_REI, _ISO_SPEED),
+}
+_TIFF_EP_STANDARD, _DNG_VERSION = 0x9216, 0xC612
+
+
 def read_exif(image: Image.Image) -> Exif:
     """Read the tags that `image` carries. Never raises on malformed EXIF: what cannot be read is missing.
 
@@ -163,7 +181,9 @@ def _read_ifds(image: Image.Image) -> dict[str, Mapping[int, object]]:
     try:
         exif = image.getexif()
         ifds["IFD0"] = dict(exif)
-        ifds["Exif"] = exif.get_ifd(ExifTags.IFD.Exif)
+        if _TIFF_EP_STANDARD in exif or _DNG_VERSION in exif:
+            ifds["Exif"] = ifds["IFD0"]
+        ifds["Exif"] = {**ifds["Exif"], **exif.get_ifd(ExifTags.IFD.Exif)}
     except MALFORMED:
         pass
     return ifds
@@ -172,12 +192,20 @@ def _read_ifds(image: Image.Image) -> dict[str, Mapping[int, object]]:
 def _read_tag(tag: Tag, ifd: Mapping[int, object]) -> Fraction | str | None:
     if tag.kind == "text":
         return _text(ifd.get(tag.id))
+    if tag.name == "iso" and ifd.get(tag.id, tag.overflow) == tag.overflow:
+        return _sensitivity(ifd)
     if tag.id in ifd or tag.apex_id is None:
         return _number(ifd.get(tag.id))
     # Only where the tag is absent: a camera that does not know its lens writes FNumber 0/0, ApertureValue 0,
     # which would read as f/1.
     exponent = _number(ifd.get(tag.apex_id))
     return None if exponent is None else _power_of_two(tag.apex_factor * exponent)
+
+
+def _sensitivity(ifd: Mapping[int, object]) -> Fraction | None:
+    kind = ifd.get(_SENSITIVITY_TYPE)
+    ids = _SENSITIVITIES.get(kind if type(kind) is int else 0, (_REI, _SOS, _ISO_SPEED))
+    return next((number for id in ids if (number := _number(ifd.get(id))) is not None), None)
 
 
 def _number(value: object) -> Fraction | None:

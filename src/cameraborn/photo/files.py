@@ -9,33 +9,34 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from cameraborn.photo.decode import SUPPORTED_EXTENSIONS
+from cameraborn.photo.sniff import PICTURES, Census, Kind, is_regular, kind_of_file
 
 
-def expand(paths: Iterable[str]) -> Iterator[str]:
+def expand(paths: Iterable[str], census: Census | None = None) -> Iterator[str]:
     """Files as they are, folders recursively and sorted, globs, and `-` for a list on standard input; lazily.
 
-    What does not exist is passed on: its row will say so.
+    What does not exist is passed on: its row will say so. The census counts what folders hold besides pictures.
     """
     for path in paths:
         if path == "-":
             # Bytes, because names need not be text in the locale's encoding.
             for line in sys.stdin.buffer:
                 if name := os.fsdecode(line.rstrip(b"\r\n")):
-                    yield from _files(name)
+                    yield from _files(name, census)
         elif glob.has_magic(path) and not os.path.lexists(path):
-            yield from _matches(path)
+            yield from _matches(path, census)
         else:
-            yield from _files(path)
+            yield from _files(path, census)
 
 
-def _files(path: str) -> Iterator[str]:
+def _files(path: str, census: Census | None) -> Iterator[str]:
     if os.path.isdir(path):  # noqa: PTH112 (strings all the way: a list may hold millions)
-        yield from pictures_in(path)
+        yield from pictures_in(path, census)
     else:
         yield path
 
 
-def _matches(pattern: str) -> Iterator[str]:
+def _matches(pattern: str, census: Census | None) -> Iterator[str]:
     whole = Path(pattern)
     if "**" in whole.parts:
         # pathlib's `**` does not follow links to folders, which may be circles; it matches folders as well.
@@ -44,33 +45,59 @@ def _matches(pattern: str) -> Iterator[str]:
     else:
         found = sorted(glob.glob(pattern))  # noqa: PTH207 (strings, hidden files left out as by a shell)
     for path in found or [pattern]:
-        yield from _files(path)
+        yield from _files(path, census)
 
 
-def pictures_in(folder: str) -> Iterator[str]:
+def pictures_in(folder: str, census: Census | None = None) -> Iterator[str]:
     """Paths of the pictures in a folder, recursively, each folder's in the order of their names; lazily.
+
+    A file is a picture by its ending, and then whoever reads it says what is wrong with it, or by its first bytes,
+    whatever its ending. Pipes, sockets and devices are passed over unopened.
 
     Strings all the way: a folder may hold millions, and a name that is no text keeps its odd bytes. Links to folders
     may be circles and are not followed. A folder that cannot be opened is passed on: whoever reads it will say why.
+
+    Args:
+        folder: where to look.
+        census: counts what is passed over, as far as the walk has come.
     """
+    census = Census() if census is None else census
     try:
         with os.scandir(folder) as entries:
-            names = sorted(_wanted(entries))
+            names = sorted(_wanted(entries, census))
     except OSError:
         yield folder
         return
     for name in names:
         path = os.path.join(folder, name)  # noqa: PTH118
         if name.endswith("/"):
-            yield from pictures_in(path[:-1])
+            yield from pictures_in(path[:-1], census)
         else:
             yield path
 
 
-def _wanted(entries: Iterable[os.DirEntry[str]]) -> Iterator[str]:
+def _wanted(entries: Iterable[os.DirEntry[str]], census: Census) -> Iterator[str]:
     """Names of pictures, and of folders with a slash."""
     for entry in entries:
         if entry.is_dir(follow_symlinks=False):
             yield entry.name + "/"
-        elif os.path.splitext(entry.name)[1].lower() in SUPPORTED_EXTENSIONS and not entry.is_dir():  # noqa: PTH122
+        elif entry.is_symlink() and os.path.isdir(entry.path):  # noqa: PTH112
+            continue
+        elif (kind := _kind(entry)) is None:
             yield entry.name
+        else:
+            census.add(kind)
+
+
+def _kind(entry: os.DirEntry[str]) -> Kind | None:
+    """What is to be passed over; None for a picture. A link to nowhere is one if its name says so: its row says why."""
+    named = os.path.splitext(entry.name)[1].lower() in SUPPORTED_EXTENSIONS  # noqa: PTH122
+    if named and (_is_file(entry) or not os.path.exists(entry.path)):  # noqa: PTH110
+        return None
+    kind = kind_of_file(entry.path)
+    return None if kind in PICTURES else kind
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    """As `entry.is_file()`, which raises for links that are circles, and asks the disk for nothing but links."""
+    return is_regular(entry.path) if entry.is_symlink() else entry.is_file()

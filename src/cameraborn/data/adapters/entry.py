@@ -13,7 +13,6 @@ from pydantic import ValidationError
 from cameraborn.data.manifest import Row, first_problem
 from cameraborn.errors import ManifestError
 from cameraborn.photo import files
-from cameraborn.photo.decode import SUPPORTED_EXTENSIONS
 
 _NOT_HASHED = "0" * 64
 
@@ -89,8 +88,6 @@ def pictures_in(folder: Path) -> Iterator[Path]:
         raise ManifestError(f"{folder}: no such folder: give a folder of pictures")
 
     for path in map(Path, files.pictures_in(str(folder.absolute()))):
-        if (
-            path.suffix.lower() not in SUPPORTED_EXTENSIONS
-        ):  # no picture, so a folder that is passed on unopened
+        if path.is_dir():  # passed on unopened
             raise ManifestError(f"{path}: cannot be opened: check its permissions")
         yield path

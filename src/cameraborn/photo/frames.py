@@ -1,0 +1,68 @@
+"""The frames of an animation, one after the other, so that a detector can judge the first that shows a face.
+
+Many begin with a blank frame or a title. Whatever the length, a bounded number of frames is looked at: the first ones
+all, later ones ever further apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+from PIL import Image
+
+from cameraborn.photo.decode import (
+    MAX_PIXELS,
+    Picture,
+    PictureSource,
+    named_errors,
+    open_picture,
+    read_encoded,
+    recognised,
+)
+from cameraborn.photo.feed import EndOfFile
+
+LAST_FRAME = 1000  # what comes later is not looked at
+_DENSE = 8  # frames that are taken one by one; from frame n on, every n / 8th
+_ANIMATED = frozenset({"GIF", "WEBP", "PNG", "AVIF"})  # pages of a TIFF are other pictures
+
+
+def frames(
+    source: PictureSource, *, name: str | None = None, max_pixels: int = MAX_PIXELS
+) -> Iterator[tuple[int, Picture]]:
+    """Number, from 0, and picture of frames as a viewer shows them, lazily; of anything else, its one picture.
+
+    At most some 60, of the first `LAST_FRAME`. All have the facts of the file in common; an animation that ends in the
+    middle of a frame ends with the frame before.
+
+    Args:
+        source: as for `open_picture`.
+        name: what to call it.
+        max_pixels: larger pictures are refused.
+
+    Raises:
+        PictureError: as `open_picture`, for the frame that is asked for.
+        TypeError: `source` is no picture.
+    """
+    if isinstance(source, np.ndarray | Image.Image):
+        yield 0, open_picture(source, name=name, max_pixels=max_pixels)
+        return
+    data, label = read_encoded(source, name)
+    first = open_picture(data, name=label, max_pixels=max_pixels)
+    yield 0, first
+    if first.format not in _ANIMATED:
+        return
+    image, _ = recognised(data, label)
+    own = dict(image.info)
+    number = 1
+    while number <= LAST_FRAME:
+        with named_errors(label, first.format):
+            try:
+                image.seek(number)
+                image.load()
+            except (EOFError, EndOfFile):
+                return
+        image.info = own | image.info  # some decoders begin anew at each frame
+        yield number, replace(first, pixels=open_picture(image, name=label, max_pixels=max_pixels).pixels)
+        number += max(1, number // _DENSE)

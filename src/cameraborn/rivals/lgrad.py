@@ -1,0 +1,121 @@
+"""LGrad: a picture's gradient through a network that was taught something else, read by a ResNet-50.
+
+Tan et al., "Learning on gradients: generalized artifacts representation for GAN-generated images detection", CVPR
+2023. The network is StyleGAN's discriminator of bedrooms; any other function of pictures may take its place, as an
+ablation.
+
+Shapes: B pictures, S side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from cameraborn.errors import RecipeError
+from cameraborn.photo.decode import Picture
+from cameraborn.rivals.backbones.resnet import ResNet50
+from cameraborn.rivals.backbones.stylegan import StyleGanDiscriminator
+from cameraborn.rivals.inputs import HALVES, IMAGENET, by_pillow, normalised, to_tensor
+from cameraborn.rivals.published import LAYOUTS, NETWORKS, RIVALS, Layout, Publication, Rival
+
+SIDE = 256  # pixels
+_CODE = "https://github.com/chuangchuangtan/LGrad"
+
+
+def gradient_pictures(function: Callable[[Tensor], Tensor], pictures: Tensor) -> Tensor:
+    """The gradient of a function's sum by its pictures [B 3 S S], each stretched to 0..1 and rounded to 255 levels.
+
+    The function must not let pictures influence each other; then the gradient of the sum is that of each.
+    """
+    with torch.enable_grad():
+        seen = pictures.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(function(seen).sum(), seen)
+    gradient = gradient - gradient.amin(dim=(1, 2, 3), keepdim=True)
+    greatest = gradient.amax(dim=(1, 2, 3), keepdim=True)
+    stretched = gradient / torch.where(greatest > 0, greatest, 1)
+    return (255 * stretched).round() / 255
+
+
+class LGrad(Rival):
+    """LGrad with its own input; the loss is binary cross-entropy.
+
+    Args:
+        function: pictures in -1..1 [B 3 256 256] to any numbers, in place of the published discriminator.
+    """
+
+    name = "lgrad"
+    publication = Publication(
+        title="Learning on gradients: generalized artifacts representation for GAN-generated images detection",
+        year=2023,
+        paper="CVPR 2023",
+        code=_CODE,
+        code_licence="none given",
+        weights_licence="classifier: none given; StyleGAN's discriminator: CC BY-NC 4.0 (NVIDIA)",
+        needs="The weights of StyleGAN's discriminator of bedrooms, or another function of pictures.",
+        differs="The deviation over a batch is taken over single pictures, as with the public code's batches of one.",
+    )
+    parts: Mapping[str, str] = {
+        "discriminator": "stylegan-discriminator",
+        "network": "lgrad-classifier",
+    }
+
+    def __init__(self, function: Callable[[Tensor], Tensor] | None = None) -> None:
+        super().__init__()
+        if function is None:
+            self.discriminator = StyleGanDiscriminator(SIDE).requires_grad_(False)
+        else:
+            self.parts = {"network": self.parts["network"]}
+        self.function = function or (lambda pictures: self.discriminator(pictures, group=1))
+        self.network = ResNet50()
+
+    def trained_parts(self) -> list[str]:
+        """The classifier."""
+        return ["network"]
+
+    def preprocess(self, picture: Picture) -> Tensor:
+        """Resized to 256 x 256 by Pillow, in -1..1."""
+        return normalised(to_tensor(by_pillow(picture.pixels, SIDE, SIDE, Image.Resampling.BILINEAR)), HALVES)
+
+    def prepare(self, batch: Tensor) -> Tensor:
+        """Pictures to their gradients, with ImageNet's mean and deviation, [B 3 256 256]."""
+        return normalised(gradient_pictures(self.function, batch), IMAGENET)
+
+    def score(self, prepared: Tensor) -> Tensor:
+        """Log-odds of generated, [B]."""
+        score: Tensor = self.network(prepared)
+        return score.squeeze(1)
+
+
+def _grown(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The discriminator's weights, if its progressive growing has ended.
+
+    Raises:
+        RecipeError: it has not.
+    """
+    if float(weights.get("lod", torch.zeros(()))) != 0:
+        raise RecipeError("the discriminator's growing has not ended (lod is not 0): take a finished one")
+    return dict(weights)
+
+
+NETWORKS.add("stylegan-discriminator", StyleGanDiscriminator)
+NETWORKS.add("lgrad-classifier", ResNet50)
+LAYOUTS.add(
+    "genforce-stylegan-discriminator",
+    Layout(
+        "stylegan-discriminator",
+        "karras2019stylegan-bedrooms-256x256_discriminator.pth",
+        f"the links in {_CODE} (StyleGAN's weights, converted with genforce)",
+        translate=_grown,
+    ),
+)
+LAYOUTS.add(
+    "lgrad",
+    Layout(
+        "lgrad-classifier", "LGrad-4class-Trainon-Progan_car_cat_chair_horse.pth", f"the links in {_CODE}"
+    ),
+)
+RIVALS.add("lgrad", LGrad)

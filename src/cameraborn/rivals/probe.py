@@ -1,0 +1,64 @@
+"""A linear map of any encoder's features, as UnivFD is of CLIP's: what an encoder knows without being changed.
+
+Shapes: B pictures, D features.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from cameraborn.photo.decode import Picture
+from cameraborn.rivals.encoders import ClipRn50, ClipVitB16, EfficientNetLite0, ExifAsLanguage, Farl
+from cameraborn.rivals.published import NETWORKS, RIVALS, Encoder, Rival
+
+
+def linear_head(features: int) -> nn.Linear:
+    """One output, from small weights and no bias, as UnivFD starts."""
+    head = nn.Linear(features, 1)
+    nn.init.normal_(head.weight, std=0.02)
+    nn.init.zeros_(head.bias)
+    return head
+
+
+class LinearProbe(Rival):
+    """A frozen encoder and a linear head, which is trained by binary cross-entropy.
+
+    Args:
+        encoder: any.
+    """
+
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__()
+        self.name, self.publication = f"probe-{encoder.name}", encoder.publication
+        self.encoder = encoder.requires_grad_(False)
+        self.head = linear_head(encoder.features)
+        encoders = {f"encoder.{part}": network for part, network in encoder.parts.items()}
+        self.parts = encoders | {"head": f"probe-head-{encoder.features}"}
+
+    def trained_parts(self) -> list[str]:
+        """The head."""
+        return ["head"]
+
+    def preprocess(self, picture: Picture) -> Tensor:
+        """The encoder's input."""
+        return self.encoder.preprocess(picture)
+
+    def prepare(self, batch: Tensor) -> Tensor:
+        """Preprocessed pictures to features [B D]."""
+        self.encoder.eval()
+        with torch.no_grad():
+            return self.encoder.compute(batch)
+
+    def score(self, prepared: Tensor) -> Tensor:
+        """Features [B D] to log-odds of generated, [B]."""
+        score: Tensor = self.head(prepared)
+        return score.squeeze(1)
+
+
+for _features in (512, 768, 1024, 1280):
+    NETWORKS.add(f"probe-head-{_features}", partial(linear_head, _features))
+for _encoder in (EfficientNetLite0, ClipVitB16, ClipRn50, Farl, ExifAsLanguage):
+    RIVALS.add(f"probe-{_encoder.name}", lambda encoder=_encoder: LinearProbe(encoder()))  # type: ignore[misc]

@@ -1,0 +1,104 @@
+"""DDIM on Gaussian pictures, whose noise is known exactly, and DIRE's error on them."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from cameraborn.rivals.ddim import Schedule, generate, invert, reconstruction_error
+from cameraborn.rivals.dire import CROP, Dire
+
+MEAN, DEVIATION = 0.2, 0.1
+BETAS = np.linspace(1e-4, 0.02, 1000)
+SHARES = np.cumprod(1 - BETAS)
+
+
+def gaussian_noise(mixed, times):
+    """The expected noise in a mixture, where pictures are Gaussian."""
+    share = torch.from_numpy(SHARES)[times].to(mixed)[:, None]
+    return (1 - share).sqrt() * (mixed - share.sqrt() * MEAN) / (share * DEVIATION**2 + 1 - share)
+
+
+def literal_walk(x, steps, clip):
+    """One number there and back, written out."""
+    times = list(range(0, 1000, 1000 // steps))
+
+    def split(x, t):
+        a = SHARES[t]
+        noise = math.sqrt(1 - a) * (x - math.sqrt(a) * MEAN) / (a * DEVIATION**2 + 1 - a)
+        picture = (x - math.sqrt(1 - a) * noise) / math.sqrt(a)
+        picture = min(1.0, max(-1.0, picture)) if clip else picture
+        return picture, (x - math.sqrt(a) * picture) / math.sqrt(1 - a)
+
+    for place, t in enumerate(times):
+        a = SHARES[times[place + 1]] if place + 1 < steps else 0.0
+        picture, noise = split(x, t)
+        x = math.sqrt(a) * picture + math.sqrt(1 - a) * noise
+    latent = x
+    for place, t in reversed(list(enumerate(times))):
+        a = SHARES[times[place - 1]] if place else 1.0
+        picture, noise = split(x, t)
+        x = math.sqrt(a) * picture + math.sqrt(1 - a) * noise
+    return latent, x
+
+
+def test_the_schedule_is_every_fiftieth_step():
+    schedule = Schedule.evenly(20)
+    assert schedule.times.tolist() == list(range(0, 1000, 50))
+    assert np.allclose(schedule.shares.numpy(), SHARES[::50], rtol=1e-12)
+    with pytest.raises(ValueError, match="do not divide"):
+        Schedule.evenly(30)
+
+
+@pytest.mark.parametrize("clip", [True, False])
+def test_there_and_back_is_the_walk_of_single_numbers(clip):
+    pictures = torch.tensor([[0.2], [0.37], [-0.9], [1.4]], dtype=torch.float64)
+    schedule = Schedule.evenly(20)
+    latents = invert(gaussian_noise, pictures, schedule, clip=clip)
+    returned = generate(gaussian_noise, latents, schedule, clip=clip)
+    for picture, latent, back in zip(pictures, latents, returned, strict=True):
+        literal_latent, literal_back = literal_walk(float(picture), 20, clip)
+        assert float(latent) == pytest.approx(literal_latent, abs=1e-9)
+        assert float(back) == pytest.approx(literal_back, abs=1e-9)
+
+
+def test_many_steps_come_to_the_exact_flow():
+    pictures = MEAN + DEVIATION * torch.linspace(-2, 2, 5, dtype=torch.float64)[:, None]
+    standard = (pictures - MEAN) / DEVIATION  # the flow keeps a point's place in the Gaussian
+    errors = []
+    for steps in (20, 100, 500):
+        latents = invert(gaussian_noise, pictures, Schedule.evenly(steps), clip=False)
+        errors.append(float((latents - standard).abs().max()))
+    assert errors[0] > errors[1] > errors[2]
+    assert errors[2] < 0.1
+
+
+def test_the_error_falls_with_more_steps_and_is_that_of_the_round_trip():
+    pictures = MEAN + DEVIATION * torch.linspace(-2, 2, 5, dtype=torch.float64)[:, None]
+    few, many = (reconstruction_error(gaussian_noise, pictures, steps) for steps in (20, 200))
+    literal = [abs(float(x) - literal_walk(float(x), 20, True)[1]) for x in pictures]
+    assert few.flatten().tolist() == pytest.approx(literal, abs=1e-9)
+    assert float(many.max()) < float(few.max())
+
+
+def test_dire_shows_its_classifier_the_error_in_255_levels():
+    rival = Dire(noise=lambda mixed, times: gaussian_noise(mixed.flatten(1), times).view_as(mixed))
+    assert rival.parts == {"network": "dire-classifier"}
+    pictures = torch.rand(2, 3, 8, 8)
+    error = reconstruction_error(rival.noise, pictures, 20)
+    levels = (error * 255 / 2).clamp(0, 255).to(torch.uint8).float() / 255
+    mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    literal = (levels - mean[:, None, None]) / deviation[:, None, None]
+    assert torch.allclose(rival.prepare(pictures), literal, atol=1e-6)
+
+
+def test_dire_reads_the_middle_of_the_error():
+    rival = Dire(noise=lambda mixed, times: mixed)
+    seen = []
+    rival.network.forward = lambda x: seen.append(x) or torch.zeros(len(x), 1)
+    prepared = torch.rand(1, 3, 256, 256)
+    rival.score(prepared)
+    rival.score(seen[0])
+    assert torch.equal(seen[0], prepared[..., 16:240, 16:240])
+    assert seen[1].shape[-2:] == (CROP, CROP)

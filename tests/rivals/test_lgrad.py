@@ -1,0 +1,63 @@
+"""LGrad: gradients of known functions, and those of the discriminator picture by picture."""
+
+import pytest
+import torch
+
+from cameraborn.errors import RecipeError
+from cameraborn.rivals.backbones.stylegan import StyleGanDiscriminator, _Halving, batch_deviation
+from cameraborn.rivals.lgrad import LGrad, _grown, gradient_pictures
+from tests.rivals.formula import formula_, formula_pictures
+
+
+def test_the_gradient_of_a_known_function_is_stretched_to_255_levels():
+    pictures = torch.rand(2, 3, 4, 4) - 0.5
+    found = gradient_pictures(lambda x: (x**3).sum(dim=(1, 2, 3)), pictures)
+    for picture, seen in zip(pictures, found, strict=True):
+        gradient = 3 * picture**2
+        literal = (gradient - gradient.min()) / (gradient.max() - gradient.min())
+        assert torch.equal(seen, (255 * literal).round() / 255)
+    assert gradient_pictures(lambda x: 2 * x, pictures).abs().max() == 0  # the same everywhere: black
+
+
+def test_a_picture_does_not_depend_on_its_batch():
+    network = formula_(StyleGanDiscriminator(16, most=8))
+    pictures = formula_pictures(3, 16)
+    whole = gradient_pictures(lambda x: network(x, group=1), pictures)
+    assert torch.allclose(
+        whole[:1], gradient_pictures(lambda x: network(x, group=1), pictures[:1]), atol=1e-6
+    )
+    assert not torch.allclose(gradient_pictures(network, pictures)[:1], whole[:1], atol=1e-6)
+
+
+def test_the_deviation_over_a_batch_is_its_formula():
+    maps = torch.randn(8, 2, 3, 3)
+    found = batch_deviation(maps, 4)
+    assert torch.equal(found[:, :2], maps)
+    for picture in range(8):
+        group = maps[picture % 2 :: 2]  # of four
+        deviation = ((group - group.mean(dim=0)) ** 2).mean(dim=0).add(1e-8).sqrt().mean()
+        assert torch.allclose(found[picture, 2], deviation, atol=1e-6)
+    assert torch.allclose(batch_deviation(maps, 1)[:, 2], torch.tensor(1e-4))
+
+
+def test_fused_halving_is_convolution_and_averaging():
+    fused, plain = formula_(_Halving(4, 5, fused=True)), formula_(_Halving(4, 5, fused=False))
+    plain.bias.data.zero_()
+    fused.bias.data.zero_()
+    maps = torch.randn(1, 4, 12, 12)
+    with torch.no_grad():
+        inner = [network(maps)[..., 1:-1, 1:-1] for network in (fused, plain)]  # padding differs at the edge
+    assert torch.allclose(*inner, atol=1e-5)
+
+
+def test_another_function_takes_the_discriminators_place():
+    rival = LGrad(function=lambda x: (x**2).sum(dim=(1, 2, 3)))
+    assert rival.parts == {"network": "lgrad-classifier"}
+    rival.start_training()
+    assert rival.eval()(formula_pictures(1, 64)).shape == (1,)
+
+
+def test_an_unfinished_discriminator_is_refused():
+    with pytest.raises(RecipeError, match="has not ended"):
+        _grown({"lod": torch.tensor(1.5)})
+    assert set(_grown({"lod": torch.zeros(()), "a": torch.ones(1)})) == {"lod", "a"}

@@ -1,0 +1,79 @@
+"""RECCE: graph reasoning against its loop over positions, losses against loops over pairs."""
+
+import torch
+from torch.nn import functional as F
+
+from cameraborn.rivals.recce import GraphReasoning, Outputs, Recce, _of_deepfakebench, metric_loss, similarity
+from tests.rivals.formula import formula_, formula_pictures
+
+
+def literal_reasoning(module, a, b, c):
+    """Position by position, as the authors write it."""
+    embedded = module.va_embedding(a)
+    B, W = embedded.shape[:2]
+    H, V = a.shape[2:]
+    out = torch.zeros(B, 3 * W, H, V)
+    for n in range(B):
+        for y in range(H):
+            for x in range(V):
+                own = embedded[n, :, y, x]
+                gathered = []
+                for maps, embedding, reweight, gate, r in (
+                    (b, module.vb_embedding, module.reweight_ab, module.va_gated_b, module.ratios[0]),
+                    (c, module.vc_embedding, module.reweight_ac, module.va_gated_c, module.ratios[1]),
+                ):
+                    near = [embedding(maps[n, :, r * y + i, r * x + j]) for i in range(r) for j in range(r)]
+                    scores = torch.cat([F.relu(reweight(torch.cat([own, one]))) for one in near])
+                    weights = scores.softmax(0)
+                    total = sum(weight * one for weight, one in zip(weights, near, strict=True))
+                    gathered.append(total * (1 - gate(a)[n, :, y, x]))
+                out[n, :, y, x] = torch.cat([*gathered, own])
+    return module.reproject(torch.sigmoid(out))
+
+
+def test_graph_reasoning_is_its_loop():
+    module = formula_(GraphReasoning((6, 4, 3), (5, 5, 5), (2, 4)))
+    a = formula_pictures(2, 2, 3).repeat(1, 2, 1, 1)
+    b = formula_pictures(2, 4, 6).repeat(1, 2, 1, 1)[:, :4]
+    c = formula_pictures(2, 8, 12)
+    with torch.no_grad():
+        found = module(a, b, c)
+        assert found.shape == a.shape
+        assert torch.allclose(found, literal_reasoning(module, a, b, c), atol=1e-6)
+
+
+def test_similarity_is_the_cosine_of_mean_vectors():
+    maps = torch.randn(3, 5, 2, 4)
+    found = similarity(maps)
+    for i in range(3):
+        for j in range(3):
+            cosine = F.cosine_similarity(maps[i].mean(dim=(1, 2)), maps[j].mean(dim=(1, 2)), dim=0)
+            assert torch.isclose(found[i, j], (cosine + 1) / 2, atol=1e-6)
+
+
+def test_metric_loss_is_its_loop_over_pairs():
+    generated = torch.tensor([0, 1, 0, 0, 1])
+    values = torch.rand(5, 5)
+    alike = [values[i, j] for i in range(5) for j in range(5) if i != j and generated[i] == generated[j] == 0]
+    unlike = [values[i, j] for i in range(5) for j in range(5) if generated[i] != generated[j]]
+    literal = max(torch.zeros(()), 1 - sum(alike) / len(alike) + sum(unlike) / len(unlike))
+    assert torch.isclose(metric_loss([values, values], generated), 2 * literal, atol=1e-5)
+    assert torch.isclose(metric_loss([values], torch.ones(5)), torch.ones(()))  # no pair of genuine ones
+
+
+def test_the_loss_is_flooded_and_reconstructs_genuine_pictures_alone():
+    with torch.device("meta"):
+        rival = Recce()
+    pictures, generated = torch.rand(3, 3, 4, 4), torch.tensor([True, False, True])
+    scores = torch.tensor([[9.0], [-9.0], [9.0]])
+    reconstructed = pictures + torch.tensor([5.0, 0.5, 7.0])[:, None, None, None]
+    alike = torch.rand(3, 3)
+    rival.network.run = lambda prepared: Outputs(scores, reconstructed, [alike])
+    flooded = 2 * 0.04 - F.softplus(torch.tensor(-9.0))
+    literal = flooded + 0.1 * 0.5 + 0.1 * metric_loss([alike], generated)
+    assert torch.isclose(rival.loss(pictures, generated), literal, atol=1e-6)
+
+
+def test_deepfakebenchs_second_backbone_is_left_out():
+    state = {"model.fc.weight": torch.zeros(1), "backbone.conv1.weight": torch.ones(1)}
+    assert list(_of_deepfakebench(state)) == ["fc.weight"]
