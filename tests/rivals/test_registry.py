@@ -8,7 +8,7 @@ import torch
 from cameraborn.errors import RecipeError
 from cameraborn.rivals import ENCODERS, LAYOUTS, NETWORKS, RIVALS
 from cameraborn.rivals.published import Rival, empty_network, missing_weights
-from cameraborn.rivals.recipe import read_rival_recipe
+from cameraborn.rivals.recipe import RivalRecipe
 from tests.rivals.formula import a_picture, digest, formula_, formula_pictures
 
 RECIPES = Path(__file__).resolve().parents[2] / "configs" / "rivals"
@@ -152,7 +152,7 @@ def test_a_layout_leads_to_a_network(name):
 @pytest.mark.parametrize("file", sorted(RECIPES.glob("*.toml")), ids=lambda file: file.stem)
 def test_a_recipe_names_what_it_trains(file):
     text = file.read_text(encoding="utf-8")
-    recipe = read_rival_recipe(file)
+    recipe = RivalRecipe.read(file)
     assert ALL[recipe.rival]
     assert f"cameraborn train configs/rivals/{file.name}" in text
     assert "Published: " in text
@@ -166,13 +166,13 @@ def test_a_recipe_that_names_nothing_is_answered_with_the_nearest(tmp_path):
     text = (RECIPES / "npr.toml").read_text(encoding="utf-8")
     file.write_text(text.replace('"npr"', '"nqr"'), encoding="utf-8")
     with pytest.raises(RecipeError, match="did you mean 'npr'"):
-        read_rival_recipe(file)
+        RivalRecipe.read(file)
     file.write_text(text.replace("epochs = 50", "epochs = 50\nsteps = 3"), encoding="utf-8")
     with pytest.raises(RecipeError, match="either epochs or steps"):
-        read_rival_recipe(file)
+        RivalRecipe.read(file)
     file.write_text(text.replace("crop = 224", "shrink = [9, 3]"), encoding="utf-8")
     with pytest.raises(RecipeError, match="lowest, highest"):
-        read_rival_recipe(file)
+        RivalRecipe.read(file)
 
 
 def test_names_are_taken_once_and_wrong_ones_answered():

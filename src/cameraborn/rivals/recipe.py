@@ -5,19 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from cameraborn.rivals.published import ENCODERS, RIVALS
-from cameraborn.train.recipe import DataSection, read_as
+from cameraborn.train.recipe import DataSection, Section, WholeRecipe
 
 _Probability = Annotated[float, Field(ge=0, le=1)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class AugmentSection(_Section):
+class AugmentSection(Section):
     """What happens to a training picture; nothing by default.
 
     `shrink`, blur and JPEG come before the rival's `preprocess`, crop and flip behind its `prepare`, in this order.
@@ -40,7 +36,7 @@ class AugmentSection(_Section):
         return self
 
 
-class OptimiseSection(_Section):
+class OptimiseSection(Section):
     """How the loss is lowered."""
 
     optimiser: Literal["adam", "adamw", "sgd"] = "adam"
@@ -65,7 +61,7 @@ class OptimiseSection(_Section):
         return self
 
 
-class RivalRecipe(_Section):
+class RivalRecipe(WholeRecipe):
     """Everything that decides the training of a rival.
 
     Attributes:
@@ -88,12 +84,3 @@ class RivalRecipe(_Section):
         if name not in RIVALS and name not in ENCODERS:
             raise ValueError(RIVALS.unknown(name))
         return name
-
-
-def read_rival_recipe(path: Path) -> RivalRecipe:
-    """Read and validate a TOML recipe; paths in it are relative to the working directory.
-
-    Raises:
-        RecipeError: the file is missing, not TOML, or a field is wrong; the message names the field.
-    """
-    return read_as(path, RivalRecipe)

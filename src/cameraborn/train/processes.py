@@ -39,7 +39,7 @@ class Processes:
 
     def all_equal(self, number: int) -> bool:
         """Whether all processes have the same number."""
-        return len(self.gather(torch.tensor([number], device=self.device)).unique()) == 1
+        return bool((self.gather(torch.tensor([number], device=self.device)) == number).all())
 
     def gather(self, value: Tensor) -> Tensor:
         """What every process has [b ...], one after another in the order of their ranks: [world*b ...].

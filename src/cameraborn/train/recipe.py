@@ -146,12 +146,8 @@ class LogSection(Section):
     checkpoint_every: int = Field(default=100, ge=1)
 
 
-class TrainingRecipe(Section):
-    """What decides a training run, whatever is trained."""
-
-    data: DataSection
-    optimise: OptimiseSection
-    log: LogSection = LogSection()
+class WholeRecipe(Section):
+    """A whole file."""
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -167,6 +163,14 @@ class TrainingRecipe(Section):
         except ValidationError as error:
             first = error.errors()[0]
             raise RecipeError(f"{path}: {_place(first['loc'])}{first['msg']}") from error
+
+
+class TrainingRecipe(WholeRecipe):
+    """What decides a training run, whatever is trained."""
+
+    data: DataSection
+    optimise: OptimiseSection
+    log: LogSection = LogSection()
 
 
 def kind_of(path: Path) -> str:
