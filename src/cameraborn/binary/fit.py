@@ -7,21 +7,19 @@ calibrates and verifies like any bundle: its p-values are of held-out photograph
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cameraborn.binary.perceptron import PerceptronOptions, fit_perceptron
-from cameraborn.data.manifest import read_manifest
 from cameraborn.detect.bundle import Bundle
 from cameraborn.detect.evidence.density import Density, fit_mixture
 from cameraborn.detect.evidence.kinds import GENERATORS, PHOTOGRAPHS
 from cameraborn.detect.evidence.known_generators import BinaryClassifier
 from cameraborn.errors import CalibrationError
 from cameraborn.fit.density import with_what_was_learnt
-from cameraborn.fit.photographs import Photograph, find_photographs
+from cameraborn.fit.photographs import Photograph
 from cameraborn.fit.views import Report, View, ViewOptions, take_views, take_views_and_examples
 
 
@@ -59,31 +57,6 @@ def fit_binary(
         .with_combination({GENERATORS: None})
     )
     return with_what_was_learnt(fitted, [*photo_views, *generated_views], examples, options)
-
-
-def find_generated(
-    paths: Sequence[Path], *, split: str = "", kinds: Sequence[str] = ()
-) -> Iterator[Photograph]:
-    """The generated pictures of files, folders (all that is in them) and manifests (rows labelled so).
-
-    Raises:
-        ManifestError: a manifest is broken.
-        CalibrationError: a path does not exist, or holds none of that split and kind.
-    """
-    for path in paths:
-        if path.suffix != ".jsonl":
-            yield from find_photographs([path])
-            continue
-        found = 0
-        for row in read_manifest(path):
-            if row.label == "generated" and split in ("", row.split) and (not kinds or row.kind in kinds):
-                found += 1
-                yield Photograph(row.path, row.generator or row.source)
-        if not found:
-            raise CalibrationError(
-                f"{path}: no row labelled generated of that split and kind: check the manifest, --generated-split and "
-                "--generated-kind"
-            )
 
 
 def with_unit_length(bundle: Bundle) -> Bundle:

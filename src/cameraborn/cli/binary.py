@@ -71,14 +71,14 @@ def fit_binary(
     needs_torch()
     from cameraborn.binary import fit
     from cameraborn.binary.perceptron import PerceptronOptions
-    from cameraborn.fit.photographs import cap_per_source, find_photographs
+    from cameraborn.fit.photographs import cap_per_source, find_generated, find_photographs
     from cameraborn.fit.views import ViewOptions
 
     with learning("encoding") as report:
         fitted = fit.fit_binary(
             read_bundle(bundle or default_bundle()),
             cap_per_source(find_photographs(photos, split=split, kinds=kind or ()), per_source),
-            fit.find_generated(generated, split=generated_split, kinds=generated_kind or ()),
+            find_generated(generated, split=generated_split, kinds=generated_kind or ()),
             components=components,
             dimensions=dimensions,
             perceptron=PerceptronOptions(pseudo_outliers=pseudo_outliers, seed=seed),
