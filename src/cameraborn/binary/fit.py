@@ -9,9 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
 from cameraborn.binary.perceptron import PerceptronOptions, fit_perceptron
 from cameraborn.detect.bundle import Bundle
 from cameraborn.detect.evidence.density import Density, fit_mixture
@@ -20,7 +17,15 @@ from cameraborn.detect.evidence.known_generators import BinaryClassifier
 from cameraborn.errors import CalibrationError
 from cameraborn.fit.density import with_what_was_learnt
 from cameraborn.fit.photographs import Photograph
-from cameraborn.fit.views import Report, View, ViewOptions, take_views, take_views_and_examples
+from cameraborn.fit.views import (
+    Report,
+    View,
+    ViewOptions,
+    features_of,
+    no_usable_face,
+    take_views,
+    take_views_and_examples,
+)
 
 
 def fit_binary(
@@ -64,17 +69,10 @@ def with_unit_length(bundle: Bundle) -> Bundle:
     return bundle.with_info(preprocessing=bundle.info.preprocessing.model_copy(update={"unit_length": True}))
 
 
-def features_of(views: Sequence[View]) -> NDArray[np.float32]:
-    """The features of views: [N D]."""
-    return np.stack([view.feature for view in views])
-
-
 def _check_classes(photographs: Sequence[View], generated: Sequence[View]) -> None:
     for word, views in (("photographs", photographs), ("generated pictures", generated)):
         if not views:
-            raise CalibrationError(
-                f"none of the {word} shows a usable face: give others, or use --whole-image"
-            )
+            raise no_usable_face(f"none of the {word}")
     photo_paths = {view.sha256: view.photograph.path for view in photographs}
     for view in generated:
         if view.sha256 in photo_paths:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from cameraborn.detect.observe import FeatureStore, Measurement, Observation, Ob
 from cameraborn.detect.store import read_bundle
 from cameraborn.detect.verdict import ChannelVerdict, Verdict
 from cameraborn.engine.local import map_in_order
-from cameraborn.engine.stage import Stage
+from cameraborn.engine.stage import Call
 from cameraborn.errors import BundleError, PictureError
 from cameraborn.files import Array, Box, Pixels
 from cameraborn.photo.decode import Picture, PictureSource, open_picture
@@ -51,10 +52,10 @@ class Detector:
         self.evidence = evidence
         self._channels = bundle.evidence if evidence is None else (bundle.channel(evidence),)
         self.observer = Observer(bundle, threads=threads, features=features)
-        self._arguments = threads, evidence, features
+        self._options = {"threads": threads, "evidence": evidence, "features": features}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _detector, (self.bundle, *self._arguments)
+        return partial(type(self), **self._options), (self.bundle,)
 
     def score(
         self,
@@ -94,7 +95,8 @@ class Detector:
         A generator: at most a few pictures a job are in memory, however many there are.
         """
         self.calibration.check_rate(false_alarm_rate)
-        for verdicts in map_in_order(ScoreStage(self, false_alarm_rate, whole_image), sources, jobs):
+        score = partial(self.score, false_alarm_rate=false_alarm_rate, whole_image=whole_image)
+        for verdicts in map_in_order(Call(score), sources, jobs):
             yield from verdicts
 
     def score_crop(self, pixels: Pixels) -> float:
@@ -236,23 +238,6 @@ class Detector:
         return Verdict(
             path, None, None, None, None, None, None, None, "unreadable", None, self.bundle.info.name
         )
-
-
-def _detector(bundle: Bundle, threads: int, evidence: str | None, features: FeatureStore | None) -> Detector:
-    return Detector(bundle, threads=threads, evidence=evidence, features=features)
-
-
-@dataclass
-class ScoreStage(Stage[PictureSource, list[Verdict]]):
-    """Judges one picture after another; a detector that is sent to another process opens its network there anew."""
-
-    detector: Detector
-    false_alarm_rate: float
-    whole_image: bool
-
-    def work(self, item: PictureSource) -> list[Verdict]:
-        """The verdicts on one picture."""
-        return self.detector.score(item, false_alarm_rate=self.false_alarm_rate, whole_image=self.whole_image)
 
 
 def load(

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cameraborn.degrade.random import (
     OPERATIONS,
@@ -25,7 +26,7 @@ from cameraborn.detect.condition import Condition
 from cameraborn.detect.observe import Feature, Measurement, Observer, longer_side
 from cameraborn.engine.local import map_in_order
 from cameraborn.engine.stage import Stage
-from cameraborn.errors import PictureError
+from cameraborn.errors import CalibrationError, PictureError
 from cameraborn.files import Pixels
 from cameraborn.fit.photographs import Photograph, subsample
 from cameraborn.photo.decode import Picture, open_picture
@@ -106,6 +107,16 @@ def take_views_and_examples(
     exemplary = frozenset(subsample(photographs, _EXAMPLE_PHOTOGRAPHS))
     viewed = list(_viewed(bundle, photographs, options, exemplary, report))
     return [view for one in viewed for view in one.views], [ex for one in viewed for ex in one.examples]
+
+
+def features_of(views: Sequence[View]) -> NDArray[np.float32]:
+    """The features of views: [N D]."""
+    return np.stack([view.feature for view in views])
+
+
+def no_usable_face(what: str) -> CalibrationError:
+    """The error of pictures, none of which gives a view."""
+    return CalibrationError(f"{what} shows a usable face: give others, or use --whole-image")
 
 
 def random_generator(sha256: str, seed: int) -> np.random.Generator:
