@@ -10,8 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, TextIO
 
-from cameraborn.cli.common import Argument, Jobs, Kind, Option, Split, app, say
-from cameraborn.cli.data import reporting
+from cameraborn.cli.common import Argument, Jobs, Kind, Option, Split, app, reporting, say
 from cameraborn.cli.output import opened, printable
 from cameraborn.data.audit import Audit
 from cameraborn.data.audit import audit as audit_rows

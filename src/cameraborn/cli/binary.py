@@ -10,14 +10,16 @@ from cameraborn.cli.common import (
     BundlePath,
     Jobs,
     Kind,
+    NewBundle,
+    NewName,
     Option,
     PerSource,
     Photos,
     Split,
     WholeImage,
     app,
-    learning,
     needs_torch,
+    reporting,
     say,
 )
 from cameraborn.detect.detector import default_bundle
@@ -35,9 +37,9 @@ def fit_binary(
             help="Generated pictures: a file, folder or manifest (rows labelled so); may be repeated.",
         ),
     ],
-    output: Annotated[Path, Option("--output", "-o", help="Folder of the new bundle.", file_okay=False)],
+    output: NewBundle,
     bundle: BundlePath = None,
-    name: Annotated[str | None, Option(help="Name of the new bundle.", show_default="its folder's")] = None,
+    name: NewName = None,
     pseudo_outliers: Annotated[
         float,
         Option(metavar="SHARE", help="Share of the photographs, the least likely, that count as generated."),
@@ -74,7 +76,7 @@ def fit_binary(
     from cameraborn.fit.photographs import cap_per_source, find_generated, find_photographs
     from cameraborn.fit.views import ViewOptions
 
-    with learning("encoding") as report:
+    with reporting("encoding", "photographs") as report:
         fitted = fit.fit_binary(
             read_bundle(bundle or default_bundle()),
             cap_per_source(find_photographs(photos, split=split, kinds=kind or ()), per_source),

@@ -13,13 +13,15 @@ from cameraborn.cli.common import (
     BundlePath,
     Jobs,
     Kind,
+    NewBundle,
+    NewName,
     Option,
     PerSource,
     Photos,
     Split,
     WholeImage,
     app,
-    learning,
+    reporting,
     say,
 )
 from cameraborn.detect.conformal import smallest_rate
@@ -28,13 +30,15 @@ from cameraborn.detect.detector import default_bundle, load
 from cameraborn.detect.evidence.em import Covariance
 from cameraborn.detect.store import read_bundle, write_bundle
 
+CopiesSeed = Annotated[int, Option(help="Random seed of the copies.")]
+
 
 @app.command()
 def fit(
     photos: Photos,
-    output: Annotated[Path, Option("--output", "-o", help="Folder of the new bundle.", file_okay=False)],
+    output: NewBundle,
     bundle: BundlePath = None,
-    name: Annotated[str | None, Option(help="Name of the new bundle.", show_default="its folder's")] = None,
+    name: NewName = None,
     components: Annotated[
         str,
         Option(
@@ -73,7 +77,7 @@ def fit(
     kind: Kind = None,
     per_source: PerSource = sys.maxsize,
     jobs: Jobs = None,
-    seed: Annotated[int, Option(help="Random seed of the copies.")] = 0,
+    seed: CopiesSeed = 0,
 ) -> None:
     """Model your own photographs: fit the evidence of a bundle to them.
 
@@ -85,7 +89,7 @@ def fit(
         whole_image=whole_image, copies=copies, handled=handled, faceless=faceless, jobs=jobs, seed=seed
     )
     found = photographs.find_photographs(photos, split=split, kinds=kind or ())
-    with learning("fitting") as report:
+    with reporting("fitting", "photographs") as report:
         fitted = density.fit(
             read_bundle(bundle or default_bundle()),
             photographs.cap_per_source(found, per_source),
@@ -132,7 +136,7 @@ def calibrate(
     kind: Kind = None,
     per_source: PerSource = sys.maxsize,
     jobs: Jobs = None,
-    seed: Annotated[int, Option(help="Random seed of the copies.")] = 0,
+    seed: CopiesSeed = 0,
 ) -> None:
     """Measure held-out photographs, so that p-values hold.
 
@@ -143,7 +147,7 @@ def calibrate(
 
     options = views.ViewOptions(whole_image=whole_image, copies=copies, jobs=jobs, seed=seed)
     found = photographs.find_photographs(photos, split=split, kinds=kind or ())
-    with learning("calibrating") as report:
+    with reporting("calibrating", "photographs") as report:
         calibrated = calibration_of.calibrate(
             read_bundle(bundle),
             photographs.cap_per_source(found, per_source),
@@ -175,7 +179,7 @@ def verify(
 @app.command()
 def convert(
     old: Annotated[Path, Argument(metavar="OLD", help="Bundle of an older release, a folder or zip.")],
-    output: Annotated[Path, Option("--output", "-o", help="Folder of the new bundle.", file_okay=False)],
+    output: NewBundle,
 ) -> None:
     """Convert a bundle of an older release (schema 2) to this one; its scores stay what they are.
 
