@@ -13,7 +13,6 @@ from cameraborn import __version__
 from cameraborn.cli import (  # noqa: F401 (each adds its verbs to the application)
     audit,
     bench,
-    binary,
     data,
     explain,
     manipulate,

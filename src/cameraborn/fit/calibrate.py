@@ -140,4 +140,4 @@ def one_per_category(
         inside = [row for row, of in zip(views, place_of, strict=True) if of == place]
         if inside:
             drawn = inside[int(rng.integers(len(inside)))]
-            yield views[0] if options.as_is and inside[0] is views[0] else drawn
+            yield views[0] if inside[0] is views[0] else drawn

@@ -61,7 +61,6 @@ class ViewOptions:
         handled: copies may also have been enlarged, blurred, sharpened or given noise (`random_operations`), not
             only shrunk and recompressed (`random_recompression`).
         every_operation: also a copy after each of `OPERATIONS`, so that none is rare.
-        as_is: also take it as it is.
         faceless: take the middle square of a photograph without a usable face instead of leaving it out: what a
             camera leaves in pixels does not depend on faces, and there are more photographs without.
         jobs: pictures at a time.
@@ -72,7 +71,6 @@ class ViewOptions:
     copies: int = 4
     handled: bool = False
     every_operation: bool = False
-    as_is: bool = True
     faceless: bool = False
     jobs: int | None = None
     seed: int = 0
@@ -186,8 +184,7 @@ class ViewStage(Stage[Photograph, Viewed]):
     ) -> Iterator[View]:
         rng = random_generator(sha256, self.options.seed)
         for crop, size, as_it_is in faces:
-            if self.options.as_is:
-                yield _view(photograph, sha256, as_it_is)
+            yield _view(photograph, sha256, as_it_is)
             for pixels, quality in self._copies(crop, rng):
                 left = size * pixels.shape[0] / crop.shape[0]
                 yield _view(photograph, sha256, self._observer.measure(pixels, left, quality))
