@@ -52,7 +52,7 @@ class Detector:
         self.evidence = evidence
         self._channels = bundle.evidence if evidence is None else (bundle.channel(evidence),)
         self.observer = Observer(bundle, threads=threads, features=features)
-        self._options = {"threads": threads, "evidence": evidence, "features": features}
+        self._options: dict[str, Any] = {"threads": threads, "evidence": evidence, "features": features}
 
     def __reduce__(self) -> tuple[Any, ...]:
         return partial(type(self), **self._options), (self.bundle,)
