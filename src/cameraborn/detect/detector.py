@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from cameraborn.detect.bundle import Bundle
-from cameraborn.detect.condition import Condition
 from cameraborn.detect.conformal import Calibration, benjamini_hochberg
 from cameraborn.detect.evidence.channel import Features
 from cameraborn.detect.golden import GOLDEN_TOLERANCE, golden_picture
@@ -195,33 +194,20 @@ class Detector:
             return blank
         found = {channel.name: channel.surprise(measured.feature[None]) for channel in self._channels}
         score = float((self.bundle.combine(found) if self.evidence is None else found[self.evidence])[0])
-        surprises = {name: float(surprise[0]) for name, surprise in found.items()}
-        if not self._covers(measured, whole_image=seen.face is None):
-            evidence = {name: ChannelVerdict(surprise) for name, surprise in surprises.items()}
-            return replace(blank, scope="beyond-calibration", score=score, evidence=evidence)
-        p = self.calibration.p_value(score, measured.condition)
-        evidence = self._channel_verdicts(surprises, measured.condition)
-        known = {name: one.p_value for name, one in evidence.items() if one.p_value is not None}
-        return replace(
-            blank,
-            score=score,
-            p_value=p,
-            flagged=bool(p <= rate),
-            evidence=evidence,
-            decided_by=min(known, key=known.__getitem__, default=None),
-        )
-
-    def _channel_verdicts(
-        self, surprises: dict[str, float], condition: Condition
-    ) -> dict[str, ChannelVerdict]:
-        calibrations = self.bundle.channel_calibrations
-        return {
-            name: ChannelVerdict(
-                surprise,
-                calibrations[name].p_value(surprise, condition) if name in calibrations else None,
-            )
-            for name, surprise in surprises.items()
+        covered = self._covers(measured, whole_image=seen.face is None)
+        calibrations = self.bundle.channel_calibrations if covered else {}
+        p_values = {
+            name: calibrations[name].p_value(float(surprise[0]), measured.condition)
+            for name, surprise in found.items()
+            if name in calibrations
         }
+        evidence = {name: ChannelVerdict(float(one[0]), p_values.get(name)) for name, one in found.items()}
+        blank = replace(blank, score=score, evidence=evidence)
+        if not covered:
+            return replace(blank, scope="beyond-calibration")
+        p = self.calibration.p_value(score, measured.condition)
+        decided_by = min(p_values, key=p_values.__getitem__, default=None)
+        return replace(blank, p_value=p, flagged=bool(p <= rate), decided_by=decided_by)
 
     def _covers(self, measured: Measurement, *, whole_image: bool) -> bool:
         """Whether the calibration has seen photographs in a condition like this."""
