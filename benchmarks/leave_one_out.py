@@ -23,7 +23,7 @@ import numpy as np
 from common import largest_faces, ranking, show, views_of, write_table
 from numpy.typing import NDArray
 
-from cameraborn.binary.fit import features_of, with_unit_length
+from cameraborn.binary.fit import with_unit_length
 from cameraborn.binary.perceptron import PerceptronOptions, fit_perceptron
 from cameraborn.data.manifest import read_manifest
 from cameraborn.detect.detector import default_bundle
@@ -31,7 +31,7 @@ from cameraborn.detect.evidence.density import fit_mixture
 from cameraborn.detect.evidence.known_generators import BinaryClassifier
 from cameraborn.detect.store import read_bundle
 from cameraborn.fit.photographs import Photograph, cap_per_source, find_photographs
-from cameraborn.fit.views import View, ViewOptions
+from cameraborn.fit.views import View, ViewOptions, features_of
 
 Array = NDArray[np.floating]
 

@@ -61,9 +61,7 @@ def test_links_lead_somewhere(page):
 
 def test_files_named_in_the_architecture_exist():
     text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
-    rooms = [
-        word for word in re.findall(r"`([a-z_/]+(?:\.py|/))`", text) if word not in INSIDE_A_ROOM
-    ]
+    rooms = [word for word in re.findall(r"`([a-z_/]+(?:\.py|/))`", text) if word not in INSIDE_A_ROOM]
     assert len(rooms) > 25
     for word in rooms:
         assert (ROOT / "src" / "cameraborn" / word).exists() or (ROOT / word).exists(), word

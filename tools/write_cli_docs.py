@@ -26,11 +26,11 @@ def sections(
     parent: typer.Context | None,
     name: str,
 ) -> Iterator[str]:
-    """A section for a command, then those of the commands inside it."""
+    """A section for a command, then those of the commands inside it, in the order of its help."""
     context = typer.Context(command, parent=parent, info_name=name, terminal_width=WIDTH, color=False)
     yield f"\n## {context.command_path}\n\n```text\n{command.get_help(context)}\n```\n"
-    for verb, inner in getattr(command, "commands", {}).items():
-        yield from sections(inner, context, verb)
+    for verb in command.list_commands(context) if hasattr(command, "commands") else ():
+        yield from sections(command.commands[verb], context, verb)
 
 
 if __name__ == "__main__":

@@ -8,15 +8,15 @@ import pytest
 import safetensors.numpy
 from PIL import Image
 
-from cameraborn.binary.fit import features_of, find_generated, fit_binary, with_unit_length
+from cameraborn.binary.fit import fit_binary, with_unit_length
 from cameraborn.binary.perceptron import PerceptronOptions
-from cameraborn.data.manifest import Row, sha256_of, write_manifest
+from cameraborn.data.manifest import sha256_of
 from cameraborn.detect.detector import load
 from cameraborn.detect.store import read_bundle, write_bundle
 from cameraborn.errors import CalibrationError
 from cameraborn.fit.calibrate import calibrate
-from cameraborn.fit.photographs import Photograph
-from cameraborn.fit.views import ViewOptions
+from cameraborn.fit.photographs import Photograph, find_generated
+from cameraborn.fit.views import ViewOptions, features_of
 from tests.conftest import EXAMPLES, viewed
 
 GENERATED = sorted(EXAMPLES.glob("generated-*.jpg"))
@@ -112,35 +112,3 @@ def test_features_have_unit_length(network_bundle, photographs):
     bundle = with_unit_length(network_bundle)
     views = viewed(bundle, photographs["fit"][:2], OPTIONS)
     np.testing.assert_allclose(np.linalg.norm(features_of(views), axis=1), 1, rtol=1e-5)
-
-
-@pytest.fixture
-def manifest(tmp_path):
-    rows = [
-        Row(
-            path=str(path),
-            sha256=sha256_of(path),
-            label="generated",
-            generator=f"g{n}",
-            kind="ab"[n % 2],
-            split="x",
-        )
-        for n, path in enumerate(GENERATED)
-    ]
-    photo = EXAMPLES / "photo-1.jpg"
-    rows.append(Row(path=str(photo), sha256=sha256_of(photo), kind="a", split="x"))
-    write_manifest(rows, tmp_path / "data.jsonl")
-    return tmp_path / "data.jsonl"
-
-
-def test_generated_pictures_are_found(manifest):
-    found = list(find_generated([manifest], split="x", kinds=["a"]))
-    assert [photograph.source for photograph in found] == ["g0", "g2"]
-    assert len(list(find_generated([manifest]))) == 4
-    assert len(list(find_generated([manifest, GENERATED[0], EXAMPLES]))) == 4 + 1 + 9
-
-
-@pytest.mark.parametrize("options", [{"split": "y"}, {"kinds": ["c"]}])
-def test_an_empty_choice_is_refused(manifest, options):
-    with pytest.raises(CalibrationError, match="no row labelled generated"):
-        list(find_generated([manifest], **options))

@@ -67,7 +67,7 @@ def test_equalising(manifest, tmp_path):
     ("args", "words"),
     [
         (["nowhere.jsonl"], "nowhere.jsonl: no such manifest"),
-        (["SET", "--split", "other"], "no row of that split and kind: check --split and --kind"),
+        (["SET", "--split", "other"], "no row of split 'other': check --split and --kind"),
         (["SET", "--split", "test", "-o", "nowhere/a.txt"], "nowhere/a.txt: cannot be written"),
         (["SET", "--format", "xml"], "--format"),
         (["SET", "--split", "test", "--equalise", "copy", "--size", "900"], "copy: no picture is left"),

@@ -2,6 +2,7 @@
 
 import io
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,12 +13,13 @@ from cameraborn.degrade.residual_statistics import noise_of, residual_statistics
 from cameraborn.detect.bundle import Bundle
 from cameraborn.detect.condition import Condition
 from cameraborn.detect.conformal import benjamini_hochberg
-from cameraborn.detect.detector import Detector, ScoreStage, control_discoveries
+from cameraborn.detect.detector import Detector, control_discoveries
 from cameraborn.detect.evidence.pseudo_fake import PseudoFakeClassifier
 from cameraborn.detect.golden import GOLDEN_NAMES, golden_picture
 from cameraborn.detect.store import read_bundle, write_bundle
 from cameraborn.detect.verdict import Verdict
 from cameraborn.engine.local import map_in_order
+from cameraborn.engine.stage import Call
 from cameraborn.errors import BundleError, CalibrationError
 from cameraborn.fit.calibrate import calibrate
 from cameraborn.fit.density import fit
@@ -344,7 +346,7 @@ def test_a_rate_is_checked_before_any_picture(network_bundle, detector):
 
 
 def test_work_on_many_can_be_sent_to_other_processes(two_channels, tmp_path):
-    stage = ScoreStage(Detector(two_channels, evidence="photographs"), 0.5, False)
+    stage = Call(partial(Detector(two_channels, evidence="photographs").score, false_alarm_rate=0.5))
     paths = [*sorted(map(str, EXAMPLES.glob("photo-*.jpg"))), str(tmp_path / "none.jpg")]
     here, there = (list(map_in_order(stage, paths, 2, processes=processes)) for processes in (False, True))
     assert here == there

@@ -52,6 +52,12 @@ def test_a_stage_is_set_up_where_it_works(jobs, processes):
     assert {pid == os.getpid() for _, pid in results} == {not processes}
 
 
+def test_a_stage_that_has_worked_here_can_still_travel():
+    stage = Power(2)
+    here, there = ([value for value, _ in map_in_order(stage, [3], 1, processes=p)] for p in (False, True))
+    assert here == there == [9]
+
+
 def test_an_exception_comes_out_of_another_process():
     with pytest.raises(ZeroDivisionError):
         list(map_in_order(Power(-1), [1, 0], 1, processes=True))

@@ -13,7 +13,7 @@ from cameraborn.detect.evidence.pseudo_fake import PseudoFakeClassifier
 from cameraborn.detect.schema import Channel
 from cameraborn.detect.store import read_bundle
 from cameraborn.errors import CalibrationError
-from cameraborn.fit.density import CANDIDATES, fit, operation_classifier_of
+from cameraborn.fit.density import CANDIDATES, fit, with_what_was_learnt
 from cameraborn.fit.photographs import Photograph
 from cameraborn.fit.views import ViewOptions
 from cameraborn.photo.decode import open_picture
@@ -116,9 +116,9 @@ def test_fitting_reads_each_photograph_once(network_bundle, photographs, monkeyp
     assert read == [photograph.path for photograph in given]
 
 
-def test_operations_cannot_be_learnt_from_nothing():
+def test_operations_cannot_be_learnt_from_nothing(network_bundle):
     with pytest.raises(CalibrationError, match="usable face"):
-        operation_classifier_of([], OPTIONS)
+        with_what_was_learnt(network_bundle, [], [], OPTIONS)
 
 
 def test_too_few_to_fit(network_bundle, photographs):

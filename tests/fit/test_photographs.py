@@ -5,9 +5,16 @@ from PIL import Image
 
 from cameraborn.data.manifest import Row, sha256_of, write_manifest
 from cameraborn.errors import CalibrationError, ManifestError
-from cameraborn.fit.photographs import Photograph, cap_per_source, find_photographs, subsample
+from cameraborn.fit.photographs import (
+    Photograph,
+    cap_per_source,
+    find_generated,
+    find_photographs,
+    subsample,
+)
+from tests.conftest import EXAMPLES, varied_copies
 
-from ..conftest import varied_copies
+GENERATED = sorted(EXAMPLES.glob("generated-*.jpg"))
 
 
 @pytest.mark.parametrize(("count", "every"), [(0, 1), (5, 1), (6, 1), (7, 2), (12, 2), (13, 3)])
@@ -98,3 +105,35 @@ def test_a_split_or_kind_without_photographs_is_named(manifest_of_two_splits):
         list(find_photographs([manifest_of_two_splits], split="trian"))
     with pytest.raises(CalibrationError, match="no photograph of kind crop"):
         list(find_photographs([manifest_of_two_splits], kinds=["crop"]))
+
+
+@pytest.fixture
+def manifest_of_generated(tmp_path):
+    rows = [
+        Row(
+            path=str(path),
+            sha256=sha256_of(path),
+            label="generated",
+            generator=f"g{n}",
+            kind="ab"[n % 2],
+            split="x",
+        )
+        for n, path in enumerate(GENERATED)
+    ]
+    photo = EXAMPLES / "photo-1.jpg"
+    rows.append(Row(path=str(photo), sha256=sha256_of(photo), kind="a", split="x"))
+    write_manifest(rows, tmp_path / "data.jsonl")
+    return tmp_path / "data.jsonl"
+
+
+def test_generated_pictures_are_found(manifest_of_generated):
+    found = list(find_generated([manifest_of_generated], split="x", kinds=["a"]))
+    assert [photograph.source for photograph in found] == ["g0", "g2"]
+    assert len(list(find_generated([manifest_of_generated]))) == 4
+    assert len(list(find_generated([manifest_of_generated, GENERATED[0], EXAMPLES]))) == 4 + 1 + 9
+
+
+@pytest.mark.parametrize("options", [{"split": "y"}, {"kinds": ["c"]}])
+def test_an_empty_choice_is_refused(manifest_of_generated, options):
+    with pytest.raises(CalibrationError, match="no row labelled generated"):
+        list(find_generated([manifest_of_generated], **options))

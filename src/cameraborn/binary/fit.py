@@ -7,22 +7,25 @@ calibrates and verifies like any bundle: its p-values are of held-out photograph
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Iterable, Sequence
 
 from cameraborn.binary.perceptron import PerceptronOptions, fit_perceptron
-from cameraborn.data.manifest import read_manifest
 from cameraborn.detect.bundle import Bundle
 from cameraborn.detect.evidence.density import Density, fit_mixture
 from cameraborn.detect.evidence.kinds import GENERATORS, PHOTOGRAPHS
 from cameraborn.detect.evidence.known_generators import BinaryClassifier
 from cameraborn.errors import CalibrationError
 from cameraborn.fit.density import with_what_was_learnt
-from cameraborn.fit.photographs import Photograph, find_photographs
-from cameraborn.fit.views import Report, View, ViewOptions, take_views, take_views_and_examples
+from cameraborn.fit.photographs import Photograph
+from cameraborn.fit.views import (
+    Report,
+    View,
+    ViewOptions,
+    features_of,
+    no_usable_face,
+    take_views,
+    take_views_and_examples,
+)
 
 
 def fit_binary(
@@ -61,47 +64,15 @@ def fit_binary(
     return with_what_was_learnt(fitted, [*photo_views, *generated_views], examples, options)
 
 
-def find_generated(
-    paths: Sequence[Path], *, split: str = "", kinds: Sequence[str] = ()
-) -> Iterator[Photograph]:
-    """The generated pictures of files, folders (all that is in them) and manifests (rows labelled so).
-
-    Raises:
-        ManifestError: a manifest is broken.
-        CalibrationError: a path does not exist, or holds none of that split and kind.
-    """
-    for path in paths:
-        if path.suffix != ".jsonl":
-            yield from find_photographs([path])
-            continue
-        found = 0
-        for row in read_manifest(path):
-            if row.label == "generated" and split in ("", row.split) and (not kinds or row.kind in kinds):
-                found += 1
-                yield Photograph(row.path, row.generator or row.source)
-        if not found:
-            raise CalibrationError(
-                f"{path}: no row labelled generated of that split and kind: check the manifest, --generated-split and "
-                "--generated-kind"
-            )
-
-
 def with_unit_length(bundle: Bundle) -> Bundle:
     """The same network, its features divided by their length."""
     return bundle.with_info(preprocessing=bundle.info.preprocessing.model_copy(update={"unit_length": True}))
 
 
-def features_of(views: Sequence[View]) -> NDArray[np.float32]:
-    """The features of views: [N D]."""
-    return np.stack([view.feature for view in views])
-
-
 def _check_classes(photographs: Sequence[View], generated: Sequence[View]) -> None:
     for word, views in (("photographs", photographs), ("generated pictures", generated)):
         if not views:
-            raise CalibrationError(
-                f"none of the {word} shows a usable face: give others, or use --whole-image"
-            )
+            raise no_usable_face(f"none of the {word}")
     photo_paths = {view.sha256: view.photograph.path for view in photographs}
     for view in generated:
         if view.sha256 in photo_paths:

@@ -10,10 +10,9 @@ from typing import Annotated
 import typer
 
 from cameraborn import __version__
-from cameraborn.cli import (
+from cameraborn.cli import (  # noqa: F401 (each adds its verbs to the application)
     audit,
     bench,
-    binary,
     data,
     explain,
     manipulate,
@@ -27,22 +26,7 @@ from cameraborn.cli import (
 from cameraborn.cli.common import Option, app, interrupted, terminate
 from cameraborn.cli.output import ENCODING_ERRORS
 
-__all__ = [
-    "app",
-    "audit",
-    "bench",
-    "binary",
-    "data",
-    "explain",
-    "main",
-    "manipulate",
-    "model",
-    "reconstruct",
-    "score",
-    "stats",
-    "train",
-    "weights",
-]
+__all__ = ["app", "main"]
 
 
 def _version(asked: bool) -> None:

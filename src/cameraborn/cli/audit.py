@@ -10,15 +10,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, TextIO
 
-from cameraborn.cli.common import Argument, Jobs, Kind, Option, Split, app, say
-from cameraborn.cli.data import reporting
+from cameraborn.cli.common import Argument, Jobs, Kind, Option, Split, app, reporting, say
 from cameraborn.cli.output import opened, printable
 from cameraborn.data.audit import Audit
 from cameraborn.data.audit import audit as audit_rows
 from cameraborn.data.cue_audit import CueAudit
 from cameraborn.data.equalise import Treatment
 from cameraborn.data.equalise import equalise as equalise_rows
-from cameraborn.data.manifest import Row, read_manifest
+from cameraborn.data.select import Selection, select
 from cameraborn.errors import ManifestError
 
 _ROW = "{:<19}{:>6}{:>14}  {:<9}  {:<22}{}"
@@ -71,28 +70,18 @@ def audit(
       cameraborn audit test-set.jsonl --equalise equal/
     """
 
-    def rows() -> Iterator[Row]:
-        return _rows(manifest, split, kind or [])
-
+    wanted = Selection(split=split, kinds=kind or ())
+    if next(select(manifest, wanted), None) is None:
+        raise ManifestError(f"{manifest}: no row {wanted}: check --split and --kind")
     with reporting("auditing") as report:
-        found = audit_rows(rows(), jobs=jobs, seed=seed, report=report)
+        found = audit_rows(select(manifest, wanted), jobs=jobs, seed=seed, report=report)
     with opened(output) as out:
         _WRITERS[format](found, out)
     if equalise is not None:
         treatment = Treatment(size or found.smallest_side, quality)
         with reporting("equalising") as report:
-            count = equalise_rows(rows(), equalise, treatment, jobs=jobs, report=report)
+            count = equalise_rows(select(manifest, wanted), equalise, treatment, jobs=jobs, report=report)
         say(f"{equalise / 'manifest.jsonl'}: {count} pictures of {treatment.size} x {treatment.size}")
-
-
-def _rows(manifest: Path, split: str, kinds: list[str]) -> Iterator[Row]:
-    found = False
-    for row in read_manifest(manifest):
-        if (not split or row.split == split) and (not kinds or row.kind in kinds):
-            found = True
-            yield row
-    if not found:
-        raise ManifestError(f"{manifest}: no row of that split and kind: check --split and --kind")
 
 
 def _write_table(found: Audit, out: TextIO) -> None:

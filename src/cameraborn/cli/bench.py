@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -76,10 +74,10 @@ def run(
     settings = read_config(config)
     if protocol is not None:
         papers.section_of(settings)  # before anything is measured
-    with _pictures("measuring") as advance:
+    with progress("measuring", None) as advance:
         tallies = [measure(settings, jobs=jobs, advance=advance)]
     if protocol is not None:
-        with _pictures("protocol") as advance:
+        with progress("protocol", None) as advance:
             tallies.append(papers.run_protocol(settings, jobs=jobs, advance=advance))
     for tally in tallies:
         _say(tally)
@@ -137,17 +135,10 @@ def _write(study: str, config: Path, jobs: int | None) -> None:
     from cameraborn.bench.config import read_config
     from cameraborn.report.studies import STUDIES
 
-    with _pictures("measuring") as advance:
+    with progress("measuring", None) as advance:
         paths = STUDIES[study](read_config(config), jobs=jobs, advance=advance)
     for path in paths:
         say(f"{path}: written")
-
-
-@contextmanager
-def _pictures(word: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar for a total that becomes known only during the work."""
-    with progress(word, None) as advance:
-        yield lambda done, total: advance(done)
 
 
 def _say(tally: Tally) -> None:

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, NoReturn
@@ -113,6 +114,8 @@ Evidence = Annotated[
         show_default="all, combined",
     ),
 ]
+NewBundle = Annotated[Path, Option("--output", "-o", help="Folder of the new bundle.", file_okay=False)]
+NewName = Annotated[str | None, Option(help="Name of the new bundle.", show_default="its folder's")]
 Jobs = Annotated[
     int | None,
     Option("--jobs", min=1, help="Number of pictures worked on at a time.", show_default="one a processor"),
@@ -154,8 +157,11 @@ def progress(word: str, total: int | None) -> Iterator[Callable[..., None]]:
 
 
 @contextmanager
-def learning(word: str) -> Iterator[Callable[[str, str | None], None]]:
-    """Reports photographs: a count on a terminal, a line for each one left out."""
+def reporting(word: str, counted: str = "") -> Iterator[Callable[[str, str | None], None]]:
+    """Counts pictures on a terminal, and gives a line to each one that is left out.
+
+    The last line tells how many there were, if `counted` says what they are.
+    """
     with progress(word, None) as advance:
         done = left_out = 0
 
@@ -168,13 +174,21 @@ def learning(word: str) -> Iterator[Callable[[str, str | None], None]]:
                 say(f"left out: {problem}")
 
         yield report
-    say(f"{done} photographs, {left_out} left out")
+    if counted:
+        say(f"{done} {counted}, {left_out} left out")
 
 
 def needs_torch() -> None:
     """Say how to install what training needs, if it is missing."""
-    from importlib.util import find_spec
+    _needs("training", "train", "torch", "tensorboard", "onnxscript")
 
-    missing = [name for name in ("torch", "tensorboard", "onnxscript") if find_spec(name) is None]
+
+def needs_matplotlib() -> None:
+    """Say how to install what drawing needs, if it is missing."""
+    _needs("drawing", "plots", "matplotlib")
+
+
+def _needs(work: str, extra: str, *packages: str) -> None:
+    missing = [name for name in packages if find_spec(name) is None]
     if missing:
-        raise CamerabornError(f"training needs {', '.join(missing)}: pip install 'cameraborn[train]'")
+        raise CamerabornError(f"{work} needs {', '.join(missing)}: pip install 'cameraborn[{extra}]'")

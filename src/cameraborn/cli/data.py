@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cameraborn.cli.common import EXIT_NOTHING_READ, Argument, Jobs, Option, app, progress, say
+from cameraborn.cli.common import EXIT_NOTHING_READ, Argument, Jobs, Option, app, progress, reporting, say
 from cameraborn.cli.output import printable
 from cameraborn.errors import CamerabornError
 
@@ -30,22 +29,6 @@ class Group(StrEnum):
 
     folder = "folder"
     photo = "photo"
-
-
-@contextmanager
-def reporting(word: str) -> Iterator[Callable[[str, str | None], None]]:
-    """Counts pictures on a terminal, and gives a line to each one that is left out."""
-    with progress(word, None) as advance:
-        done = 0
-
-        def report(path: str, problem: str | None) -> None:
-            nonlocal done
-            done += 1
-            advance(done)
-            if problem:
-                say(f"left out: {problem}")
-
-        yield report
 
 
 @data.command("import")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,7 +21,7 @@ from cameraborn.pseudo.names import MANIPULATIONS
 if TYPE_CHECKING:
     from cameraborn.data.manifest import Row
     from cameraborn.photo.faces import FaceFinder
-    from cameraborn.pseudo.variants import FaceCut, VariantOptions
+    from cameraborn.pseudo.variants import FaceCut, VariantFolder, VariantOptions
 
 _PREVIEWED = 6  # faces on the contact sheet
 
@@ -162,18 +162,42 @@ def _fill(
         return made, f"{row.path}: its landmarks do not allow: {', '.join(lacking)}" if lacking else None
 
     with progress("manipulating", total) as advance, VariantFolder(folder, asdict(options)) as filled:
-        faces, variants = len(filled.done), 0
-        if faces:
-            say(f"{folder}: going on; faces done already: {faces}")
-        for number, (made, problem) in enumerate(map_in_order(Call(make), named(rows), jobs), 1):
-            if problem:
-                say(f"left out: {problem}")
-            if made:
-                filled.add(made)
-                faces, variants = faces + 1, variants + len(made) - 1
-            advance(number)
-        if not faces:
-            say(f"{folder}: no face could be read")
-            raise typer.Exit(EXIT_NOTHING_READ)
-        filled.finish()
-    say(f"{filled.manifest}: {faces} faces; {variants} manipulated pictures written")
+        made = map_in_order(Call(make), named(rows), jobs)
+        faces, written = fill(filled, made, advance, "faces", "no face could be read")
+    say(f"{filled.manifest}: {faces} faces; {written} manipulated pictures written")
+
+
+def fill(
+    filled: VariantFolder,
+    made: Iterable[tuple[list[Row], str | None]],
+    advance: Callable[[int], None],
+    what: str,
+    nothing: str,
+) -> tuple[int, int]:
+    """Record what is made of each picture, and complete the folder.
+
+    Args:
+        filled: the folder.
+        made: rows, the original's first, and why there are none or too few.
+        advance: told how many are done.
+        what: the originals, for people.
+        nothing: what is said of a folder without any.
+
+    Returns:
+        How many originals the folder has, and how many other pictures this run wrote.
+    """
+    folder, originals, others = filled.manifest.parent, len(filled.done), 0
+    if originals:
+        say(f"{folder}: going on; {what} done already: {originals}")
+    for number, (rows, problem) in enumerate(made, 1):
+        if problem:
+            say(f"left out: {problem}")
+        if rows:
+            filled.add(rows)
+            originals, others = originals + 1, others + len(rows) - 1
+        advance(number)
+    if not originals:
+        say(f"{folder}: {nothing}")
+        raise typer.Exit(EXIT_NOTHING_READ)
+    filled.finish()
+    return originals, others

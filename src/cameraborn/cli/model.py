@@ -1,4 +1,4 @@
-"""`cameraborn fit`, `calibrate`, `verify` and `convert`: bundles."""
+"""`cameraborn fit`, `fit-binary`, `calibrate`, `verify` and `convert`: bundles."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from cameraborn.cli.common import (
     BundlePath,
     Jobs,
     Kind,
+    NewBundle,
+    NewName,
     Option,
     PerSource,
     Photos,
     Split,
     WholeImage,
     app,
-    learning,
+    needs_torch,
+    reporting,
     say,
 )
 from cameraborn.detect.conformal import smallest_rate
@@ -28,13 +31,15 @@ from cameraborn.detect.detector import default_bundle, load
 from cameraborn.detect.evidence.em import Covariance
 from cameraborn.detect.store import read_bundle, write_bundle
 
+CopiesSeed = Annotated[int, Option(help="Random seed of the copies.")]
+
 
 @app.command()
 def fit(
     photos: Photos,
-    output: Annotated[Path, Option("--output", "-o", help="Folder of the new bundle.", file_okay=False)],
+    output: NewBundle,
     bundle: BundlePath = None,
-    name: Annotated[str | None, Option(help="Name of the new bundle.", show_default="its folder's")] = None,
+    name: NewName = None,
     components: Annotated[
         str,
         Option(
@@ -73,7 +78,7 @@ def fit(
     kind: Kind = None,
     per_source: PerSource = sys.maxsize,
     jobs: Jobs = None,
-    seed: Annotated[int, Option(help="Random seed of the copies.")] = 0,
+    seed: CopiesSeed = 0,
 ) -> None:
     """Model your own photographs: fit the evidence of a bundle to them.
 
@@ -85,7 +90,7 @@ def fit(
         whole_image=whole_image, copies=copies, handled=handled, faceless=faceless, jobs=jobs, seed=seed
     )
     found = photographs.find_photographs(photos, split=split, kinds=kind or ())
-    with learning("fitting") as report:
+    with reporting("fitting", "photographs") as report:
         fitted = density.fit(
             read_bundle(bundle or default_bundle()),
             photographs.cap_per_source(found, per_source),
@@ -100,6 +105,74 @@ def fit(
     say(
         f"{output}: evidence fitted ({', '.join(channel.name for channel in fitted.evidence)}); now "
         f"'cameraborn calibrate PHOTOS --bundle {output}', with photographs that were not fitted to"
+    )
+
+
+@app.command("fit-binary")
+def fit_binary(
+    photos: Photos,
+    generated: Annotated[
+        list[Path],
+        Option(
+            "--generated",
+            metavar="PATH",
+            help="Generated pictures: a file, folder or manifest (rows labelled so); may be repeated.",
+        ),
+    ],
+    output: NewBundle,
+    bundle: BundlePath = None,
+    name: NewName = None,
+    pseudo_outliers: Annotated[
+        float,
+        Option(metavar="SHARE", help="Share of the photographs, the least likely, that count as generated."),
+    ] = 0.05,
+    components: Annotated[
+        int, Option(min=1, help="Number of Gaussians in the mixture that tells how likely a photograph is.")
+    ] = 10,
+    dimensions: Annotated[
+        int, Option(min=1, help="Number of principal components kept for the mixture.")
+    ] = 32,
+    copies: Annotated[
+        int, Option(min=0, help="Number of randomly shrunk and recompressed copies of each picture.")
+    ] = 4,
+    whole_image: WholeImage = False,
+    split: Split = "",
+    kind: Kind = None,
+    per_source: PerSource = sys.maxsize,
+    generated_split: Annotated[
+        str, Option(help="Split of the generated rows to take.", show_default="every split")
+    ] = "",
+    generated_kind: Annotated[
+        list[str] | None, Option(help="Kind of the generated rows to take; may be repeated.")
+    ] = None,
+    jobs: Jobs = None,
+    seed: Annotated[int, Option(help="Random seed of the copies and of the training.")] = 0,
+) -> None:
+    """Train a two-layer classifier on a bundle's features: photographs against generated pictures.
+
+    It finds what it has seen better than a mixture does, and may miss what it has not.
+    """
+    needs_torch()
+    from cameraborn.binary import fit
+    from cameraborn.binary.perceptron import PerceptronOptions
+    from cameraborn.fit.photographs import cap_per_source, find_generated, find_photographs
+    from cameraborn.fit.views import ViewOptions
+
+    with reporting("encoding", "photographs") as report:
+        fitted = fit.fit_binary(
+            read_bundle(bundle or default_bundle()),
+            cap_per_source(find_photographs(photos, split=split, kinds=kind or ()), per_source),
+            find_generated(generated, split=generated_split, kinds=generated_kind or ()),
+            components=components,
+            dimensions=dimensions,
+            perceptron=PerceptronOptions(pseudo_outliers=pseudo_outliers, seed=seed),
+            options=ViewOptions(whole_image=whole_image, copies=copies, jobs=jobs, seed=seed),
+            report=report,
+        )
+    write_bundle(fitted.with_info(name=name or output.name), output)
+    say(
+        f"{output}: classifier trained; now 'cameraborn calibrate PHOTOS --bundle {output}', "
+        "with photographs that were not trained on"
     )
 
 
@@ -132,7 +205,7 @@ def calibrate(
     kind: Kind = None,
     per_source: PerSource = sys.maxsize,
     jobs: Jobs = None,
-    seed: Annotated[int, Option(help="Random seed of the copies.")] = 0,
+    seed: CopiesSeed = 0,
 ) -> None:
     """Measure held-out photographs, so that p-values hold.
 
@@ -143,7 +216,7 @@ def calibrate(
 
     options = views.ViewOptions(whole_image=whole_image, copies=copies, jobs=jobs, seed=seed)
     found = photographs.find_photographs(photos, split=split, kinds=kind or ())
-    with learning("calibrating") as report:
+    with reporting("calibrating", "photographs") as report:
         calibrated = calibration_of.calibrate(
             read_bundle(bundle),
             photographs.cap_per_source(found, per_source),
@@ -175,7 +248,7 @@ def verify(
 @app.command()
 def convert(
     old: Annotated[Path, Argument(metavar="OLD", help="Bundle of an older release, a folder or zip.")],
-    output: Annotated[Path, Option("--output", "-o", help="Folder of the new bundle.", file_okay=False)],
+    output: NewBundle,
 ) -> None:
     """Convert a bundle of an older release (schema 2) to this one; its scores stay what they are.
 

@@ -43,15 +43,41 @@ class Format(StrEnum):
 def writer(
     format: Format, output: Path | None, channels: Sequence[str] = ()
 ) -> Iterator[Callable[[Verdict], None]]:
-    """A function that writes one verdict, to standard output or to a file that appears when complete.
+    """A function that writes one verdict at once, so that a reader behind a pipe need not wait.
 
     Args:
         format: how.
-        output: the file; standard output without one.
+        output: the file, which appears when it is complete; standard output without one.
         channels: names of the channels of evidence, for the columns of CSV.
     """
-    with opened(output) as out, _formatted(format, out, channels) as write:
-        yield write
+    with opened(output) as out:
+
+        def put(text: str) -> None:
+            out.write(text)
+            out.flush()
+
+        if format is Format.csv:
+            put(_csv_line(csv_columns(channels)))
+            yield lambda verdict: put(_csv_line(_csv_row(verdict, channels)))
+        elif format is Format.jsonl:
+            yield lambda verdict: put(_json(verdict) + "\n")
+        elif format is Format.json:
+            separator = "[\n "
+
+            def write(verdict: Verdict) -> None:
+                nonlocal separator
+                put(separator + _json(verdict))
+                separator = ",\n "
+
+            yield write
+            put("[]\n" if separator == "[\n " else "\n]\n")
+        else:
+            width = shutil.get_terminal_size().columns if out.isatty() else None
+            coloured = (
+                out.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM", "dumb") != "dumb"
+            )
+            put(_TABLE_ROW.format("verdict", "p-value", "score", "face", "path") + "\n")
+            yield lambda verdict: put(table_line(verdict, width=width, coloured=coloured) + "\n")
 
 
 @contextmanager
@@ -74,36 +100,6 @@ def opened(output: Path | None) -> Iterator[TextIO]:
     finally:
         if place is None:
             part.unlink(missing_ok=True)
-
-
-@contextmanager
-def _formatted(format: Format, out: TextIO, channels: Sequence[str]) -> Iterator[Callable[[Verdict], None]]:
-    """A function that writes one verdict, at once, so that a reader behind a pipe need not wait."""
-
-    def put(text: str) -> None:
-        out.write(text)
-        out.flush()
-
-    if format is Format.csv:
-        put(_csv_line(csv_columns(channels)))
-        yield lambda verdict: put(_csv_line(_csv_row(verdict, channels)))
-    elif format is Format.jsonl:
-        yield lambda verdict: put(_json(verdict) + "\n")
-    elif format is Format.json:
-        separator = "[\n "
-
-        def write(verdict: Verdict) -> None:
-            nonlocal separator
-            put(separator + _json(verdict))
-            separator = ",\n "
-
-        yield write
-        put("[]\n" if separator == "[\n " else "\n]\n")
-    else:
-        width = shutil.get_terminal_size().columns if out.isatty() else None
-        coloured = out.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM", "dumb") != "dumb"
-        put(_TABLE_ROW.format("verdict", "p-value", "score", "face", "path") + "\n")
-        yield lambda verdict: put(table_line(verdict, width=width, coloured=coloured) + "\n")
 
 
 def _csv_line(values: Iterable[Any]) -> str:

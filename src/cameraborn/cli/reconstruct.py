@@ -6,10 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from cameraborn.cli.common import EXIT_NOTHING_READ, Argument, Jobs, Option, needs_torch, progress, say
+from cameraborn.cli.common import Argument, Jobs, Option, needs_torch, progress, say
 from cameraborn.cli.data import data
+from cameraborn.cli.manipulate import fill
 from cameraborn.engine.local import map_in_order
 from cameraborn.engine.stage import Call
 from cameraborn.errors import PictureError
@@ -100,18 +99,6 @@ def reconstruct_(
     weights = {name: sha256_of(autoencoders / f"{name}.safetensors") for name in ready}
     settings = {**asdict(options), "autoencoders": weights}
     with progress("reconstructing", copies * len(rows)) as advance, VariantFolder(output, settings) as filled:
-        written = len(filled.done)
-        if written:
-            say(f"{output}: going on; copies done already: {written}")
-        for number, (made, problem) in enumerate(map_in_order(Call(make), copies_of(rows, copies), jobs), 1):
-            if problem:
-                say(f"left out: {problem}")
-            if made:
-                filled.add(made)
-                written += 1
-            advance(number)
-        if not written:
-            say(f"{output}: no photograph could be reconstructed")
-            raise typer.Exit(EXIT_NOTHING_READ)
-        filled.finish()
+        made = map_in_order(Call(make), copies_of(rows, copies), jobs)
+        written, _ = fill(filled, made, advance, "copies", "no photograph could be reconstructed")
     say(f"{filled.manifest}: {written} photographs and as many reconstructed")

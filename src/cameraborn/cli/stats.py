@@ -9,7 +9,7 @@ from typing import Annotated
 
 import numpy as np
 
-from cameraborn.cli.common import Option, progress, say
+from cameraborn.cli.common import Option, needs_matplotlib, progress, say
 from cameraborn.cli.data import Manifest, data
 from cameraborn.cli.output import printable
 from cameraborn.data.stats import QUANTILES, SCALES, ManifestStats, Scale, histogram, manifest_stats
@@ -106,12 +106,9 @@ def _occupied(scale: Scale, values: array[float]) -> tuple[int, int, list[int]]:
 
 def _check_plots(output: Path) -> None:
     """Say what is missing before anything is counted."""
-    from importlib.util import find_spec
-
     if output.suffix.lower() not in _FORMATS:
         raise CamerabornError(f"{output}: not a format to draw in: end it in {', '.join(_FORMATS)}")
-    if find_spec("matplotlib") is None:
-        raise CamerabornError("drawing needs matplotlib: pip install 'cameraborn[plots]'")
+    needs_matplotlib()
 
 
 def draw(stats: ManifestStats, title: str, output: Path) -> None:

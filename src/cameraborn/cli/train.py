@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-from cameraborn.cli.common import Argument, Option, app, needs_torch, progress, say
+from cameraborn.cli.common import Argument, NewBundle, NewName, Option, app, needs_torch, progress, say
 from cameraborn.errors import CamerabornError
 
 
@@ -149,14 +149,14 @@ def import_checkpoint_(
 @app.command()
 def export(
     run: Annotated[Path, Argument(help="Folder of a finished run.", file_okay=False)],
-    output: Annotated[Path, Option("--output", "-o", help="Folder of the new bundle.", file_okay=False)],
+    output: NewBundle,
     beside: Annotated[
         Path | None,
         Option(
             help="Folder of another finished run of patches, whose features are appended.", file_okay=False
         ),
     ] = None,
-    name: Annotated[str | None, Option(help="Name of the bundle.", show_default="its folder's")] = None,
+    name: NewName = None,
     crop_scale: Annotated[
         float | None,
         Option(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
-from cameraborn.cli.common import Argument, Option, app, needs_torch, say
-from cameraborn.errors import CamerabornError
+from cameraborn.cli.common import Argument, Option, app, needs_matplotlib, needs_torch, say
 
 
 @app.command()
@@ -28,8 +26,7 @@ def weights(
 ) -> None:
     """Plot the tasks' weights over training, learnt by bi-level optimisation."""
     needs_torch()
-    if find_spec("matplotlib") is None:
-        raise CamerabornError("drawing needs matplotlib: pip install 'cameraborn[plots]'")
+    needs_matplotlib()
     from cameraborn.pretext.weights_plot import draw_weights
 
     picture = output or run / "weights.png"

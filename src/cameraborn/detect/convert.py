@@ -53,7 +53,8 @@ def _network(fields: Mapping[str, Any], files: Mapping[str, bytes], origin: str)
     kept = {
         name: value for name, value in fields.items() if name not in ("schema_version", "coverage", "files")
     }
-    info = BundleInfo.model_validate(kept | {"tasks": tuple(map(_task, fields.get("tasks", ())))})
+    tasks = tuple(RECONSTRUCTED if name == "redrawn" else name for name in fields.get("tasks", ()))
+    info = BundleInfo.model_validate(kept | {"tasks": tasks})
     weights = {
         name: _with_renamed_heads(files[name])
         for name in ("weights.safetensors", "beside.safetensors")
@@ -127,10 +128,6 @@ def _calibrated(bundle: Bundle, fields: Mapping[str, Any], files: Mapping[str, b
     if len(bundle.info.combined) == len(bundle.evidence) == 1:
         rows = tuple(replace(row, surprises={bundle.evidence[0].name: row.score}) for row in rows)
     return bundle.with_calibration(coverage, rows).with_golden(json.loads(files["golden.json"]))
-
-
-def _task(name: str) -> str:
-    return RECONSTRUCTED if name == "redrawn" else name
 
 
 def _with_renamed_heads(data: bytes) -> bytes:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cameraborn.detect.bundle import Bundle
-from cameraborn.detect.condition import Condition
 from cameraborn.detect.conformal import Calibration, benjamini_hochberg
 from cameraborn.detect.evidence.channel import Features
 from cameraborn.detect.golden import GOLDEN_TOLERANCE, golden_picture
@@ -17,7 +17,7 @@ from cameraborn.detect.observe import FeatureStore, Measurement, Observation, Ob
 from cameraborn.detect.store import read_bundle
 from cameraborn.detect.verdict import ChannelVerdict, Verdict
 from cameraborn.engine.local import map_in_order
-from cameraborn.engine.stage import Stage
+from cameraborn.engine.stage import Call
 from cameraborn.errors import BundleError, PictureError
 from cameraborn.files import Array, Box, Pixels
 from cameraborn.photo.decode import Picture, PictureSource, open_picture
@@ -51,10 +51,10 @@ class Detector:
         self.evidence = evidence
         self._channels = bundle.evidence if evidence is None else (bundle.channel(evidence),)
         self.observer = Observer(bundle, threads=threads, features=features)
-        self._arguments = threads, evidence, features
+        self._options: dict[str, Any] = {"threads": threads, "evidence": evidence, "features": features}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _detector, (self.bundle, *self._arguments)
+        return partial(type(self), **self._options), (self.bundle,)
 
     def score(
         self,
@@ -94,7 +94,8 @@ class Detector:
         A generator: at most a few pictures a job are in memory, however many there are.
         """
         self.calibration.check_rate(false_alarm_rate)
-        for verdicts in map_in_order(ScoreStage(self, false_alarm_rate, whole_image), sources, jobs):
+        score = partial(self.score, false_alarm_rate=false_alarm_rate, whole_image=whole_image)
+        for verdicts in map_in_order(Call(score), sources, jobs):
             yield from verdicts
 
     def score_crop(self, pixels: Pixels) -> float:
@@ -193,33 +194,20 @@ class Detector:
             return blank
         found = {channel.name: channel.surprise(measured.feature[None]) for channel in self._channels}
         score = float((self.bundle.combine(found) if self.evidence is None else found[self.evidence])[0])
-        surprises = {name: float(surprise[0]) for name, surprise in found.items()}
-        if not self._covers(measured, whole_image=seen.face is None):
-            evidence = {name: ChannelVerdict(surprise) for name, surprise in surprises.items()}
-            return replace(blank, scope="beyond-calibration", score=score, evidence=evidence)
-        p = self.calibration.p_value(score, measured.condition)
-        evidence = self._channel_verdicts(surprises, measured.condition)
-        known = {name: one.p_value for name, one in evidence.items() if one.p_value is not None}
-        return replace(
-            blank,
-            score=score,
-            p_value=p,
-            flagged=bool(p <= rate),
-            evidence=evidence,
-            decided_by=min(known, key=known.__getitem__, default=None),
-        )
-
-    def _channel_verdicts(
-        self, surprises: dict[str, float], condition: Condition
-    ) -> dict[str, ChannelVerdict]:
-        calibrations = self.bundle.channel_calibrations
-        return {
-            name: ChannelVerdict(
-                surprise,
-                calibrations[name].p_value(surprise, condition) if name in calibrations else None,
-            )
-            for name, surprise in surprises.items()
+        covered = self._covers(measured, whole_image=seen.face is None)
+        calibrations = self.bundle.channel_calibrations if covered else {}
+        p_values = {
+            name: calibrations[name].p_value(float(surprise[0]), measured.condition)
+            for name, surprise in found.items()
+            if name in calibrations
         }
+        evidence = {name: ChannelVerdict(float(one[0]), p_values.get(name)) for name, one in found.items()}
+        blank = replace(blank, score=score, evidence=evidence)
+        if not covered:
+            return replace(blank, scope="beyond-calibration")
+        p = self.calibration.p_value(score, measured.condition)
+        decided_by = min(p_values, key=p_values.__getitem__, default=None)
+        return replace(blank, p_value=p, flagged=bool(p <= rate), decided_by=decided_by)
 
     def _covers(self, measured: Measurement, *, whole_image: bool) -> bool:
         """Whether the calibration has seen photographs in a condition like this."""
@@ -236,23 +224,6 @@ class Detector:
         return Verdict(
             path, None, None, None, None, None, None, None, "unreadable", None, self.bundle.info.name
         )
-
-
-def _detector(bundle: Bundle, threads: int, evidence: str | None, features: FeatureStore | None) -> Detector:
-    return Detector(bundle, threads=threads, evidence=evidence, features=features)
-
-
-@dataclass
-class ScoreStage(Stage[PictureSource, list[Verdict]]):
-    """Judges one picture after another; a detector that is sent to another process opens its network there anew."""
-
-    detector: Detector
-    false_alarm_rate: float
-    whole_image: bool
-
-    def work(self, item: PictureSource) -> list[Verdict]:
-        """The verdicts on one picture."""
-        return self.detector.score(item, false_alarm_rate=self.false_alarm_rate, whole_image=self.whole_image)
 
 
 def load(

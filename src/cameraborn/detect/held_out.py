@@ -67,7 +67,9 @@ def read_rows(text: str, operations: Sequence[str]) -> tuple[CalibrationRow, ...
         rows = tuple(_row(fields, operations) for fields in csv.DictReader(io.StringIO(text)))
     except (KeyError, TypeError) as error:
         raise ValueError(f"no column or value {error}") from error
-    if not rows or not all(math.isfinite(value) for row in rows for value in _values(row)):
+    if not rows or not all(
+        math.isfinite(value) for row in rows for value in (row.score, *row.surprises.values())
+    ):
         raise ValueError("no finite scores")
     return rows
 
@@ -87,7 +89,3 @@ def _row(fields: Mapping[str, str], operations: Sequence[str]) -> CalibrationRow
             if name.startswith(_SURPRISE) and value
         },
     )
-
-
-def _values(row: CalibrationRow) -> tuple[float, ...]:
-    return row.score, *row.surprises.values()

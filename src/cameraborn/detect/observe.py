@@ -7,7 +7,7 @@ can be kept in a store and asked for by the digest of the crop, so that a networ
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -68,15 +68,18 @@ class Observation:
         face: number of the face in its picture, from 0, largest first; None for a whole picture.
         box: x0, y0, x1, y1 in upright pixels.
         crop: the pixels around the face [h w 3], as they were in the picture.
-        scope: `ok` as far as can be seen before judging, or `too-small`.
         measured: None if the crop is too small.
     """
 
     face: int | None
     box: Box
     crop: Pixels
-    scope: Scope
     measured: Measurement | None
+
+    @property
+    def scope(self) -> Scope:
+        """`ok` as far as can be seen before judging, or `too-small`."""
+        return "too-small" if self.measured is None else "ok"
 
 
 class Observer:
@@ -153,11 +156,10 @@ class Observer:
 
     def _observe(self, picture: Picture, box: Box, face: int | None) -> Observation:
         crop = self.crop(picture.pixels, box, whole_image=face is None)
-        observation = Observation(face, box, crop, "too-small", None)
-        if not self.is_large_enough(crop):
-            return observation
-        measured = self.measure(crop, longer_side(box), picture.jpeg_quality)
-        return replace(observation, scope="ok", measured=measured)
+        measured = None
+        if self.is_large_enough(crop):
+            measured = self.measure(crop, longer_side(box), picture.jpeg_quality)
+        return Observation(face, box, crop, measured)
 
     def _shrunk(self, crop: Pixels) -> Pixels:
         return shrink_to(crop, self.encoder.preprocessing.sides[0])

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from cameraborn.degrade.residual_statistics import N_STATISTICS, ResidualStatistics
 from cameraborn.errors import BundleError
-
-Array = NDArray[np.float64]
+from cameraborn.files import Array
 
 _HIDDEN, _BATCH, _STEPS = 64, 256, 1500
 _FARTHEST = 4.0  # standard deviations: statistics beyond are taken for no stranger than this

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import multiprocessing
 import os
@@ -21,8 +22,8 @@ def map_in_order(
 ) -> Iterator[T]:
     """What `stage` makes of each item, lazily and in order: never more than two items a job are under way.
 
-    Threads share one stage, which is set up once; each process has a copy of its own. On an exception or when the
-    generator is closed, what has not started is cancelled.
+    Threads share one copy of the stage, which is set up once; each process has a copy of its own. On an exception or
+    when the generator is closed, what has not started is cancelled.
 
     Args:
         stage: the work.
@@ -39,6 +40,7 @@ def map_in_order(
             jobs,
         )
         return
+    stage = copy.copy(stage)  # what setup opens stays out of the caller's, which can still travel
     stage.setup()
     if jobs == 1:
         yield from map(stage.work, items)

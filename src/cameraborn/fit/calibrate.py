@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from cameraborn.degrade.random import OPERATIONS
 from cameraborn.detect.bundle import SEEN_DIGITS, Bundle
 from cameraborn.detect.condition import Cell, Taxonomy, noise_edges
@@ -17,7 +15,15 @@ from cameraborn.detect.held_out import CalibrationRow
 from cameraborn.detect.schema import Coverage, software_versions
 from cameraborn.errors import CalibrationError
 from cameraborn.fit.photographs import Photograph
-from cameraborn.fit.views import Report, View, ViewOptions, random_generator, take_views
+from cameraborn.fit.views import (
+    Report,
+    View,
+    ViewOptions,
+    features_of,
+    no_usable_face,
+    random_generator,
+    take_views,
+)
 
 # Edges in pixels that divide the sizes of faces, and of whole pictures.
 FACE_SIZE_EDGES, WHOLE_SIZE_EDGES = (130,), (320, 640)
@@ -58,9 +64,7 @@ def calibrate(
             held_out[first.sha256[:SEEN_DIGITS]] = calibration_rows(bundle, views)
             colourless += not first.colour
     if not held_out:
-        raise CalibrationError(
-            "none of the photographs shows a usable face: give others, or use --whole-image"
-        )
+        raise no_usable_face("none of the photographs")
     sizes = WHOLE_SIZE_EDGES if options.whole_image else FACE_SIZE_EDGES
     operations = () if bundle.operation_classifier is None else tuple(OPERATIONS)
     taxonomy = taxonomy_of(held_out.values(), sizes, operations, class_size)
@@ -85,7 +89,7 @@ def calibrate(
 
 def calibration_rows(bundle: Bundle, views: Sequence[View]) -> list[CalibrationRow]:
     """What calibration keeps of views."""
-    surprises = bundle.surprises(np.stack([view.feature for view in views]))
+    surprises = bundle.surprises(features_of(views))
     scores = bundle.combine(surprises)
     return [
         CalibrationRow(
@@ -136,4 +140,4 @@ def one_per_category(
         inside = [row for row, of in zip(views, place_of, strict=True) if of == place]
         if inside:
             drawn = inside[int(rng.integers(len(inside)))]
-            yield views[0] if options.as_is and inside[0] is views[0] else drawn
+            yield views[0] if inside[0] is views[0] else drawn

@@ -18,11 +18,18 @@ from cameraborn.detect.evidence.combine import Standard
 from cameraborn.detect.evidence.density import Density, Mixture, choose_components, fit_mixture
 from cameraborn.detect.evidence.em import Covariance
 from cameraborn.detect.evidence.kinds import PHOTOGRAPHS
-from cameraborn.detect.operations import OperationClassifier, learn_operation_classifier
+from cameraborn.detect.operations import learn_operation_classifier
 from cameraborn.detect.schema import software_versions
-from cameraborn.errors import CalibrationError
 from cameraborn.fit.photographs import Photograph
-from cameraborn.fit.views import Example, Report, View, ViewOptions, take_views_and_examples
+from cameraborn.fit.views import (
+    Example,
+    Report,
+    View,
+    ViewOptions,
+    features_of,
+    no_usable_face,
+    take_views_and_examples,
+)
 
 CANDIDATES = (1, 2, 3, 4, 6, 8, 12, 16)  # numbers of components to choose from
 
@@ -49,10 +56,8 @@ def fit(
     """
     views, examples = take_views_and_examples(bundle, list(photographs), options, report)
     if not views:
-        raise CalibrationError(
-            "none of the photographs shows a usable face: give others, or use --whole-image"
-        )
-    features = np.stack([view.feature for view in views])
+        raise no_usable_face("none of the photographs")
+    features = features_of(views)
 
     def fit_to(some: Features, K: int) -> Mixture:
         return fit_mixture(
@@ -80,24 +85,20 @@ def fit(
 def with_what_was_learnt(
     bundle: Bundle, views: Sequence[View], examples: Sequence[Example], options: ViewOptions
 ) -> Bundle:
-    """The bundle with a classifier of operations, and with the photographs marked as seen; not calibrated any more."""
+    """The bundle with a classifier of operations, and with the photographs marked as seen; not calibrated any more.
+
+    Raises:
+        CalibrationError: there are no examples of operations.
+    """
+    if not examples:
+        raise no_usable_face("hardly any of the photographs")
+    statistics, operations = zip(*examples, strict=True)
+    classifier = learn_operation_classifier(
+        np.stack(statistics), operations, len(OPERATIONS), seed=options.seed
+    )
     return (
         bundle.without_calibration()
-        .with_operations(operation_classifier_of(examples, options))
+        .with_operations(classifier)
         .with_seen(view.sha256 for view in views)
         .with_info(versions=software_versions())
     )
-
-
-def operation_classifier_of(examples: Sequence[Example], options: ViewOptions) -> OperationClassifier:
-    """A classifier of operations, learnt from examples of them.
-
-    Raises:
-        CalibrationError: there are none.
-    """
-    if not examples:
-        raise CalibrationError(
-            "hardly any of the photographs shows a usable face: give others, or use --whole-image"
-        )
-    statistics, operations = zip(*examples, strict=True)
-    return learn_operation_classifier(np.stack(statistics), operations, len(OPERATIONS), seed=options.seed)

@@ -7,14 +7,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cameraborn.data.manifest import Row, read_manifest
+from cameraborn.data.manifest import Row
+from cameraborn.data.select import Selection, select
 from cameraborn.errors import CalibrationError
 from cameraborn.photo.files import pictures_in
 
 
 @dataclass(frozen=True)
 class Photograph:
-    """A genuine photograph to learn from."""
+    """A genuine photograph to learn from, or a generated picture to tell it from."""
 
     path: str
     source: str
@@ -31,17 +32,23 @@ def find_photographs(
         ManifestError: a manifest is broken.
         CalibrationError: a path does not exist, holds nothing of that split and kind, or calls a picture generated.
     """
+    wanted = Selection(split=split, kinds=kinds, manipulations=("",))
     for path in paths:
-        found = 0
-        for found, photograph in enumerate(_photographs_at(path, split, kinds), 1):  # noqa: B007 (counted below)
-            yield photograph
-        if not found:
-            wanted = (f"of split '{split}' " if split else "") + (
-                f"of kind {', '.join(kinds)}" if kinds else ""
-            )
-            raise CalibrationError(
-                f"{path}: no photograph {wanted.strip() or 'in it'}: check the path, --split and --kind"
-            )
+        yield from _pictures_at(path, wanted, "photograph", "--split and --kind")
+
+
+def find_generated(
+    paths: Sequence[Path], *, split: str = "", kinds: Sequence[str] = ()
+) -> Iterator[Photograph]:
+    """The generated pictures of files, folders (all that is in them) and manifests (rows labelled so).
+
+    Raises:
+        ManifestError: a manifest is broken.
+        CalibrationError: a path does not exist, or holds none of that split and kind.
+    """
+    wanted = Selection(split=split, kinds=kinds, label="generated")
+    for path in paths:
+        yield from _pictures_at(path, wanted, "row", "--generated-split and --generated-kind")
 
 
 def cap_per_source(photographs: Iterable[Photograph], most: int) -> Iterator[Photograph]:
@@ -58,25 +65,27 @@ def subsample(photographs: Sequence[Photograph], count: int) -> Sequence[Photogr
     return photographs[:: max(1, -(-len(photographs) // count))]
 
 
-def _photographs_at(path: Path, split: str, kinds: Sequence[str]) -> Iterator[Photograph]:
+def _pictures_at(path: Path, wanted: Selection, what: str, options: str) -> Iterator[Photograph]:
+    """The picture of a file, the pictures of a folder, or those of the wanted rows of a manifest: at least one."""
     if path.suffix == ".jsonl":
-        for row in read_manifest(path):
-            wanted = (not split or row.split == split) and (not kinds or row.kind in kinds)
-            if wanted and not row.manipulation:
-                yield _genuine(path, row)
+        found = (_of_row(path, row, wanted) for row in select(path, wanted))
     elif path.is_dir():
-        for file in pictures_in(str(path)):
-            yield Photograph(file, path.name)
+        found = (Photograph(file, path.name) for file in pictures_in(str(path)))
     elif path.exists():
-        yield Photograph(str(path), path.parent.name)
+        found = (Photograph(str(one), one.parent.name) for one in [path])
     else:
         raise CalibrationError(f"{path}: no such file or folder: check the path")
+    first = next(found, None)
+    if first is None:
+        raise CalibrationError(f"{path}: no {what} {str(wanted) or 'in it'}: check the path, {options}")
+    yield first
+    yield from found
 
 
-def _genuine(manifest: Path, row: Row) -> Photograph:
-    if row.label != "photo":
+def _of_row(manifest: Path, row: Row, wanted: Selection) -> Photograph:
+    if row.label not in (wanted.label, "photo"):
         raise CalibrationError(
             f"{manifest}: {row.path} is labelled {row.label}: a one-class model learns from photographs alone, "
             "choose a split without generated pictures"
         )
-    return Photograph(row.path, row.source)
+    return Photograph(row.path, row.generator or row.source)

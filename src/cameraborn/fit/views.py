@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cameraborn.degrade.random import (
     OPERATIONS,
@@ -25,7 +26,7 @@ from cameraborn.detect.condition import Condition
 from cameraborn.detect.observe import Feature, Measurement, Observer, longer_side
 from cameraborn.engine.local import map_in_order
 from cameraborn.engine.stage import Stage
-from cameraborn.errors import PictureError
+from cameraborn.errors import CalibrationError, PictureError
 from cameraborn.files import Pixels
 from cameraborn.fit.photographs import Photograph, subsample
 from cameraborn.photo.decode import Picture, open_picture
@@ -60,7 +61,6 @@ class ViewOptions:
         handled: copies may also have been enlarged, blurred, sharpened or given noise (`random_operations`), not
             only shrunk and recompressed (`random_recompression`).
         every_operation: also a copy after each of `OPERATIONS`, so that none is rare.
-        as_is: also take it as it is.
         faceless: take the middle square of a photograph without a usable face instead of leaving it out: what a
             camera leaves in pixels does not depend on faces, and there are more photographs without.
         jobs: pictures at a time.
@@ -71,7 +71,6 @@ class ViewOptions:
     copies: int = 4
     handled: bool = False
     every_operation: bool = False
-    as_is: bool = True
     faceless: bool = False
     jobs: int | None = None
     seed: int = 0
@@ -106,6 +105,16 @@ def take_views_and_examples(
     exemplary = frozenset(subsample(photographs, _EXAMPLE_PHOTOGRAPHS))
     viewed = list(_viewed(bundle, photographs, options, exemplary, report))
     return [view for one in viewed for view in one.views], [ex for one in viewed for ex in one.examples]
+
+
+def features_of(views: Sequence[View]) -> NDArray[np.float32]:
+    """The features of views: [N D]."""
+    return np.stack([view.feature for view in views])
+
+
+def no_usable_face(what: str) -> CalibrationError:
+    """The error of pictures, none of which gives a view."""
+    return CalibrationError(f"{what} shows a usable face: give others, or use --whole-image")
 
 
 def random_generator(sha256: str, seed: int) -> np.random.Generator:
@@ -175,8 +184,7 @@ class ViewStage(Stage[Photograph, Viewed]):
     ) -> Iterator[View]:
         rng = random_generator(sha256, self.options.seed)
         for crop, size, as_it_is in faces:
-            if self.options.as_is:
-                yield _view(photograph, sha256, as_it_is)
+            yield _view(photograph, sha256, as_it_is)
             for pixels, quality in self._copies(crop, rng):
                 left = size * pixels.shape[0] / crop.shape[0]
                 yield _view(photograph, sha256, self._observer.measure(pixels, left, quality))

@@ -27,12 +27,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from types import ModuleType
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cameraborn.detect.evidence.triangles import (
+    Array,
     cholesky,
     gram,
     inverse,
@@ -41,8 +40,6 @@ from cameraborn.detect.evidence.triangles import (
     triangle_operations,
 )
 from cameraborn.errors import CalibrationError
-
-Array = NDArray[Any]  # of the namespace in use
 
 _NEGLIGIBLE = -40.0  # log of a responsibility that is lost beside 1 in float64
 _NOBODY = 1e-3  # of one sample: a component with less is dropped
@@ -207,12 +204,16 @@ class _Samples:
         )
 
 
-class _Full:
-    """A covariance matrix a component."""
+class _Model:
+    """What is fitted to the samples, how, and the operations that it took so far."""
 
     def __init__(self, samples: _Samples, settings: Settings) -> None:
         self.samples, self.settings, self.xp = samples, settings, samples.xp
         self.operations = 0
+
+
+class _Full(_Model):
+    """A covariance matrix a component."""
 
     def log_joint(self, g: Gaussians, likely: Array, everything: bool) -> Array:
         """Log of weight times density [N K] of the pairs that are `likely`, or of all that are not negligible.
@@ -300,11 +301,11 @@ class _Full:
         return mean, factor, self.samples.single(factor)
 
 
-class _Tied:
+class _Tied(_Model):
     """One covariance matrix for all components: one product gives every distance."""
 
     def __init__(self, samples: _Samples, settings: Settings) -> None:
-        self.samples, self.settings, self.xp = samples, settings, samples.xp
+        super().__init__(samples, settings)
         self.scatter = samples.zeros(samples.Q, samples.Q)
         for _, x in samples.blocks(single=False):
             self.scatter += x.T @ x
@@ -338,12 +339,8 @@ class _Tied:
         return Gaussians(_weights(responsibilities, xp), means, factor, accurate)
 
 
-class _Diagonal:
+class _Diagonal(_Model):
     """Variances alone: every distance is a product with the precisions, all in float64."""
-
-    def __init__(self, samples: _Samples, settings: Settings) -> None:
-        self.samples, self.settings, self.xp = samples, settings, samples.xp
-        self.operations = 0
 
     def log_joint(self, g: Gaussians, likely: Array, everything: bool) -> Array:
         """Log of weight times density of every pair: [N K]."""
