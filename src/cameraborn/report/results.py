@@ -102,11 +102,6 @@ class Predictions:
         result: NDArray[np.bool_] = self.flagged != UNDECIDED
         return result
 
-    def counts(self) -> dict[str, int]:
-        """How many pictures of each scope."""
-        scopes, numbers = np.unique(self.scope, return_counts=True)
-        return {str(scope): int(number) for scope, number in zip(scopes, numbers, strict=True)}
-
 
 @dataclass(frozen=True)
 class Comparison:
