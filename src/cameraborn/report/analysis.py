@@ -139,7 +139,7 @@ def once(compute: Callable[Concatenate[Analysis, P], T]) -> Callable[Concatenate
     signature = inspect.signature(compute)
 
     @wraps(compute)
-    def known(analysis: Analysis, *args: P.args, **kwargs: P.kwargs) -> T:
+    def known(analysis: Analysis, /, *args: P.args, **kwargs: P.kwargs) -> T:
         call = signature.bind(analysis, *args, **kwargs)
         call.apply_defaults()
         key = compute.__name__, *call.args[1:]

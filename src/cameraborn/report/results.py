@@ -93,8 +93,7 @@ class Predictions:
     @property
     def scored(self) -> NDArray[np.bool_]:
         """Which pictures have a score."""
-        result: NDArray[np.bool_] = np.isfinite(self.score)
-        return result
+        return np.isfinite(self.score)
 
     @property
     def decided(self) -> NDArray[np.bool_]:
