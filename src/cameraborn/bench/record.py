@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import platform
 from collections import Counter
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cameraborn.bench.config import BenchConfig
+from cameraborn.detect.schema import software_versions
 from cameraborn.errors import BenchError
 from cameraborn.files import replacing
 
 SCORES, RUN = "scores.csv", "run.json"
-_PACKAGES = ("cameraborn", "numpy", "onnxruntime", "pillow", "scikit-learn")  # whose versions decide figures
 
 
 class DetectorRecord(BaseModel):
@@ -57,8 +55,7 @@ def write_record(config: BenchConfig, detectors: Sequence[DetectorRecord]) -> No
         same = names.setdefault(detector.key, detector.name)
         if same != detector.name:
             raise BenchError(f"'{same}' and '{detector.name}' are one and the same detector: name it once")
-    versions = {"python": platform.python_version()} | {name: metadata.version(name) for name in _PACKAGES}
-    record = RunRecord(config=config, detectors=tuple(detectors), versions=versions)
+    record = RunRecord(config=config, detectors=tuple(detectors), versions=software_versions())
     config.output.mkdir(parents=True, exist_ok=True)
     with replacing(config.output / RUN) as part:
         part.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")

@@ -55,20 +55,6 @@ _Edit = Callable[[Pixels, Step, np.random.Generator], Pixels]
 
 
 @dataclass(frozen=True)
-class Degradation:
-    """A name, understood."""
-
-    name: str
-    steps: tuple[Step, ...]
-
-    @property
-    def jpeg_quality(self) -> int | None:
-        """The JPEG quality of the file as it is delivered, None if it is no JPEG."""
-        last = self.steps[-1]
-        return int(last.number) if _KINDS[last.kind].encoding == "JPEG" else None
-
-
-@dataclass(frozen=True)
 class _Kind:
     """What can be done, and how it is written."""
 
@@ -80,8 +66,8 @@ class _Kind:
     edit: _Edit | None = None  # or this
 
 
-def parse(name: str) -> Degradation:
-    """Understand a name, so that a wrong one is known before the first picture.
+def parse(name: str) -> tuple[Step, ...]:
+    """The steps of a name, so that a wrong one is known before the first picture.
 
     Raises:
         DegradationError: a step is unknown, or its number is out of range; the message names the valid forms.
@@ -89,7 +75,7 @@ def parse(name: str) -> Degradation:
     steps: list[Step] = []
     for part in name.split("+"):
         if part in _CHAINS:
-            steps += parse(_CHAINS[part]).steps
+            steps += parse(_CHAINS[part])
             continue
         step = _parse_step(part)
         if step is None:
@@ -100,7 +86,7 @@ def parse(name: str) -> Degradation:
                 f"FILTER is one of {', '.join(_RESAMPLING)}"
             )
         steps.append(step)
-    return Degradation(name, tuple(steps))
+    return tuple(steps)
 
 
 def degrade(pixels: Pixels, name: str, *, key: str | None = None) -> Pixels:
@@ -115,7 +101,7 @@ def degrade(pixels: Pixels, name: str, *, key: str | None = None) -> Pixels:
         DegradationError: the name is not one of a degradation.
         PictureError: the result would be too large for its format or for memory.
     """
-    steps = parse(name).steps
+    steps = parse(name)
     return _through(pixels, steps, _key(pixels, steps, key))
 
 
@@ -124,7 +110,7 @@ def degrade_bytes(pixels: Pixels, name: str, *, key: str | None = None) -> bytes
 
     Decoded, it gives what `degrade` gives. Arguments and errors are the same.
     """
-    steps = parse(name).steps
+    steps = parse(name)
     key, last = _key(pixels, steps, key), steps[-1]
     pixels = _through(pixels, steps[:-1], key)
     if (encoding := _KINDS[last.kind].encoding) is not None:

@@ -29,10 +29,7 @@ LOWEST_QUALITY = 60  # of random recompression
 _LOWEST_WEBP = 40  # as kind to a picture as JPEG's 60
 _MILD = 75  # the quality from which on a recompression is no operation of its own
 INTERPOLATING = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS)
-_SMOOTH = (
-    *INTERPOLATING,
-    Image.Resampling.BOX,
-)  # BOX averages when shrinking, and only copies when enlarging
+_SMOOTH = (*INTERPOLATING, Image.Resampling.BOX)  # BOX averages when shrinking; enlarging, it only copies
 _NEAREST = (Image.Resampling.NEAREST,)
 
 
@@ -155,10 +152,7 @@ def apply_operation(
 
 
 def shrink_randomly(
-    pixels: Pixels,
-    rng: np.random.Generator,
-    least: float,
-    filters: Sequence[Image.Resampling] = _SMOOTH,
+    pixels: Pixels, rng: np.random.Generator, least: float, filters: Sequence[Image.Resampling] = _SMOOTH
 ) -> Pixels:
     """Both sides times a factor between `least` and 1, every factor as likely, by one of the filters."""
     factor = log_uniform(rng, least, 1.0)

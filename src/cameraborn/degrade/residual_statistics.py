@@ -48,9 +48,8 @@ def residual_statistics(crop: Pixels, seen: Pixels) -> ResidualStatistics:
     levels = [
         *_octaves(_plane(seen, 1), _OCTAVES_SEEN, _PERCENTILES_SEEN),
         *_octaves(green, _OCTAVES_NATIVE, _PERCENTILES_NATIVE),
-        *(
-            _diagonal(channel - green).mean() for channel in (red, blue)
-        ),  # what is left of colour's own detail
+        # what is left of colour's own detail
+        *(_diagonal(channel - green).mean() for channel in (red, blue)),
     ]
     logarithms: ResidualStatistics = np.log(np.array(levels, np.float32) + np.float32(_LEAST))
     return logarithms
@@ -82,15 +81,13 @@ def _halved(plane: NDArray[np.float32]) -> NDArray[np.float32]:
     """Every 2 x 2 pixels are one."""
     H, W = (length // 2 * 2 for length in plane.shape)
     rows = plane[:H:2] + plane[1:H:2]
-    half: NDArray[np.float32] = (rows[:, :W:2] + rows[:, 1:W:2]) * np.float32(0.25)
-    return half
+    return (rows[:, :W:2] + rows[:, 1:W:2]) * np.float32(0.25)
 
 
 def _diagonal(plane: NDArray[np.float32]) -> NDArray[np.float32]:
     """Haar's diagonal detail of every 2 x 2 pixels, its size."""
     differences = plane[:-1] - plane[1:]
-    detail: NDArray[np.float32] = np.abs(differences[:, :-1] - differences[:, 1:]) * np.float32(0.5)
-    return detail
+    return np.abs(differences[:, :-1] - differences[:, 1:]) * np.float32(0.5)
 
 
 def _blocks(detail: NDArray[np.float32]) -> NDArray[np.float32]:

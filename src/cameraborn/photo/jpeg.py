@@ -42,8 +42,7 @@ def _ijg_tables() -> NDArray[np.int64]:
     k1 = np.array(_T81_TABLE_K1.split(), dtype=np.int64)
     quality = np.arange(1, 101)[:, None]
     percent = np.where(quality < 50, 5000 // quality, 200 - 2 * quality)
-    tables: NDArray[np.int64] = np.clip((k1 * percent + 50) // 100, 1, 255)
-    return tables
+    return np.clip((k1 * percent + 50) // 100, 1, 255)
 
 
 _T81_TABLE_K1 = """

@@ -7,11 +7,13 @@ and Pearson), because a bootstrap of "none of 60 flagged" would give an interval
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +23,12 @@ from cameraborn.bench.scorers import ERROR_SCOPE, SEEN_SCOPE
 from cameraborn.degrade.named import UNDEGRADED
 from cameraborn.files import Array
 from cameraborn.report import metrics
-from cameraborn.report.bootstrap import in_chunks, interval, weights
+from cameraborn.report.bootstrap import Weights, in_chunks, interval, weights
 from cameraborn.report.results import Comparison, Predictions, Results, Stratum
 
-Weights = NDArray[np.int64]
 WeightedFigure = Callable[[Weights, Weights], Array]  # from weights [B P] and [B G] to [B ...]
+P = ParamSpec("P")
+T = TypeVar("T")
 NOISE_LEVEL = 0.05  # adjusted p-value over which a difference is called noise
 
 
@@ -131,6 +134,23 @@ class DifferenceFigures:
         return not self.adjusted_p <= NOISE_LEVEL
 
 
+def once(compute: Callable[Concatenate[Analysis, P], T]) -> Callable[Concatenate[Analysis, P], T]:
+    """Figures of an analysis that are computed when first asked for: page, plots and CSVs show the same ones."""
+    signature = inspect.signature(compute)
+
+    @wraps(compute)
+    def known(analysis: Analysis, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        call = signature.bind(analysis, *args, **kwargs)
+        call.apply_defaults()
+        key = compute.__name__, *call.args[1:]
+        if key not in analysis.known:
+            analysis.known[key] = compute(analysis, *args, **kwargs)
+        found: T = analysis.known[key]
+        return found
+
+    return known
+
+
 class Analysis:
     """Figures of a run; each is computed when asked for."""
 
@@ -138,29 +158,21 @@ class Analysis:
         self.results = results
         self.draws = results.config.draws
         self.seed = results.config.seed
-        self._differences: list[DifferenceFigures] | None = None
-        self._known: dict[tuple[str, str], list[GeneratorFigures]] = {}
+        self.known: dict[tuple[Any, ...], Any] = {}  # what `once` has computed
 
+    @once
     def generators(self, detector: DetectorRecord, degradation: str = UNDEGRADED) -> list[GeneratorFigures]:
         """Each generator, worst AUC first; then, of several, the mean over them."""
-        key = detector.key, degradation
-        if key not in self._known:
-            self._known[key] = self._generators(detector, degradation)
-        return self._known[key]
-
-    def _generators(self, detector: DetectorRecord, degradation: str) -> list[GeneratorFigures]:
-        rows, drawn = [], []
-        for comparison in self.results.comparisons:
-            values = self._generator(detector, comparison, degradation)
-            if values is not None:
-                figures, draws = values
-                rows.append(figures)
-                drawn.append(draws)
-        rows_and_draws = sorted(zip(rows, drawn, strict=True), key=lambda pair: pair[0].auc.value)
-        ordered = [row for row, _ in rows_and_draws]
-        if len(ordered) > 1:
-            ordered.append(self._mean(detector, ordered, np.stack(drawn)))
-        return ordered
+        found = [
+            pair
+            for comparison in self.results.comparisons
+            if (pair := self._generator(detector, comparison, degradation)) is not None
+        ]
+        found.sort(key=lambda pair: pair[0].auc.value)
+        rows = [row for row, _ in found]
+        if len(rows) > 1:
+            rows.append(self._mean(detector, rows, np.stack([draws for _, draws in found])))
+        return rows
 
     def _generator(
         self, detector: DetectorRecord, comparison: Comparison, degradation: str
@@ -175,8 +187,8 @@ class Analysis:
         value = figures(None, None)[0]
         draws = self._drawn(figures, comparison)
         by_name: dict[str, Figure] = {name: _figure(value[i], draws[:, i]) for i, name in enumerate(NAMES)}
-        by_name["false_alarms"] = self._rate(photos, comparison.photos, draws[:, NAMES.index("false_alarms")])
-        by_name["found"] = self._rate(generated, comparison.generated, draws[:, NAMES.index("found")])
+        by_name["false_alarms"] = _rate(photos, comparison.photos, draws[:, NAMES.index("false_alarms")])
+        by_name["found"] = _rate(generated, comparison.generated, draws[:, NAMES.index("found")])
         n_photos, n_generated = int(photos.scored.sum()), int(generated.scored.sum())
         return GeneratorFigures(detector, comparison, n_photos, n_generated, **by_name), draws
 
@@ -195,6 +207,7 @@ class Analysis:
             detector, None, sum(photos.values()), sum(row.n_generated for row in rows), **means
         )
 
+    @once
     def sources(self, detector: DetectorRecord, degradation: str = UNDEGRADED) -> list[SourceFigures]:
         """False alarms on each photograph source of each track: out-of-source first, then the worst."""
         rows = []
@@ -214,6 +227,7 @@ class Analysis:
             )
         return sorted(rows, key=lambda row: (row.in_source, -np.nan_to_num(row.rate.value, nan=-1.0)))
 
+    @once
     def robustness(self, detector: DetectorRecord) -> list[RobustnessFigures]:
         """Each degradation, in the configuration's order."""
         return [self._robustness(detector, name) for name in self.results.degradations(detector)]
@@ -248,13 +262,9 @@ class Analysis:
             abstained / max(sum(int(mask.sum()) for mask, _ in measured), 1),
         )
 
+    @once
     def differences(self) -> list[DifferenceFigures]:
         """Every pair of detectors on every generator, undegraded, on the pictures that both have scored."""
-        if self._differences is None:
-            self._differences = self._all_differences()
-        return self._differences
-
-    def _all_differences(self) -> list[DifferenceFigures]:
         found = []
         for first, second in itertools.combinations(self.results.detectors, 2):
             for comparison in self.results.comparisons:
@@ -312,43 +322,32 @@ class Analysis:
         strata = comparison.photos, comparison.generated
 
         def chunk(first: int, draws: int) -> Array:
-            return figure(*(self._weights(stratum, first, draws) for stratum in strata))
+            return figure(*(self.weights(stratum, first, draws) for stratum in strata))
 
         return in_chunks(chunk, draws=self.draws, pictures=sum(len(stratum) for stratum in strata))
 
-    def _weights(self, stratum: Stratum, first: int, draws: int) -> Weights:
+    def weights(self, stratum: Stratum, first: int, draws: int) -> Weights:
+        """How often each picture of a stratum is in each draw from the first one [draws N]."""
         return weights(stratum.units, stratum.name, seed=self.seed, draws=draws, first=first)
 
     def _false_alarms(self, parts: Sequence[tuple[Stratum, Predictions, NDArray[np.bool_]]]) -> Figure:
         """The share flagged of the decided photographs of some strata."""
         hits = sum(int((predictions.flagged[decided] == 1).sum()) for _, predictions, decided in parts)
         n = sum(int(decided.sum()) for *_, decided in parts)
-        if n == 0:
-            return UNKNOWN
-        if not any(stratum.grouped for stratum, *_ in parts):
-            return Figure(hits / n, *metrics.clopper_pearson(hits, n))
+        if n == 0 or not any(stratum.grouped for stratum, *_ in parts):
+            return share_figure(hits, n)
 
         def chunk(first: int, draws: int) -> Array:
             flagged = total = np.zeros(draws)
             for stratum, predictions, decided in parts:
-                drawn = self._weights(stratum, first, draws)[:, decided]
+                drawn = self.weights(stratum, first, draws)[:, decided]
                 flagged = flagged + drawn @ (predictions.flagged[decided] == 1)
                 total = total + drawn.sum(axis=1)
             shares: Array = np.divide(flagged, total, out=np.full(draws, np.nan), where=total > 0)
             return shares
 
         drawn = in_chunks(chunk, draws=self.draws, pictures=n)
-        return _share_figure(hits / n, drawn, sum(len(set(s.units[decided])) for s, _, decided in parts))
-
-    def _rate(self, predictions: Predictions, stratum: Stratum, drawn: Array) -> Figure:
-        """A share of one stratum, whose draws are known."""
-        decided = predictions.decided
-        n, hits = int(decided.sum()), int((predictions.flagged == 1).sum())
-        if n == 0:
-            return UNKNOWN
-        if not stratum.grouped:
-            return Figure(hits / n, *metrics.clopper_pearson(hits, n))
-        return _share_figure(hits / n, drawn, len(set(stratum.units[decided])))
+        return share_figure(hits, n, drawn, sum(len(set(s.units[decided])) for s, _, decided in parts))
 
 
 def _measured(predictions: Predictions) -> NDArray[np.bool_]:
@@ -360,12 +359,25 @@ def _figure(value: float, drawn: Array) -> Figure:
     return Figure(float(value), *interval(drawn)) if math.isfinite(value) else UNKNOWN
 
 
-def _share_figure(value: float, drawn: Array, units: int) -> Figure:
-    """A share drawn by group; where no draw differs, the exact interval of so many groups."""
-    low, high = interval(drawn)
-    if low == high and value in (0.0, 1.0):
-        low, high = metrics.clopper_pearson(round(value * units), units)
-    return Figure(value, low, high)
+def _rate(predictions: Predictions, stratum: Stratum, drawn: Array) -> Figure:
+    """The share flagged of the pictures of a stratum that were decided on, by its draws [B]."""
+    hits, decided = int((predictions.flagged == 1).sum()), predictions.decided
+    groups = len(set(stratum.units[decided])) if stratum.grouped else 0
+    return share_figure(hits, int(decided.sum()), drawn, groups)
+
+
+def share_figure(hits: int, n: int, drawn: Array | None = None, groups: int = 0) -> Figure:
+    """The share of n that are hits. Its interval is exact, but by the draws [B] where n are drawn by so many groups.
+
+    Where no draw can differ, it is the exact one of so many groups.
+    """
+    if n == 0:
+        return UNKNOWN
+    if not groups or drawn is None:
+        return Figure(hits / n, *metrics.clopper_pearson(hits, n))
+    if hits in (0, n):
+        return Figure(hits / n, *metrics.clopper_pearson(round(hits / n * groups), groups))
+    return Figure(hits / n, *interval(drawn))
 
 
 def _auc_of(

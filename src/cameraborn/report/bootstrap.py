@@ -51,8 +51,7 @@ def weights(units: NDArray[np.int64], name: str, *, seed: int, draws: int, first
         )
         for number in range(first // BLOCK, math.ceil((first + draws) / BLOCK))
     ]
-    result: Weights = np.concatenate(blocks)[:draws, units]
-    return result
+    return np.concatenate(blocks)[:draws, units]
 
 
 def in_chunks(figure: Callable[[int, int], Array], *, draws: int, pictures: int) -> Array:

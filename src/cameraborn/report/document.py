@@ -33,10 +33,6 @@ class Table:
     last_apart: bool = False  # the last row is a summary of the others
     notes: Sequence[str] = ()
 
-    def is_word(self, column: int) -> bool:
-        """Whether a column holds words."""
-        return column in self.words
-
 
 @dataclass(frozen=True)
 class Picture:

@@ -59,8 +59,7 @@ class Ranked:
         false_alarms = np.cumsum(self.photos[:, ::-1], axis=1)
         found = np.cumsum(self.generated[:, ::-1], axis=1)
         best = np.where(false_alarms <= rate + _ROUNDING, found, 0.0).max(axis=1)
-        result: Array = np.where(np.isfinite(false_alarms[:, -1]), best, np.nan)
-        return result
+        return np.where(np.isfinite(false_alarms[:, -1]), best, np.nan)
 
 
 def rank(
@@ -159,8 +158,7 @@ def _below(ordered: Array, values: Array) -> Array:
     """For each value the share of `ordered` below it, ties half."""
     less = np.searchsorted(ordered, values, side="left")
     at_most = np.searchsorted(ordered, values, side="right")
-    result: Array = (less + at_most) / (2 * len(ordered))
-    return result
+    return (less + at_most) / (2 * len(ordered))
 
 
 def holm(p: Sequence[float]) -> list[float]:

@@ -10,15 +10,9 @@ from dataclasses import replace
 from cameraborn.bench.record import DetectorRecord
 from cameraborn.bench.scorers import ERROR_SCOPE, SEEN_SCOPE
 from cameraborn.report.analysis import UNKNOWN, Analysis, Figure, GeneratorFigures, SourceFigures
-from cameraborn.report.columns import NONE, auc_shade, decimal, number, percent
+from cameraborn.report.columns import NONE, auc_shade, decimal, number, percent, shaded_number
 from cameraborn.report.document import Cell, Table
-from cameraborn.report.published import (
-    Published,
-    figures_on,
-    not_comparable,
-    our_metric,
-    published_figures,
-)
+from cameraborn.report.published import Published, figures_on, not_comparable, our_metric, published_figures
 from cameraborn.report.results import Results, Stratum
 
 MANY = 6  # detectors, of which more do not fit next to each other
@@ -39,7 +33,7 @@ def overview(analysis: Analysis) -> Table:
     names += ["mean"] if any("mean" in rows for rows in found) else []
     cues = _best_cues(analysis)
     lines = [
-        [Cell(detector.name), *(_auc_cell(rows.get(name)) for name in names)]
+        [Cell(detector.name), *(shaded_number(rows[name].auc if name in rows else UNKNOWN) for name in names)]
         for detector, rows in zip(detectors, found, strict=True)
     ]
     best_cues = (Cell("") if name == "mean" else cues.get(name, Cell(NONE)) for name in names)
@@ -50,10 +44,6 @@ def overview(analysis: Analysis) -> Table:
     turned = [[Cell(name), *cells] for name, *cells in zip(names, *(line[1:] for line in lines), strict=True)]
     columns = ["generator", *(line[0].text for line in lines)]
     return Table(columns, turned, last_apart="mean" in names, notes=notes)
-
-
-def _auc_cell(row: GeneratorFigures | None) -> Cell:
-    return Cell(NONE) if row is None else number(row.auc, shade=True)
 
 
 def by_comparison(rows: Iterable[GeneratorFigures]) -> dict[str, GeneratorFigures]:
@@ -183,7 +173,7 @@ _SCOPE_WORDS = {
 
 def _scopes(results: Results, detector: DetectorRecord, stratum: Stratum, degradation: str) -> Counter[str]:
     predictions = results.predictions(detector, stratum, degradation)
-    return Counter({"missing": len(stratum)} if predictions is None else predictions.counts())
+    return Counter(["missing"] * len(stratum) if predictions is None else predictions.scope.tolist())
 
 
 def _scope_cell(counts: Counter[str]) -> Cell:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from html import escape
 
-from cameraborn.report.document import Cell, Report, Section, Table
+from cameraborn.report.document import Cell, Picture, Report, Section, Table
 
 _GOOD, _BAD = (86, 160, 200), (222, 130, 98)
 
@@ -46,7 +46,7 @@ img { max-width: 100%; height: auto; display: block; margin: 14px 0; }
 
 def html_page(report: Report) -> str:
     """The whole page; it holds its pictures and its style, and asks for nothing."""
-    links = "".join(f'<a href="#{_attribute(s.anchor)}">{escape(s.title)}</a> ' for s in report.sections)
+    links = "".join(f'<a href="#{escape(s.anchor)}">{escape(s.title)}</a> ' for s in report.sections)
     summary = "".join(f"<li>{escape(sentence)}</li>" for sentence in report.summary)
     facts = "".join(f"<dt>{escape(name)}</dt><dd>{escape(fact)}</dd>" for name, fact in report.facts)
     body = "\n".join(_html_section(section) for section in report.sections)
@@ -74,21 +74,15 @@ def html_page(report: Report) -> str:
 
 def _html_section(section: Section) -> str:
     parts = "\n".join(
-        _html_table(part)
-        if isinstance(part, Table)
-        else f'<img src="{_data(part.svg)}" alt="{_attribute(part.says)}">'
-        for part in section.parts
+        _html_table(part) if isinstance(part, Table) else _html_picture(part) for part in section.parts
     )
     text = f"<p>{escape(section.text)}</p>" if section.text else ""
-    return f'<section id="{_attribute(section.anchor)}">\n<h2>{escape(section.title)}</h2>\n{text}\n{parts}\n</section>'
+    return f'<section id="{escape(section.anchor)}">\n<h2>{escape(section.title)}</h2>\n{text}\n{parts}\n</section>'
 
 
-def _data(svg: str) -> str:
-    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode("utf-8")).decode("ascii")
-
-
-def _attribute(text: str) -> str:
-    return escape(text, quote=True)
+def _html_picture(picture: Picture) -> str:
+    data = base64.b64encode(picture.svg.encode("utf-8")).decode("ascii")
+    return f'<img src="data:image/svg+xml;base64,{data}" alt="{escape(picture.says)}">'
 
 
 def _html_table(table: Table) -> str:
@@ -110,7 +104,7 @@ def _html_table(table: Table) -> str:
 
 
 def _word(place: int, table: Table) -> str:
-    return ' class="word"' if table.is_word(place) else ""
+    return ' class="word"' if place in table.words else ""
 
 
 def _html_cell(cell: Cell, word: str) -> str:
@@ -135,7 +129,7 @@ def _markdown(report: Report) -> Iterator[str]:
     yield f"# {report.title}\n"
     yield from (f"- {_plain(sentence)}" for sentence in report.summary)
     yield ""
-    yield from _markdown_rows(["", ""], [[name, fact] for name, fact in report.facts], (True, True))
+    yield from _markdown_rows(["", ""], [[name, fact] for name, fact in report.facts], (0, 1))
     for section in report.sections:
         yield f"## {_plain(section.title)}\n"
         if section.text:
@@ -143,19 +137,17 @@ def _markdown(report: Report) -> Iterator[str]:
         for part in section.parts:
             if isinstance(part, Table):
                 rows = [[_words(cell) for cell in row] for row in part.rows]
-                yield from _markdown_rows(
-                    part.columns, rows, [part.is_word(i) for i in range(len(part.columns))]
-                )
+                yield from _markdown_rows(part.columns, rows, part.words)
                 yield from (f"{_plain(note)}\n" for note in part.notes)
             else:
                 yield f"![{_plain(part.says)}](figures/{part.name}.png)\n"
 
 
 def _markdown_rows(
-    columns: Sequence[str], rows: Sequence[Sequence[str]], words: Sequence[bool]
+    columns: Sequence[str], rows: Sequence[Sequence[str]], words: Collection[int]
 ) -> Iterator[str]:
     yield "| " + " | ".join(_plain(column) for column in columns) + " |"
-    yield "|" + "|".join("---" if word else "--:" for word in words) + "|"
+    yield "|" + "|".join("---" if place in words else "--:" for place in range(len(columns))) + "|"
     for row in rows:
         yield "| " + " | ".join(_plain(text) for text in row) + " |"
     yield ""

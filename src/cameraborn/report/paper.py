@@ -13,8 +13,8 @@ from cameraborn.bench.config import ProtocolSection
 from cameraborn.bench.record import DetectorRecord
 from cameraborn.files import Array
 from cameraborn.report import metrics
-from cameraborn.report.analysis import UNKNOWN, Analysis, Figure
-from cameraborn.report.bootstrap import in_chunks, interval, weights
+from cameraborn.report.analysis import UNKNOWN, Analysis, Figure, once, share_figure
+from cameraborn.report.bootstrap import in_chunks, interval
 from cameraborn.report.results import UNDECIDED, Comparison, Predictions, Stratum
 
 
@@ -45,6 +45,7 @@ class Thresholds:
     difference: Figure  # the first minus the second
 
 
+@once
 def equal_number_figures(
     analysis: Analysis, detector: DetectorRecord, section: ProtocolSection
 ) -> list[EqualNumbers]:
@@ -95,13 +96,7 @@ def _with_intervals(parts: Sequence[_Part], analysis: Analysis) -> list[Figure]:
 
     def chunk(first: int, draws: int) -> Array:
         return _figures(
-            parts,
-            [
-                weights(part.stratum.units, part.stratum.name, seed=analysis.seed, draws=draws, first=first)[
-                    :, part.places
-                ]
-                for part in parts
-            ],
+            parts, [analysis.weights(part.stratum, first, draws)[:, part.places] for part in parts]
         )
 
     ones = [np.ones((1, len(part.places)), np.int64) for part in parts]
@@ -123,6 +118,7 @@ def _figures(parts: Sequence[_Part], drawn: Sequence[NDArray[np.int64]]) -> Arra
     return np.stack([accuracy, ranked.auc(), *precisions], axis=1)
 
 
+@once
 def threshold_figures(analysis: Analysis, detector: DetectorRecord, rate: float) -> list[Thresholds]:
     """What the papers' threshold and one from held-out photographs flag of each photograph source."""
     rows = []
@@ -132,8 +128,10 @@ def threshold_figures(analysis: Analysis, detector: DetectorRecord, rate: float)
             continue
         flags = np.stack([predictions.flagged[here] == 1, predictions.p_value[here] <= rate])
         drawn = _shares(stratum, here, flags, analysis)
+        groups = len(set(stratum.units[here])) if stratum.grouped else 0
         fitted, held_out = (
-            _share(flag, column, stratum, here) for flag, column in zip(flags, drawn.T, strict=True)
+            share_figure(int(flag.sum()), len(flag), column, groups)
+            for flag, column in zip(flags, drawn.T, strict=True)
         )
         gap = Figure(fitted.value - held_out.value, *interval(drawn[:, 0] - drawn[:, 1]))
         known = bool(predictions.in_source[here].any())
@@ -145,16 +143,7 @@ def _shares(stratum: Stratum, here: NDArray[np.bool_], flags: NDArray[np.bool_],
     """Draws of the shares that each threshold flags [B 2], of flags [2 n] of the stratum's pictures `here` [N]."""
 
     def chunk(first: int, draws: int) -> Array:
-        drawn = weights(stratum.units, stratum.name, seed=analysis.seed, draws=draws, first=first)[:, here]
+        drawn = analysis.weights(stratum, first, draws)[:, here]
         return np.stack([metrics.share(flag, drawn) for flag in flags], axis=1)
 
     return in_chunks(chunk, draws=analysis.draws, pictures=int(here.sum()))
-
-
-def _share(flag: NDArray[np.bool_], drawn: Array, stratum: Stratum, here: NDArray[np.bool_]) -> Figure:
-    """The share flagged: its interval is exact where nothing is grouped, and where no draw can differ."""
-    hits, n = int(flag.sum()), len(flag)
-    if stratum.grouped and hits not in (0, n):
-        return Figure(hits / n, *interval(drawn))
-    units = len(set(stratum.units[here]))
-    return Figure(hits / n, *metrics.clopper_pearson(round(hits / n * units), units))

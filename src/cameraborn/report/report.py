@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from cameraborn.files import replacing
 from cameraborn.report import overviews, plots, tables
 from cameraborn.report.analysis import Analysis, Figure
+from cameraborn.report.columns import table_of
 from cameraborn.report.document import Picture, Report, Section
 from cameraborn.report.page import html_page, markdown_page
-from cameraborn.report.paper import equal_number_figures, threshold_figures
 from cameraborn.report.results import Results
 
 if TYPE_CHECKING:
@@ -109,29 +109,19 @@ def _sections(analysis: Analysis, figures: Path) -> Iterator[Section]:
 
 def _protocol_sections(analysis: Analysis) -> Iterator[Section]:
     results, protocol = analysis.results, analysis.results.config.protocol
-    nominal = results.config.false_alarm_rate
-    fitted = [detector for detector in results.detectors if detector.kind == "aigfd"]
-    if protocol is None or not fitted:
+    if protocol is None or not any(detector.kind == "aigfd" for detector in results.detectors):
         return
     yield Section(
         "The papers' protocol",
         f"As AIGFD-EXIF counts: as many photographs as generated pictures (seed {protocol.seed}). Rows marked "
         "(aigfd) are a mixture on the same encoder, with its threshold from the photographs it was fitted to; the "
         "others are detectors as they are, with theirs from held-out photographs.",
-        [
-            tables.protocol_table(
-                [row for one in results.detectors for row in equal_number_figures(analysis, one, protocol)]
-            )
-        ],
+        [table_of(tables.EQUAL_NUMBERS, tables.equal_number_rows(analysis, protocol))],
     )
     yield Section(
         "What a threshold from the fitting set costs",
         "One mixture, one set of scores, two thresholds.",
-        [
-            tables.threshold_table(
-                [row for one in fitted for row in threshold_figures(analysis, one, nominal)], nominal
-            )
-        ],
+        [tables.threshold_table(analysis)],
     )
 
 

@@ -93,19 +93,13 @@ class Predictions:
     @property
     def scored(self) -> NDArray[np.bool_]:
         """Which pictures have a score."""
-        result: NDArray[np.bool_] = np.isfinite(self.score)
-        return result
+        return np.isfinite(self.score)
 
     @property
     def decided(self) -> NDArray[np.bool_]:
         """Which pictures the detector decided on."""
         result: NDArray[np.bool_] = self.flagged != UNDECIDED
         return result
-
-    def counts(self) -> dict[str, int]:
-        """How many pictures of each scope."""
-        scopes, numbers = np.unique(self.scope, return_counts=True)
-        return {str(scope): int(number) for scope, number in zip(scopes, numbers, strict=True)}
 
 
 @dataclass(frozen=True)

@@ -35,9 +35,9 @@ from cameraborn.files import Array
 from cameraborn.report import metrics, plots
 from cameraborn.report.analysis import Analysis
 from cameraborn.report.columns import records_of, write_csv
-from cameraborn.report.paper import EqualNumbers, equal_number_figures
+from cameraborn.report.paper import EqualNumbers
 from cameraborn.report.results import Results
-from cameraborn.report.tables import EQUAL_NUMBERS
+from cameraborn.report.tables import EQUAL_NUMBERS, equal_number_rows
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Plot
@@ -112,7 +112,7 @@ def figure4(
         for bundle in detectors.bundles:
             fitted, held_out, tested = (
                 features_of(detectors, bundle, part, jobs=jobs, advance=advance)
-                for part in (photographs.fit, photographs.held_out, samples)
+                for part in (*photographs, samples)
             )
             found = _sweep(
                 section,
@@ -210,13 +210,8 @@ STUDIES: Mapping[str, Study] = {
 def _equal_numbers(config: BenchConfig, kind: str = "") -> list[EqualNumbers]:
     """Figures of the detectors of one kind, or of all but the trivial cues."""
     section = section_of(config)
-    analysis = Analysis(Results(config.output))
-    return [
-        row
-        for detector in analysis.results.detectors
-        if not kind or detector.kind == kind
-        for row in equal_number_figures(analysis, detector, section)
-    ]
+    rows = equal_number_rows(Analysis(Results(config.output)), section)
+    return [row for row in rows if kind in ("", row.detector.kind)]
 
 
 def _heat_table(title: str, rows: Sequence[EqualNumbers], shade: str, texts: Sequence[str]) -> Plot:
@@ -240,11 +235,7 @@ def _percents(values: Sequence[float]) -> str:
     return " / ".join("–" if np.isnan(value) else f"{100 * value:.1f}" for value in values)
 
 
-def _mean_auc(
-    samples: Sequence[Sample],
-    features: Sequence[Features | None],
-    density: Mixture,
-) -> float:
+def _mean_auc(samples: Sequence[Sample], features: Sequence[Features | None], density: Mixture) -> float:
     """Mean AUC over generators, each against the photographs of its track; NaN where there is none."""
     by_class: dict[tuple[str, str, str], list[Features]] = {}
     for sample, feature in zip(samples, features, strict=True):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from cameraborn.bench.config import ProtocolSection
 from cameraborn.bench.record import DetectorRecord
 from cameraborn.degrade.named import UNDEGRADED
 from cameraborn.report.analysis import (
@@ -38,6 +39,7 @@ from cameraborn.report.columns import (
 from cameraborn.report.document import Cell, Table
 from cameraborn.report.paper import EqualNumbers, Thresholds, equal_number_figures, threshold_figures
 
+R = TypeVar("R")
 _NOISE_SHOWN = 20  # lines of differences that are noise
 
 
@@ -194,7 +196,7 @@ def source_table(analysis: Analysis) -> Table:
     nominal = analysis.results.config.false_alarm_rate
     return table_of(
         source_columns(nominal),
-        [row for detector in analysis.results.detectors for row in analysis.sources(detector)],
+        rows_of(analysis.results.detectors, analysis.sources),
         notes=(
             f"Promised: {100 * nominal:g} %. Tinted: more than that, beyond chance. In-source: the detector has learnt "
             "from, or was calibrated with, photographs of this very source.",
@@ -207,12 +209,7 @@ def robustness_table(analysis: Analysis) -> Table:
     nominal = analysis.results.config.false_alarm_rate
     return table_of(
         robustness_columns(nominal),
-        [
-            row
-            for detector in analysis.results.detectors
-            if detector.kind != "aigfd"
-            for row in analysis.robustness(detector)
-        ],
+        rows_of((one for one in analysis.results.detectors if one.kind != "aigfd"), analysis.robustness),
         notes=(
             f"False alarms: all photographs together, at the nominal {100 * nominal:g} %; tinted where they are more "
             "than that, beyond chance. Both classes are degraded alike.",
@@ -220,16 +217,24 @@ def robustness_table(analysis: Analysis) -> Table:
     )
 
 
-def protocol_table(figures: Sequence[EqualNumbers]) -> Table:
-    """Accuracy and average precision as the papers count them."""
-    return table_of(EQUAL_NUMBERS, figures)
+def equal_number_rows(analysis: Analysis, section: ProtocolSection) -> list[EqualNumbers]:
+    """Accuracy and average precision of all detectors as the papers count them."""
+    return rows_of(analysis.results.detectors, lambda one: equal_number_figures(analysis, one, section))
 
 
-def threshold_table(figures: Sequence[Thresholds], nominal: float) -> Table:
+def threshold_rows(analysis: Analysis) -> list[Thresholds]:
+    """The false alarms under both thresholds of the detectors by the papers' protocol."""
+    nominal = analysis.results.config.false_alarm_rate
+    fitted = (detector for detector in analysis.results.detectors if detector.kind == "aigfd")
+    return rows_of(fitted, lambda one: threshold_figures(analysis, one, nominal))
+
+
+def threshold_table(analysis: Analysis) -> Table:
     """The real false-alarm rate of both thresholds."""
+    nominal = analysis.results.config.false_alarm_rate
     return table_of(
         threshold_columns(nominal),
-        figures,
+        threshold_rows(analysis),
         notes=(
             f"Both promise {100 * nominal:g} %. The mixture and its scores are the same; only the photographs that set "
             "the threshold differ: those fitted to, or others. The difference is in percentage points, paired.",
@@ -237,15 +242,17 @@ def threshold_table(figures: Sequence[Thresholds], nominal: float) -> Table:
     )
 
 
+def rows_of(detectors: Iterable[DetectorRecord], figures: Callable[[DetectorRecord], Iterable[R]]) -> list[R]:
+    """The rows of all detectors."""
+    return [row for detector in detectors for row in figures(detector)]
+
+
 def write_tables(analysis: Analysis, folder: Path) -> list[Path]:
     """Write the figures as CSV: generators, false_alarms, robustness, differences; with a protocol its two."""
     results, config = analysis.results, analysis.results.config
     nominal = config.false_alarm_rate
     tables = {
-        "generators": records_of(
-            generator_columns(nominal),
-            [row for detector in results.scorers for row in analysis.generators(detector)],
-        ),
+        "generators": records_of(generator_columns(nominal), rows_of(results.scorers, analysis.generators)),
         "false_alarms": records_of(
             source_columns(nominal),
             [
@@ -255,28 +262,10 @@ def write_tables(analysis: Analysis, folder: Path) -> list[Path]:
                 for row in analysis.sources(detector, degradation)
             ],
         ),
-        "robustness": records_of(
-            robustness_columns(nominal),
-            [row for detector in results.scorers for row in analysis.robustness(detector)],
-        ),
+        "robustness": records_of(robustness_columns(nominal), rows_of(results.scorers, analysis.robustness)),
         "differences": records_of(DIFFERENCES, analysis.differences()),
     }
     if config.protocol is not None:
-        tables["equal_numbers"] = records_of(
-            EQUAL_NUMBERS,
-            [
-                row
-                for detector in results.detectors
-                for row in equal_number_figures(analysis, detector, config.protocol)
-            ],
-        )
-        tables["thresholds"] = records_of(
-            threshold_columns(nominal),
-            [
-                row
-                for detector in results.detectors
-                if detector.kind == "aigfd"
-                for row in threshold_figures(analysis, detector, nominal)
-            ],
-        )
+        tables["equal_numbers"] = records_of(EQUAL_NUMBERS, equal_number_rows(analysis, config.protocol))
+        tables["thresholds"] = records_of(threshold_columns(nominal), threshold_rows(analysis))
     return [write_csv(records, folder / f"{name}.csv") for name, records in tables.items() if records]
