@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, Generic, TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -13,7 +13,6 @@ T = TypeVar("T")
 class Stage(Generic[S, T]):
     """Work over items. Its fields are settings that can be pickled; `setup` opens what cannot (networks, files).
 
-    A dataclass keeps what it opens in fields with `init=False`: they stay behind when the stage is sent.
     `work` is called from several threads at a time, and must not depend on the order of the items.
     """
 
@@ -23,12 +22,6 @@ class Stage(Generic[S, T]):
     def work(self, item: S) -> T:
         """What becomes of one item."""
         raise NotImplementedError
-
-    def __getstate__(self) -> dict[str, Any]:
-        opened: list[str] = (
-            [field.name for field in fields(self) if not field.init] if is_dataclass(self) else []
-        )
-        return {name: value for name, value in vars(self).items() if name not in opened}
 
 
 @dataclass
