@@ -1,0 +1,147 @@
+"""Which pictures a training batch holds: photographs, pairs of a photograph and its redrawing, and fakes.
+
+Photographs are drawn by set, then by source, fakes by family, then by generator, each with the square root of its
+number, so that no large one dominates. The same draw of the lottery goes over both pictures of a pair.
+Validation holds sources (`validation_group`) that training never sees.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from cache import Cache, Pixels, Row
+from lottery import deliver, face_square, patch, sharpness
+from numpy.typing import NDArray
+
+ALWAYS_VALIDATION = ("drewnoakes/metadata-extractor-images", "CivilServiceUSA/us-governors")  # the former: see genuine
+ALWAYS_TRAINING = ("CivilServiceUSA/us-house", "CivilServiceUSA/us-senate")
+SET_SHARES = {"faces2": 0.34, "camera": 0.14, "camera2": 0.14, "portraits": 0.2, "native": 0.18}
+
+
+def validation_group(group: str) -> bool:
+    """Whether a source of photographs is kept from training: about one in five."""
+    if group in ALWAYS_VALIDATION or group in ALWAYS_TRAINING:
+        return group in ALWAYS_VALIDATION
+    return int(hashlib.sha256(f"campaign {group}".encode()).hexdigest()[:8], 16) % 100 < 20
+
+
+@dataclass(frozen=True)
+class Composition:
+    """Pictures of each kind in a batch."""
+
+    photographs: int = 10
+    pairs: int = 6
+    fakes: int = 10
+
+
+class Sampler:
+    """Draws batches of patches [B side side 3], labels [B]."""
+
+    def __init__(
+        self, work: Path, *, leave_out: Collection[str] = (), everything: bool = False, strength: float = 1.0
+    ) -> None:
+        self.cache = Cache(work / "cache")
+        self.work, self.everything, self.strength = work, everything, strength
+        self.photographs: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+        self.fakes: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+        for number, row in enumerate(self.cache.rows):
+            if not row["trains"]:
+                continue
+            if row["label"] == "generated":
+                if row["family"] not in leave_out:
+                    self.fakes[row["family"]][row["generator"]].append(number)
+            elif self.may_train(row):
+                name = "native" if row["box"] is None else row["set"]
+                self.photographs[name][row["group"]].append(number)
+        self.pairs: dict[str, list[Row]] = {}
+        self.refresh()
+
+    def may_train(self, row: Row) -> bool:
+        """Whether a photograph's source is not one of validation's."""
+        return self.everything or not validation_group(row["group"])
+
+    def refresh(self) -> None:
+        """Read which pairs there are by now."""
+        self.pairs = defaultdict(list)
+        index = self.work / "redrawn" / "index.jsonl"
+        for line in index.read_text().splitlines() if index.exists() else ():
+            entry = json.loads(line)
+            if self.may_train(self.cache.rows[entry["photograph"]]):
+                self.pairs[entry["painter"]].append(entry)
+        self.redrawn = np.memmap(self.work / "redrawn" / "pixels.bin", dtype=np.uint8, mode="r") if self.pairs else None
+
+    def pair(self, entry: Row) -> tuple[Pixels, Pixels]:
+        """A photograph and its redrawing."""
+        assert self.redrawn is not None
+        side, size = entry["side"], entry["side"] ** 2 * 3
+        flat = self.redrawn[entry["at"] : entry["at"] + 2 * size]
+        both = np.asarray(flat).reshape(2, side, side, 3)
+        return both[0], both[1]
+
+    def face(self, number: int, rng: np.random.Generator) -> Pixels:
+        """A delivered picture of one row."""
+        return deliver(face_square(self.cache.pixels(number), self.cache.rows[number]["box"], rng), rng, self.strength)
+
+    def draw_photograph(self, rng: np.random.Generator) -> int:
+        """The number of a row."""
+        names = list(self.photographs)
+        name = names[_pick([SET_SHARES[n] for n in names], rng)]
+        return _of_groups(self.photographs[name], rng)
+
+    def draw_fake(self, rng: np.random.Generator) -> int:
+        """The number of a row."""
+        families = list(self.fakes)
+        family = families[_pick([sum(map(len, self.fakes[f].values())) ** 0.5 for f in families], rng)]
+        return _of_groups(self.fakes[family], rng)
+
+    def draw_pair(self, rng: np.random.Generator) -> tuple[Pixels, Pixels]:
+        """A photograph and its redrawing, delivered alike."""
+        names = sorted(self.pairs)
+        entries = self.pairs[names[rng.integers(len(names))]]
+        seed = int(rng.integers(2**31))
+        one, other = (
+            deliver(picture, np.random.default_rng(seed), self.strength)
+            for picture in self.pair(entries[rng.integers(len(entries))])
+        )
+        return one, other
+
+    def batch(
+        self, composition: Composition, side: int, rng: np.random.Generator
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """Patches and labels; 1 is generated."""
+        pictures: list[Pixels] = []
+        labels: list[float] = []
+        for _ in range(composition.photographs):
+            pictures.append(patch(self.face(self.draw_photograph(rng), rng), side, rng))
+            labels.append(0)
+        for _ in range(composition.fakes):
+            pictures.append(patch(self.face(self.draw_fake(rng), rng), side, rng))
+            labels.append(1)
+        for _ in range(composition.pairs):
+            seed = int(rng.integers(2**31))
+            for label, picture in enumerate(self.draw_pair(rng)):
+                pictures.append(patch(picture, side, np.random.default_rng(seed)))
+                labels.append(label)
+        return np.stack(pictures), np.array(labels, np.float32)
+
+
+def sharpness_of(pictures: Sequence[Pixels] | NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Of each picture."""
+    return np.array([sharpness(np.ascontiguousarray(picture)) for picture in pictures])
+
+
+def _pick(weights: Sequence[float], rng: np.random.Generator) -> int:
+    shares = np.asarray(weights, float)
+    return int(rng.choice(len(shares), p=shares / shares.sum()))
+
+
+def _of_groups(groups: dict[str, list[int]], rng: np.random.Generator) -> int:
+    names = list(groups)
+    chosen = groups[names[_pick([len(groups[name]) ** 0.5 for name in names], rng)]]
+    return chosen[rng.integers(len(chosen))]
