@@ -13,11 +13,14 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
+import onnxruntime
 import torch
 from cache import Cache, Pixels, Row
 from lottery import SIDE, antialiased, deliver, face_square, sharpness
@@ -107,16 +110,27 @@ def starts(length: int, side: int) -> list[int]:
     return [int(start) for start in np.linspace(0, length - side, count).round()]
 
 
-@torch.inference_mode()
-def scored(net: nn.Module, pictures: Callable[[int], Pixels], numbers: list[int], side: int, mirror: bool) -> Scores:
+def session(net: nn.Module, file: Path) -> onnxruntime.InferenceSession:
+    """The network in ONNX Runtime on one thread: twice as fast as in torch."""
+    example = torch.rand(2, 3, 224, 224) * 255
+    axes = {"pixels": {0: "N", 2: "H", 3: "W"}, "logit": {0: "N"}}
+    names = {"input_names": ["pixels"], "output_names": ["logit"]}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(net.eval(), (example,), str(file), **names, dynamic_axes=axes, opset_version=17, dynamo=False)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+
+
+def scored(
+    run: onnxruntime.InferenceSession, pictures: Callable[[int], Pixels], numbers: list[int], side: int, mirror: bool
+) -> Scores:
     """Mean logit of the patches of each picture; `side` 0: of the whole picture at once."""
-    net.eval()
     result = []
     for number in numbers:
         x = pictures(number)
         if x.shape[0] < max(side, 64):
-            import cv2
-
             x = cv2.resize(x, (max(side, 64),) * 2, interpolation=cv2.INTER_LINEAR)
         if side:
             places = starts(x.shape[0], side)
@@ -125,8 +139,8 @@ def scored(net: nn.Module, pictures: Callable[[int], Pixels], numbers: list[int]
             patches = x[None]
         if mirror:
             patches = np.concatenate([patches, patches[:, :, ::-1]])
-        batch = torch.from_numpy(np.ascontiguousarray(patches)).permute(0, 3, 1, 2).float()
-        result.append(float(net(batch.contiguous(memory_format=torch.channels_last)).mean()))
+        batch = np.ascontiguousarray(patches.transpose(0, 3, 1, 2), dtype=np.float32)
+        result.append(float(run.run(None, {"pixels": batch})[0].mean()))
     return np.array(result)
 
 
@@ -196,10 +210,11 @@ def main() -> None:
     evaluation = Evaluation(options.work)
     folder = options.work / "runs" / options.run
     made = json.loads((folder / "options.json").read_text())
-    net = built(argparse.Namespace(**made | {"imagenet": None})).to(memory_format=torch.channels_last)
+    net = built(argparse.Namespace(**made | {"imagenet": None}))
     net.load_state_dict(load_file(folder / "average.safetensors"))
+    run = session(net, folder / "average.onnx")
     numbers = [n for n, e in enumerate(evaluation.entries) if not options.quick or e["delivery"] not in DEGRADATIONS]
-    scores = scored(net, evaluation.pixels, numbers, options.side, options.mirror)
+    scores = scored(run, evaluation.pixels, numbers, options.side, options.mirror)
     with (folder / f"scores_{options.side}.csv").open("w", newline="") as out:
         csv.writer(out).writerows([("number", "score"), *zip(numbers, scores.round(4).tolist(), strict=True)])
     result = summary(evaluation, numbers, scores, made["leave_out"])

@@ -179,13 +179,19 @@ def brought_to_sharpness(x: Pixels, target: float) -> Pixels:
     return y
 
 
-def deliver(square: Pixels, rng: Rng, strength: float = 1.0) -> Pixels:
-    """Steps 2 to 4 and the shrinking of step 5; `strength` scales how often edits happen."""
+def deliver(square: Pixels, rng: Rng, strength: float = 1.0, native: float = 0.0, light: float = 0.0) -> Pixels:
+    """Steps 2 to 4 and the shrinking of step 5, which a share `native` is spared.
+
+    `strength` scales how often edits happen; a share `light` is resized and compressed once and nothing else.
+    """
     own = square.shape[0]
-    side = int(np.exp(rng.uniform(np.log(112), np.log(420))))
+    side = int(np.exp(rng.uniform(np.log(112), np.log(480 if native else 420))))
     if side > own:
         side = own if rng.random() < 0.8 else min(side, int(own * rng.uniform(1.0, 1.8)))
     x = resized(square, side, rng)
+    if rng.random() < light:
+        x = compressed(x, rng, 60) if rng.random() < 0.8 else x
+        return antialiased(x, SIDE) if x.shape[0] > SIDE and rng.random() >= native else x
     order = rng.permutation(len(EDITS))
     for place in order:
         share, edit = EDITS[place]
@@ -201,7 +207,7 @@ def deliver(square: Pixels, rng: Rng, strength: float = 1.0) -> Pixels:
             x = resized(x, again, rng)
         if rng.random() < 0.7:
             x = compressed(x, rng)
-    if x.shape[0] > SIDE:
+    if x.shape[0] > SIDE and rng.random() >= native:
         x = antialiased(x, SIDE)
     return x
 

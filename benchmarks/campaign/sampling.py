@@ -44,10 +44,11 @@ class Sampler:
     """Draws batches of patches [B side side 3], labels [B]."""
 
     def __init__(
-        self, work: Path, *, leave_out: Collection[str] = (), everything: bool = False, strength: float = 1.0
+        self, work: Path, *, leave_out: Collection[str] = (), everything: bool = False, lottery: dict[str, float] | None = None
     ) -> None:
         self.cache = Cache(work / "cache")
-        self.work, self.everything, self.strength = work, everything, strength
+        self.work, self.everything = work, everything
+        self.lottery = lottery or {}
         self.photographs: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
         self.fakes: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
         for number, row in enumerate(self.cache.rows):
@@ -86,7 +87,7 @@ class Sampler:
 
     def face(self, number: int, rng: np.random.Generator) -> Pixels:
         """A delivered picture of one row."""
-        return deliver(face_square(self.cache.pixels(number), self.cache.rows[number]["box"], rng), rng, self.strength)
+        return deliver(face_square(self.cache.pixels(number), self.cache.rows[number]["box"], rng), rng, **self.lottery)
 
     def draw_photograph(self, rng: np.random.Generator) -> int:
         """The number of a row."""
@@ -106,28 +107,32 @@ class Sampler:
         entries = self.pairs[names[rng.integers(len(names))]]
         seed = int(rng.integers(2**31))
         one, other = (
-            deliver(picture, np.random.default_rng(seed), self.strength)
+            deliver(picture, np.random.default_rng(seed), **self.lottery)
             for picture in self.pair(entries[rng.integers(len(entries))])
         )
         return one, other
 
     def batch(
-        self, composition: Composition, side: int, rng: np.random.Generator
+        self, composition: Composition, side: int, rng: np.random.Generator, patches: int = 1
     ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """Patches and labels; 1 is generated."""
+        """`patches` of each picture, and labels; 1 is generated."""
         pictures: list[Pixels] = []
         labels: list[float] = []
+
+        def add(picture: Pixels, label: int, seed: int) -> None:
+            draws = np.random.default_rng(seed)
+            for _ in range(patches):
+                pictures.append(patch(picture, side, draws))
+                labels.append(label)
+
         for _ in range(composition.photographs):
-            pictures.append(patch(self.face(self.draw_photograph(rng), rng), side, rng))
-            labels.append(0)
+            add(self.face(self.draw_photograph(rng), rng), 0, int(rng.integers(2**31)))
         for _ in range(composition.fakes):
-            pictures.append(patch(self.face(self.draw_fake(rng), rng), side, rng))
-            labels.append(1)
+            add(self.face(self.draw_fake(rng), rng), 1, int(rng.integers(2**31)))
         for _ in range(composition.pairs):
             seed = int(rng.integers(2**31))
             for label, picture in enumerate(self.draw_pair(rng)):
-                pictures.append(patch(picture, side, np.random.default_rng(seed)))
-                labels.append(label)
+                add(picture, label, seed)
         return np.stack(pictures), np.array(labels, np.float32)
 
 

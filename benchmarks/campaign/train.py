@@ -3,7 +3,7 @@
     python benchmarks/campaign/train.py --work WORK --run NAME --imagenet efficientnet-lite0.pth --minutes 20 \
         --leave-out gan --leave-out gpt
 
-Run again with the same name it goes on from its checkpoint. Time counts training only, and may be raised.
+Run again with the same name it goes on from its checkpoint (SIGTERM: saves and ends). Time is that of the processor, and may be raised.
     WORK/runs/NAME/{options.json, state.pt, average.safetensors, log.csv}
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import time
 from pathlib import Path
 
@@ -78,7 +79,8 @@ def main() -> None:
     parser.add_argument("--stem-stride", type=int, default=2)
     parser.add_argument("--stages", type=int, default=7)
     parser.add_argument("--blocks", type=int, default=1)
-    parser.add_argument("--side", type=int, default=128)
+    parser.add_argument("--sides", type=int, nargs="+", default=(128,), help="of patches; each step draws one")
+    parser.add_argument("--native", type=float, default=0.0, help="share of pictures that are not shrunk to 256 px")
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--lr", type=float, default=5e-4)
     parser.add_argument("--decay", type=float, default=0.02)
@@ -86,7 +88,8 @@ def main() -> None:
     parser.add_argument("--average", type=float, default=0.997)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--batch", type=int, nargs=3, default=(10, 6, 10), help="photographs, pairs, fakes")
-    parser.add_argument("--strength", type=float, default=1.0)
+    parser.add_argument("--strength", type=float, default=1.0, help="how often edits happen")
+    parser.add_argument("--light", type=float, default=0.0, help="share of deliveries without edits")
     parser.add_argument("--leave-out", action="append", default=[])
     parser.add_argument("--everything", action="store_true", help="train on validation's photographs as well")
     parser.add_argument("--frozen", action="store_true", help="normalise by ImageNet's statistics")
@@ -98,9 +101,8 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "options.json").write_text(json.dumps(vars(options), default=str, indent=1))
 
-    sampler = Sampler(
-        options.work, leave_out=options.leave_out, everything=options.everything, strength=options.strength
-    )
+    lottery = {name: getattr(options, name) for name in ("strength", "native", "light")}
+    sampler = Sampler(options.work, leave_out=options.leave_out, everything=options.everything, lottery=lottery)
     composition = Composition(*options.batch)
     net, average = built(options).to(memory_format=torch.channels_last), built(options)
     average.load_state_dict(net.state_dict())
@@ -118,10 +120,13 @@ def main() -> None:
         step, spent = state["step"], state["spent"]
     rng = np.random.default_rng([options.seed, step])
     log: list[tuple[float, float, float]] = []
-    began, saved = time.monotonic() - spent, time.monotonic()
+    began, saved = time.process_time() - spent, time.monotonic()
     net.train()
-    while spent < 60 * options.minutes:
-        pictures, labels = sampler.batch(composition, options.side, rng)
+    stopped: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: stopped.append(number))
+    while spent < 60 * options.minutes and not stopped:
+        side = int(rng.choice(options.sides))
+        pictures, labels = sampler.batch(composition, side, rng, patches=2 if side < 128 else 1)
         if options.shuffled:
             labels = rng.permutation(labels)
         x = torch.from_numpy(pictures).permute(0, 3, 1, 2).float().contiguous(memory_format=torch.channels_last)
@@ -137,7 +142,7 @@ def main() -> None:
         follow(average, net, min(options.average, (step + 1) / (step + 10)))
         right = float(((logits.detach() > 0) == (y > 0.5)).float().mean())
         log.append((float(loss.detach()), right, roc_auc_score(labels, sharpness_of(pictures))))
-        step, spent = step + 1, time.monotonic() - began
+        step, spent = step + 1, time.process_time() - began
         if step % 50 == 0:
             loss_mean, right_mean, sharp = np.mean(log, axis=0)
             log = []
