@@ -90,7 +90,7 @@ class EfficientNetLite(nn.Module):
         stem_stride: int = 2,
         stages: int = 7,
         dropout: float = 0.2,
-        drop_path: float = 0.1,
+        drop_path: float = 0.05,
         frozen: bool = False,
     ) -> None:
         super().__init__()

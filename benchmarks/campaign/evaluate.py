@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import math
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ import numpy as np
 import onnxruntime
 import torch
 from cache import Cache, Pixels, Row
-from lottery import SIDE, antialiased, deliver, face_square, sharpness
+from lottery import antialiased, deliver, face_square, sharpness
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 from sampling import validation_group
@@ -38,10 +39,19 @@ FAMILIES = ("gan", "sd12", "sd3flux", "gpt", "score")
 Scores = NDArray[np.float64]
 
 
-def laid(pixels: Pixels, box: list[float] | None) -> Pixels:
-    """As the detector lays a face before the network: 1.3 times its box, shrunk to `SIDE`, never enlarged."""
-    square = face_square(pixels, box, None)
-    return antialiased(square, SIDE) if square.shape[0] > SIDE else square
+LARGEST = 512  # px, of pictures as they are kept
+LOTTERY = {"strength": 0.6, "native": 1.0, "light": 0.5}  # what a training delivery is like
+Looks = tuple[tuple[int, int, int], ...]  # scales that a face is looked at: largest side, patches' side, patches at most
+
+
+def laid(pixels: Pixels, box: list[float] | None, largest: int = LARGEST) -> Pixels:
+    """As the detector lays a face before the network: 1.3 times its box, shrunk to `largest`, never enlarged."""
+    return shrunk(face_square(pixels, box, None), largest)
+
+
+def shrunk(square: Pixels, largest: int) -> Pixels:
+    """A square of at most so many pixels."""
+    return antialiased(square, largest) if square.shape[0] > largest else square
 
 
 def items(cache: Cache) -> Iterator[tuple[str, int, Pixels]]:
@@ -63,7 +73,8 @@ def items(cache: Cache) -> Iterator[tuple[str, int, Pixels]]:
         if validation or row["set"] == "fakes":
             for draw in range(2):
                 rng = np.random.default_rng([5, number, draw])
-                yield "lottery", number, deliver(face_square(pixels, row["box"], rng), rng)
+                picture = deliver(face_square(pixels, row["box"], rng), rng, **LOTTERY)
+                yield "lottery", number, shrunk(picture, LARGEST)
         if validation or row["set"] == "dev":
             for kind, name in DEGRADATIONS.items():
                 handled = degrade(pixels, name)
@@ -92,6 +103,7 @@ class Evaluation:
         folder = work / "evaluation"
         self.entries: list[Row] = [json.loads(line) for line in (folder / "index.jsonl").read_text().splitlines()]
         self.flat = np.memmap(folder / "pixels.bin", dtype=np.uint8, mode="r")
+        self.overlap = np.load(work / "propensity.npy")[1]
 
     def pixels(self, number: int) -> Pixels:
         """Picture [H H 3]."""
@@ -104,10 +116,13 @@ class Evaluation:
         return np.array([entry[name] for entry in self.entries], dtype=object)
 
 
-def starts(length: int, side: int) -> list[int]:
-    """Where the fewest patches that cover a length begin."""
-    count = -(-length // side)
-    return [int(start) for start in np.linspace(0, length - side, count).round()]
+def patches_of(x: Pixels, side: int, most: int) -> Pixels:
+    """The fewest square patches that cover a picture, at most `most` (a square number) evenly spread: [n side side 3]."""
+    if x.shape[0] < side:
+        x = cv2.resize(x, (side, side), interpolation=cv2.INTER_LINEAR)
+    count = min(-(-x.shape[0] // side), math.isqrt(most))
+    places = [int(p) for p in np.linspace(0, x.shape[0] - side, count).round()] if count > 1 else [(x.shape[0] - side) // 2]
+    return np.stack([x[a : a + side, b : b + side] for a in places for b in places])
 
 
 def session(net: nn.Module, file: Path) -> onnxruntime.InferenceSession:
@@ -124,28 +139,24 @@ def session(net: nn.Module, file: Path) -> onnxruntime.InferenceSession:
 
 
 def scored(
-    run: onnxruntime.InferenceSession, pictures: Callable[[int], Pixels], numbers: list[int], side: int, mirror: bool
+    run: onnxruntime.InferenceSession, pictures: Callable[[int], Pixels], numbers: list[int], looks: Looks, mirror: bool
 ) -> Scores:
-    """Mean logit of the patches of each picture; `side` 0: of the whole picture at once."""
-    result = []
-    for number in numbers:
-        x = pictures(number)
-        if x.shape[0] < max(side, 64):
-            x = cv2.resize(x, (max(side, 64),) * 2, interpolation=cv2.INTER_LINEAR)
-        if side:
-            places = starts(x.shape[0], side)
-            patches = np.stack([x[a : a + side, b : b + side] for a in places for b in places])
-        else:
-            patches = x[None]
-        if mirror:
-            patches = np.concatenate([patches, patches[:, :, ::-1]])
-        batch = np.ascontiguousarray(patches.transpose(0, 3, 1, 2), dtype=np.float32)
-        result.append(float(run.run(None, {"pixels": batch})[0].mean()))
-    return np.array(result)
+    """Mean logit of the patches of each picture at each scale, [N scales]."""
+    result = np.zeros((len(numbers), len(looks)))
+    for place, number in enumerate(numbers):
+        picture = pictures(number)
+        for column, (largest, side, most) in enumerate(looks):
+            patches = patches_of(shrunk(picture, largest), side, most)
+            if mirror:
+                patches = np.concatenate([patches, patches[:, :, ::-1]])
+            batch = np.ascontiguousarray(patches.transpose(0, 3, 1, 2), dtype=np.float32)
+            result[place, column] = run.run(None, {"pixels": batch})[0].mean()
+    return result
 
 
 def summary(evaluation: Evaluation, numbers: list[int], scores: Scores, left_out: list[str]) -> Row:
-    """Figures of one set of scores [len(numbers)]."""
+    """Figures of one set of scores [len(numbers)]; `balanced`: who is shown does not count (propensity.py)."""
+    overlap = evaluation.overlap[evaluation.column("row")[numbers].astype(int)]
     column = {k: evaluation.column(k)[numbers] for k in ("delivery", "set", "label", "family", "track", "style", "group", "trains", "sharpness", "kind")}
     usual = np.isin(column["set"].astype(str), ("camera", "camera2", "faces2", "portraits"))
     result: Row = {}
@@ -159,9 +170,15 @@ def summary(evaluation: Evaluation, numbers: list[int], scores: Scores, left_out
         photographs = of & usual
         threshold = np.quantile(scores[photographs], 0.95)
         for family in FAMILIES:
+            if not (of & (column["family"] == family)).any():
+                continue
             fakes = of & (column["family"] == family)
             seen = "" if family in left_out else "seen_"
             result[f"{delivery}_{seen}{family}"] = auc(fakes, photographs)
+            both = (fakes | photographs) & (overlap > 0)
+            result[f"{delivery}_{seen}{family}_balanced"] = round(
+                float(roc_auc_score(fakes[both], scores[both], sample_weight=overlap[both])), 3
+            )
             result[f"{delivery}_{seen}{family}_flagged"] = round(float((scores[fakes] > threshold).mean()), 3)
         key = scores[photographs], column["sharpness"][photographs].astype(float)
         result[f"{delivery}_corr_sharpness"] = round(float(np.corrcoef(*key)[0, 1]), 3)
@@ -178,7 +195,7 @@ def summary(evaluation: Evaluation, numbers: list[int], scores: Scores, left_out
             result[f"dev_{delivery}_{track}"] = auc(fakes, photographs)
             result[f"dev_{delivery}_{track}_flagged"] = round(float((scores[fakes] > threshold).mean()), 3)
             result[f"dev_{delivery}_{track}_alarms"] = round(float((scores[photographs] > threshold).mean()), 3)
-        if delivery == "as-is":
+        if delivery == "as-is" and (of & (column["set"] == "sources")).any():
             for name in ("sources", "avatars", "genuine"):
                 for style in sorted({str(s) for s in column["style"][of & (column["set"] == name)]}):
                     at = of & (column["set"] == name) & (column["style"].astype(str) == style)
@@ -199,9 +216,10 @@ def main() -> None:
     parser.add_argument("task", choices=("build", "score"))
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--run")
-    parser.add_argument("--side", type=int, default=0)
+    parser.add_argument("--look", type=int, nargs=3, action="append", help="largest side, patches' side, patches at most")
     parser.add_argument("--mirror", action="store_true")
-    parser.add_argument("--quick", action="store_true", help="no degradations")
+    parser.add_argument("--lofo", action="store_true", help="only what is left out and validation's photographs")
+    parser.add_argument("--quick", action="store_true", help="no degradations, no fakes that were seen")
     options = parser.parse_args()
     if options.task == "build":
         build(options.work)
@@ -213,13 +231,30 @@ def main() -> None:
     net = built(argparse.Namespace(**made | {"imagenet": None}))
     net.load_state_dict(load_file(folder / "average.safetensors"))
     run = session(net, folder / "average.onnx")
-    numbers = [n for n, e in enumerate(evaluation.entries) if not options.quick or e["delivery"] not in DEGRADATIONS]
-    scores = scored(run, evaluation.pixels, numbers, options.side, options.mirror)
-    with (folder / f"scores_{options.side}.csv").open("w", newline="") as out:
-        csv.writer(out).writerows([("number", "score"), *zip(numbers, scores.round(4).tolist(), strict=True)])
-    result = summary(evaluation, numbers, scores, made["leave_out"])
-    (folder / f"summary_{options.side}.json").write_text(json.dumps(result, indent=1))
-    print(json.dumps(result, indent=None))
+    numbers = [
+        n
+        for n, e in enumerate(evaluation.entries)
+        if not (options.lofo and e["set"] in ("dev", "sources", "avatars", "genuine"))
+        and (not options.quick or (e["delivery"] not in DEGRADATIONS and e["family"] in (None, *made["leave_out"])))
+    ]
+    looks = tuple(map(tuple, options.look or [(256, 128, 4)]))
+    scores = scored(run, evaluation.pixels, numbers, looks, options.mirror)
+    np.savez(folder / "scores.npz", numbers=numbers, scores=scores, looks=np.array(looks))
+    columns = {f"{a}/{b}x{c}": scores[:, k] for k, (a, b, c) in enumerate(looks)}
+    if len(looks) > 1:
+        columns["mean"] = scores.mean(axis=1)
+    results = {name: summary(evaluation, numbers, column, made["leave_out"]) for name, column in columns.items()}
+    (folder / "summary.json").write_text(json.dumps(results, indent=1))
+    for name, result in results.items():
+        print(name, short(result))
+
+
+def short(result: Row) -> str:
+    """A summary's main figures."""
+    unseen = {k: v for k, v in result.items() if k.startswith(("lottery_", "as-is_")) and not k.endswith("flagged")}
+    dev = {k[4:]: v for k, v in result.items() if k.startswith("dev_")}
+    alarms = {k[7:]: v for k, v in result.items() if k.startswith("alarms_")}
+    return "\n  ".join(json.dumps(part).replace('"', "") for part in (unseen, dev, alarms))
 
 
 if __name__ == "__main__":

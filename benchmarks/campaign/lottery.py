@@ -24,6 +24,7 @@ cv2.setNumThreads(1)
 
 Pixels = NDArray[np.uint8]
 Rng = np.random.Generator
+TILE = 32
 SIDE = 256  # a larger face is shrunk to it before the network
 MATCHED = 0.5  # share that is blurred or sharpened until its sharpness is one drawn from SHARPNESS, whatever it was
 SHARPNESS = (5.5, 0.9)  # mean and spread
@@ -212,10 +213,19 @@ def deliver(square: Pixels, rng: Rng, strength: float = 1.0, native: float = 0.0
     return x
 
 
-def patch(x: Pixels, side: int, rng: Rng) -> Pixels:
-    """A square patch, mirrored half of the time; a smaller picture is enlarged to it."""
+def shuffled(x: Pixels, rng: Rng) -> Pixels:
+    """The square tiles of a patch in another order: what it shows is gone, what its pixels are like stays."""
+    count = x.shape[0] // TILE
+    tiles = x.reshape(count, TILE, count, TILE, 3).transpose(0, 2, 1, 3, 4).reshape(-1, TILE, TILE, 3)
+    tiles = tiles[rng.permutation(len(tiles))].reshape(count, count, TILE, TILE, 3)
+    return tiles.transpose(0, 2, 1, 3, 4).reshape(x.shape)
+
+
+def patch(x: Pixels, side: int, rng: Rng, shuffle: float = 0.0) -> Pixels:
+    """A square patch, mirrored half of the time, `shuffled` now and then; a smaller picture is enlarged to it."""
     if x.shape[0] < side:
         x = cv2.resize(x, (side, side), interpolation=cv2.INTER_LINEAR)
     y0, x0 = rng.integers(x.shape[0] - side + 1, size=2)
     x = x[y0 : y0 + side, x0 : x0 + side]
-    return x[:, ::-1] if rng.random() < 0.5 else x
+    x = x[:, ::-1] if rng.random() < 0.5 else x
+    return shuffled(x, rng) if rng.random() < shuffle else x

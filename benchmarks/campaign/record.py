@@ -1,6 +1,6 @@
 """One row of benchmarks/results/campaign.csv for a scored run.
 
-    python benchmarks/campaign/record.py --work WORK --run NAME --side 96 --id m1-a --recipe "..." --data "..."
+    python benchmarks/campaign/record.py --work WORK --run NAME --look 256/96x9 --id m1-a --recipe "..." --data "..."
 """
 
 from __future__ import annotations
@@ -55,14 +55,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--run", required=True)
-    parser.add_argument("--side", type=int, default=0)
+    parser.add_argument("--look", required=True, help="a key of summary.json, such as 256/128x4 or mean")
     parser.add_argument("--id", required=True)
     parser.add_argument("--recipe", required=True)
     parser.add_argument("--data", default="")
     options = parser.parse_args()
     folder = options.work / "runs" / options.run
     made = json.loads((folder / "options.json").read_text())
-    summary = json.loads((folder / f"summary_{options.side}.json").read_text())
+    summary = json.loads((folder / "summary.json").read_text())[options.look]
     log = [line.split(",") for line in (folder / "log.csv").read_text().splitlines()]
     row = row_of(summary, made["leave_out"]) | {
         "id": options.id,
@@ -73,7 +73,7 @@ def main() -> None:
         "steps": log[-1][0],
         "data": options.data,
         "left_out": " ".join(made["leave_out"]),
-        "patches_at_test": options.side or "whole",
+        "patches_at_test": options.look,
         "sharpness_auc_training": round(float(np.mean([float(line[4]) for line in log])), 3),
     }
     append(row)

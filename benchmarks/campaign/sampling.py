@@ -1,7 +1,7 @@
 """Which pictures a training batch holds: photographs, pairs of a photograph and its redrawing, and fakes.
 
-Photographs are drawn by set, then by source, fakes by family, then by generator, each with the square root of its
-number, so that no large one dominates. The same draw of the lottery goes over both pictures of a pair.
+Faces are drawn so that no large source or generator dominates and blurred faces do not tell the classes (propensity.py).
+The same draw of the lottery goes over both pictures of a pair.
 Validation holds sources (`validation_group`) that training never sees.
 """
 
@@ -16,12 +16,13 @@ from pathlib import Path
 
 import numpy as np
 from cache import Cache, Pixels, Row
-from lottery import deliver, face_square, patch, sharpness
+from lottery import brought_to_sharpness, deliver, face_square, patch, sharpness
 from numpy.typing import NDArray
 
 ALWAYS_VALIDATION = ("drewnoakes/metadata-extractor-images", "CivilServiceUSA/us-governors")  # the former: see genuine
 ALWAYS_TRAINING = ("CivilServiceUSA/us-house", "CivilServiceUSA/us-senate")
-SET_SHARES = {"faces2": 0.34, "camera": 0.14, "camera2": 0.14, "portraits": 0.2, "native": 0.18}
+MATCHED_PAIRS = 0.6  # share of redrawings that are made as sharp as their photograph
+NATIVE = 0.15  # of photographs: crops that show anything
 
 
 def validation_group(group: str) -> bool:
@@ -44,11 +45,13 @@ class Sampler:
     """Draws batches of patches [B side side 3], labels [B]."""
 
     def __init__(
-        self, work: Path, *, leave_out: Collection[str] = (), everything: bool = False, lottery: dict[str, float] | None = None
+        self, work: Path, *, leave_out: Collection[str] = (), everything: bool = False, lottery: dict[str, float] | None = None,
+        shuffle: float = 0.0,
     ) -> None:
         self.cache = Cache(work / "cache")
         self.work, self.everything = work, everything
-        self.lottery = lottery or {}
+        self.lottery, self.shuffle = lottery or {}, shuffle
+        self.base, self.overlap = np.load(work / "propensity.npy").astype(float)
         self.photographs: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
         self.fakes: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
         for number, row in enumerate(self.cache.rows):
@@ -60,6 +63,11 @@ class Sampler:
             elif self.may_train(row):
                 name = "native" if row["box"] is None else row["set"]
                 self.photographs[name][row["group"]].append(number)
+        self.faces = [n for name, of in self.photographs.items() if name != "native" for ids in of.values() for n in ids]
+        self.generated = [n for of in self.fakes.values() for ids in of.values() for n in ids]
+        self.faces_shares, self.generated_shares = (
+            w / w.sum() for w in ((self.base * self.overlap)[ids] for ids in (self.faces, self.generated))
+        )
         self.pairs: dict[str, list[Row]] = {}
         self.refresh()
 
@@ -91,25 +99,23 @@ class Sampler:
 
     def draw_photograph(self, rng: np.random.Generator) -> int:
         """The number of a row."""
-        names = list(self.photographs)
-        name = names[_pick([SET_SHARES[n] for n in names], rng)]
-        return _of_groups(self.photographs[name], rng)
+        if rng.random() < NATIVE:
+            return _of_groups(self.photographs["native"], rng)
+        return int(rng.choice(self.faces, p=self.faces_shares))
 
     def draw_fake(self, rng: np.random.Generator) -> int:
         """The number of a row."""
-        families = list(self.fakes)
-        family = families[_pick([sum(map(len, self.fakes[f].values())) ** 0.5 for f in families], rng)]
-        return _of_groups(self.fakes[family], rng)
+        return int(rng.choice(self.generated, p=self.generated_shares))
 
     def draw_pair(self, rng: np.random.Generator) -> tuple[Pixels, Pixels]:
         """A photograph and its redrawing, delivered alike."""
         names = sorted(self.pairs)
         entries = self.pairs[names[rng.integers(len(names))]]
         seed = int(rng.integers(2**31))
-        one, other = (
-            deliver(picture, np.random.default_rng(seed), **self.lottery)
-            for picture in self.pair(entries[rng.integers(len(entries))])
-        )
+        original, redrawn = self.pair(entries[rng.integers(len(entries))])
+        if rng.random() < MATCHED_PAIRS:
+            redrawn = brought_to_sharpness(redrawn, sharpness(original))
+        one, other = (deliver(x, np.random.default_rng(seed), **self.lottery) for x in (original, redrawn))
         return one, other
 
     def batch(
@@ -122,7 +128,7 @@ class Sampler:
         def add(picture: Pixels, label: int, seed: int) -> None:
             draws = np.random.default_rng(seed)
             for _ in range(patches):
-                pictures.append(patch(picture, side, draws))
+                pictures.append(patch(picture, side, draws, self.shuffle))
                 labels.append(label)
 
         for _ in range(composition.photographs):

@@ -89,6 +89,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--batch", type=int, nargs=3, default=(10, 6, 10), help="photographs, pairs, fakes")
     parser.add_argument("--strength", type=float, default=1.0, help="how often edits happen")
+    parser.add_argument("--shuffle", type=float, default=0.0, help="share of patches whose tiles are shuffled")
     parser.add_argument("--light", type=float, default=0.0, help="share of deliveries without edits")
     parser.add_argument("--leave-out", action="append", default=[])
     parser.add_argument("--everything", action="store_true", help="train on validation's photographs as well")
@@ -102,7 +103,7 @@ def main() -> None:
     (folder / "options.json").write_text(json.dumps(vars(options), default=str, indent=1))
 
     lottery = {name: getattr(options, name) for name in ("strength", "native", "light")}
-    sampler = Sampler(options.work, leave_out=options.leave_out, everything=options.everything, lottery=lottery)
+    sampler = Sampler(options.work, leave_out=options.leave_out, everything=options.everything, lottery=lottery, shuffle=options.shuffle)
     composition = Composition(*options.batch)
     net, average = built(options).to(memory_format=torch.channels_last), built(options)
     average.load_state_dict(net.state_dict())
