@@ -157,7 +157,7 @@ def scored(
 def summary(evaluation: Evaluation, numbers: list[int], scores: Scores, left_out: list[str]) -> Row:
     """Figures of one set of scores [len(numbers)]; `balanced`: who is shown does not count (propensity.py)."""
     overlap = evaluation.overlap[evaluation.column("row")[numbers].astype(int)]
-    column = {k: evaluation.column(k)[numbers] for k in ("delivery", "set", "label", "family", "track", "style", "group", "trains", "sharpness", "kind")}
+    column = {k: evaluation.column(k)[numbers] for k in ("delivery", "set", "label", "family", "track", "style", "group", "trains", "sharpness", "kind", "side")}
     usual = np.isin(column["set"].astype(str), ("camera", "camera2", "faces2", "portraits"))
     result: Row = {}
 
@@ -189,11 +189,14 @@ def summary(evaluation: Evaluation, numbers: list[int], scores: Scores, left_out
         if not (of & usual).any() or not (of & (column["set"] == "dev")).any():
             continue
         threshold = np.quantile(scores[of & usual], 0.95)
+        large = np.quantile(scores[of & usual & (column["side"].astype(int) >= 256)], 0.95)
         for track in ("stylegan2-512", "sd21-768", "sdxl-470", "ldm-256"):
             here = of & (column["track"] == track) & (column["set"] == "dev")
             fakes, photographs = here & (column["label"] == "generated"), here & (column["label"] == "photo")
             result[f"dev_{delivery}_{track}"] = auc(fakes, photographs)
             result[f"dev_{delivery}_{track}_flagged"] = round(float((scores[fakes] > threshold).mean()), 3)
+            result[f"dev_{delivery}_{track}_flagged_large"] = round(float((scores[fakes] > large).mean()), 3)
+            result[f"dev_{delivery}_{track}_alarms_large"] = round(float((scores[photographs] > large).mean()), 3)
             result[f"dev_{delivery}_{track}_alarms"] = round(float((scores[photographs] > threshold).mean()), 3)
         if delivery == "as-is" and (of & (column["set"] == "sources")).any():
             for name in ("sources", "avatars", "genuine"):

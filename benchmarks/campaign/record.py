@@ -21,10 +21,13 @@ COLUMNS = (
     *(f"lofo_{family}" for family in FAMILIES),
     "lofo_mean",
     *(f"lofo_as_is_{family}" for family in FAMILIES),
+    *(f"lofo_as_is_{family}_balanced" for family in FAMILIES),
     *(f"lofo_as_is_{family}_flagged" for family in FAMILIES),
     *(f"dev_{track}" for track in TRACKS),
     *(f"dev_{track}_flagged" for track in TRACKS),
     *(f"dev_{track}_alarms" for track in TRACKS),
+    *(f"dev_{track}_flagged_large" for track in TRACKS),
+    *(f"dev_{track}_alarms_large" for track in TRACKS),
     *(f"dev_{name}_mean" for name in DEGRADATIONS),
     *("alarms_by_source", "sharpness_auc_training", "correlation_sharpness"),
 )
@@ -36,13 +39,16 @@ def row_of(summary: dict[str, float], left_out: list[str]) -> dict[str, object]:
     for family in left_out:
         row[f"lofo_{family}"] = summary[f"lottery_{family}"]
         row[f"lofo_as_is_{family}"] = summary[f"as-is_{family}"]
+        row[f"lofo_as_is_{family}_balanced"] = summary.get(f"as-is_{family}_balanced", "")
         row[f"lofo_as_is_{family}_flagged"] = summary[f"as-is_{family}_flagged"]
     if left_out:
         row["lofo_mean"] = summary["lofo"]
     for track in TRACKS:
-        row[f"dev_{track}"] = summary[f"dev_as-is_{track}"]
-        row[f"dev_{track}_flagged"] = summary[f"dev_as-is_{track}_flagged"]
-        row[f"dev_{track}_alarms"] = summary[f"dev_as-is_{track}_alarms"]
+        row[f"dev_{track}"] = summary.get(f"dev_as-is_{track}", "")
+        row[f"dev_{track}_flagged"] = summary.get(f"dev_as-is_{track}_flagged", "")
+        row[f"dev_{track}_flagged_large"] = summary.get(f"dev_as-is_{track}_flagged_large", "")
+        row[f"dev_{track}_alarms_large"] = summary.get(f"dev_as-is_{track}_alarms_large", "")
+        row[f"dev_{track}_alarms"] = summary.get(f"dev_as-is_{track}_alarms", "")
     for name in DEGRADATIONS:
         found = [summary[key] for track in TRACKS if (key := f"dev_{name}_{track}") in summary]
         row[f"dev_{name}_mean"] = round(float(np.mean(found)), 3) if found else ""
