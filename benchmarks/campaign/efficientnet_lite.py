@@ -26,6 +26,7 @@ STAGES = (
     (6, 320, 1, 1, 3),
 )
 FEATURES = 1280
+RESIDUAL_UNIT = 6.0  # grey levels
 MEAN, SPREAD = 127.0, 128.0  # what the weights were trained with
 
 
@@ -82,6 +83,7 @@ class EfficientNetLite(nn.Module):
 
     `stem_stride` 1 keeps the resolution of the first stages (four times the work): upsampling leaves its traces there.
     `stages` keeps the first so many of the seven stages. `frozen`: normalise by the stored statistics in training too.
+    `residual`: what is left of the pixels beyond the mean of their neighbours, amplified, is given beside them.
     """
 
     def __init__(
@@ -92,10 +94,11 @@ class EfficientNetLite(nn.Module):
         dropout: float = 0.2,
         drop_path: float = 0.05,
         frozen: bool = False,
+        residual: bool = False,
     ) -> None:
         super().__init__()
-        self.frozen = frozen
-        self._conv_stem = nn.Conv2d(3, 32, 3, stem_stride, 1, bias=False)
+        self.frozen, self.residual = frozen, residual
+        self._conv_stem = nn.Conv2d(6 if residual else 3, 32, 3, stem_stride, 1, bias=False)
         self._bn0 = _norm(32)
         blocks: list[nn.Module] = []
         width = 32
@@ -120,6 +123,9 @@ class EfficientNetLite(nn.Module):
     def features(self, pixels: Tensor) -> Tensor:
         """Maps before the mean, [N D h w]."""
         x = (pixels - MEAN) / SPREAD
+        if self.residual:
+            smooth = F.avg_pool2d(pixels, 3, 1, 1, count_include_pad=False)
+            x = torch.cat([x, F.hardtanh((pixels - smooth) / RESIDUAL_UNIT, -2.0, 2.0)], dim=1)
         x = F.relu6(_normed(x, self._conv_stem, self._bn0, self.frozen), inplace=True)
         for block in self._blocks:
             x = block(x)
@@ -135,6 +141,9 @@ class EfficientNetLite(nn.Module):
         """Take over what the published file holds but its thousand classes."""
         own = self.state_dict()
         taken = {key: value for key, value in tensors.items() if key in own}
+        if self.residual:  # silent at first
+            stem = taken["_conv_stem.weight"]
+            taken["_conv_stem.weight"] = torch.cat([stem, torch.zeros_like(stem)], dim=1)
         missing = self.load_state_dict(taken, strict=False).missing_keys
         if set(missing) != {"out.weight", "out.bias"}:
             raise ValueError(f"the file lacks {missing}")

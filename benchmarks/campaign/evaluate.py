@@ -168,6 +168,8 @@ def summary(evaluation: Evaluation, numbers: list[int], scores: Scores, left_out
     for delivery in ("lottery", "as-is"):
         of = column["delivery"] == delivery
         photographs = of & usual
+        if not photographs.any():
+            continue
         threshold = np.quantile(scores[photographs], 0.95)
         for family in FAMILIES:
             if not (of & (column["family"] == family)).any():
@@ -182,7 +184,7 @@ def summary(evaluation: Evaluation, numbers: list[int], scores: Scores, left_out
             result[f"{delivery}_{seen}{family}_flagged"] = round(float((scores[fakes] > threshold).mean()), 3)
         key = scores[photographs], column["sharpness"][photographs].astype(float)
         result[f"{delivery}_corr_sharpness"] = round(float(np.corrcoef(*key)[0, 1]), 3)
-    unseen = [result[f"lottery_{family}"] for family in left_out]
+    unseen = [result[key] for family in left_out if (key := f"lottery_{family}") in result]
     result["lofo"] = round(float(np.mean(unseen)), 3) if unseen else float("nan")
     for delivery in ("as-is", *DEGRADATIONS):
         of = column["delivery"] == delivery
@@ -222,6 +224,7 @@ def main() -> None:
     parser.add_argument("--look", type=int, nargs=3, action="append", help="largest side, patches' side, patches at most")
     parser.add_argument("--mirror", action="store_true")
     parser.add_argument("--lofo", action="store_true", help="only what is left out and validation's photographs")
+    parser.add_argument("--dev", action="store_true", help="only pictures as they are, no fakes but the tracks'")
     parser.add_argument("--quick", action="store_true", help="no degradations, no fakes that were seen")
     options = parser.parse_args()
     if options.task == "build":
@@ -231,13 +234,14 @@ def main() -> None:
     evaluation = Evaluation(options.work)
     folder = options.work / "runs" / options.run
     made = json.loads((folder / "options.json").read_text())
-    net = built(argparse.Namespace(**made | {"imagenet": None}))
+    net = built(argparse.Namespace(**{"residual": False} | made | {"imagenet": None}))
     net.load_state_dict(load_file(folder / "average.safetensors"))
     run = session(net, folder / "average.onnx")
     numbers = [
         n
         for n, e in enumerate(evaluation.entries)
-        if not (options.lofo and e["set"] in ("dev", "sources", "avatars", "genuine"))
+        if not (options.dev and (e["delivery"] != "as-is" or e["set"] == "fakes"))
+        and not (options.lofo and e["set"] in ("dev", "sources", "avatars", "genuine"))
         and (not options.quick or (e["delivery"] not in DEGRADATIONS and e["family"] in (None, *made["leave_out"])))
     ]
     looks = tuple(map(tuple, options.look or [(256, 128, 4)]))

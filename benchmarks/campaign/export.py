@@ -52,7 +52,7 @@ def main() -> None:
     torch.set_num_threads(1)
     folder = options.work / "runs" / options.run
     made = json.loads((folder / "options.json").read_text())
-    net = built(argparse.Namespace(**made | {"imagenet": None})).eval()
+    net = built(argparse.Namespace(**{"residual": False} | made | {"imagenet": None})).eval()
     net.load_state_dict(load_file(folder / "average.safetensors"))
     out = options.work / "export"
     out.mkdir(exist_ok=True)

@@ -156,6 +156,15 @@ def compressed(x: Pixels, rng: Rng, lowest: int = 45) -> Pixels:
     return cv2.cvtColor(cv2.imdecode(file, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
 
+def stored(x: Pixels, rng: Rng, format: str, lowest: int = 72) -> Pixels:
+    """As a file of that format would hold it: `webp` or `jpg`."""
+    bgr = cv2.cvtColor(np.ascontiguousarray(x), cv2.COLOR_RGB2BGR)
+    quality = int(rng.integers(lowest, 97))
+    key = cv2.IMWRITE_WEBP_QUALITY if format == "webp" else cv2.IMWRITE_JPEG_QUALITY
+    _, file = cv2.imencode(f".{format}", bgr, (key, quality))
+    return cv2.cvtColor(cv2.imdecode(file, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+
+
 def sharpness(x: Pixels) -> float:
     """Log variance of the Laplacian of the luma."""
     return float(np.log(cv2.Laplacian(cv2.cvtColor(x, cv2.COLOR_RGB2GRAY), cv2.CV_32F).var() + 1.0))

@@ -28,7 +28,7 @@ def main() -> None:
     options = parser.parse_args()
     folder = options.work / "runs" / options.run
     made = json.loads((folder / "options.json").read_text())
-    net = built(argparse.Namespace(**made | {"imagenet": None}))
+    net = built(argparse.Namespace(**{"residual": False} | made | {"imagenet": None}))
     net.load_state_dict(load_file(folder / "average.safetensors"))
     run = session(net, folder / "average.onnx")
     sampler = Sampler(options.work, everything=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from cache import Cache, Pixels, Row
-from lottery import brought_to_sharpness, deliver, face_square, patch, sharpness
+from lottery import brought_to_sharpness, deliver, face_square, patch, sharpness, stored
 from numpy.typing import NDArray
 
 ALWAYS_VALIDATION = ("drewnoakes/metadata-extractor-images", "CivilServiceUSA/us-governors")  # the former: see genuine
@@ -68,6 +68,8 @@ class Sampler:
         self.faces_shares, self.generated_shares = (
             w / w.sum() for w in ((self.base * self.overlap)[ids] for ids in (self.faces, self.generated))
         )
+        formats = [self.cache.rows[n]["format"] for n in self.generated]
+        self.webp = float(self.generated_shares[[format == "webp" for format in formats]].sum())
         self.pairs: dict[str, list[Row]] = {}
         self.refresh()
 
@@ -94,8 +96,12 @@ class Sampler:
         return both[0], both[1]
 
     def face(self, number: int, rng: np.random.Generator) -> Pixels:
-        """A delivered picture of one row."""
-        return deliver(face_square(self.cache.pixels(number), self.cache.rows[number]["box"], rng), rng, **self.lottery)
+        """A delivered picture of one row; photographs are stored as WebP as often as the fakes' files are."""
+        row = self.cache.rows[number]
+        square = face_square(self.cache.pixels(number), row["box"], rng)
+        if row["label"] == "photo" and rng.random() < self.webp:
+            square = stored(square, rng, "webp")
+        return deliver(square, rng, **self.lottery)
 
     def draw_photograph(self, rng: np.random.Generator) -> int:
         """The number of a row."""
@@ -115,6 +121,11 @@ class Sampler:
         original, redrawn = self.pair(entries[rng.integers(len(entries))])
         if rng.random() < MATCHED_PAIRS:
             redrawn = brought_to_sharpness(redrawn, sharpness(original))
+        # painters leave nothing of the photograph's own compression, which is no sign of a generator
+        if rng.random() < self.webp:
+            original, redrawn = (stored(x, np.random.default_rng(seed), "webp") for x in (original, redrawn))
+        elif rng.random() < 0.8:
+            redrawn = stored(redrawn, rng, "jpg")
         one, other = (deliver(x, np.random.default_rng(seed), **self.lottery) for x in (original, redrawn))
         return one, other
 

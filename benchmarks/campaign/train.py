@@ -33,7 +33,7 @@ def built(options: argparse.Namespace) -> nn.Module:
     """The network that the options name."""
     if options.network == "patch":
         return PatchResidual(blocks=options.blocks)
-    net = EfficientNetLite(stem_stride=options.stem_stride, stages=options.stages, frozen=options.frozen)
+    net = EfficientNetLite(stem_stride=options.stem_stride, stages=options.stages, frozen=options.frozen, residual=options.residual)
     if options.imagenet is not None:
         net.load_imagenet(torch.load(options.imagenet, weights_only=True, map_location="cpu"))
     return net
@@ -94,6 +94,7 @@ def main() -> None:
     parser.add_argument("--leave-out", action="append", default=[])
     parser.add_argument("--everything", action="store_true", help="train on validation's photographs as well")
     parser.add_argument("--frozen", action="store_true", help="normalise by ImageNet's statistics")
+    parser.add_argument("--residual", action="store_true", help="give the network amplified residuals as well")
     parser.add_argument("--shuffled", action="store_true", help="control: labels of chance")
     options = parser.parse_args()
     torch.set_num_threads(1)
