@@ -18,11 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-
 from cameraborn.photo.decode import open_picture
 from cameraborn.photo.faces import FaceFinder, square_window
+from numpy.typing import NDArray
+from PIL import Image
 
 Pixels = NDArray[np.uint8]
 Row = dict[str, Any]
@@ -114,7 +113,9 @@ def build(shared: Path, work: Path) -> None:
                     "style": row.get("style"),
                     "group": row.get("group") or row.get("source"),
                     "generator": row.get("generator") if label == "generated" else None,
-                    "family": family_of(row["generator"]) if label == "generated" and name == "fakes" else None,
+                    "family": family_of(row["generator"])
+                    if label == "generated" and name == "fakes"
+                    else None,
                     "track": row.get("track"),
                     "trains": name in ("camera", "camera2", "faces2", "portraits", "fakes")
                     and not row.get("research_only", False)
@@ -133,7 +134,9 @@ class Cache:
     """Rows, and their pixels on demand."""
 
     def __init__(self, folder: Path) -> None:
-        self.rows: list[Row] = [json.loads(line) for line in (folder / "index.jsonl").read_text().splitlines()]
+        self.rows: list[Row] = [
+            json.loads(line) for line in (folder / "index.jsonl").read_text().splitlines()
+        ]
         self.flat = np.memmap(folder / "pixels.bin", dtype=np.uint8, mode="r")
 
     def pixels(self, number: int) -> Pixels:

@@ -83,9 +83,13 @@ def features(pixels: Pixels) -> Features:
 class Linear:
     """Ridge regression on labels of standardised features, the two classes weighted alike."""
 
-    def __init__(self, x: Features, y: NDArray[np.float32], weights: NDArray[np.float64], ridge: float) -> None:
+    def __init__(
+        self, x: Features, y: NDArray[np.float32], weights: NDArray[np.float64], ridge: float
+    ) -> None:
         self.mean, self.spread = x.mean(0), x.std(0) + 1e-6
-        z = np.concatenate([(x - self.mean) / self.spread, np.ones((len(x), 1), np.float32)], axis=1).astype(np.float64)
+        z = np.concatenate([(x - self.mean) / self.spread, np.ones((len(x), 1), np.float32)], axis=1).astype(
+            np.float64
+        )
         penalty = ridge * weights.sum() * np.eye(z.shape[1])
         penalty[-1, -1] = 0
         self.w = np.linalg.solve(z.T @ (z * weights[:, None]) + penalty, z.T @ (weights * (2 * y - 1)))
@@ -106,13 +110,26 @@ def gathered(work: Path, draws: int, pairs: int, seed: int, light: float) -> dic
     notes: list[tuple[int, str, str, float]] = []
     rng = np.random.default_rng(seed)
     fakes = [n for groups in sampler.fakes.values() for ids in groups.values() for n in ids]
-    photographs = [n for name, groups in sampler.photographs.items() for ids in groups.values() for n in ids if name != "native"]
+    photographs = [
+        n
+        for name, groups in sampler.photographs.items()
+        for ids in groups.values()
+        for n in ids
+        if name != "native"
+    ]
     natives = [n for ids in sampler.photographs["native"].values() for n in ids]
     for _ in range(draws):
         for n in [*fakes, *photographs, *rng.choice(natives, len(natives) // 5, replace=False)]:
             found.append(features(sampler.face(int(n), rng)))
             row = rows[n]
-            notes.append((int(row["label"] == "generated"), row["family"] or "photo", row["generator"] or row["group"], float(sampler.overlap[n]) or 0.3))
+            notes.append(
+                (
+                    int(row["label"] == "generated"),
+                    row["family"] or "photo",
+                    row["generator"] or row["group"],
+                    float(sampler.overlap[n]) or 0.3,
+                )
+            )
     for _ in range(pairs):
         for label, picture in enumerate(sampler.draw_pair(rng)):
             found.append(features(picture))
@@ -126,13 +143,15 @@ def gathered(work: Path, draws: int, pairs: int, seed: int, light: float) -> dic
     }
 
 
-def weights_of(family: NDArray[np.generic], group: NDArray[np.generic], shares: dict[str, float]) -> NDArray[np.float64]:
+def weights_of(
+    family: NDArray[np.generic], group: NDArray[np.generic], shares: dict[str, float]
+) -> NDArray[np.float64]:
     """Half photographs; within a kind the square root of a source's or generator's number."""
     w = np.zeros(len(family))
     kinds: dict[str, float] = {}
     for f in np.unique(family):
         at = family == f
-        names, where, counts = np.unique(group[at], return_inverse=True, return_counts=True)
+        _, where, counts = np.unique(group[at], return_inverse=True, return_counts=True)
         w[at] = counts[where] ** -0.5
         kind = str(f) if f in ("photo", "pair", "redrawn") else "fakes"
         # a family counts with the square root of its number
@@ -161,7 +180,10 @@ def main() -> None:
     evaluation = Evaluation(options.work)
     numbers = [n for n, e in enumerate(evaluation.entries) if e["delivery"] not in DEGRADATIONS]
     if not (folder / "evaluation.npy").exists():
-        np.save(folder / "evaluation.npy", np.stack([features(shrunk(evaluation.pixels(n), SIDE)) for n in numbers]))
+        np.save(
+            folder / "evaluation.npy",
+            np.stack([features(shrunk(evaluation.pixels(n), SIDE)) for n in numbers]),
+        )
     held = np.load(folder / "evaluation.npy")
     file = folder / f"{options.name}.npz"
     if not file.exists():
@@ -176,7 +198,9 @@ def main() -> None:
         result = summary(evaluation, numbers, scores, [family] if family else [])
         if family:
             unseen[family] = result[f"lottery_{family}"]
-            figures = {key: value for key, value in result.items() if f"_{family}" in key and "seen" not in key}
+            figures = {
+                key: value for key, value in result.items() if f"_{family}" in key and "seen" not in key
+            }
             print(family, json.dumps(figures), flush=True)
         else:
             print(short(result))

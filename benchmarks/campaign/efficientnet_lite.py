@@ -39,16 +39,21 @@ def _normed(x: Tensor, conv: nn.Conv2d, norm: nn.BatchNorm2d, frozen: bool) -> T
     if not frozen:
         y: Tensor = norm(conv(x))
         return y
-    assert norm.running_var is not None and norm.running_mean is not None
+    assert norm.running_var is not None
+    assert norm.running_mean is not None
     scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
     bias = norm.bias - norm.running_mean * scale
-    return F.conv2d(x, conv.weight * scale[:, None, None, None], bias, conv.stride, conv.padding, 1, conv.groups)
+    return F.conv2d(
+        x, conv.weight * scale[:, None, None, None], bias, conv.stride, conv.padding, 1, conv.groups
+    )
 
 
 class InvertedBlock(nn.Module):
     """Widen, filter each channel by itself, narrow; beside the identity where shapes allow."""
 
-    def __init__(self, inputs: int, outputs: int, expansion: int, stride: int, kernel: int, drop: float) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, expansion: int, stride: int, kernel: int, drop: float
+    ) -> None:
         super().__init__()
         wide = inputs * expansion
         if expansion > 1:

@@ -1,7 +1,7 @@
-"""What a network's scores are worth: a fixed set of delivered pictures, AUC by family and track, false alarms by source.
+"""What scores are worth on a fixed set of delivered pictures: AUC by family and track, false alarms by source.
 
     python benchmarks/campaign/evaluate.py build --work WORK
-    python benchmarks/campaign/evaluate.py score --work WORK --run NAME     # writes runs/NAME/scores.csv, prints a summary
+    python benchmarks/campaign/evaluate.py score --work WORK --run NAME     # runs/NAME/summary.json
 
 Kinds of item: `lottery` (photographs of validation's sources and fakes, two random deliveries each), `as-is` (those,
 the development tracks, further photographs), `jpeg75`, `half`, `webp80` (the tracks and validation's photographs).
@@ -11,7 +11,6 @@ the development tracks, further photographs), `jpeg75`, `half`, `webp80` (the tr
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import math
 import warnings
@@ -24,14 +23,13 @@ import numpy as np
 import onnxruntime
 import torch
 from cache import Cache, Pixels, Row
+from cameraborn.photo.degrade import degrade
 from lottery import antialiased, deliver, face_square, sharpness
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 from sampling import validation_group
 from sklearn.metrics import roc_auc_score
 from torch import nn
-
-from cameraborn.photo.degrade import degrade
 
 DEGRADATIONS = {"jpeg75": "jpeg:75", "half": "resize:0.5:bicubic", "webp80": "webp:80"}
 AT_MOST = 60  # fakes of one generator
@@ -41,7 +39,9 @@ Scores = NDArray[np.float64]
 
 LARGEST = 512  # px, of pictures as they are kept
 LOTTERY = {"strength": 0.6, "native": 1.0, "light": 0.5}  # what a training delivery is like
-Looks = tuple[tuple[int, int, int], ...]  # scales that a face is looked at: largest side, patches' side, patches at most
+Looks = tuple[
+    tuple[int, int, int], ...
+]  # scales that a face is looked at: largest side, patches' side, patches at most
 
 
 def laid(pixels: Pixels, box: list[float] | None, largest: int = LARGEST) -> Pixels:
@@ -90,9 +90,22 @@ def build(work: Path) -> None:
     with (folder / "pixels.bin").open("wb") as out, (folder / "index.jsonl").open("w") as index:
         for kind, number, picture in items(cache):
             row = cache.rows[number]
-            keep = ("label", "set", "kind", "style", "group", "generator", "family", "track", "trains", "path")
+            keep = (
+                "label",
+                "set",
+                "kind",
+                "style",
+                "group",
+                "generator",
+                "family",
+                "track",
+                "trains",
+                "path",
+            )
             entry = {key: row[key] for key in keep} | {"delivery": kind, "row": number, "at": out.tell()}
-            index.write(json.dumps(entry | {"side": picture.shape[0], "sharpness": sharpness(picture)}) + "\n")
+            index.write(
+                json.dumps(entry | {"side": picture.shape[0], "sharpness": sharpness(picture)}) + "\n"
+            )
             out.write(np.ascontiguousarray(picture).tobytes())
 
 
@@ -101,7 +114,9 @@ class Evaluation:
 
     def __init__(self, work: Path) -> None:
         folder = work / "evaluation"
-        self.entries: list[Row] = [json.loads(line) for line in (folder / "index.jsonl").read_text().splitlines()]
+        self.entries: list[Row] = [
+            json.loads(line) for line in (folder / "index.jsonl").read_text().splitlines()
+        ]
         self.flat = np.memmap(folder / "pixels.bin", dtype=np.uint8, mode="r")
         self.overlap = np.load(work / "propensity.npy")[1]
 
@@ -117,11 +132,15 @@ class Evaluation:
 
 
 def patches_of(x: Pixels, side: int, most: int) -> Pixels:
-    """The fewest square patches that cover a picture, at most `most` (a square number) evenly spread: [n side side 3]."""
+    """The fewest square patches that cover a picture, `most` (a square number) at most: [n side side 3]."""
     if x.shape[0] < side:
         x = cv2.resize(x, (side, side), interpolation=cv2.INTER_LINEAR)
     count = min(-(-x.shape[0] // side), math.isqrt(most))
-    places = [int(p) for p in np.linspace(0, x.shape[0] - side, count).round()] if count > 1 else [(x.shape[0] - side) // 2]
+    places = (
+        [int(p) for p in np.linspace(0, x.shape[0] - side, count).round()]
+        if count > 1
+        else [(x.shape[0] - side) // 2]
+    )
     return np.stack([x[a : a + side, b : b + side] for a in places for b in places])
 
 
@@ -132,14 +151,20 @@ def session(net: nn.Module, file: Path) -> onnxruntime.InferenceSession:
     names = {"input_names": ["pixels"], "output_names": ["logit"]}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.onnx.export(net.eval(), (example,), str(file), **names, dynamic_axes=axes, opset_version=17, dynamo=False)
+        torch.onnx.export(
+            net.eval(), (example,), str(file), **names, dynamic_axes=axes, opset_version=17, dynamo=False
+        )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
 
 
 def scored(
-    run: onnxruntime.InferenceSession, pictures: Callable[[int], Pixels], numbers: list[int], looks: Looks, mirror: bool
+    run: onnxruntime.InferenceSession,
+    pictures: Callable[[int], Pixels],
+    numbers: list[int],
+    looks: Looks,
+    mirror: bool,
 ) -> Scores:
     """Mean logit of the patches of each picture at each scale, [N scales]."""
     result = np.zeros((len(numbers), len(looks)))
@@ -157,13 +182,32 @@ def scored(
 def summary(evaluation: Evaluation, numbers: list[int], scores: Scores, left_out: list[str]) -> Row:
     """Figures of one set of scores [len(numbers)]; `balanced`: who is shown does not count (propensity.py)."""
     overlap = evaluation.overlap[evaluation.column("row")[numbers].astype(int)]
-    column = {k: evaluation.column(k)[numbers] for k in ("delivery", "set", "label", "family", "track", "style", "group", "trains", "sharpness", "kind", "side")}
+    column = {
+        k: evaluation.column(k)[numbers]
+        for k in (
+            "delivery",
+            "set",
+            "label",
+            "family",
+            "track",
+            "style",
+            "group",
+            "trains",
+            "sharpness",
+            "kind",
+            "side",
+        )
+    }
     usual = np.isin(column["set"].astype(str), ("camera", "camera2", "faces2", "portraits"))
     result: Row = {}
 
     def auc(fakes: NDArray[np.bool_], photographs: NDArray[np.bool_]) -> float:
         both = fakes | photographs
-        return round(float(roc_auc_score(fakes[both], scores[both])), 3) if fakes.any() and photographs.any() else float("nan")
+        return (
+            round(float(roc_auc_score(fakes[both], scores[both])), 3)
+            if fakes.any() and photographs.any()
+            else float("nan")
+        )
 
     for delivery in ("lottery", "as-is"):
         of = column["delivery"] == delivery
@@ -198,15 +242,21 @@ def summary(evaluation: Evaluation, numbers: list[int], scores: Scores, left_out
             result[f"dev_{delivery}_{track}"] = auc(fakes, photographs)
             result[f"dev_{delivery}_{track}_flagged"] = round(float((scores[fakes] > threshold).mean()), 3)
             result[f"dev_{delivery}_{track}_flagged_large"] = round(float((scores[fakes] > large).mean()), 3)
-            result[f"dev_{delivery}_{track}_alarms_large"] = round(float((scores[photographs] > large).mean()), 3)
-            result[f"dev_{delivery}_{track}_alarms"] = round(float((scores[photographs] > threshold).mean()), 3)
+            result[f"dev_{delivery}_{track}_alarms_large"] = round(
+                float((scores[photographs] > large).mean()), 3
+            )
+            result[f"dev_{delivery}_{track}_alarms"] = round(
+                float((scores[photographs] > threshold).mean()), 3
+            )
         if delivery == "as-is" and (of & (column["set"] == "sources")).any():
             for name in ("sources", "avatars", "genuine"):
                 for style in sorted({str(s) for s in column["style"][of & (column["set"] == name)]}):
                     at = of & (column["set"] == name) & (column["style"].astype(str) == style)
                     if name == "genuine":
                         at &= column["kind"] == "human-yes"
-                    result[f"alarms_{name}_{style}({at.sum()})"] = round(float((scores[at] > threshold).mean()), 3)
+                    result[f"alarms_{name}_{style}({at.sum()})"] = round(
+                        float((scores[at] > threshold).mean()), 3
+                    )
             for name in ("camera", "camera2", "faces2", "portraits"):
                 at = of & (column["set"] == name)
                 result[f"alarms_{name}({at.sum()})"] = round(float((scores[at] > threshold).mean()), 3)
@@ -221,10 +271,16 @@ def main() -> None:
     parser.add_argument("task", choices=("build", "score"))
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--run")
-    parser.add_argument("--look", type=int, nargs=3, action="append", help="largest side, patches' side, patches at most")
+    parser.add_argument(
+        "--look", type=int, nargs=3, action="append", help="largest side, patches' side, patches at most"
+    )
     parser.add_argument("--mirror", action="store_true")
-    parser.add_argument("--lofo", action="store_true", help="only what is left out and validation's photographs")
-    parser.add_argument("--dev", action="store_true", help="only pictures as they are, no fakes but the tracks'")
+    parser.add_argument(
+        "--lofo", action="store_true", help="only what is left out and validation's photographs"
+    )
+    parser.add_argument(
+        "--dev", action="store_true", help="only pictures as they are, no fakes but the tracks'"
+    )
     parser.add_argument("--quick", action="store_true", help="no degradations, no fakes that were seen")
     options = parser.parse_args()
     if options.task == "build":
@@ -242,7 +298,10 @@ def main() -> None:
         for n, e in enumerate(evaluation.entries)
         if not (options.dev and (e["delivery"] != "as-is" or e["set"] == "fakes"))
         and not (options.lofo and e["set"] in ("dev", "sources", "avatars", "genuine"))
-        and (not options.quick or (e["delivery"] not in DEGRADATIONS and e["family"] in (None, *made["leave_out"])))
+        and (
+            not options.quick
+            or (e["delivery"] not in DEGRADATIONS and e["family"] in (None, *made["leave_out"]))
+        )
     ]
     looks = tuple(map(tuple, options.look or [(256, 128, 4)]))
     scores = scored(run, evaluation.pixels, numbers, looks, options.mirror)
@@ -250,7 +309,9 @@ def main() -> None:
     columns = {f"{a}/{b}x{c}": scores[:, k] for k, (a, b, c) in enumerate(looks)}
     if len(looks) > 1:
         columns["mean"] = scores.mean(axis=1)
-    results = {name: summary(evaluation, numbers, column, made["leave_out"]) for name, column in columns.items()}
+    results = {
+        name: summary(evaluation, numbers, column, made["leave_out"]) for name, column in columns.items()
+    }
     (folder / "summary.json").write_text(json.dumps(results, indent=1))
     for name, result in results.items():
         print(name, short(result))
@@ -258,7 +319,9 @@ def main() -> None:
 
 def short(result: Row) -> str:
     """A summary's main figures."""
-    unseen = {k: v for k, v in result.items() if k.startswith(("lottery_", "as-is_")) and not k.endswith("flagged")}
+    unseen = {
+        k: v for k, v in result.items() if k.startswith(("lottery_", "as-is_")) and not k.endswith("flagged")
+    }
     dev = {k[4:]: v for k, v in result.items() if k.startswith("dev_")}
     alarms = {k[7:]: v for k, v in result.items() if k.startswith("alarms_")}
     return "\n  ".join(json.dumps(part).replace('"', "") for part in (unseen, dev, alarms))

@@ -1,4 +1,4 @@
-"""One random delivery for photographs and fakes alike: crop, resize, edits, compression, and what the detector does then.
+"""One random delivery for photographs and fakes alike: crop, resize, edits, compression, the detector's own part.
 
 What one class alone goes through, a network learns instead of what generators leave. So a draw knows nothing of the
 class; a photograph and its redrawing can be given the same draw (same seed). The steps, in order:
@@ -26,13 +26,15 @@ Pixels = NDArray[np.uint8]
 Rng = np.random.Generator
 TILE = 32
 SIDE = 256  # a larger face is shrunk to it before the network
-MATCHED = 0.5  # share that is blurred or sharpened until its sharpness is one drawn from SHARPNESS, whatever it was
+MATCHED = (
+    0.5  # share that is blurred or sharpened until its sharpness is one drawn from SHARPNESS, whatever it was
+)
 SHARPNESS = (5.5, 0.9)  # mean and spread
 UP = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_LANCZOS4)
 
 
 def face_square(pixels: Pixels, box: list[float] | None, rng: Rng | None, scale: float = 1.3) -> Pixels:
-    """The square around a face (scale times the box; drawn, and moved a little, with `rng`), or anywhere without one."""
+    """The square around a face, drawn and moved a little with `rng`; without a box, anywhere."""
     H, W, _ = pixels.shape
     if box is None:
         if rng is None:
@@ -149,8 +151,14 @@ def compressed(x: Pixels, rng: Rng, lowest: int = 45) -> Pixels:
     quality = int(rng.integers(lowest, 100))
     bgr = cv2.cvtColor(x, cv2.COLOR_RGB2BGR)
     if rng.random() < 0.8:
-        sampling = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420 if rng.random() < 0.65 else cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
-        _, file = cv2.imencode(".jpg", bgr, (cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling))
+        sampling = (
+            cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420
+            if rng.random() < 0.65
+            else cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
+        )
+        _, file = cv2.imencode(
+            ".jpg", bgr, (cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling)
+        )
     else:
         _, file = cv2.imencode(".webp", bgr, (cv2.IMWRITE_WEBP_QUALITY, quality))
     return cv2.cvtColor(cv2.imdecode(file, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
@@ -189,7 +197,9 @@ def brought_to_sharpness(x: Pixels, target: float) -> Pixels:
     return y
 
 
-def deliver(square: Pixels, rng: Rng, strength: float = 1.0, native: float = 0.0, light: float = 0.0) -> Pixels:
+def deliver(
+    square: Pixels, rng: Rng, strength: float = 1.0, native: float = 0.0, light: float = 0.0
+) -> Pixels:
     """Steps 2 to 4 and the shrinking of step 5, which a share `native` is spared.
 
     `strength` scales how often edits happen; a share `light` is resized and compressed once and nothing else.

@@ -1,6 +1,6 @@
 """How well a network tells redrawn photographs of validation's sources from their originals, by painter.
 
-    python benchmarks/campaign/pairs.py --work WORK --run NAME [--most 300]
+python benchmarks/campaign/pairs.py --work WORK --run NAME [--most 300]
 """
 
 from __future__ import annotations
@@ -32,19 +32,28 @@ def main() -> None:
     net.load_state_dict(load_file(folder / "average.safetensors"))
     run = session(net, folder / "average.onnx")
     sampler = Sampler(options.work, everything=True)
-    entries = [e for of in sampler.pairs.values() for e in of if validation_group(sampler.cache.rows[e["photograph"]]["group"])]
+    entries = [
+        e
+        for of in sampler.pairs.values()
+        for e in of
+        if validation_group(sampler.cache.rows[e["photograph"]]["group"])
+    ]
     rng = np.random.default_rng(0)
     found: dict[str, list[tuple[int, float]]] = defaultdict(list)
     for n in rng.permutation(len(entries))[: options.most]:
         seed = int(rng.integers(2**31))
         for label, picture in enumerate(sampler.pair(entries[n])):
             x = patches_of(deliver(picture, np.random.default_rng(seed), **LOTTERY), 128, 4)
-            score = run.run(None, {"pixels": np.ascontiguousarray(x.transpose(0, 3, 1, 2), np.float32)})[0].mean()
+            score = run.run(None, {"pixels": np.ascontiguousarray(x.transpose(0, 3, 1, 2), np.float32)})[
+                0
+            ].mean()
             found[entries[n]["painter"]].append((label, float(score)))
     for painter, both in sorted(found.items()):
         labels, scores = np.array(both).T
         won = float((scores[1::2] > scores[::2]).mean())
-        print(f"{painter} {len(both) // 2} AUC {roc_auc_score(labels, scores):.3f}, above its own photograph {won:.3f}")
+        print(
+            f"{painter} {len(both) // 2} AUC {roc_auc_score(labels, scores):.3f}, above its own photograph {won:.3f}"
+        )
 
 
 if __name__ == "__main__":

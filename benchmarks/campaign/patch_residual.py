@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
-
 from cameraborn.networks.patchnet import PatchNet
+from torch import Tensor, nn
 
 
 class PatchResidual(nn.Module):

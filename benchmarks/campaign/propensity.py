@@ -3,11 +3,11 @@
 Generators' showcases hold young made-up women; photographs hold office holders and conference guests. A network learns
 that at once, and flags photographs of young women. So a logistic regression tells the classes by ImageNet features of
 faces shrunk to `SMALL` px, where no trace of a generator is left, and each picture is weighted by how likely it is to
-be of the *other* class (overlap weights: Li, Morgan and Zaslavsky 2018), which makes the means of all its covariates alike.
+be of the *other* class (overlap weights: Li, Morgan and Zaslavsky 2018), which makes the means of covariates alike.
 
 Both classes are counted as training draws them (`base_weights`), so that what is drawn is balanced.
 
-    WORK/propensity.npy       float32 [2 rows of the cache]: base weights, and overlap weights; 0 where they do not apply
+    WORK/propensity.npy       float32 [2, rows of the cache]: base and overlap weights; 0 where they do not apply
 
     python benchmarks/campaign/propensity.py --work WORK --imagenet efficientnet-lite0.pth
 """
@@ -62,7 +62,9 @@ def main() -> None:
                 small = cv2.resize(square, (SMALL, SMALL), interpolation=cv2.INTER_AREA)
                 faces.append(cv2.resize(small, (112, 112), interpolation=cv2.INTER_LINEAR))
             x = torch.from_numpy(np.stack(faces)).permute(0, 3, 1, 2).float()
-            features.append(net.features(x.contiguous(memory_format=torch.channels_last)).mean(dim=(2, 3)).numpy())
+            features.append(
+                net.features(x.contiguous(memory_format=torch.channels_last)).mean(dim=(2, 3)).numpy()
+            )
     covariates = PCA(COVARIATES, whiten=True, random_state=0).fit_transform(np.concatenate(features))
     labels = np.array([cache.rows[n]["label"] == "generated" for n in numbers])
     base = base_weights(cache.rows)[numbers]
@@ -75,9 +77,14 @@ def main() -> None:
     weights = np.zeros((2, len(cache.rows)), np.float32)
     weights[0, numbers], weights[1, numbers] = base, own
     for name, w in (("base", base), ("balanced", base * own)):
-        numbers_effective = [int(w[labels == v].sum() ** 2 / (w[labels == v] ** 2).sum()) for v in (False, True)]
+        numbers_effective = [
+            int(w[labels == v].sum() ** 2 / (w[labels == v] ** 2).sum()) for v in (False, True)
+        ]
         auc = roc_auc_score(labels, fake, sample_weight=w)
-        print(f"{name}: blurred faces tell the classes with an AUC of {auc:.3f}; effective numbers", numbers_effective)
+        print(
+            f"{name}: blurred faces tell the classes with an AUC of {auc:.3f}; effective numbers",
+            numbers_effective,
+        )
     for name in ("camera", "camera2", "faces2", "portraits", "fakes"):
         at = [n for n in numbers if cache.rows[n]["set"] == name]
         print(name, len(at), weights[1, at].mean().round(3))

@@ -1,8 +1,8 @@
 """Photographs drawn anew by decoders that others made, once and offline: pseudo-fakes with a photograph as their pair.
 
 Painters: the TAESD family (distilled autoencoders of the latent spaces of SD 1/2, SDXL, SD 3, FLUX.1, FLUX.2; MIT,
-madebyollin/taesd) and super-resolution by SPAN (Apache-2.0) and waifu2x (MIT) on ncnn. The photograph keeps its size or is
-shrunk first; noise is added to latents; super-resolution is given the photograph at half size.
+madebyollin/taesd) and super-resolution by SPAN (Apache-2.0), waifu2x (MIT) and Real-ESRGAN (BSD-3) on ncnn. The photograph
+keeps its size or is shrunk first; noise is added to latents; super-resolution is given the photograph at half size.
 
     WORK/redrawn/pixels.bin, index.jsonl      each row: the pair's photograph and its redrawing, same geometry
 Appends until it is stopped; each pass is another painter, size and noise for every training photograph.
@@ -30,7 +30,12 @@ ESRGAN = "realesrgan-x4plus"  # Wang et al. 2021 (arXiv 2107.10833): trained aga
 SMALL_ESRGAN = 288  # px: of a larger photograph this much of its corner, or it takes half a minute
 LARGEST = 416  # px: a larger photograph is shrunk first, or takes seconds
 SMALLEST = 128
-FILTERS = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS, Image.Resampling.BOX)
+FILTERS = (
+    Image.Resampling.BILINEAR,
+    Image.Resampling.BICUBIC,
+    Image.Resampling.LANCZOS,
+    Image.Resampling.BOX,
+)
 
 
 class Block(nn.Module):
@@ -152,7 +157,9 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--passes", type=int, default=4)
     parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--esrgan", type=Path, help="folder of realesrgan-x4plus (BSD-3), for a share of --share-esrgan")
+    parser.add_argument(
+        "--esrgan", type=Path, help="folder of realesrgan-x4plus (BSD-3), for a share of --share-esrgan"
+    )
     parser.add_argument("--share-esrgan", type=float, default=0.15)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -196,7 +203,13 @@ def main() -> None:
             with (folder / "pixels.bin").open("ab") as out:
                 at = out.tell()
                 out.write(original.tobytes() + redrawn.tobytes())
-            entry = {"at": at, "side": original.shape[0], "painter": name, "noise": noise, "photograph": photograph}
+            entry = {
+                "at": at,
+                "side": original.shape[0],
+                "painter": name,
+                "noise": noise,
+                "photograph": photograph,
+            }
             with (folder / "index.jsonl").open("a") as out:
                 out.write(json.dumps(entry | {"path": row["path"], "set": row["set"]}) + "\n")
 

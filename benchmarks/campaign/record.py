@@ -1,6 +1,6 @@
 """One row of benchmarks/results/campaign.csv for a scored run.
 
-    python benchmarks/campaign/record.py --work WORK --run NAME --look 256/96x9 --id m1-a --recipe "..." --data "..."
+python benchmarks/campaign/record.py --work WORK --run NAME --look 256/96x9 --id m1-a --recipe "..." --data "..."
 """
 
 from __future__ import annotations
@@ -53,7 +53,10 @@ def row_of(summary: dict[str, float], left_out: list[str]) -> dict[str, object]:
         found = [summary[key] for track in TRACKS if (key := f"dev_{name}_{track}") in summary]
         row[f"dev_{name}_mean"] = round(float(np.mean(found)), 3) if found else ""
     alarms = [f"{key[7:]} {value:.3f}" for key, value in summary.items() if key.startswith("alarms_")]
-    return row | {"alarms_by_source": "; ".join(alarms), "correlation_sharpness": summary.get("lottery_corr_sharpness", summary["as-is_corr_sharpness"])}
+    return row | {
+        "alarms_by_source": "; ".join(alarms),
+        "correlation_sharpness": summary.get("lottery_corr_sharpness", summary["as-is_corr_sharpness"]),
+    }
 
 
 def main() -> None:

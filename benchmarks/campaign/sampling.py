@@ -1,6 +1,7 @@
 """Which pictures a training batch holds: photographs, pairs of a photograph and its redrawing, and fakes.
 
-Faces are drawn so that no large source or generator dominates and blurred faces do not tell the classes (propensity.py).
+Faces are drawn so that no large source or generator dominates and blurred faces do not tell the classes
+(propensity.py).
 The same draw of the lottery goes over both pictures of a pair.
 Validation holds sources (`validation_group`) that training never sees.
 """
@@ -19,7 +20,10 @@ from cache import Cache, Pixels, Row
 from lottery import brought_to_sharpness, deliver, face_square, patch, sharpness, stored
 from numpy.typing import NDArray
 
-ALWAYS_VALIDATION = ("drewnoakes/metadata-extractor-images", "CivilServiceUSA/us-governors")  # the former: see genuine
+ALWAYS_VALIDATION = (
+    "drewnoakes/metadata-extractor-images",
+    "CivilServiceUSA/us-governors",
+)  # the former: see genuine
 ALWAYS_TRAINING = ("CivilServiceUSA/us-house", "CivilServiceUSA/us-senate")
 MATCHED_PAIRS = 0.6  # share of redrawings that are made as sharp as their photograph
 NATIVE = 0.15  # of photographs: crops that show anything
@@ -45,7 +49,12 @@ class Sampler:
     """Draws batches of patches [B side side 3], labels [B]."""
 
     def __init__(
-        self, work: Path, *, leave_out: Collection[str] = (), everything: bool = False, lottery: dict[str, float] | None = None,
+        self,
+        work: Path,
+        *,
+        leave_out: Collection[str] = (),
+        everything: bool = False,
+        lottery: dict[str, float] | None = None,
         shuffle: float = 0.0,
     ) -> None:
         self.cache = Cache(work / "cache")
@@ -63,7 +72,9 @@ class Sampler:
             elif self.may_train(row):
                 name = "native" if row["box"] is None else row["set"]
                 self.photographs[name][row["group"]].append(number)
-        self.faces = [n for name, of in self.photographs.items() if name != "native" for ids in of.values() for n in ids]
+        self.faces = [
+            n for name, of in self.photographs.items() if name != "native" for ids in of.values() for n in ids
+        ]
         self.generated = [n for of in self.fakes.values() for ids in of.values() for n in ids]
         self.faces_shares, self.generated_shares = (
             w / w.sum() for w in ((self.base * self.overlap)[ids] for ids in (self.faces, self.generated))
@@ -85,7 +96,9 @@ class Sampler:
             entry = json.loads(line)
             if self.may_train(self.cache.rows[entry["photograph"]]):
                 self.pairs[entry["painter"]].append(entry)
-        self.redrawn = np.memmap(self.work / "redrawn" / "pixels.bin", dtype=np.uint8, mode="r") if self.pairs else None
+        self.redrawn = (
+            np.memmap(self.work / "redrawn" / "pixels.bin", dtype=np.uint8, mode="r") if self.pairs else None
+        )
 
     def pair(self, entry: Row) -> tuple[Pixels, Pixels]:
         """A photograph and its redrawing."""

@@ -3,7 +3,8 @@
     python benchmarks/campaign/train.py --work WORK --run NAME --imagenet efficientnet-lite0.pth --minutes 20 \
         --leave-out gan --leave-out gpt
 
-Run again with the same name it goes on from its checkpoint (SIGTERM: saves and ends). Time is that of the processor, and may be raised.
+Run again with the same name it goes on from its checkpoint (SIGTERM: saves and ends). Time is that of the
+processor, and may be raised.
     WORK/runs/NAME/{options.json, state.pt, average.safetensors, log.csv}
 """
 
@@ -33,7 +34,12 @@ def built(options: argparse.Namespace) -> nn.Module:
     """The network that the options name."""
     if options.network == "patch":
         return PatchResidual(blocks=options.blocks)
-    net = EfficientNetLite(stem_stride=options.stem_stride, stages=options.stages, frozen=options.frozen, residual=options.residual)
+    net = EfficientNetLite(
+        stem_stride=options.stem_stride,
+        stages=options.stages,
+        frozen=options.frozen,
+        residual=options.residual,
+    )
     if options.imagenet is not None:
         net.load_imagenet(torch.load(options.imagenet, weights_only=True, map_location="cpu"))
     return net
@@ -45,7 +51,14 @@ def learning_rate(options: argparse.Namespace, step: int, spent: float) -> float
     return float(options.lr * min(1.0, (step + 1) / WARM_UP, max(left, 0.0) / DECLINE))
 
 
-def save(folder: Path, net: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer, step: int, spent: float) -> None:
+def save(
+    folder: Path,
+    net: nn.Module,
+    average: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    step: int,
+    spent: float,
+) -> None:
     """Write beside, then rename."""
     state = {"net": net.state_dict(), "average": average.state_dict(), "optimiser": optimiser.state_dict()}
     torch.save(state | {"step": step, "spent": spent}, folder / "state.tmp")
@@ -79,8 +92,12 @@ def main() -> None:
     parser.add_argument("--stem-stride", type=int, default=2)
     parser.add_argument("--stages", type=int, default=7)
     parser.add_argument("--blocks", type=int, default=1)
-    parser.add_argument("--sides", type=int, nargs="+", default=(128,), help="of patches; each step draws one")
-    parser.add_argument("--native", type=float, default=0.0, help="share of pictures that are not shrunk to 256 px")
+    parser.add_argument(
+        "--sides", type=int, nargs="+", default=(128,), help="of patches; each step draws one"
+    )
+    parser.add_argument(
+        "--native", type=float, default=0.0, help="share of pictures that are not shrunk to 256 px"
+    )
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--lr", type=float, default=5e-4)
     parser.add_argument("--decay", type=float, default=0.02)
@@ -89,12 +106,16 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--batch", type=int, nargs=3, default=(10, 6, 10), help="photographs, pairs, fakes")
     parser.add_argument("--strength", type=float, default=1.0, help="how often edits happen")
-    parser.add_argument("--shuffle", type=float, default=0.0, help="share of patches whose tiles are shuffled")
+    parser.add_argument(
+        "--shuffle", type=float, default=0.0, help="share of patches whose tiles are shuffled"
+    )
     parser.add_argument("--light", type=float, default=0.0, help="share of deliveries without edits")
     parser.add_argument("--leave-out", action="append", default=[])
     parser.add_argument("--everything", action="store_true", help="train on validation's photographs as well")
     parser.add_argument("--frozen", action="store_true", help="normalise by ImageNet's statistics")
-    parser.add_argument("--residual", action="store_true", help="give the network amplified residuals as well")
+    parser.add_argument(
+        "--residual", action="store_true", help="give the network amplified residuals as well"
+    )
     parser.add_argument("--shuffled", action="store_true", help="control: labels of chance")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -104,7 +125,13 @@ def main() -> None:
     (folder / "options.json").write_text(json.dumps(vars(options), default=str, indent=1))
 
     lottery = {name: getattr(options, name) for name in ("strength", "native", "light")}
-    sampler = Sampler(options.work, leave_out=options.leave_out, everything=options.everything, lottery=lottery, shuffle=options.shuffle)
+    sampler = Sampler(
+        options.work,
+        leave_out=options.leave_out,
+        everything=options.everything,
+        lottery=lottery,
+        shuffle=options.shuffle,
+    )
     composition = Composition(*options.batch)
     net, average = built(options).to(memory_format=torch.channels_last), built(options)
     average.load_state_dict(net.state_dict())
@@ -131,7 +158,12 @@ def main() -> None:
         pictures, labels = sampler.batch(composition, side, rng, patches=2 if side < 128 else 1)
         if options.shuffled:
             labels = rng.permutation(labels)
-        x = torch.from_numpy(pictures).permute(0, 3, 1, 2).float().contiguous(memory_format=torch.channels_last)
+        x = (
+            torch.from_numpy(pictures)
+            .permute(0, 3, 1, 2)
+            .float()
+            .contiguous(memory_format=torch.channels_last)
+        )
         y = torch.from_numpy(labels)
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(options, step, spent)
