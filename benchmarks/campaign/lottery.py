@@ -26,9 +26,8 @@ Pixels = NDArray[np.uint8]
 Rng = np.random.Generator
 TILE = 32
 SIDE = 256  # a larger face is shrunk to it before the network
-MATCHED = (
-    0.5  # share that is blurred or sharpened until its sharpness is one drawn from SHARPNESS, whatever it was
-)
+TURNED = 0.25  # share that is turned and interpolated first
+MATCHED = 0.5  # share that is blurred or sharpened until its sharpness is one drawn from SHARPNESS
 SHARPNESS = (5.5, 0.9)  # mean and spread
 UP = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_LANCZOS4)
 
@@ -76,6 +75,17 @@ def antialiased(pixels: Pixels, side: int, kernel: int = 2) -> Pixels:
 
     filters = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS)
     return np.asarray(Image.fromarray(pixels).resize((side, side), filters[kernel]))
+
+
+def turned(square: Pixels, rng: Rng) -> Pixels:
+    """Turned by some degrees and interpolated, as data sets of aligned faces (FFHQ) and editors do."""
+    side = square.shape[0]
+    angle, scale = float(rng.normal(0, 8)), float(rng.uniform(1.0, 1.4))
+    about = cv2.getRotationMatrix2D((side / 2, side / 2), angle, scale)
+    about[:, 2] += (scale - 1) * side / 2
+    size = (int(side * scale),) * 2
+    kernel = UP[rng.integers(3)]
+    return cv2.warpAffine(square, about, size, flags=kernel, borderMode=cv2.BORDER_REFLECT_101)
 
 
 def _levels(values: NDArray[np.float32]) -> Pixels:
@@ -204,6 +214,8 @@ def deliver(
 
     `strength` scales how often edits happen; a share `light` is resized and compressed once and nothing else.
     """
+    if rng.random() < TURNED and square.shape[0] >= 160:
+        square = turned(square, rng)
     own = square.shape[0]
     side = int(np.exp(rng.uniform(np.log(112), np.log(480 if native else 420))))
     if side > own:
