@@ -281,6 +281,7 @@ def main() -> None:
     parser.add_argument(
         "--dev", action="store_true", help="only pictures as they are, no fakes but the tracks'"
     )
+    parser.add_argument("--robust", action="store_true", help="as they are and degraded, no fakes but the tracks'")
     parser.add_argument("--quick", action="store_true", help="no degradations, no fakes that were seen")
     options = parser.parse_args()
     if options.task == "build":
@@ -296,7 +297,8 @@ def main() -> None:
     numbers = [
         n
         for n, e in enumerate(evaluation.entries)
-        if not (options.dev and (e["delivery"] != "as-is" or e["set"] == "fakes"))
+        if not (options.robust and (e["delivery"] == "lottery" or e["set"] == "fakes"))
+        and not (options.dev and (e["delivery"] != "as-is" or e["set"] == "fakes"))
         and not (options.lofo and e["set"] in ("dev", "sources", "avatars", "genuine"))
         and (
             not options.quick
