@@ -1,0 +1,193 @@
+"""Train one network on one thread, in the background, resumable: constant learning rate, then a decline to nothing.
+
+    python benchmarks/campaign/train.py --work WORK --run NAME --imagenet efficientnet-lite0.pth --minutes 20 \
+        --leave-out gan --leave-out gpt
+
+Run again with the same name it goes on from its checkpoint (SIGTERM: saves and ends). Time is that of the
+processor, and may be raised.
+    WORK/runs/NAME/{options.json, state.pt, average.safetensors, log.csv}
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from efficientnet_lite import EfficientNetLite
+from patch_residual import PatchResidual
+from safetensors.torch import save_file
+from sampling import Composition, Sampler, sharpness_of
+from sklearn.metrics import roc_auc_score
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+DECLINE = 0.3  # of the time, at the end
+WARM_UP = 100  # steps
+
+
+def built(options: argparse.Namespace) -> nn.Module:
+    """The network that the options name."""
+    if options.network == "patch":
+        return PatchResidual(blocks=options.blocks)
+    net = EfficientNetLite(
+        stem_stride=options.stem_stride,
+        stages=options.stages,
+        frozen=options.frozen,
+        residual=options.residual,
+    )
+    if options.imagenet is not None:
+        net.load_imagenet(torch.load(options.imagenet, weights_only=True, map_location="cpu"))
+    return net
+
+
+def learning_rate(options: argparse.Namespace, step: int, spent: float) -> float:
+    """Warm up, stay, decline."""
+    left = 1 - spent / (60 * options.minutes)
+    return float(options.lr * min(1.0, (step + 1) / WARM_UP, max(left, 0.0) / DECLINE))
+
+
+def save(
+    folder: Path,
+    net: nn.Module,
+    average: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    step: int,
+    spent: float,
+) -> None:
+    """Write beside, then rename."""
+    state = {"net": net.state_dict(), "average": average.state_dict(), "optimiser": optimiser.state_dict()}
+    torch.save(state | {"step": step, "spent": spent}, folder / "state.tmp")
+    (folder / "state.tmp").replace(folder / "state.pt")
+    save_file({k: v.contiguous() for k, v in average.state_dict().items()}, folder / "average.tmp")
+    (folder / "average.tmp").replace(folder / "average.safetensors")
+
+
+def follow(average: nn.Module, net: nn.Module, decay: float) -> None:
+    """Move the averaged weights and statistics towards the network's."""
+    with torch.no_grad():
+        for a, b in zip(average.state_dict().values(), net.state_dict().values(), strict=True):
+            if a.dtype.is_floating_point:
+                a.lerp_(b, 1 - decay)
+            else:
+                a.copy_(b)
+
+
+def loss_of(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+    """Cross-entropy, labels drawn a little to the middle."""
+    return F.binary_cross_entropy_with_logits(logits, labels * (1 - smoothing) + smoothing / 2)
+
+
+def main() -> None:
+    """Train."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--run", required=True)
+    parser.add_argument("--network", choices=("lite", "patch"), default="lite")
+    parser.add_argument("--imagenet", type=Path)
+    parser.add_argument("--stem-stride", type=int, default=2)
+    parser.add_argument("--stages", type=int, default=7)
+    parser.add_argument("--blocks", type=int, default=1)
+    parser.add_argument(
+        "--sides", type=int, nargs="+", default=(128,), help="of patches; each step draws one"
+    )
+    parser.add_argument(
+        "--native", type=float, default=0.0, help="share of pictures that are not shrunk to 256 px"
+    )
+    parser.add_argument("--minutes", type=float, default=20)
+    parser.add_argument("--lr", type=float, default=5e-4)
+    parser.add_argument("--decay", type=float, default=0.02)
+    parser.add_argument("--smoothing", type=float, default=0.05)
+    parser.add_argument("--average", type=float, default=0.997)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--batch", type=int, nargs=3, default=(10, 6, 10), help="photographs, pairs, fakes")
+    parser.add_argument("--strength", type=float, default=1.0, help="how often edits happen")
+    parser.add_argument(
+        "--shuffle", type=float, default=0.0, help="share of patches whose tiles are shuffled"
+    )
+    parser.add_argument("--light", type=float, default=0.0, help="share of deliveries without edits")
+    parser.add_argument("--leave-out", action="append", default=[])
+    parser.add_argument("--everything", action="store_true", help="train on validation's photographs as well")
+    parser.add_argument("--frozen", action="store_true", help="normalise by ImageNet's statistics")
+    parser.add_argument(
+        "--residual", action="store_true", help="give the network amplified residuals as well"
+    )
+    parser.add_argument("--shuffled", action="store_true", help="control: labels of chance")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.manual_seed(options.seed)
+    folder = options.work / "runs" / options.run
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "options.json").write_text(json.dumps(vars(options), default=str, indent=1))
+
+    lottery = {name: getattr(options, name) for name in ("strength", "native", "light")}
+    sampler = Sampler(
+        options.work,
+        leave_out=options.leave_out,
+        everything=options.everything,
+        lottery=lottery,
+        shuffle=options.shuffle,
+    )
+    composition = Composition(*options.batch)
+    net, average = built(options).to(memory_format=torch.channels_last), built(options)
+    average.load_state_dict(net.state_dict())
+    groups = [
+        {"params": [p for p in net.parameters() if p.ndim > 1], "weight_decay": options.decay},
+        {"params": [p for p in net.parameters() if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    optimiser = torch.optim.AdamW(groups, lr=options.lr)
+    step, spent = 0, 0.0
+    if (folder / "state.pt").exists():
+        state = torch.load(folder / "state.pt", weights_only=True)
+        net.load_state_dict(state["net"])
+        average.load_state_dict(state["average"])
+        optimiser.load_state_dict(state["optimiser"])
+        step, spent = state["step"], state["spent"]
+    rng = np.random.default_rng([options.seed, step])
+    log: list[tuple[float, float, float]] = []
+    began, saved = time.process_time() - spent, time.monotonic()
+    net.train()
+    stopped: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: stopped.append(number))
+    while spent < 60 * options.minutes and not stopped:
+        side = int(rng.choice(options.sides))
+        pictures, labels = sampler.batch(composition, side, rng, patches=2 if side < 128 else 1)
+        if options.shuffled:
+            labels = rng.permutation(labels)
+        x = (
+            torch.from_numpy(pictures)
+            .permute(0, 3, 1, 2)
+            .float()
+            .contiguous(memory_format=torch.channels_last)
+        )
+        y = torch.from_numpy(labels)
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(options, step, spent)
+        logits = net(x)
+        loss = loss_of(logits, y, options.smoothing)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(net.parameters(), 5.0)
+        optimiser.step()
+        follow(average, net, min(options.average, (step + 1) / (step + 10)))
+        right = float(((logits.detach() > 0) == (y > 0.5)).float().mean())
+        log.append((float(loss.detach()), right, roc_auc_score(labels, sharpness_of(pictures))))
+        step, spent = step + 1, time.process_time() - began
+        if step % 50 == 0:
+            loss_mean, right_mean, sharp = np.mean(log, axis=0)
+            log = []
+            with (folder / "log.csv").open("a") as out:
+                out.write(f"{step},{spent / 60:.2f},{loss_mean:.4f},{right_mean:.3f},{sharp:.3f}\n")
+            sampler.refresh()
+        if time.monotonic() - saved > 300:
+            save(folder, net, average, optimiser, step, spent)
+            saved = time.monotonic()
+    save(folder, net, average, optimiser, step, spent)
+
+
+if __name__ == "__main__":
+    main()
