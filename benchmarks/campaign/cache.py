@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cameraborn.photo.decode import open_picture
-from cameraborn.photo.faces import FaceFinder, square_window
 from numpy.typing import NDArray
 from PIL import Image
+
+from cameraborn.photo.decode import open_picture
+from cameraborn.photo.faces import FaceFinder, square_window
 
 Pixels = NDArray[np.uint8]
 Row = dict[str, Any]

@@ -281,7 +281,9 @@ def main() -> None:
     parser.add_argument(
         "--dev", action="store_true", help="only pictures as they are, no fakes but the tracks'"
     )
-    parser.add_argument("--robust", action="store_true", help="as they are and degraded, no fakes but the tracks'")
+    parser.add_argument(
+        "--robust", action="store_true", help="as they are and degraded, no fakes but the tracks'"
+    )
     parser.add_argument("--quick", action="store_true", help="no degradations, no fakes that were seen")
     options = parser.parse_args()
     if options.task == "build":

@@ -19,6 +19,7 @@ import torch
 from evaluate import Evaluation, session
 from onnx import numpy_helper
 from safetensors.torch import load_file
+
 from train import built
 
 SMALLEST = 2048  # numbers: smaller tensors stay float32

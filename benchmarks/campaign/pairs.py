@@ -16,6 +16,7 @@ from lottery import deliver
 from safetensors.torch import load_file
 from sampling import Sampler, validation_group
 from sklearn.metrics import roc_auc_score
+
 from train import built
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from cameraborn.networks.patchnet import PatchNet
 from torch import Tensor, nn
+
+from cameraborn.networks.patchnet import PatchNet
 
 
 class PatchResidual(nn.Module):
