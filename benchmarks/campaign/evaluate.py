@@ -23,7 +23,7 @@ import numpy as np
 import onnxruntime
 import torch
 from cache import Cache, Pixels, Row
-from cameraborn.photo.degrade import degrade
+from cameraborn.degrade.named import degrade
 from lottery import antialiased, deliver, face_square, sharpness
 from numpy.typing import NDArray
 from safetensors.torch import load_file

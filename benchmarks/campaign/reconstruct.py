@@ -2,8 +2,8 @@
 
 Decoders: the TAESD family (distilled autoencoders of the latent spaces of SD 1/2, SDXL, SD 3, FLUX.1, FLUX.2; MIT,
 madebyollin/taesd) and super-resolution by SPAN (Apache-2.0), waifu2x (MIT) and Real-ESRGAN (BSD-3) on ncnn. The
-photograph keeps its size or is shrunk first; noise is added to latents; super-resolution is given the photograph at half
-size.
+photograph keeps its size or is shrunk first; noise is added to latents; super-resolution is given the photograph at
+half size.
 
     WORK/redrawn/pixels.bin, index.jsonl      each row: the pair's photograph and its redrawing, same geometry
 Appends until it is stopped; each pass is another painter, size and noise for every training photograph.
