@@ -21,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from cameraborn.photo.crops import square_window
 from cameraborn.photo.decode import open_picture
-from cameraborn.photo.faces import FaceFinder, square_window
+from cameraborn.photo.faces import FaceFinder
 
 Pixels = NDArray[np.uint8]
 Row = dict[str, Any]

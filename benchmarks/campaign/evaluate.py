@@ -23,13 +23,14 @@ import numpy as np
 import onnxruntime
 import torch
 from cache import Cache, Pixels, Row
-from cameraborn.degrade.named import degrade
 from lottery import antialiased, deliver, face_square, sharpness
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 from sampling import validation_group
 from sklearn.metrics import roc_auc_score
 from torch import nn
+
+from cameraborn.degrade.named import degrade
 
 DEGRADATIONS = {"jpeg75": "jpeg:75", "half": "resize:0.5:bicubic", "webp80": "webp:80"}
 AT_MOST = 60  # fakes of one generator
