@@ -89,8 +89,6 @@ def pictures_in(folder: Path) -> Iterator[Path]:
         raise ManifestError(f"{folder}: no such folder: give a folder of pictures")
 
     for path in map(Path, files.pictures_in(str(folder.absolute()))):
-        if (
-            path.suffix.lower() not in SUPPORTED_EXTENSIONS
-        ):  # no picture, so a folder that is passed on unopened
+        if path.suffix.lower() not in SUPPORTED_EXTENSIONS:  # a folder, passed on unopened
             raise ManifestError(f"{path}: cannot be opened: check its permissions")
         yield path
