@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from cameraborn.bench.cache import EncoderFeatures, FeatureCache, Looked
 from cameraborn.bench.scorers import ERROR_SCOPE, DetectorSection
+from cameraborn.data.manifest import not_as_listed
 from cameraborn.detect.bundle import Bundle
 from cameraborn.detect.detector import Detector, default_bundle
 from cameraborn.detect.observe import Observation
@@ -96,20 +97,11 @@ class BundleScorer:
             return known
         picture = open_picture(file)
         if picture.sha256 != sha256:
-            raise PictureError(
-                f"{file}: not the file that was imported (its SHA-256 differs): import it again"
-            )
+            raise not_as_listed(file)
         seen = self._observe(picture, sha256)
         if not seen or seen[0].measured is None:
             return Looked(seen[0].scope if seen else "no-face", None)
         return Looked(seen[0].scope, seen[0].measured.feature)
-
-    def look_or_none(self, file: Path, sha256: str) -> Features | None:
-        """`look`, with None for a file without a feature or that cannot be read."""
-        try:
-            return self.look(file, sha256).feature
-        except PictureError:
-            return None
 
     def _observe(self, picture: Picture, sha256: str) -> list[Observation]:
         """The largest face of a picture, if it shows one; the cache then knows it by the file's content."""

@@ -30,6 +30,7 @@ from pydantic import (
 
 from cameraborn.bench.kinds import KINDS
 from cameraborn.bench.scorers import DetectorSection
+from cameraborn.data.manifest import first_problem
 from cameraborn.degrade.named import STANDARD, UNDEGRADED, parse
 from cameraborn.errors import BenchError, DegradationError
 
@@ -178,6 +179,4 @@ def read_config(path: Path) -> BenchConfig:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BenchError(f"{path}: not valid TOML: {error}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "configuration"
-        raise BenchError(f"{path}: {field}: {first['msg']}") from error
+        raise BenchError(f"{path}: {first_problem(error, 'configuration')}") from error

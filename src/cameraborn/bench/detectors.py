@@ -65,10 +65,7 @@ class Detectors:
         """What a run remembers of them."""
         return [
             DetectorRecord(
-                name=scorer.name,
-                key=scorer.key,
-                kind=section.kind,
-                calibration_size=scorer.calibration_size,
+                name=scorer.name, key=scorer.key, kind=section.kind, calibration_size=scorer.calibration_size
             )
             for section, scorer in zip(self.config.detectors, self, strict=True)
         ]

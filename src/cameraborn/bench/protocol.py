@@ -38,14 +38,6 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Photographs:
-    """What the protocol learns from, and what it is checked with."""
-
-    fit: list[Sample]
-    held_out: list[Sample]
-
-
-@dataclass(frozen=True)
 class FittedProtocol:
     """A mixture on one encoder's features, with both thresholds.
 
@@ -93,8 +85,10 @@ def section_of(config: BenchConfig) -> ProtocolSection:
     return config.protocol
 
 
-def read_protocol_photographs(section: ProtocolSection, tested: Sequence[Sample]) -> Photographs:
-    """The photographs of both purposes.
+def read_protocol_photographs(
+    section: ProtocolSection, tested: Sequence[Sample]
+) -> tuple[list[Sample], list[Sample]]:
+    """The photographs to fit to, and those that are held out.
 
     Raises:
         BenchError: a photograph serves two of fitting, holding out and testing.
@@ -103,7 +97,7 @@ def read_protocol_photographs(section: ProtocolSection, tested: Sequence[Sample]
     held_out = read_photographs(section.held_out)
     refuse_overlap(fit, held_out, "this photograph is both fitted to and held out")
     refuse_overlap([*fit, *held_out], tested, "this picture is both learnt from and tested")
-    return Photographs(fit, held_out)
+    return fit, held_out
 
 
 def paper_threshold(likelihoods: Array, quantile: float) -> float:
@@ -146,7 +140,10 @@ class Encode(_OnBundle[Features | None]):
 
     def work(self, item: Sample) -> Features | None:
         """The feature, from the cache if it is there."""
-        return self._bundle.look_or_none(item.file, item.sha256)
+        try:
+            return self._bundle.look(item.file, item.sha256).feature
+        except PictureError:
+            return None
 
 
 def features_of(
@@ -180,7 +177,7 @@ def stacked(features: Sequence[Features | None], what: str) -> Features:
 def fit_protocol(
     bundle: BundleScorer,
     section: ProtocolSection,
-    photographs: Photographs,
+    sources: frozenset[str],
     fitted: Features,
     held_out: Features,
 ) -> FittedProtocol:
@@ -197,7 +194,7 @@ def fit_protocol(
     return FittedProtocol(
         name=f"{bundle.name} (aigfd)",
         key=digest.hexdigest()[:16],
-        sources=frozenset(sample.source for sample in (*photographs.fit, *photographs.held_out)),
+        sources=sources,
         density=density,
         threshold=paper_threshold(density.log_likelihood(fitted), section.quantile),
         held_out=-density.log_likelihood(held_out),
@@ -242,22 +239,20 @@ def run_protocol(
     """
     section = section_of(config)
     samples = read_sets(config)
-    photographs = read_protocol_photographs(section, samples)
+    fit, held_out = read_protocol_photographs(section, samples)
+    sources = frozenset(sample.source for sample in (*fit, *held_out))
     tally = Tally()
     with closing(Detectors(config)) as detectors, ScoreFile(config.output / SCORES) as scores:
         detectors.open()
         measured = {key for key, *_ in scores.done}  # the report goes on to show these detectors, too
         records = [record for record in detectors.records if record.key in measured]
         for bundle in detectors.bundles:
-            refuse_seen(bundle, photographs.held_out)
+            refuse_seen(bundle, held_out)
             features = [
                 stacked(features_of(detectors, bundle, part, jobs=jobs, advance=advance), what)
-                for part, what in (
-                    (photographs.fit, "photographs to fit to"),
-                    (photographs.held_out, "held-out photographs"),
-                )
+                for part, what in ((fit, "photographs to fit to"), (held_out, "held-out photographs"))
             ]
-            fitted = fit_protocol(bundle, section, photographs, *features)
+            fitted = fit_protocol(bundle, section, sources, *features)
             if any(record.key == fitted.key for record in records):
                 continue  # another bundle has the same encoder
             records.append(fitted.record)

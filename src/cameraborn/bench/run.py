@@ -20,6 +20,7 @@ from cameraborn.bench.record import SCORES, write_record
 from cameraborn.bench.scorers import ERROR_SCOPE, SEEN_SCOPE
 from cameraborn.bench.scores import ScoreFile, ScoreRow
 from cameraborn.bench.sets import Sample, read_set
+from cameraborn.data.manifest import not_as_listed
 from cameraborn.degrade.named import degrade_encoded
 from cameraborn.detect.verdict import Named, Scored, Scorer
 from cameraborn.engine.local import map_in_order
@@ -183,9 +184,7 @@ def _bytes_of(sample: Sample) -> bytes | PictureError:
         reason = os.strerror(error.errno or 0)
         return PictureError(f"{sample.path}: cannot be read ({reason}): restore the file")
     if hashlib.sha256(data).hexdigest() != sample.sha256:
-        return PictureError(
-            f"{sample.path}: not the file that was imported (its SHA-256 differs): import it again"
-        )
+        return not_as_listed(sample.path)
     return data
 
 

@@ -12,7 +12,6 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from cameraborn.errors import BenchError
@@ -111,22 +110,12 @@ def parse_row(cells: list[str]) -> ScoreRow:
     if len(cells) != len(COLUMNS):
         raise ValueError(f"{len(cells)} columns instead of {len(COLUMNS)}")
     row = dict(zip(COLUMNS, cells, strict=True))
-    numbers = {name: float(row[name]) if row[name] else None for name in ("score", "p_value", "seconds")}
     if row["in_source"] not in ("true", "false") or row["flagged"] not in _READ_FLAGS:
         raise ValueError("in_source or flagged is neither true nor false")
-    texts = {
-        name: _text(cell)
-        for name, cell in row.items()
-        if name not in numbers and name not in ("in_source", "flagged")
-    }
-    return ScoreRow(
-        **texts,
-        score=numbers["score"],
-        p_value=numbers["p_value"],
-        seconds=numbers["seconds"],
-        in_source=row["in_source"] == "true",
-        flagged=_READ_FLAGS[row["flagged"]],
-    )
+    values: dict[str, Any] = {name: _text(cell) for name, cell in row.items()}
+    values |= {name: float(row[name]) if row[name] else None for name in ("score", "p_value", "seconds")}
+    values |= {name: _READ_FLAGS[row[name]] for name in ("in_source", "flagged")}
+    return ScoreRow(**values)
 
 
 def read_scores(path: Path) -> Iterator[ScoreRow]:
@@ -180,7 +169,5 @@ class ScoreFile:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._file.close()

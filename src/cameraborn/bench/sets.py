@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Literal
 
 from cameraborn.bench.config import PhotographSection, SetSection
-from cameraborn.data.manifest import read_manifest, sha256_of
+from cameraborn.data.manifest import sha256_of
+from cameraborn.data.select import Selection, select
 from cameraborn.errors import BenchError
 from cameraborn.photo.decode import SUPPORTED_EXTENSIONS
 
@@ -105,11 +106,7 @@ def refuse_overlap(photographs: Iterable[Sample], others: Iterable[Sample], why:
 
 def _from_manifest(section: SetSection) -> Iterator[Sample]:
     manifest = section.manifest or Path()
-    for row in read_manifest(manifest):
-        if (section.split and row.split != section.split) or (
-            section.kinds and row.kind not in section.kinds
-        ):
-            continue
+    for row in select(manifest, Selection(section.split, section.kinds)):
         yield Sample(
             file=Path(row.path),
             path=os.path.relpath(row.path, os.path.abspath(manifest.parent)),  # noqa: PTH100 (resolve follows links)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from cameraborn.data.manifest import Row, sha256_of, write_manifest
+from cameraborn.data.manifest import Row, not_as_listed, sha256_of, write_manifest
 from cameraborn.engine.local import map_in_order
 from cameraborn.engine.stage import Stage
 from cameraborn.errors import ManifestError, PictureError
@@ -128,9 +128,7 @@ def _square(row: Row, treatment: Treatment) -> tuple[bytes, Box | None]:
     """The encoded square, and where the face's box lies in it."""
     picture = open_picture(row.path)
     if picture.sha256 != row.sha256:
-        raise PictureError(
-            f"{row.path}: not the file that was imported (its SHA-256 differs): import it again"
-        )
+        raise not_as_listed(row.path)
     H, W, _ = picture.pixels.shape
     side = min(H, W)
     if side < treatment.size:

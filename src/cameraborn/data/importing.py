@@ -70,15 +70,10 @@ def import_manifest(
             counts.rows = write_manifest(itertools.chain([first], rows), output)
     place.unlink(missing_ok=True)
     if first is None:
-        raise ManifestError(
-            f"{output}: not written: no picture found{_what_was(counts)}: check the path and the layout"
-        )
+        kinds = (("left out", counts.left_out), ("without a face", counts.without_face))
+        others = "".join(f", {number} {name}" for name, number in kinds if number)
+        raise ManifestError(f"{output}: not written: no picture found{others}: check the path and the layout")
     return counts
-
-
-def _what_was(counts: Imported) -> str:
-    kinds = (("left out", counts.left_out), ("without a face", counts.without_face))
-    return "".join(f", {number} {name}" for name, number in kinds if number)
 
 
 @dataclass

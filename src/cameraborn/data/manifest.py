@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from cameraborn.errors import ManifestError
+from cameraborn.errors import ManifestError, PictureError
 from cameraborn.files import Box, replacing
 from cameraborn.photo.exif import TAGS
 
@@ -130,10 +130,10 @@ def parse_row(path: Path, number: int, line: bytes) -> Row:
     return row.model_copy(update={"path": absolute})
 
 
-def first_problem(error: ValidationError) -> str:
-    """What is wrong with a row, in one line that begins with the field."""
+def first_problem(error: ValidationError, whole: str = "row") -> str:
+    """What is wrong with a row, or another `whole`, in one line that begins with the field."""
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"]) or "row"
+    where = ".".join(str(part) for part in first["loc"]) or whole
     return f"{where}: {first['msg'].removeprefix('Value error, ')}"
 
 
@@ -175,6 +175,11 @@ def _line(row: Row, folder: Path) -> str:
 def cannot_write(path: Path, error: OSError) -> ManifestError:
     """One line for a file that cannot be written, for example on a full disk."""
     return ManifestError(f"{path}: cannot be written ({error.strerror}): free some space or check the folder")
+
+
+def not_as_listed(path: str | Path) -> PictureError:
+    """One line for a file whose SHA-256 is not that of its row."""
+    return PictureError(f"{path}: not the file that was imported (its SHA-256 differs): import it again")
 
 
 def group_of(row: Row) -> str:

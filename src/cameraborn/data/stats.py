@@ -37,12 +37,7 @@ _FRACTIONS = (8000, 4000, 2000, 1000, 500, 250, 125, 60, 30, 15, 8, 4, 2)  # of 
 SCALES = (
     Scale("iso", "ISO", tuple(25.0 * 2**n for n in range(14)), "{:.0f}".format),
     Scale("fnumber", "f-number", (1, 1.4, 2, 2.8, 4, 5.6, 8, 11, 16, 22, 32), "f/{:.2g}".format),
-    Scale(
-        "exposure_time_s",
-        "exposure time",
-        (*(1 / n for n in _FRACTIONS), 1, 2, 4, 8, 15, 30),
-        _seconds,
-    ),
+    Scale("exposure_time_s", "exposure time", (*(1 / n for n in _FRACTIONS), 1, 2, 4, 8, 15, 30), _seconds),
     Scale(
         "focal_length_mm",
         "focal length",
@@ -85,11 +80,9 @@ def manifest_stats(rows: Iterable[Row], report: Callable[[int], None] = lambda _
         report(stats.rows)
         groups.add(digest(group_of(row)))
         stats.splits[row.split] += 1
-        made = (
-            row.generator
-            if row.label == "generated"
-            else row.manipulation and f"{row.manipulation} manipulated"
-        )
+        made = f"{row.manipulation} manipulated" if row.manipulation else ""
+        if row.label == "generated":
+            made = row.generator
         stats.labels[f"{row.label} {made}".strip()] += 1
         stats.kinds[row.kind] += 1
         stats.sources[row.source] += 1

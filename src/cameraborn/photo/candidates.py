@@ -91,12 +91,8 @@ def letterbox(frame: Box, margin: float = 0.0) -> Box:
 
 def view_of(image: Image.Image, region: Box, size: int) -> Image.Image:
     """`region` of the picture at `size` x `size`; outside the picture it is black."""
-    x0, y0, x1, y1 = (
-        max(region[0], 0),
-        max(region[1], 0),
-        min(region[2], image.width),
-        min(region[3], image.height),
-    )
+    x0, y0 = max(region[0], 0), max(region[1], 0)
+    x1, y1 = min(region[2], image.width), min(region[3], image.height)
     scale = size / (region[2] - region[0])
     shrunk = (max(1, round((x1 - x0) * scale)), max(1, round((y1 - y0) * scale)))
     # reducing_gap: whole-number box reduction first, which makes a large picture several times cheaper

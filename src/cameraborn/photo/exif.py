@@ -56,10 +56,9 @@ class Tag:
 
 TAGS: tuple[Tag, ...] = (
     Tag("iso", 0x8827, "Exif", "ordinal", 1, 1e7, overflow=65535),
-    Tag("fnumber", 0x829D, "Exif", "ordinal", 0.3, 1024, apex_id=0x9202, apex_factor=0.5),  # N = 2^(AV/2)
-    Tag(
-        "exposure_time_s", 0x829A, "Exif", "ordinal", 1e-7, 1e5, apex_id=0x9201, apex_factor=-1.0
-    ),  # t = 2^-TV
+    # N = 2^(AV/2), t = 2^-TV
+    Tag("fnumber", 0x829D, "Exif", "ordinal", 0.3, 1024, apex_id=0x9202, apex_factor=0.5),
+    Tag("exposure_time_s", 0x829A, "Exif", "ordinal", 1e-7, 1e5, apex_id=0x9201, apex_factor=-1.0),
     Tag("focal_length_mm", 0x920A, "Exif", "ordinal", 0.1, 1e5),
     Tag("focal_35mm", 0xA405, "Exif", "ordinal", 0.1, 1e5),
     Tag("exposure_bias_ev", 0x9204, "Exif", "ordinal", -15, 15),
@@ -91,9 +90,8 @@ class Exif:
     make: str | None = None
     model: str | None = None
     flash: int | None = None  # bit field: 1 fired, 2-4 return, 8-16 mode, 32 no flash, 64 red-eye
-    metering: int | None = (
-        None  # 1 average, 2 centre-weighted, 3 spot, 4 multi-spot, 5 pattern, 6 partial, 255 other
-    )
+    # 1 average, 2 centre-weighted, 3 spot, 4 multi-spot, 5 pattern, 6 partial, 255 other
+    metering: int | None = None
     exposure_mode: int | None = None  # 0 automatic, 1 manual, 2 bracket
     white_balance: int | None = None  # 0 automatic, 1 manual
     exposure_program: int | None = None  # 1 manual, 2 normal, 3 aperture, 4 shutter, 5-8 scene programs

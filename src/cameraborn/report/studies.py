@@ -35,9 +35,9 @@ from cameraborn.files import Array
 from cameraborn.report import metrics, plots
 from cameraborn.report.analysis import Analysis
 from cameraborn.report.columns import records_of, write_csv
-from cameraborn.report.paper import EqualNumbers
+from cameraborn.report.paper import EqualNumbers, equal_number_figures
 from cameraborn.report.results import Results
-from cameraborn.report.tables import EQUAL_NUMBERS, equal_number_rows
+from cameraborn.report.tables import EQUAL_NUMBERS, rows_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Plot
@@ -210,8 +210,9 @@ STUDIES: Mapping[str, Study] = {
 def _equal_numbers(config: BenchConfig, kind: str = "") -> list[EqualNumbers]:
     """Figures of the detectors of one kind, or of all but the trivial cues."""
     section = section_of(config)
-    rows = equal_number_rows(Analysis(Results(config.output)), section)
-    return [row for row in rows if kind in ("", row.detector.kind)]
+    analysis = Analysis(Results(config.output))
+    detectors = (detector for detector in analysis.results.detectors if kind in ("", detector.kind))
+    return rows_of(detectors, lambda one: equal_number_figures(analysis, one, section))
 
 
 def _heat_table(title: str, rows: Sequence[EqualNumbers], shade: str, texts: Sequence[str]) -> Plot:

@@ -12,31 +12,24 @@ from pathlib import Path
 from cameraborn.data.adapters.entry import Entry, LeftOut, Options, entry, pictures_in
 from cameraborn.errors import ManifestError
 
-_CELEBA = (
-    "celeba",
-    "celeba-face",
-    "celeba-hq",
-    "celeba_hq",
-    "celebahq",
-    "celebamask-hq",
-    "mm-celeba-hq",
-    "mmcelebahq",
-)
 _PHOTOGRAPHS = frozenset(
-    (
-        "real",
-        "reals",
-        "0_real",
-        "photo",
-        "photos",
-        "nature",
-        "natural",
-        "ffhq",
-        "imagenet",
-        "lsun",
-        "coco",
-        *_CELEBA,
-    )
+    {
+        *(
+            "real",
+            "reals",
+            "0_real",
+            "photo",
+            "photos",
+            "nature",
+            "natural",
+            "ffhq",
+            "imagenet",
+            "lsun",
+            "coco",
+        ),
+        *("celeba", "celeba-face", "celeba-hq", "celeba_hq", "celebahq", "celebamask-hq", "mm-celeba-hq"),
+        "mmcelebahq",
+    }
 )
 _GENERATED = frozenset(("fake", "fakes", "1_fake", "ai", "generated", "synthetic"))
 _SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
@@ -63,6 +56,7 @@ def tree_entries(source: Path, options: Options) -> Iterator[Entry | LeftOut]:
     for path in pictures_in(source):
         folders = [top.name, *path.parent.relative_to(source.absolute()).parts]
         generator = _generator(folders)
+        photographs = next((name for name in reversed(folders) if name.lower() in _PHOTOGRAPHS), top.name)
         split = next((_SPLITS[name.lower()] for name in folders[1:] if name.lower() in _SPLITS), "")
         if lists:
             split = "test" if generator else lists.get(path.name, "")
@@ -70,7 +64,7 @@ def tree_entries(source: Path, options: Options) -> Iterator[Entry | LeftOut]:
             path,
             label="generated" if generator else "photo",
             generator=generator,
-            source=generator or _innermost(folders, _PHOTOGRAPHS) or top.name,
+            source=generator or photographs,
             group=path.stem,
             split=split,
         )
@@ -87,10 +81,6 @@ def _generator(folders: list[str]) -> str:
     names = [name for name in folders[1:] if name.lower() not in known]
     name = (names[0] if names else folders[0]).lower()
     return _GENERATORS.get(name, name)
-
-
-def _innermost(folders: list[str], among: frozenset[str]) -> str:
-    return next((name for name in reversed(folders) if name.lower() in among), "")
 
 
 def _listed(source: Path) -> dict[str, str]:
