@@ -112,7 +112,7 @@ def figure4(
         for bundle in detectors.bundles:
             fitted, held_out, tested = (
                 features_of(detectors, bundle, part, jobs=jobs, advance=advance)
-                for part in (photographs.fit, photographs.held_out, samples)
+                for part in (*photographs, samples)
             )
             found = _sweep(
                 section,
