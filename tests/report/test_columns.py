@@ -31,7 +31,7 @@ def test_one_list_of_columns_gives_the_cells_and_the_csv():
     rows = [Row("x", row.n, row.rate, row) for row in ROWS]
     table = columns.table_of(COLUMNS, rows, last_apart=True, notes=("so",))
     assert table.columns == ["who", "how many", "share"]
-    assert [table.is_word(place) for place in range(3)] == [True, False, False]
+    assert [place in table.words for place in range(3)] == [True, False, False]
     assert table.rows == [
         [Cell("x"), Cell("3"), Cell("25.0 %", "12.3–50.0")],
         [Cell("x"), Cell("0"), Cell("–")],
