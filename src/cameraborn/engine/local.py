@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import copy
 import itertools
-import multiprocessing
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from cameraborn.engine.stage import Stage
@@ -33,12 +32,7 @@ def map_in_order(
     """
     jobs = jobs or os.cpu_count() or 1
     if processes:
-        yield from _pooled(
-            ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _set_up, (stage,)),
-            _work,
-            items,
-            jobs,
-        )
+        yield from _pooled(_processes(jobs, stage), _work, items, jobs)
         return
     stage = copy.copy(stage)  # what setup opens stays out of the caller's, which can still travel
     stage.setup()
@@ -46,6 +40,14 @@ def map_in_order(
         yield from map(stage.work, items)
     else:
         yield from _pooled(ThreadPoolExecutor(jobs), stage.work, items, jobs)
+
+
+def _processes(jobs: int, stage: Stage[Any, Any]) -> Executor:
+    # Only here: most work is done in threads, and these take a while to import.
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    return ProcessPoolExecutor(jobs, get_context("spawn"), _set_up, (stage,))
 
 
 def _pooled(pool: Executor, work: Callable[[S], T], items: Iterable[S], jobs: int) -> Iterator[T]:
