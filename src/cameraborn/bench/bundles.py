@@ -114,10 +114,10 @@ class BundleScorer:
 
 
 def encoder_key(bundle: Bundle) -> str:
-    """Of what decides a feature: the network, its preprocessing, and the release that finds the faces."""
+    """Of what decides a feature: the networks, their preprocessing, and the release that finds the faces."""
     return _digest(
-        hashlib.sha256(bundle.network).hexdigest(),
-        bundle.info.preprocessing.model_dump_json(),
+        *(hashlib.sha256(bundle.graph(one)).hexdigest() for one in bundle.info.networks),
+        *(one.preprocessing.model_dump_json() for one in bundle.info.networks),
         metadata.version("cameraborn"),
     )
 

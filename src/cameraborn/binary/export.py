@@ -38,7 +38,7 @@ def export_binary(folder: Path) -> ExportedNetwork:
     layers = {f"0.{name}": value.numpy() for name, value in head.state_dict().items()}
     return ExportedNetwork(
         onnx=to_onnx(encoder, section.input_kind, PATCH_SIZE),
-        weights=as_safetensors(run.network.state_dict()),
+        weights=(as_safetensors(run.network.state_dict()),),
         description=f"{describe(encoder, section)}, binary",
         features=encoder.features,
         tasks=("generated",),

@@ -112,6 +112,6 @@ class BinaryValidator:
         return figures
 
     def _score(self, network: RegularisedClassifier, index: int) -> float:
-        patches = torch.from_numpy(grid_patches(large_enough(self.pictures[index]), VALIDATION_PATCHES))
+        patches = torch.from_numpy(grid_patches(large_enough(self.pictures[index]), limit=VALIDATION_PATCHES))
         with torch.autocast(self.device.type, self.precision, enabled=self.precision is not None):
             return float(network.score(patches[None].to(self.device).float()))

@@ -250,7 +250,7 @@ def convert(
     old: Annotated[Path, Argument(metavar="OLD", help="Bundle of an older release, a folder or zip.")],
     output: NewBundle,
 ) -> None:
-    """Convert a bundle of an older release (schema 2) to this one; its scores stay what they are.
+    """Convert a bundle of an older release (schema 2 or 3) to this one; its scores stay what they are.
 
     Example: cameraborn convert old-bundle -o new-bundle
     """

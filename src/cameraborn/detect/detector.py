@@ -100,7 +100,7 @@ class Detector:
 
     def score_crop(self, pixels: Pixels) -> float:
         """The score of pixels [H W 3], whatever is on them."""
-        return float(self.scores(self.observer.encoder.feature(pixels)[None])[0])
+        return float(self.scores(self.observer.feature(pixels)[None])[0])
 
     def observe(
         self, picture: Picture, *, whole_image: bool = False, most: int | None = None
@@ -177,7 +177,7 @@ class Detector:
 
     def golden_scores(self, names: Iterable[str]) -> dict[str, float]:
         """The combined scores of pictures made by formula, by name."""
-        features = {name: self.observer.encoder.feature(golden_picture(name)) for name in names}
+        features = {name: self.observer.feature(golden_picture(name)) for name in names}
         return {name: float(self.bundle.scores(feature[None])[0]) for name, feature in features.items()}
 
     def boxes(self, pixels: Pixels, *, whole_image: bool) -> list[Box]:
