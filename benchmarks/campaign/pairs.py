@@ -33,12 +33,7 @@ def main() -> None:
     net.load_state_dict(load_file(folder / "average.safetensors"))
     run = session(net, folder / "average.onnx")
     sampler = Sampler(options.work, everything=True)
-    entries = [
-        e
-        for of in sampler.pairs.values()
-        for e in of
-        if e["photograph"] in sampler.held_out
-    ]
+    entries = [e for of in sampler.pairs.values() for e in of if e["photograph"] in sampler.held_out]
     rng = np.random.default_rng(0)
     found: dict[str, list[tuple[int, float]]] = defaultdict(list)
     for n in rng.permutation(len(entries))[: options.most]:

@@ -53,6 +53,7 @@ VERBS = (
     "calibrate",
     "verify",
     "convert",
+    "merge",
     "data",
     "train",
     "weights",

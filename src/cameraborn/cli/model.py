@@ -1,4 +1,4 @@
-"""`cameraborn fit`, `fit-binary`, `calibrate`, `verify` and `convert`: bundles."""
+"""`cameraborn fit`, `fit-binary`, `calibrate`, `verify`, `convert` and `merge`: bundles."""
 
 from __future__ import annotations
 
@@ -260,6 +260,31 @@ def convert(
     write_bundle(converted, output)
     load(output, verify="golden.json" in converted.files)
     say(f"{output}: converted")
+
+
+@app.command()
+def merge(
+    bundles: Annotated[
+        list[Path],
+        Argument(metavar="BUNDLE...", help="Fitted bundles, folders or zips; the first one leads."),
+    ],
+    output: NewBundle,
+    name: NewName = None,
+) -> None:
+    """Put the evidence of several bundles into one, to be calibrated anew.
+
+    Example: cameraborn merge one-bundle another-bundle -o both
+    """
+    from cameraborn.detect.merge import merge as merged_of
+
+    if len(bundles) < 2:
+        raise BadParameter("give two bundles or more.", param_hint="BUNDLE...")
+    merged = merged_of([read_bundle(bundle) for bundle in bundles])
+    write_bundle(merged.with_info(name=name or output.name), output)
+    say(
+        f"{output}: holds {', '.join(channel.name for channel in merged.evidence)}; now "
+        f"'cameraborn calibrate PHOTOS --bundle {output}', with photographs that none of them has seen"
+    )
 
 
 def _count_or_auto(text: str) -> int | None:

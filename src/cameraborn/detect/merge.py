@@ -85,5 +85,5 @@ def _check_areas(bundles: Sequence[Bundle]) -> None:
     whole = [bundle for bundle in known if bundle.coverage.whole_image]
     if whole and len(whole) < len(known):
         raise BundleError(
-            f"{whole[0].origin}: was calibrated on whole pictures, another one on faces: give bundles of one"
+            f"{whole[0].origin}: was calibrated on whole pictures, another on faces: give bundles of one kind"
         )
