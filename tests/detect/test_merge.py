@@ -99,6 +99,21 @@ def test_merged_calibrated_written_and_read(one, other, photographs, tmp_path):
     assert verdict.decided_by in verdict.evidence
 
 
+def test_the_score_can_be_made_by_some_channels(one, other, photographs):
+    merged = merge([one, other], ["generators"])
+    assert merged.info.combined == ("generators",)
+    assert [channel.name for channel in merged.evidence] == ["generators", "photographs"]
+    options = ViewOptions(copies=1, jobs=1)
+    detector = Detector(calibrate(merged, photographs["calibration"], options=options, class_size=20))
+    (verdict,) = detector.score(EXAMPLES / "photo-2.jpg")
+    assert verdict.score == verdict.evidence["generators"].surprise
+    assert verdict.p_value == verdict.evidence["generators"].p_value
+    assert verdict.decided_by == "generators"
+    assert verdict.evidence["photographs"].p_value is not None
+    with pytest.raises(BundleError, match="no evidence channel 'redrawn': choose from"):
+        merge([one, other], ["redrawn"])
+
+
 def test_what_any_of_them_has_seen_cannot_calibrate(one, other, photographs):
     fitted_to = photographs["fit"][0]
     with pytest.raises(CalibrationError, match="has already seen this photograph"):

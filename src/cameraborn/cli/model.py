@@ -270,6 +270,14 @@ def merge(
     ],
     output: NewBundle,
     name: NewName = None,
+    score_by: Annotated[
+        list[str] | None,
+        Option(
+            metavar="CHANNEL",
+            help="Channel that makes the score; may be repeated. The others are reported beside it.",
+            show_default="all that made one",
+        ),
+    ] = None,
 ) -> None:
     """Put the evidence of several bundles into one, to be calibrated anew.
 
@@ -279,7 +287,7 @@ def merge(
 
     if len(bundles) < 2:
         raise BadParameter("give two bundles or more.", param_hint="BUNDLE...")
-    merged = merged_of([read_bundle(bundle) for bundle in bundles])
+    merged = merged_of([read_bundle(bundle) for bundle in bundles], score_by or ())
     write_bundle(merged.with_info(name=name or output.name), output)
     say(
         f"{output}: holds {', '.join(channel.name for channel in merged.evidence)}; now "

@@ -50,6 +50,7 @@ class Detector:
         self.bundle = bundle
         self.evidence = evidence
         self._channels = bundle.evidence if evidence is None else (bundle.channel(evidence),)
+        self._deciding = bundle.info.combined if evidence is None else (evidence,)
         self.observer = Observer(bundle, threads=threads, features=features)
         self._options: dict[str, Any] = {"threads": threads, "evidence": evidence, "features": features}
 
@@ -206,7 +207,8 @@ class Detector:
         if not covered:
             return replace(blank, scope="beyond-calibration")
         p = self.calibration.p_value(score, measured.condition)
-        decided_by = min(p_values, key=p_values.__getitem__, default=None)
+        deciding = [name for name in self._deciding if name in p_values]
+        decided_by = min(deciding, key=p_values.__getitem__, default=None)
         return replace(blank, p_value=p, flagged=bool(p <= rate), decided_by=decided_by)
 
     def _covers(self, measured: Measurement, *, whole_image: bool) -> bool:

@@ -19,13 +19,14 @@ class Encoder:
     Args:
         graph: the ONNX file.
         preprocessing: how a crop is laid before it.
+        name: what errors call the graph.
         threads: processor threads.
 
     Raises:
         BundleError: the graph cannot be run.
     """
 
-    def __init__(self, graph: bytes, preprocessing: Preprocessing, *, threads: int) -> None:
+    def __init__(self, graph: bytes, preprocessing: Preprocessing, *, name: str, threads: int) -> None:
         self.preprocessing = preprocessing
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
@@ -36,7 +37,7 @@ class Encoder:
             self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's errors share no public base class
             reason = str(error).splitlines()[0]
-            raise BundleError(f"the network cannot be run ({reason}): get the bundle again") from error
+            raise BundleError(f"{name} cannot be run ({reason}): get the bundle again") from error
         self._input = self._session.get_inputs()[0].name
 
     def feature(self, crop: NDArray[np.uint8]) -> NDArray[np.float32]:

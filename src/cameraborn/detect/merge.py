@@ -15,20 +15,26 @@ from cameraborn.detect.evidence.channel import Columns, Evidence
 from cameraborn.errors import BundleError
 
 
-def merge(bundles: Sequence[Bundle]) -> Bundle:
+def merge(bundles: Sequence[Bundle], score_by: Sequence[str] = ()) -> Bundle:
     """The first bundle with the networks and fitted channels of the others behind its own, not calibrated.
 
-    Files and channels whose names are taken get a number. The score is made of all channels that made a score.
+    Files and channels whose names are taken get a number.
+
+    Args:
+        bundles: two or more.
+        score_by: channels that make the score; empty: all that made one. The others stand beside it.
 
     Raises:
-        BundleError: a bundle has no fitted evidence, or one is of whole pictures and another of faces.
+        BundleError: a bundle has no fitted evidence, one is of whole pictures and another of faces, or there is no
+            channel of such a name.
     """
     first, *others = bundles
     _check_areas(bundles)
     merged = first.without_calibration()
     for other in others:
         merged = _joined(merged, other)
-    return merged
+    standards = {name: merged.info.standard_of(merged.channel(name).name) for name in score_by}
+    return merged.with_combination(standards) if score_by else merged
 
 
 def _joined(bundle: Bundle, other: Bundle) -> Bundle:

@@ -98,7 +98,12 @@ class Observer:
     def __init__(self, bundle: Bundle, *, threads: int = 1, features: FeatureStore | None = None) -> None:
         self.bundle = bundle
         self.encoders = tuple(
-            Encoder(bundle.graph(network), network.preprocessing, threads=threads)
+            Encoder(
+                bundle.graph(network),
+                network.preprocessing,
+                name=f"{bundle.origin}: {network.file}",
+                threads=threads,
+            )
             for network in bundle.info.networks
         )
         self.faces = FaceFinder(threads=threads)

@@ -42,7 +42,7 @@ class Verdict:
         error: what is wrong with an unreadable picture.
         bundle: the name of the bundle that judged.
         evidence: what each channel of evidence says, by name.
-        decided_by: the channel with the smallest p-value; None where none has one.
+        decided_by: of the channels that make the score, the one with the smallest p-value; None where none has one.
     """
 
     path: str
