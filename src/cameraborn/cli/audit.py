@@ -10,8 +10,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, TextIO
 
-from cameraborn.cli.common import Argument, Jobs, Kind, Option, Split, app, reporting, say
-from cameraborn.cli.output import opened, printable
+from cameraborn.cli.common import Argument, Jobs, Kind, Option, Overwrite, Split, app, reporting, say
+from cameraborn.cli.output import opened, printable, text_outputs
 from cameraborn.data.audit import Audit
 from cameraborn.data.audit import audit as audit_rows
 from cameraborn.data.cue_audit import CueAudit
@@ -58,6 +58,7 @@ def audit(
     quality: Annotated[int, Option(min=1, max=100, help="JPEG quality of the copy's pictures.")] = 90,
     jobs: Jobs = None,
     seed: Annotated[int, Option(help="Random seed of the cross-validation and the bootstrap.")] = 0,
+    overwrite: Overwrite = False,
 ) -> None:
     """Find what gives the label away without looking at the pictures.
 
@@ -70,11 +71,14 @@ def audit(
       cameraborn audit test-set.jsonl --equalise equal/
     """
 
+    outputs = text_outputs(output, filled=equalise, overwrite=overwrite)
+    outputs.reads(manifest)
     wanted = Selection(split=split, kinds=kind or ())
     if next(select(manifest, wanted), None) is None:
         raise ManifestError(f"{manifest}: no row {wanted}: check --split and --kind")
     with reporting("auditing") as report:
-        found = audit_rows(select(manifest, wanted), jobs=jobs, seed=seed, report=report)
+        rows = outputs.watched(select(manifest, wanted), lambda row: row.path)
+        found = audit_rows(rows, jobs=jobs, seed=seed, report=report)
     with opened(output) as out:
         _WRITERS[format](found, out)
     if equalise is not None:

@@ -115,6 +115,9 @@ Evidence = Annotated[
     ),
 ]
 NewBundle = Annotated[Path, Option("--output", "-o", help="Folder of the new bundle.", file_okay=False)]
+Overwrite = Annotated[
+    bool, Option("--overwrite", help="Replace what is there already, unless the command reads it.")
+]
 NewName = Annotated[str | None, Option(help="Name of the new bundle.", show_default="its folder's")]
 Jobs = Annotated[
     int | None,

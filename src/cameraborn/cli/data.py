@@ -9,8 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cameraborn.cli.common import EXIT_NOTHING_READ, Argument, Jobs, Option, app, progress, reporting, say
-from cameraborn.cli.output import printable
+from cameraborn.cli.common import (
+    EXIT_NOTHING_READ,
+    Argument,
+    Jobs,
+    Option,
+    Overwrite,
+    app,
+    progress,
+    reporting,
+    say,
+)
+from cameraborn.cli.output import printable, text_outputs
 from cameraborn.errors import CamerabornError
 
 if TYPE_CHECKING:
@@ -60,6 +70,7 @@ def import_(
         list[str] | None, Option(help="Path ending of files to leave out; may be repeated.")
     ] = None,
     jobs: Jobs = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Make a manifest of pictures.
 
@@ -80,6 +91,8 @@ def import_(
             takers = ", ".join(other for other in LAYOUTS if name in LAYOUTS[other].takes)
             raise CamerabornError(f"--{name} means nothing to layout {layout}: it is for {takers}")
     endings = tuple(exclude or ())
+    outputs = text_outputs(output, overwrite=overwrite)
+    outputs.reads(*sources, exif)
 
     def found() -> Iterator[Entry | LeftOut]:
         for source in sources:
@@ -92,7 +105,10 @@ def import_(
                 yield item
 
     with reporting("importing") as report:
-        counts = import_manifest(found(), output, faces=faces, jobs=jobs, report=report)
+        listed = outputs.watched(
+            found(), lambda item: item.path if isinstance(item, LeftOut) else item.row.path
+        )
+        counts = import_manifest(listed, output, faces=faces, jobs=jobs, report=report)
     for label, rows in counts.labels.most_common():
         say(f"{label}: {rows} rows")
     notes = (

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from cameraborn.cli.common import Argument, BundlePath, Evidence, Option, WholeImage, app, say
+from cameraborn.cli.common import Argument, BundlePath, Evidence, Option, Overwrite, WholeImage, app, say
 from cameraborn.detect.detector import load
+from cameraborn.files import Outputs
 
 
 @app.command()
@@ -19,6 +20,7 @@ def explain(
     bundle: BundlePath = None,
     evidence: Evidence = None,
     whole_image: WholeImage = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Draw what moved the score of one face, and where it lies among photographs.
 
@@ -27,6 +29,7 @@ def explain(
     from cameraborn.detect.explain import explain as explained
     from cameraborn.detect.explain_plot import plot
 
+    Outputs(output, overwrite=overwrite).reads(picture, bundle)
     explanation = explained(load(bundle, evidence=evidence), picture, face=face, whole_image=whole_image)
     plot(explanation, output)
     say(f"{output}: drawn")

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cameraborn.cli.common import EXIT_NOTHING_READ, Argument, Jobs, Option, progress, say
+from cameraborn.cli.common import EXIT_NOTHING_READ, Argument, Jobs, Option, Overwrite, progress, say
 from cameraborn.cli.data import data
 from cameraborn.engine.local import map_in_order
 from cameraborn.engine.stage import Call
 from cameraborn.errors import CamerabornError, PictureError
+from cameraborn.files import Outputs
 from cameraborn.pseudo.names import MANIPULATIONS
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def manipulate_(
     ] = 224,
     seed: Annotated[int, Option(min=0, help="Random seed of the manipulations.")] = 0,
     jobs: Jobs = None,
+    overwrite: Annotated[bool, Option("--overwrite", help="Replace an older picture of --preview.")] = False,
 ) -> None:
     """Cut out faces and manipulate them: flipped eyes, mouths and noses, distorted faces.
 
@@ -112,7 +114,10 @@ def manipulate_(
             upside_down="vertical" if vertical_only else "both-axes",
         ),
     )
-    total = sum(1 for _ in read_manifest(manifest))  # reads all of it: a broken line is met before any work
+    outputs = Outputs(preview, filled=output, overwrite=overwrite)
+    outputs.reads(manifest)
+    # Reads all of it: a broken line is met before any work.
+    total = sum(1 for _ in outputs.watched(read_manifest(manifest), lambda row: row.path))
     finder = FaceFinder()
     if preview is not None:
         _preview(read_manifest(manifest), preview, finder, options)

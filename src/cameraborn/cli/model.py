@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from cameraborn.cli.common import (
     NewBundle,
     NewName,
     Option,
+    Overwrite,
     PerSource,
     Photos,
     Split,
@@ -30,8 +32,11 @@ from cameraborn.detect.describe import describe_category
 from cameraborn.detect.detector import default_bundle, load
 from cameraborn.detect.evidence.em import Covariance
 from cameraborn.detect.store import read_bundle, write_bundle
+from cameraborn.errors import CamerabornError
+from cameraborn.files import Outputs
 
 CopiesSeed = Annotated[int, Option(help="Random seed of the copies.")]
+path_of = attrgetter("path")
 
 
 @app.command()
@@ -79,6 +84,7 @@ def fit(
     per_source: PerSource = sys.maxsize,
     jobs: Jobs = None,
     seed: CopiesSeed = 0,
+    overwrite: Overwrite = False,
 ) -> None:
     """Model your own photographs: fit the evidence of a bundle to them.
 
@@ -86,6 +92,8 @@ def fit(
     """
     from cameraborn.fit import density, photographs, views
 
+    outputs = Outputs(output, overwrite=overwrite)
+    outputs.reads(bundle, *photos)
     options = views.ViewOptions(
         whole_image=whole_image, copies=copies, handled=handled, faceless=faceless, jobs=jobs, seed=seed
     )
@@ -93,7 +101,7 @@ def fit(
     with reporting("fitting", "photographs") as report:
         fitted = density.fit(
             read_bundle(bundle or default_bundle()),
-            photographs.cap_per_source(found, per_source),
+            photographs.cap_per_source(outputs.watched(found, path_of), per_source),
             components=_count_or_auto(components),
             dimensions=dimensions or None,
             covariance=covariance,
@@ -147,6 +155,7 @@ def fit_binary(
     ] = None,
     jobs: Jobs = None,
     seed: Annotated[int, Option(help="Random seed of the copies and of the training.")] = 0,
+    overwrite: Overwrite = False,
 ) -> None:
     """Train a two-layer classifier on a bundle's features: photographs against generated pictures.
 
@@ -158,11 +167,15 @@ def fit_binary(
     from cameraborn.fit.photographs import cap_per_source, find_generated, find_photographs
     from cameraborn.fit.views import ViewOptions
 
+    outputs = Outputs(output, overwrite=overwrite)
+    outputs.reads(bundle, *photos, *generated)
+    genuine = find_photographs(photos, split=split, kinds=kind or ())
+    fakes = find_generated(generated, split=generated_split, kinds=generated_kind or ())
     with reporting("encoding", "photographs") as report:
         fitted = fit.fit_binary(
             read_bundle(bundle or default_bundle()),
-            cap_per_source(find_photographs(photos, split=split, kinds=kind or ()), per_source),
-            find_generated(generated, split=generated_split, kinds=generated_kind or ()),
+            cap_per_source(outputs.watched(genuine, path_of), per_source),
+            outputs.watched(fakes, path_of),
             components=components,
             dimensions=dimensions,
             perceptron=PerceptronOptions(pseudo_outliers=pseudo_outliers, seed=seed),
@@ -206,6 +219,7 @@ def calibrate(
     per_source: PerSource = sys.maxsize,
     jobs: Jobs = None,
     seed: CopiesSeed = 0,
+    overwrite: Overwrite = False,
 ) -> None:
     """Measure held-out photographs, so that p-values hold.
 
@@ -214,12 +228,18 @@ def calibrate(
     from cameraborn.fit import calibrate as calibration_of
     from cameraborn.fit import photographs, views
 
+    if output is None and not bundle.is_dir() and bundle.exists():
+        raise CamerabornError(
+            f"{bundle}: a zip is not changed in place: give the new bundle's folder with -o"
+        )
+    outputs = Outputs(output, filled=bundle if output is None else None, overwrite=overwrite)
+    outputs.reads(None if output is None else bundle, *photos)
     options = views.ViewOptions(whole_image=whole_image, copies=copies, jobs=jobs, seed=seed)
     found = photographs.find_photographs(photos, split=split, kinds=kind or ())
     with reporting("calibrating", "photographs") as report:
         calibrated = calibration_of.calibrate(
             read_bundle(bundle),
-            photographs.cap_per_source(found, per_source),
+            photographs.cap_per_source(outputs.watched(found, path_of), per_source),
             options=options,
             class_size=class_size,
             tail="both" if two_sided else "upper",
@@ -249,6 +269,7 @@ def verify(
 def convert(
     old: Annotated[Path, Argument(metavar="OLD", help="Bundle of an older release, a folder or zip.")],
     output: NewBundle,
+    overwrite: Overwrite = False,
 ) -> None:
     """Convert a bundle of an older release (schema 2) to this one; its scores stay what they are.
 
@@ -256,6 +277,7 @@ def convert(
     """
     from cameraborn.detect.convert import convert_bundle
 
+    Outputs(output, overwrite=overwrite).reads(old)
     converted = convert_bundle(old)
     write_bundle(converted, output)
     load(output, verify="golden.json" in converted.files)

@@ -13,19 +13,25 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TextIO
 
 from cameraborn.detect.verdict import Verdict
 from cameraborn.errors import CamerabornError
+from cameraborn.files import Outputs, replacing
+from cameraborn.photo.decode import SUPPORTED_EXTENSIONS
 
 COLUMNS = tuple(
     Verdict.__dataclass_fields__
 )  # of JSON; in CSV each channel has a column in place of `evidence`
 # What UTF-8 cannot hold (file names need not be text) is written as \udcXX, which JSON reads back as it was.
 ENCODING_ERRORS = "backslashreplace"
+PICTURE_ENDINGS = SUPPORTED_EXTENSIONS | {
+    *(".jxl", ".jp2", ".j2k", ".jxr", ".mpo", ".psd", ".exr", ".svg", ".pdf"),
+    *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2"),
+}
 _TABLE_ROW = "{:<18} {:>7} {:>7}  {:<10}  {}"
 _RED, _PLAIN = "\x1b[1;31m", "\x1b[0m"
 
@@ -86,20 +92,37 @@ def opened(output: Path | None) -> Iterator[TextIO]:
     if output is None:
         yield sys.stdout
         return
-    # A device or a pipe is written to; only a file can be put in its place.
-    place = output if output.exists() and not output.is_file() else None
     target = Path(os.path.realpath(output))
-    part = place or target.with_name(target.name + ".part")
+    place = nullcontext(output) if is_stream(output) else replacing(target)
     try:
-        with part.open("w", encoding="utf-8", errors=ENCODING_ERRORS, newline="") as out:
+        with place as part, part.open("w", encoding="utf-8", errors=ENCODING_ERRORS, newline="") as out:
             yield out
-        if place is None:
-            part.replace(target)
+            if not is_stream(output):
+                out.flush()
+                os.fsync(
+                    out.fileno()
+                )  # before it takes its name: a power cut leaves the old file or the new one
     except OSError as error:
         raise CamerabornError(f"{output}: cannot be written ({error.strerror}): give another -o") from error
-    finally:
-        if place is None:
-            part.unlink(missing_ok=True)
+
+
+def is_stream(output: Path | None) -> bool:
+    """Whether rows go out as they come: to standard output, a device or a pipe; only a file can be put in place."""
+    return output is None or (output.exists() and not output.is_file())
+
+
+def text_outputs(output: Path | None, *, filled: Path | None = None, overwrite: bool = False) -> Outputs:
+    """The outputs of a verb whose -o is text.
+
+    Raises:
+        CamerabornError: its ending is a picture's.
+        OverwriteError: something is there.
+    """
+    if output is not None and output.suffix.lower() in PICTURE_ENDINGS:
+        raise CamerabornError(
+            f"{output}: ends as a picture does, and text is written: end it in .csv, .json or .jsonl"
+        )
+    return Outputs(output, filled=filled, overwrite=overwrite)
 
 
 def _csv_line(values: Iterable[Any]) -> str:

@@ -12,6 +12,7 @@ from cameraborn.cli.manipulate import fill
 from cameraborn.engine.local import map_in_order
 from cameraborn.engine.stage import Call
 from cameraborn.errors import PictureError
+from cameraborn.files import Outputs
 
 if TYPE_CHECKING:
     from cameraborn.data.manifest import Row
@@ -85,7 +86,10 @@ def reconstruct_(
         handled=handled,
         seed=seed,
     )
-    rows = [row for row in read_manifest(manifest) if not split or row.split in split]
+    outputs = Outputs(filled=output)
+    outputs.reads(manifest)
+    listed = outputs.watched(read_manifest(manifest), lambda row: row.path)
+    rows = [row for row in listed if not split or row.split in split]
 
     def make(item: tuple[str, int, Row]) -> tuple[list[Row], str | None]:
         name, number, row = item
