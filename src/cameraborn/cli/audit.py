@@ -10,8 +10,22 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, TextIO
 
-from cameraborn.cli.common import Argument, Jobs, Kind, Option, Overwrite, Split, app, reporting, say
-from cameraborn.cli.output import opened, printable, text_outputs
+from typer import Context
+
+from cameraborn.cli.common import (
+    Argument,
+    Jobs,
+    Kind,
+    Option,
+    Overwrite,
+    Split,
+    app,
+    meaningless,
+    reporting,
+    say,
+)
+from cameraborn.cli.failures import printable
+from cameraborn.cli.output import opened, text_outputs
 from cameraborn.data.audit import Audit
 from cameraborn.data.audit import audit as audit_rows
 from cameraborn.data.cue_audit import CueAudit
@@ -34,6 +48,7 @@ class AuditFormat(StrEnum):
 
 @app.command()
 def audit(
+    context: Context,
     manifest: Annotated[Path, Argument(help="Manifest file of the data set.", dir_okay=False)],
     split: Split = "",
     kind: Kind = None,
@@ -71,6 +86,10 @@ def audit(
       cameraborn audit test-set.jsonl --equalise equal/
     """
 
+    if equalise is None:
+        meaningless(context, "without --equalise", "size", "quality")
+    if output is None:
+        meaningless(context, "without -o", "overwrite")
     outputs = text_outputs(output, filled=equalise, overwrite=overwrite)
     outputs.reads(manifest)
     wanted = Selection(split=split, kinds=kind or ())

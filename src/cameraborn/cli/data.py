@@ -16,12 +16,15 @@ from cameraborn.cli.common import (
     Option,
     Overwrite,
     app,
+    passed_over,
     progress,
     reporting,
     say,
 )
-from cameraborn.cli.output import printable, text_outputs
+from cameraborn.cli.failures import printable
+from cameraborn.cli.output import text_outputs
 from cameraborn.errors import CamerabornError
+from cameraborn.photo.sniff import Census
 
 if TYPE_CHECKING:
     from cameraborn.data.adapters import Entry, LeftOut
@@ -90,13 +93,13 @@ def import_(
         if given and name not in LAYOUTS[layout].takes:
             takers = ", ".join(other for other in LAYOUTS if name in LAYOUTS[other].takes)
             raise CamerabornError(f"--{name} means nothing to layout {layout}: it is for {takers}")
-    endings = tuple(exclude or ())
+    endings, census = tuple(exclude or ()), Census()
     outputs = text_outputs(output, overwrite=overwrite)
     outputs.reads(*sources, exif)
 
     def found() -> Iterator[Entry | LeftOut]:
         for source in sources:
-            for item in LAYOUTS[layout].entries(source, Options(exif=exif, group=group.value)):
+            for item in LAYOUTS[layout].entries(source, Options(exif=exif, group=group.value, census=census)):
                 if not isinstance(item, LeftOut) and (
                     (permitted_only and item.row.research_only)
                     or (endings and item.row.path.endswith(endings))
@@ -119,6 +122,7 @@ def import_(
     )
     more = "".join(f", {number} {what}" for what, number in notes if number)
     say(f"{output}: {counts.rows} rows{more}")
+    passed_over(census)
 
 
 @data.command()

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cameraborn.cli.common import EXIT_NOTHING_READ, Argument, Jobs, Option, Overwrite, progress, say
+from cameraborn.cli.common import (
+    EXIT_NOTHING_READ,
+    Argument,
+    Jobs,
+    Option,
+    meaningless,
+    progress,
+    say,
+)
 from cameraborn.cli.data import data
 from cameraborn.engine.local import map_in_order
 from cameraborn.engine.stage import Call
@@ -29,6 +37,7 @@ _PREVIEWED = 6  # faces on the contact sheet
 
 @data.command("manipulate")
 def manipulate_(
+    context: typer.Context,
     manifest: Annotated[Path, Argument(help="Manifest file of photographs with faces.", dir_okay=False)],
     output: Annotated[
         Path | None,
@@ -90,6 +99,12 @@ def manipulate_(
     """
     if output is None and preview is None:
         raise CamerabornError("nothing to write: give -o FOLDER, --preview PNG, or both")
+    if preview is None:
+        meaningless(context, "without --preview", "overwrite")
+    if kind and "eye" not in kind:
+        meaningless(context, "without the eye among --kind", "both_eyes")
+    if kind and not {"mouth-vertical", "nose"} & {*kind}:
+        meaningless(context, "without mouth-vertical or nose among --kind", "vertical_only")
     if find_spec("cv2") is None:
         raise CamerabornError("manipulating needs OpenCV: pip install 'cameraborn[train]'")
     import cv2

@@ -7,7 +7,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Annotated
 
-from typer import BadParameter
+from typer import BadParameter, Context
 
 from cameraborn.cli.common import (
     Argument,
@@ -23,7 +23,10 @@ from cameraborn.cli.common import (
     Split,
     WholeImage,
     app,
+    contradicting,
+    meaningless,
     needs_torch,
+    passed_over,
     reporting,
     say,
 )
@@ -34,6 +37,7 @@ from cameraborn.detect.evidence.em import Covariance
 from cameraborn.detect.store import read_bundle, write_bundle
 from cameraborn.errors import CamerabornError
 from cameraborn.files import Outputs
+from cameraborn.photo.sniff import Census
 
 CopiesSeed = Annotated[int, Option(help="Random seed of the copies.")]
 path_of = attrgetter("path")
@@ -41,6 +45,7 @@ path_of = attrgetter("path")
 
 @app.command()
 def fit(
+    context: Context,
     photos: Photos,
     output: NewBundle,
     bundle: BundlePath = None,
@@ -92,12 +97,18 @@ def fit(
     """
     from cameraborn.fit import density, photographs, views
 
+    _refuse_filters(context, photos, "split", "kind")
+    if whole_image:
+        contradicting(context, "whole_image", "faceless")
+    if not copies:
+        meaningless(context, "without copies", "handled")
     outputs = Outputs(output, overwrite=overwrite)
     outputs.reads(bundle, *photos)
     options = views.ViewOptions(
         whole_image=whole_image, copies=copies, handled=handled, faceless=faceless, jobs=jobs, seed=seed
     )
-    found = photographs.find_photographs(photos, split=split, kinds=kind or ())
+    census = Census()
+    found = photographs.find_photographs(photos, split=split, kinds=kind or (), census=census)
     with reporting("fitting", "photographs") as report:
         fitted = density.fit(
             read_bundle(bundle or default_bundle()),
@@ -109,6 +120,7 @@ def fit(
             options=options,
             report=report,
         )
+    passed_over(census)
     write_bundle(fitted.with_info(name=name or output.name), output)
     say(
         f"{output}: evidence fitted ({', '.join(channel.name for channel in fitted.evidence)}); now "
@@ -118,6 +130,7 @@ def fit(
 
 @app.command("fit-binary")
 def fit_binary(
+    context: Context,
     photos: Photos,
     generated: Annotated[
         list[Path],
@@ -167,10 +180,13 @@ def fit_binary(
     from cameraborn.fit.photographs import cap_per_source, find_generated, find_photographs
     from cameraborn.fit.views import ViewOptions
 
+    _refuse_filters(context, photos, "split", "kind")
+    _refuse_filters(context, generated, "generated_split", "generated_kind")
     outputs = Outputs(output, overwrite=overwrite)
     outputs.reads(bundle, *photos, *generated)
-    genuine = find_photographs(photos, split=split, kinds=kind or ())
-    fakes = find_generated(generated, split=generated_split, kinds=generated_kind or ())
+    census = Census()
+    genuine = find_photographs(photos, split=split, kinds=kind or (), census=census)
+    fakes = find_generated(generated, split=generated_split, kinds=generated_kind or (), census=census)
     with reporting("encoding", "photographs") as report:
         fitted = fit.fit_binary(
             read_bundle(bundle or default_bundle()),
@@ -182,6 +198,7 @@ def fit_binary(
             options=ViewOptions(whole_image=whole_image, copies=copies, jobs=jobs, seed=seed),
             report=report,
         )
+    passed_over(census)
     write_bundle(fitted.with_info(name=name or output.name), output)
     say(
         f"{output}: classifier trained; now 'cameraborn calibrate PHOTOS --bundle {output}', "
@@ -191,6 +208,7 @@ def fit_binary(
 
 @app.command()
 def calibrate(
+    context: Context,
     photos: Photos,
     bundle: Annotated[Path, Option("--bundle", help="Fitted bundle to calibrate, a folder or zip.")],
     output: Annotated[
@@ -228,6 +246,9 @@ def calibrate(
     from cameraborn.fit import calibrate as calibration_of
     from cameraborn.fit import photographs, views
 
+    _refuse_filters(context, photos, "split", "kind")
+    if output is None:
+        meaningless(context, "without -o, as the bundle is renewed in place", "overwrite")
     if output is None and not bundle.is_dir() and bundle.exists():
         raise CamerabornError(
             f"{bundle}: a zip is not changed in place: give the new bundle's folder with -o"
@@ -235,7 +256,8 @@ def calibrate(
     outputs = Outputs(output, filled=bundle if output is None else None, overwrite=overwrite)
     outputs.reads(None if output is None else bundle, *photos)
     options = views.ViewOptions(whole_image=whole_image, copies=copies, jobs=jobs, seed=seed)
-    found = photographs.find_photographs(photos, split=split, kinds=kind or ())
+    census = Census()
+    found = photographs.find_photographs(photos, split=split, kinds=kind or (), census=census)
     with reporting("calibrating", "photographs") as report:
         calibrated = calibration_of.calibrate(
             read_bundle(bundle),
@@ -245,6 +267,7 @@ def calibrate(
             tail="both" if two_sided else "upper",
             report=report,
         )
+    passed_over(census)
     write_bundle(calibrated, output or bundle)
     calibration = calibrated.calibration
     for cells, scores in zip(calibration.taxonomy.categories, calibration.scores, strict=True):
@@ -282,6 +305,12 @@ def convert(
     write_bundle(converted, output)
     load(output, verify="golden.json" in converted.files)
     say(f"{output}: converted")
+
+
+def _refuse_filters(context: Context, paths: list[Path], *filters: str) -> None:
+    """Only rows of manifests have a split and a kind."""
+    if not any(path.suffix == ".jsonl" for path in paths):
+        meaningless(context, "without a manifest (.jsonl)", *filters)
 
 
 def _count_or_auto(text: str) -> int | None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from cameraborn.cli.common import Option, Overwrite, needs_matplotlib, progress, say
 from cameraborn.cli.data import Manifest, data
-from cameraborn.cli.output import printable
+from cameraborn.cli.failures import printable
 from cameraborn.data.stats import QUANTILES, SCALES, ManifestStats, Scale, histogram, manifest_stats
 from cameraborn.errors import CamerabornError
 from cameraborn.files import Outputs, replacing
