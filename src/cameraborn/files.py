@@ -71,6 +71,11 @@ class Outputs:
                     self._replaced[same] = path
         self._folders = any(path.is_dir() for path in self._replaced.values())
 
+    @property
+    def replace(self) -> bool:
+        """Whether anything is there that will be replaced."""
+        return bool(self._replaced)
+
     def reads(self, *paths: AnyPath | None) -> None:
         """See that a run may read files, or folders and the files in them.
 

@@ -29,10 +29,11 @@ from cameraborn.cli.output import opened, text_outputs
 from cameraborn.data.audit import Audit
 from cameraborn.data.audit import audit as audit_rows
 from cameraborn.data.cue_audit import CueAudit
-from cameraborn.data.equalise import Treatment
+from cameraborn.data.equalise import TREATMENT, Treatment
 from cameraborn.data.equalise import equalise as equalise_rows
 from cameraborn.data.select import Selection, select
 from cameraborn.errors import ManifestError
+from cameraborn.files import refuse_foreign
 
 _ROW = "{:<19}{:>6}{:>14}  {:<9}  {:<22}{}"
 _SHOWN = 10  # sets of copies in the table; the JSON has all
@@ -88,6 +89,8 @@ def audit(
 
     if equalise is None:
         meaningless(context, "without --equalise", "size", "quality")
+    else:
+        refuse_foreign(equalise, (TREATMENT,))  # before anything is measured
     if output is None:
         meaningless(context, "without -o", "overwrite")
     outputs = text_outputs(output, filled=equalise, overwrite=overwrite)

@@ -103,6 +103,7 @@ class _Group(typer.core.TyperGroup):
 
     def main(self, *args: Any, **more: Any) -> Any:  # noqa: ANN401 (whatever typer gives)
         """Parse and run: what fails before there is a verb is said in the same way."""
+        quiet.clear()
         with in_one_line():
             return super().main(*args, **more)
 

@@ -21,6 +21,7 @@ from cameraborn.cli.common import (
     Overwrite,
     WholeImage,
     app,
+    complain,
     contradicting,
     meaningless,
     passed_over,
@@ -109,8 +110,9 @@ def score(
     kept.begin(overwrite=overwrite)
     pictures: Iterable[str | StandardInput] = outputs.watched(inputs(paths, census, null=null), _path_of)
     total = None
-    if sys.stderr.isatty() and STANDARD_INPUT not in paths:
-        pictures = list(pictures)  # once, so that the bar has an end
+    if STANDARD_INPUT not in paths and (sys.stderr.isatty() or outputs.replace):
+        # Once, so that the bar has an end, and nothing is scored for an output that cannot be.
+        pictures = list(pictures)
         total = len(pictures)
     # The bar comes first: while it is shown, standard output is what prints above it.
     with (
@@ -160,7 +162,7 @@ class _Tally:
     def say(self) -> None:
         """Say it: pictures first, then what was found in them."""
         if not self.pictures:
-            say("no pictures found: give picture files, or a folder that holds some")
+            complain("no pictures found: give picture files, or a folder that holds some")
             return
         pictures = {"without a face": self.faceless, "unreadable": self.pictures - self.read}
         judged = {
