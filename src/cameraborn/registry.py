@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -14,10 +14,10 @@ class Registry(Mapping[str, T], Generic[T]):
 
     Args:
         what: one of the things, for messages: "task".
-        error: raised for an unknown name.
+        error: makes what is raised for an unknown name.
     """
 
-    def __init__(self, what: str, error: type[Exception] = KeyError) -> None:
+    def __init__(self, what: str, error: Callable[[str], Exception] = KeyError) -> None:
         self._what, self._error = what, error
         self._things: dict[str, T] = {}
 

@@ -10,6 +10,7 @@ import typer
 import typer.core
 
 from cameraborn.cli.common import EXIT_NOTHING_READ, Argument, Jobs, Option, app, progress, say
+from cameraborn.files import refuse_foreign
 
 if TYPE_CHECKING:
     from cameraborn.bench.run import Tally
@@ -20,7 +21,7 @@ class _RunByDefault(typer.core.TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 (its class is not public)
         """Put `run` in front of what is no verb."""
-        if args and args[0] not in self.commands and args[0] != "--help":
+        if args and args[0] not in self.commands and args[0] not in ("--help", "-h"):
             args = ["run", *args]
         return super().parse_args(ctx, args)
 
@@ -34,6 +35,8 @@ bench = typer.Typer(
 )
 app.add_typer(bench, name="bench")
 
+# What the folder of a run is known by: see bench/record.py, bench/cache.py and report/studies.py.
+OWN = ("scores.csv", "run.json", "features.sqlite", "paper")
 Config = Annotated[
     Path, Argument(metavar="CONFIG", help="TOML file that says what is measured.", dir_okay=False)
 ]
@@ -72,6 +75,7 @@ def run(
     from cameraborn.bench.run import run as measure
 
     settings = read_config(config)
+    refuse_foreign(settings.output, OWN)
     if protocol is not None:
         papers.section_of(settings)  # before anything is measured
     with progress("measuring", None) as advance:
@@ -135,8 +139,10 @@ def _write(study: str, config: Path, jobs: int | None) -> None:
     from cameraborn.bench.config import read_config
     from cameraborn.report.studies import STUDIES
 
+    settings = read_config(config)
+    refuse_foreign(settings.output, OWN)
     with progress("measuring", None) as advance:
-        paths = STUDIES[study](read_config(config), jobs=jobs, advance=advance)
+        paths = STUDIES[study](settings, jobs=jobs, advance=advance)
     for path in paths:
         say(f"{path}: written")
 

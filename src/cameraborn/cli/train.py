@@ -10,8 +10,19 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-from cameraborn.cli.common import Argument, NewBundle, NewName, Option, app, needs_torch, progress, say
+from cameraborn.cli.common import (
+    Argument,
+    NewBundle,
+    NewName,
+    Option,
+    Overwrite,
+    app,
+    needs_torch,
+    progress,
+    say,
+)
 from cameraborn.errors import CamerabornError
+from cameraborn.files import Outputs
 
 
 @app.command(epilog="Example: cameraborn train configs/tiny.toml -o runs/tiny")
@@ -122,6 +133,7 @@ def import_checkpoint_(
         bool,
         Option("--new-fc", help="Replace the file's last layer by a fresh one to 768 features."),
     ] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Turn a published checkpoint into weights to start from.
 
@@ -135,6 +147,7 @@ def import_checkpoint_(
 
     if layout not in (*LAYOUTS, "auto"):
         raise CamerabornError(f"{layout}: not a layout: choose from {', '.join(LAYOUTS)} or auto")
+    Outputs(output, overwrite=overwrite).reads(file)
     imported = import_checkpoint(file, layout, new_fc=new_fc)
     output.parent.mkdir(parents=True, exist_ok=True)
     write_tensors(imported.tensors, output, {"layout": imported.layout, "sha256": sha256_of(file)})
@@ -184,6 +197,7 @@ def export(
     data_licence: Annotated[
         str, Option(help="Licence and origin of the photographs, for the card.")
     ] = "not stated",
+    overwrite: Overwrite = False,
 ) -> None:
     """Make a bundle of a trained network, which is fitted and calibrated next.
 
@@ -194,6 +208,7 @@ def export(
     from cameraborn.pretext.export import export_run
     from cameraborn.train.export import BundleOptions, write_exported
 
+    Outputs(output, overwrite=overwrite).reads(run, beside)
     if beside is not None and is_binary(run):
         raise CamerabornError(f"--beside {beside}: a binary detector stands alone: leave it out")
     network = export_binary(run) if is_binary(run) else export_run(run, beside)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
+import os
 import shutil
 import struct
 import zipfile
@@ -79,7 +81,8 @@ def read_checked(path: Path, *versions: int) -> tuple[dict[str, Any], dict[str, 
 def write_bundle(bundle: Bundle, folder: Path) -> None:
     """Write a bundle into a new folder, or in place of an older bundle there.
 
-    Everything is written beside and renamed at the end, so that no half-written bundle is ever seen.
+    Everything is written beside, under names that nothing has, and renamed at the end, so that no half-written bundle
+    is ever seen.
 
     Raises:
         BundleError: the folder exists and is something else than a bundle.
@@ -87,19 +90,23 @@ def write_bundle(bundle: Bundle, folder: Path) -> None:
     taken = folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))
     if taken and not (folder / _INFO).is_file():
         raise BundleError(f"{folder}: exists and is not a bundle: give another folder")
-    part, old = folder.with_name(folder.name + ".part"), folder.with_name(folder.name + ".old")
-    shutil.rmtree(part, ignore_errors=True)
+    part, old = _free_name(folder, ".part"), _free_name(folder, ".old")
     part.mkdir(parents=True)
     try:
         for name, data in _contents(bundle).items():
             (part / name).write_bytes(data)
         if folder.exists():
-            shutil.rmtree(old, ignore_errors=True)
             folder.rename(old)
         part.rename(folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _free_name(folder: Path, ending: str) -> Path:
+    """A name beside a folder that nothing has: somebody may keep an older bundle as `my-bundle.old`."""
+    names = (folder.with_name(f"{folder.name}{ending}{number or ''}") for number in itertools.count())
+    return next(name for name in names if not os.path.lexists(name))
 
 
 def _contents(bundle: Bundle) -> Mapping[str, bytes]:
