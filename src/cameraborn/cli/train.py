@@ -61,6 +61,9 @@ def train(
     for figure, value in figures.items():
         if math.isfinite(value):
             print(f"{figure}: {value:.3f}")
+    if kind == "rival":
+        say(f'{folder}: trained; now name it in a benchmark: weights = ["{folder / "network.safetensors"}"]')
+        return
     follows = "data reconstruct MANIFEST --autoencoders" if kind == "autoencoders" else "export"
     say(f"{folder}: trained; now 'cameraborn {follows} {folder} -o FOLDER'")
 
@@ -99,7 +102,21 @@ def _autoencoders(recipe: Path, init: Path | None) -> _Run:
     return partial(train_autoencoders, AutoencodersRecipe.read(recipe))
 
 
-_KINDS: dict[str, Callable[[Path, Path | None], _Run]] = {"binary": _binary, "autoencoders": _autoencoders}
+def _rival(recipe: Path, init: Path | None) -> _Run:
+    """What runs a rival's recipe."""
+    from cameraborn.rivals.recipe import RivalRecipe
+    from cameraborn.rivals.train import train_rival
+
+    settings = RivalRecipe.read(recipe)
+    more = () if init is None else (init,)
+    return partial(train_rival, settings.model_copy(update={"weights": (*settings.weights, *more)}))
+
+
+_KINDS: dict[str, Callable[[Path, Path | None], _Run]] = {
+    "binary": _binary,
+    "autoencoders": _autoencoders,
+    "rival": _rival,
+}
 
 
 @app.command("import-checkpoint")
@@ -160,8 +177,8 @@ def _import_of_rivals(file: Path, layout: str, output: Path, *, new_fc: bool) ->
     imported = import_published(file, layout)
     write_imported(imported, output)
     say(
-        f"{output}: {imported.network}, from a file of sha256 {imported.sha256}; now name it in a benchmark or a recipe: "
-        f'weights = ["{output}"]'
+        f"{output}: {imported.network}, from a file of sha256 {imported.sha256}; now name it in a benchmark or a "
+        f'recipe: weights = ["{output}"]'
     )
 
 
@@ -209,12 +226,13 @@ def export(
     The data that it was trained on need not be there any more: the run recorded what it learnt from.
     """
     needs_torch()
-    from cameraborn.binary.export import export_binary, is_binary
+    from cameraborn.binary.export import export_binary, is_binary, refuse_rival
     from cameraborn.pretext.export import export_run
     from cameraborn.train.export import BundleOptions, write_exported
 
     if beside is not None and is_binary(run):
         raise CamerabornError(f"--beside {beside}: a binary detector stands alone: leave it out")
+    refuse_rival(run)
     network = export_binary(run) if is_binary(run) else export_run(run, beside)
     options = BundleOptions(
         name=name or output.name,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec
 
 import numpy as np
 
+from cameraborn.bench.record import PROTOCOL
 from cameraborn.degrade.named import UNDEGRADED
 from cameraborn.errors import BenchError
 from cameraborn.files import Array, replacing
@@ -210,7 +211,7 @@ def _legend(
 @_styled
 def robustness(analysis: Analysis) -> Plot:
     """Mean AUC, and the false-alarm rate at the nominal rate, under each degradation."""
-    detectors = [detector for detector in analysis.results.detectors if detector.kind != "aigfd"]
+    detectors = [detector for detector in analysis.results.detectors if detector.kind != PROTOCOL]
     names = [name for name in analysis.results.config.degradations if name != UNDEGRADED]
     order = [UNDEGRADED, *names]
     ranked = bool(analysis.results.comparisons)  # else there are photographs alone
