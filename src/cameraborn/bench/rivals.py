@@ -26,7 +26,7 @@ from cameraborn.photo.crops import square_crop
 from cameraborn.photo.decode import Picture, open_picture
 from cameraborn.photo.faces import FaceFinder
 from cameraborn.rivals.published import Published
-from cameraborn.rivals.scoring import compute, open_encoder, open_rival
+from cameraborn.rivals.scoring import compute, one_thread_a_picture, open_encoder, open_rival
 from cameraborn.train.export import CROP_SCALE
 from cameraborn.train.run_folder import RECORD, read_record
 
@@ -40,12 +40,10 @@ class PublishedFeatures:
         name: in tables.
         note: where each part's weights come from.
         encoder_key: of its weights and the release that finds and cuts the faces.
-        calibration_size: 0; it has no p-values.
     """
 
-    calibration_size = 0
-
     def __init__(self, section: DetectorSection, cache: FeatureCache, published: Published) -> None:
+        one_thread_a_picture()
         self.section = section
         self.name = section.name or section.which
         self.encoder_key = digest(
@@ -134,7 +132,7 @@ class RivalScorer(PublishedFeatures):
         return digest(super().key, sorted(self.sources), self._held_out_key)
 
     @property
-    def calibration_size(self) -> int:  # type: ignore[override]
+    def calibration_size(self) -> int:
         """How many photographs its p-values rest on."""
         return 0 if self._held_out is None else len(self._held_out)
 
