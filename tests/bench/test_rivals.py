@@ -2,6 +2,7 @@
 
 import csv
 from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from cameraborn import open_picture
+from cameraborn.bench.config import read_config
 from cameraborn.bench.detectors import Detectors
 from cameraborn.bench.protocol import run_protocol
 from cameraborn.bench.run import run
@@ -22,11 +24,13 @@ from cameraborn.report.analysis import Analysis
 from cameraborn.report.results import Results
 from cameraborn.rivals.ladeda import TinyLadedaNetwork
 from cameraborn.rivals.npr import NprNetwork
-from cameraborn.rivals.published import NETWORKS
+from cameraborn.rivals.published import ENCODERS, NETWORKS, RIVALS
 from cameraborn.rivals.scoring import compute, open_rival
 from cameraborn.train.export import CROP_SCALE
 from cameraborn.train.run_folder import DataRecord
 from tests.rivals.formula import formula_
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
 
 @pytest.fixture(scope="module")
@@ -240,6 +244,22 @@ def test_encoders_alone_ask_for_the_protocol(tmp_path, config_of, weights):
     config = config_of(tmp_path / "out", detectors=[encoder], protocol=None)
     with pytest.raises(BenchError, match=r"only encoders are named.*--protocol aigfd"):
         run(config, jobs=1)
+
+
+def test_the_configuration_that_ships_names_what_there_is():
+    config = read_config(CONFIGS / "bench_rivals.toml")
+    known = {"rival": RIVALS, "encoder": ENCODERS}
+    found = [detector for detector in config.detectors if detector.kind in known]
+    assert len(found) > 10
+    for detector in found:
+        assert detector.which in known[detector.kind]
+        for file in detector.weights:
+            trained = file.name == "network.safetensors"
+            assert (
+                (CONFIGS / "rivals" / f"{file.parent.name}.toml").is_file()
+                if trained
+                else file.stem in NETWORKS
+            )
 
 
 def test_weights_are_for_rivals_and_encoders(tmp_path, config_of, weights):

@@ -88,3 +88,12 @@ class RivalRecipe(TrainingRecipe):
         if name not in RIVALS and name not in ENCODERS:
             raise ValueError(unknown_name("rival", name, (*RIVALS, *ENCODERS)))
         return name
+
+    @model_validator(mode="after")
+    def _learns_from_its_kind(self) -> RivalRecipe:
+        if (self.rival in ENCODERS) != (self.objective == "photographs"):
+            raise ValueError(
+                f"objective {self.objective!r} is not for {self.rival!r}: encoders learn from 'photographs', rivals "
+                "from 'binary' or 'self-blended'"
+            )
+        return self
