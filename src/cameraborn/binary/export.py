@@ -12,6 +12,7 @@ from cameraborn.binary.recipe import BinaryRecipe
 from cameraborn.binary.regularised import RegularisedClassifier
 from cameraborn.detect.evidence.kinds import GENERATORS
 from cameraborn.detect.evidence.known_generators import BinaryClassifier
+from cameraborn.errors import RecipeError
 from cameraborn.photo.patches import PATCH_SIZE
 from cameraborn.train.encoders import describe
 from cameraborn.train.export import ExportedNetwork, as_safetensors, read_finished
@@ -20,11 +21,27 @@ from cameraborn.train.onnx import to_onnx
 
 def is_binary(folder: Path) -> bool:
     """Whether a run's folder is that of a classifier."""
+    return _kind_of(folder) == "binary"
+
+
+def refuse_rival(folder: Path) -> None:
+    """See that a run's folder is not that of a rival, which a benchmark opens as it is.
+
+    Raises:
+        RecipeError: it is.
+    """
+    if _kind_of(folder) == "rival":
+        raise RecipeError(
+            f"{folder}: holds a rival, which is no bundle: name its network.safetensors as weights in a benchmark"
+        )
+
+
+def _kind_of(folder: Path) -> object:
     try:
         held = json.loads((folder / "recipe.json").read_bytes())
     except (OSError, ValueError):
-        return False  # whoever reads the run says what is wrong with it
-    return isinstance(held, dict) and held.get("kind") == "binary"
+        return None  # whoever reads the run says what is wrong with it
+    return held.get("kind") if isinstance(held, dict) else None
 
 
 def export_binary(folder: Path) -> ExportedNetwork:
