@@ -76,7 +76,7 @@ def _pretext(recipe: Path, init: Path | None) -> _Run:
 
     settings = Recipe.read(recipe)
     settings = settings if init is None else settings.model_copy(update={"init": init})
-    return partial(loop.train, PretextObjective, settings)
+    return partial(loop.train, PretextObjective, settings, notice=say)
 
 
 def _binary(recipe: Path, init: Path | None) -> _Run:
@@ -87,7 +87,7 @@ def _binary(recipe: Path, init: Path | None) -> _Run:
 
     settings = BinaryRecipe.read(recipe)
     settings = settings if init is None else settings.model_copy(update={"weights": init})
-    return partial(loop.train, BinaryObjective, settings)
+    return partial(loop.train, BinaryObjective, settings, notice=say)
 
 
 def _autoencoders(recipe: Path, init: Path | None) -> _Run:

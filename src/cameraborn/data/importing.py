@@ -15,6 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cameraborn.data.adapters import Entry, LeftOut
 from cameraborn.data.journal import Examined, Journal, Mark
 from cameraborn.data.manifest import Row, sha256_of, write_manifest
@@ -22,11 +25,10 @@ from cameraborn.data.verify import identity
 from cameraborn.engine.local import map_in_order
 from cameraborn.engine.stage import Stage
 from cameraborn.errors import ManifestError, PictureError
-from cameraborn.files import Box, Pixels
+from cameraborn.files import Pixels
 from cameraborn.photo.decode import open_picture
-from cameraborn.photo.faces import Face, FaceFinder, landmarks_68
-
-SAME_FACE = 0.3  # intersection over union of a data set's box and ours, from which they are one face
+from cameraborn.photo.face_points import points_at, points_of
+from cameraborn.photo.faces import FaceFinder
 
 
 @dataclass
@@ -54,7 +56,8 @@ def import_manifest(
     Args:
         found: what an adapter lists.
         output: the manifest; an older one is replaced when the new one is complete.
-        faces: find faces: then a row is a face, with box and landmarks, and pictures without a face give none.
+        faces: find faces: then a row is a face, with its box, and landmarks where it shows enough for them; pictures
+            without a face give none.
         jobs: pictures at a time; None is one a processor.
         report: told each picture's path, and why it is left out (empty: it is not).
 
@@ -152,28 +155,13 @@ def examine(listed: Entry, finder: FaceFinder | None) -> Examined:
 
 def _faces_of(row: Row, pixels: Pixels, finder: FaceFinder) -> Iterator[Row]:
     """A row for each face found, or for the one whose box the row has already."""
-    faces = finder.find(pixels)
     if row.box is not None:
-        given = Face(row.box, 1.0)
-        # The landmarks' network knows our detector's boxes, which are smaller than most.
-        best = max(faces, key=lambda face: _overlap(face.box, given.box), default=given)
-        face = best if _overlap(best.box, given.box) >= SAME_FACE else given
-        yield row.model_copy(update={"landmarks": _landmarks(finder, pixels, face)})
+        yield row.model_copy(update={"landmarks": _listed(points_at(finder, pixels, row.box))})
         return
-    for face in faces:
+    for face in finder.find(pixels):
         box = tuple(round(side, 2) for side in face.box)
-        yield row.model_copy(update={"box": box, "landmarks": _landmarks(finder, pixels, face)})
+        yield row.model_copy(update={"box": box, "landmarks": _listed(points_of(finder, pixels, face))})
 
 
-def _landmarks(finder: FaceFinder, pixels: Pixels, face: Face) -> tuple[tuple[float, float], ...]:
-    points = landmarks_68(finder.landmarks(pixels, face)).astype(float).round(2)
-    return tuple((x, y) for x, y in points.tolist())
-
-
-def _overlap(one: Box, other: Box) -> float:
-    """Intersection over union of two boxes."""
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    shared = max(width, 0.0) * max(height, 0.0)
-    areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other))
-    return shared / (areas - shared)
+def _listed(points: NDArray[np.float32] | None) -> tuple[tuple[float, float], ...] | None:
+    return None if points is None else tuple((x, y) for x, y in points.astype(float).round(2).tolist())

@@ -19,7 +19,7 @@ from cameraborn.detect.condition import Condition
 from cameraborn.detect.encoder import Encoder
 from cameraborn.detect.verdict import Scope
 from cameraborn.files import Box, Pixels
-from cameraborn.photo.crops import square_crop
+from cameraborn.photo.crops import face_crop
 from cameraborn.photo.decode import Picture
 from cameraborn.photo.faces import FaceFinder
 from cameraborn.photo.patches import shrink_to
@@ -152,7 +152,10 @@ class Observer:
 
     def crop(self, pixels: Pixels, box: Box, *, whole_image: bool) -> Pixels:
         """The crop that the network sees, before it is shrunk."""
-        return pixels if whole_image else square_crop(pixels, box, self.encoder.preprocessing.crop_scale)
+        if whole_image:
+            return pixels
+        cut = self.encoder.preprocessing
+        return face_crop(pixels, box, cut.crop_scale, cut.crop_rule)
 
     def _observe(self, picture: Picture, box: Box, face: int | None) -> Observation:
         crop = self.crop(picture.pixels, box, whole_image=face is None)

@@ -23,6 +23,7 @@ from cameraborn.detect.schema import BundleInfo, Channel, Preprocessing, softwar
 from cameraborn.detect.store import write_bundle
 from cameraborn.errors import CamerabornError, RecipeError
 from cameraborn.networks.section import InputKind
+from cameraborn.photo.crops import CropRule
 from cameraborn.train.run_folder import DataRecord, read_record
 
 R = TypeVar("R", bound=BaseModel)
@@ -46,6 +47,7 @@ class ExportedNetwork:
         input_kind: what the graph takes.
         side: side of that input, pixels.
         crop_scale: side of the crop over the longer side of the face's box.
+        crop_rule: how the picture's edge cuts the crop.
         antialias: how the crop is shrunk.
         evidence: channels that the network brings, of columns of the finest side.
         density_columns: columns of one side that are left to a density of photographs; none for a binary detector.
@@ -62,6 +64,7 @@ class ExportedNetwork:
     input_kind: InputKind
     side: int
     crop_scale: float = CROP_SCALE
+    crop_rule: CropRule = "square"
     antialias: bool = True
     evidence: tuple[Evidence, ...] = ()
     density_columns: Columns = ()
@@ -177,6 +180,7 @@ def preprocessing_of(network: ExportedNetwork, options: BundleOptions) -> Prepro
     return Preprocessing(
         input=network.input_kind,
         crop_scale=options.crop_scale or network.crop_scale,
+        crop_rule=network.crop_rule,
         sides=tuple(sorted(sides or usual, reverse=True)),
         smallest_side=options.smallest_side or (_SMALLEST_FACE if faces else _SMALLEST_SIDE),
         antialias=network.antialias,
