@@ -12,6 +12,7 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,13 @@ from numpy.typing import NDArray
 
 from cameraborn.data.adapters import Entry, LeftOut
 from cameraborn.data.journal import Examined, Journal, Mark
-from cameraborn.data.manifest import Row, sha256_of, write_manifest
+from cameraborn.data.manifest import Row, write_manifest
 from cameraborn.data.verify import identity
 from cameraborn.engine.local import map_in_order
 from cameraborn.engine.stage import Stage
 from cameraborn.errors import ManifestError, PictureError
 from cameraborn.files import Pixels
-from cameraborn.photo.decode import open_picture
+from cameraborn.photo.decode import open_picture, read_encoded, recognised
 from cameraborn.photo.face_points import points_at, points_of
 from cameraborn.photo.faces import FaceFinder
 
@@ -37,6 +38,7 @@ class Imported:
 
     rows: int = 0
     left_out: int = 0
+    unopened: int = 0  # of these: listed by the data set, and not to be opened
     without_face: int = 0
     twice: int = 0  # listed again, and left out
     reused: int = 0  # pictures that an earlier, interrupted import had examined
@@ -108,6 +110,7 @@ def _rows(
         if mark is not None:
             journal.add(mark, examined)
         counts.left_out += bool(examined.problem)
+        counts.unopened += examined.unopened
         counts.without_face += not examined.problem and not examined.rows
         report(examined.path, examined.problem)
         for row in examined.rows:
@@ -136,16 +139,19 @@ def _not_known(
 
 
 def examine(listed: Entry, finder: FaceFinder | None) -> Examined:
-    """Hash one picture, open it where that is needed, and find its faces if a finder is given."""
+    """Hash one picture, open it (whole where that is needed), and find its faces if a finder is given."""
     row, path = listed.row, Path(listed.row.path)
     try:
         if finder is None and not listed.read:
-            return Examined(row.path, (row.model_copy(update={"sha256": sha256_of(path)}),))
+            data, label = read_encoded(path, None)
+            recognised(data, label)  # its header, which costs little
+            return Examined(row.path, (row.model_copy(update={"sha256": sha256(data).hexdigest()}),))
         picture = open_picture(path)
     except PictureError as error:
-        return Examined(row.path, problem=str(error))
+        return Examined(row.path, problem=str(error), unopened=not listed.read)
     except OSError as error:
-        return Examined(row.path, problem=f"{path}: cannot be read ({error.strerror}): check the file")
+        problem = f"{path}: cannot be read ({error.strerror}): check the file"
+        return Examined(row.path, problem=problem, unopened=not listed.read)
     changes: dict[str, Any] = {"sha256": picture.sha256}
     if listed.read:
         changes["exif"] = picture.exif.to_mapping()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -20,11 +20,15 @@ _CUT = re.compile(rb"[0-9a-f]{1,16}( |$)")
 
 @dataclass(frozen=True)
 class Examined:
-    """What one picture has given: its rows (none if it shows no face), or why it is left out."""
+    """What one picture has given: its rows (none if it shows no face), or why it is left out.
+
+    `unopened` tells that a data set lists the picture, and that it cannot be opened.
+    """
 
     path: str
     rows: tuple[Row, ...] = ()
     problem: str = ""
+    unopened: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,14 +109,15 @@ class Journal:
             return None
         try:
             found = json.loads(line[match.end() :])
-            return Examined(found["path"], tuple(map(Row.model_validate, found["rows"])), found["problem"])
+            rows = tuple(map(Row.model_validate, found["rows"]))
+            return Examined(found["path"], rows, found["problem"], found.get("unopened", False))
         except (ValueError, LookupError, TypeError):
             return None
 
     def add(self, mark: Mark, examined: Examined) -> None:
         """Write a line, at once. Raises ManifestError if the disk is full."""
         rows = [row.model_dump(mode="json", exclude_defaults=True) for row in examined.rows]
-        found = json.dumps({"path": examined.path, "rows": rows, "problem": examined.problem})
+        found = json.dumps(asdict(examined) | {"rows": rows})
         try:
             self._file.write(f"{mark.key:016x} {mark.size} {mark.changed} {found}\n".encode())
             self._file.flush()

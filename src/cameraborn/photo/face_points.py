@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cameraborn.files import Box, Pixels
 from cameraborn.photo.faces import Face, FaceFinder, landmarks_68
 
-SAME_FACE = 0.3  # intersection over union of a data set's box and ours, from which they are one face
+INSIDE = 0.5  # share of a found face in a data set's box, from which it is the face that is meant
 
 
 def points_of(finder: FaceFinder, pixels: Pixels, face: Face) -> NDArray[np.float32] | None:
@@ -28,14 +28,17 @@ def points_at(finder: FaceFinder, pixels: Pixels, box: Box) -> NDArray[np.float3
     its box is taken.
     """
     given = Face(box, 1.0)
-    best = max(finder.find(pixels), key=lambda face: _overlap(face.box, box), default=given)
-    return points_of(finder, pixels, best if _overlap(best.box, box) >= SAME_FACE else given)
+    best = max(finder.find(pixels), key=lambda face: _shared(face.box, box), default=given)
+    inside = _shared(best.box, box) >= INSIDE * _area(best.box)
+    return points_of(finder, pixels, best if inside else given)
 
 
-def _overlap(one: Box, other: Box) -> float:
-    """Intersection over union of two boxes."""
+def _shared(one: Box, other: Box) -> float:
+    """The area that two boxes share."""
     width = min(one[2], other[2]) - max(one[0], other[0])
     height = min(one[3], other[3]) - max(one[1], other[1])
-    shared = max(width, 0.0) * max(height, 0.0)
-    areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other))
-    return shared / (areas - shared)
+    return max(width, 0.0) * max(height, 0.0)
+
+
+def _area(box: Box) -> float:
+    return (box[2] - box[0]) * (box[3] - box[1])
