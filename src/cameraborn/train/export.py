@@ -24,7 +24,7 @@ from cameraborn.detect.store import write_bundle
 from cameraborn.errors import CamerabornError, RecipeError
 from cameraborn.networks.section import InputKind
 from cameraborn.photo.crops import CropRule
-from cameraborn.train.run_folder import DataRecord, read_record
+from cameraborn.train.run_folder import RECORD, DataRecord, read_record
 
 R = TypeVar("R", bound=BaseModel)
 CROP_SCALE = 1.5  # side of a crop that patches are taken from, over the longer side of the face's box
@@ -49,6 +49,7 @@ class ExportedNetwork:
         crop_scale: side of the crop over the longer side of the face's box.
         crop_rule: how the picture's edge cuts the crop.
         antialias: how the crop is shrunk.
+        unit_length: features are divided by their length.
         evidence: channels that the network brings, of columns of the finest side.
         density_columns: columns of one side that are left to a density of photographs; none for a binary detector.
         beside: safetensors of a second network, whose features follow.
@@ -66,6 +67,7 @@ class ExportedNetwork:
     crop_scale: float = CROP_SCALE
     crop_rule: CropRule = "square"
     antialias: bool = True
+    unit_length: bool = False
     evidence: tuple[Evidence, ...] = ()
     density_columns: Columns = ()
     beside: bytes | None = None
@@ -85,6 +87,7 @@ class BundleOptions:
         crop_scale: side of the crop over the longer side of the face.
         sides: sizes that crops are shrunk to, pixels.
         smallest_side: smaller crops are too small to score, pixels.
+        unit_length: divide features by their length, or do not.
         licences: of `weights` and `data`.
     """
 
@@ -92,6 +95,7 @@ class BundleOptions:
     crop_scale: float | None = None
     sides: tuple[int, ...] = ()
     smallest_side: int | None = None
+    unit_length: bool | None = None
     licences: Mapping[str, str] | None = None
 
 
@@ -127,6 +131,13 @@ def read_finished(folder: Path, kind: type[R], build: Callable[[R], Any]) -> Fin
             f"{folder}: the run is damaged ({str(error).splitlines()[0]}): train it again"
         ) from error
     return Finished(recipe, network, read_record(folder))
+
+
+def record_beside(file: Path) -> DataRecord:
+    """What the weights in a file have seen: the record of a run in its folder; of others' weights nothing is known."""
+    if (file.parent / RECORD).is_file():
+        return read_record(file.parent)
+    return DataRecord(manifest_sha256="", seen=())
 
 
 def as_safetensors(tensors: Mapping[str, Tensor]) -> bytes:
@@ -184,4 +195,5 @@ def preprocessing_of(network: ExportedNetwork, options: BundleOptions) -> Prepro
         sides=tuple(sorted(sides or usual, reverse=True)),
         smallest_side=options.smallest_side or (_SMALLEST_FACE if faces else _SMALLEST_SIDE),
         antialias=network.antialias,
+        unit_length=network.unit_length if options.unit_length is None else options.unit_length,
     )
