@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cameraborn.cli.common import (
     Argument,
@@ -23,6 +23,9 @@ from cameraborn.cli.common import (
 )
 from cameraborn.errors import CamerabornError
 from cameraborn.files import Outputs
+
+if TYPE_CHECKING:
+    from cameraborn.train.export import ExportedNetwork
 
 
 @app.command(epilog="Example: cameraborn train configs/tiny.toml -o runs/tiny")
@@ -90,7 +93,7 @@ def _pretext(recipe: Path, init: Path | None) -> _Run:
 
     settings = Recipe.read(recipe)
     settings = settings if init is None else settings.model_copy(update={"init": init})
-    return partial(loop.train, PretextObjective, settings)
+    return partial(loop.train, PretextObjective, settings, notice=say)
 
 
 def _binary(recipe: Path, init: Path | None) -> _Run:
@@ -101,7 +104,7 @@ def _binary(recipe: Path, init: Path | None) -> _Run:
 
     settings = BinaryRecipe.read(recipe)
     settings = settings if init is None else settings.model_copy(update={"weights": init})
-    return partial(loop.train, BinaryObjective, settings)
+    return partial(loop.train, BinaryObjective, settings, notice=say)
 
 
 def _autoencoders(recipe: Path, init: Path | None) -> _Run:
@@ -161,16 +164,14 @@ def import_checkpoint_(
     needs_torch()
     from cameraborn import rivals
     from cameraborn.data.manifest import sha256_of
-    from cameraborn.registry import unknown_name
     from cameraborn.train.run_folder import write_tensors
-    from cameraborn.train.weights import LAYOUTS, import_checkpoint
+    from cameraborn.train.weights import import_checkpoint
 
     Outputs(output, overwrite=overwrite).reads(file)
     if layout in rivals.LAYOUTS:
         _import_of_rivals(file, layout, output, new_fc=new_fc)
         return
-    if layout not in (known := (*LAYOUTS, "auto")):
-        raise CamerabornError(unknown_name("layout", layout, (*known, *rivals.LAYOUTS)))
+    _known_layout(layout)
     imported = import_checkpoint(file, layout, new_fc=new_fc)
     output.parent.mkdir(parents=True, exist_ok=True)
     write_tensors(imported.tensors, output, {"layout": imported.layout, "sha256": sha256_of(file)})
@@ -178,7 +179,8 @@ def import_checkpoint_(
     say(
         f"{output}: {imported.layout}, an encoder"
         + (f" and {', '.join(heads)}" if heads else "")
-        + f"; {len(imported.dropped)} other tensors left behind; now 'cameraborn train RECIPE --init {output}'"
+        + f"; {len(imported.dropped)} other tensors left behind; now 'cameraborn train RECIPE --init {output}', "
+        f"or 'cameraborn export {output} --recipe RECIPE -o BUNDLE'"
     )
 
 
@@ -195,10 +197,70 @@ def _import_of_rivals(file: Path, layout: str, output: Path, *, new_fc: bool) ->
     )
 
 
+def _known_layout(layout: str) -> None:
+    from cameraborn import rivals
+    from cameraborn.registry import unknown_name
+    from cameraborn.train.weights import LAYOUTS
+
+    if layout not in (known := (*LAYOUTS, "auto")):
+        raise CamerabornError(unknown_name("layout", layout, (*known, *rivals.LAYOUTS)))
+
+
+def _of_run(run: Path, beside: Path | None) -> ExportedNetwork:
+    from cameraborn.binary.export import export_binary, is_binary, refuse_rival
+    from cameraborn.pretext.export import export_run
+
+    refuse_rival(run)
+    if not is_binary(run):
+        return export_run(run, beside)
+    if beside is not None:
+        raise CamerabornError(f"--beside {beside}: a binary detector stands alone: leave it out")
+    return export_binary(run)
+
+
+def _of_checkpoint(file: Path, recipe: Path | None, layout: str, new_fc: bool) -> ExportedNetwork:
+    from cameraborn.binary.export import export_binary_checkpoint
+    from cameraborn.binary.recipe import BinaryRecipe
+    from cameraborn.pretext.export_checkpoint import export_checkpoint
+    from cameraborn.pretext.recipe import Recipe
+    from cameraborn.train.recipe import kind_of
+
+    _known_layout(layout)
+    if recipe is None:
+        raise CamerabornError(
+            f"{file}: a checkpoint does not say how faces are cut: give its --recipe, see configs/"
+        )
+    if kind_of(recipe) == "binary":
+        return export_binary_checkpoint(file, BinaryRecipe.read(recipe), layout)
+    return export_checkpoint(file, Recipe.read(recipe), layout, new_fc=new_fc)
+
+
 @app.command()
 def export(
-    run: Annotated[Path, Argument(help="Folder of a finished run.", file_okay=False)],
+    run: Annotated[
+        Path,
+        Argument(
+            metavar="RUN",
+            help="Folder of a finished run; or a checkpoint, published or imported, and its --recipe.",
+        ),
+    ],
     output: NewBundle,
+    recipe: Annotated[
+        Path | None,
+        Option(
+            help="Recipe of a checkpoint: its network, how faces are cut, and a kind, if it is binary.",
+            show_default="the run's own",
+            dir_okay=False,
+        ),
+    ] = None,
+    layout: Annotated[
+        str,
+        Option(help="Layout of a checkpoint, see import-checkpoint."),
+    ] = "auto",
+    new_fc: Annotated[
+        bool,
+        Option("--new-fc", help="Replace a checkpoint's last layer by a fresh one to 768 features."),
+    ] = False,
     beside: Annotated[
         Path | None,
         Option(
@@ -229,6 +291,14 @@ def export(
             show_default="160; for a network of faces, 64",
         ),
     ] = None,
+    unit_length: Annotated[
+        bool | None,
+        Option(
+            "--unit-length/--any-length",
+            help="Divide features by their length, or do not.",
+            show_default="as BLADES does, for its networks alone",
+        ),
+    ] = None,
     weights_licence: Annotated[str, Option(help="Licence of the weights, for the card.")] = "not stated",
     data_licence: Annotated[
         str, Option(help="Licence and origin of the photographs, for the card.")
@@ -237,23 +307,33 @@ def export(
 ) -> None:
     """Make a bundle of a trained network, which is fitted and calibrated next.
 
-    The data that it was trained on need not be there any more: the run recorded what it learnt from.
+    The data that it was trained on need not be there any more: the run recorded what it learnt from. What a published
+    checkpoint has seen is not known: keep its training pictures out of calibration and tests yourself.
+
+    Example: the detector of a published checkpoint.
+
+    \b
+      cameraborn export OC.pth --recipe configs/blades_paper.toml -o blades
     """
     needs_torch()
-    from cameraborn.binary.export import export_binary, is_binary, refuse_rival
-    from cameraborn.pretext.export import export_run
     from cameraborn.train.export import BundleOptions, write_exported
 
-    Outputs(output, overwrite=overwrite).reads(run, beside)
-    if beside is not None and is_binary(run):
-        raise CamerabornError(f"--beside {beside}: a binary detector stands alone: leave it out")
-    refuse_rival(run)
-    network = export_binary(run) if is_binary(run) else export_run(run, beside)
+    Outputs(output, overwrite=overwrite).reads(run, beside, recipe)
+    if run.is_dir():
+        for option, given in (("recipe", recipe), ("layout", layout != "auto"), ("new-fc", new_fc)):
+            if given:
+                raise CamerabornError(f"--{option}: {run} is a run, which has its own: leave it out")
+        network = _of_run(run, beside)
+    else:
+        if beside is not None:
+            raise CamerabornError(f"--beside {beside}: a checkpoint stands alone: leave it out")
+        network = _of_checkpoint(run, recipe, layout, new_fc)
     options = BundleOptions(
         name=name or output.name,
         crop_scale=crop_scale,
         sides=tuple(side or ()),
         smallest_side=smallest_side,
+        unit_length=unit_length,
         licences={"weights": weights_licence, "data": data_licence},
     )
     write_exported(network, options, output)

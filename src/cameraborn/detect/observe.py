@@ -20,7 +20,7 @@ from cameraborn.detect.encoder import Encoder
 from cameraborn.detect.schema import Preprocessing
 from cameraborn.detect.verdict import Scope
 from cameraborn.files import Box, Pixels
-from cameraborn.photo.crops import square_crop
+from cameraborn.photo.crops import face_crop
 from cameraborn.photo.decode import Picture
 from cameraborn.photo.faces import FaceFinder
 from cameraborn.photo.patches import shrink_to
@@ -168,7 +168,10 @@ class Observer:
 
     def crop(self, pixels: Pixels, box: Box, *, whole_image: bool) -> Pixels:
         """The crop that the networks see, before it is shrunk."""
-        return pixels if whole_image else square_crop(pixels, box, self.bundle.info.crop_scale)
+        if whole_image:
+            return pixels
+        info = self.bundle.info
+        return face_crop(pixels, box, info.crop_scale, info.preprocessing.crop_rule)
 
     def _observe(self, picture: Picture, box: Box, face: int | None) -> Observation:
         crop = self.crop(picture.pixels, box, whole_image=face is None)

@@ -13,6 +13,7 @@ from cameraborn.detect.condition import Category, NoiseEdges, Taxonomy
 from cameraborn.detect.conformal import Tail
 from cameraborn.detect.evidence.channel import Columns
 from cameraborn.detect.evidence.combine import Standard
+from cameraborn.photo.crops import CropRule
 
 SCHEMA_VERSION = 4  # `convert` reads 2 and 3; 1 had other categories of condition
 TENSORS = ".safetensors"
@@ -42,6 +43,7 @@ class Preprocessing(_Record):
     input: Literal["patches", "patch-set", "crop"] = "patches"
     patch: int = Field(default=64, ge=16)  # p, the side of a patch
     crop_scale: float = Field(gt=0)  # side of the square crop / longer side of the face box
+    crop_rule: CropRule = "square"  # how the picture's edge cuts the crop, see `photo.crops`
     # Crops are encoded shrunk to each of these, falling; those that are smaller already, as they are
     # (a network of whole crops has them enlarged).
     sides: tuple[Annotated[int, Field(ge=16)], ...] = Field(min_length=1)

@@ -44,7 +44,9 @@ def export_run(folder: Path, beside: Path | None = None) -> ExportedNetwork:
         input_kind=kind,
         side=side,
         crop_scale=first.faces.crop_scale if kind == "crop" else CROP_SCALE,
+        crop_rule=first.faces.crop if kind == "crop" else "square",
         antialias=first.faces.antialias,
+        unit_length=first.prompts is not None,
         evidence=tuple(_pseudo_fake_classifiers(runs)),
         density_columns=_density_columns(runs),
     )

@@ -23,7 +23,8 @@ from cameraborn.detect.schema import BundleInfo, Channel, Network, Preprocessing
 from cameraborn.detect.store import write_bundle
 from cameraborn.errors import CamerabornError, RecipeError
 from cameraborn.networks.section import InputKind
-from cameraborn.train.run_folder import DataRecord, read_record
+from cameraborn.photo.crops import CropRule
+from cameraborn.train.run_folder import RECORD, DataRecord, read_record
 
 R = TypeVar("R", bound=BaseModel)
 CROP_SCALE = 1.5  # side of a crop that patches are taken from, over the longer side of the face's box
@@ -46,7 +47,9 @@ class ExportedNetwork:
         input_kind: what the graph takes.
         side: side of that input, pixels.
         crop_scale: side of the crop over the longer side of the face's box.
+        crop_rule: how the picture's edge cuts the crop.
         antialias: how the crop is shrunk.
+        unit_length: features are divided by their length.
         evidence: channels that the network brings, of columns of the finest side.
         density_columns: columns of one side that are left to a density of photographs; none for a binary detector.
     """
@@ -61,7 +64,9 @@ class ExportedNetwork:
     input_kind: InputKind
     side: int
     crop_scale: float = CROP_SCALE
+    crop_rule: CropRule = "square"
     antialias: bool = True
+    unit_length: bool = False
     evidence: tuple[Evidence, ...] = ()
     density_columns: Columns = ()
 
@@ -80,6 +85,7 @@ class BundleOptions:
         crop_scale: side of the crop over the longer side of the face.
         sides: sizes that crops are shrunk to, pixels.
         smallest_side: smaller crops are too small to score, pixels.
+        unit_length: divide features by their length, or do not.
         licences: of `weights` and `data`.
     """
 
@@ -87,6 +93,7 @@ class BundleOptions:
     crop_scale: float | None = None
     sides: tuple[int, ...] = ()
     smallest_side: int | None = None
+    unit_length: bool | None = None
     licences: Mapping[str, str] | None = None
 
 
@@ -122,6 +129,13 @@ def read_finished(folder: Path, kind: type[R], build: Callable[[R], Any]) -> Fin
             f"{folder}: the run is damaged ({str(error).splitlines()[0]}): train it again"
         ) from error
     return Finished(recipe, network, read_record(folder))
+
+
+def record_beside(file: Path) -> DataRecord:
+    """What the weights in a file have seen: the record of a run in its folder; of others' weights nothing is known."""
+    if (file.parent / RECORD).is_file():
+        return read_record(file.parent)
+    return DataRecord(manifest_sha256="", seen=())
 
 
 def as_safetensors(tensors: Mapping[str, Tensor]) -> bytes:
@@ -183,7 +197,9 @@ def preprocessing_of(network: ExportedNetwork, options: BundleOptions) -> Prepro
     return Preprocessing(
         input=network.input_kind,
         crop_scale=options.crop_scale or network.crop_scale,
+        crop_rule=network.crop_rule,
         sides=tuple(sorted(sides or usual, reverse=True)),
         smallest_side=options.smallest_side or (_SMALLEST_FACE if faces else _SMALLEST_SIDE),
         antialias=network.antialias,
+        unit_length=network.unit_length if options.unit_length is None else options.unit_length,
     )

@@ -66,6 +66,7 @@ class Objective(ABC):
         weights_from: a file of weights that training starts from, if any.
         checkpointed: what else training changes, by its name in a checkpoint.
         may_leave_unused: whether some steps leave parameters without a gradient.
+        notices: what a user should know of the rows, a line each.
     """
 
     rows: Sequence[Row]
@@ -73,6 +74,7 @@ class Objective(ABC):
     weights_from: Path | None = None
     checkpointed: Mapping[str, Stateful] = {}
     may_leave_unused = False
+    notices: Sequence[str] = ()
 
     @abstractmethod
     def build(self) -> nn.Module:
@@ -121,9 +123,21 @@ class Objective(ABC):
 
 
 def train(
-    objective: Callable[[R, Processes], Objective], recipe: R, folder: Path, report: Report = lambda _: None
+    objective: Callable[[R, Processes], Objective],
+    recipe: R,
+    folder: Path,
+    report: Report = lambda _: None,
+    *,
+    notice: Callable[[str], None] = lambda _: None,
 ) -> dict[str, float]:
     """Run (or go on with) a recipe in `folder`; return the last validation figures (of the main process).
+
+    Args:
+        objective: makes what is trained.
+        recipe: what decides the run.
+        folder: of the run.
+        report: told after each step how far it is.
+        notice: told each of the objective's notices, before training.
 
     Raises:
         RecipeError: the folder belongs to another recipe, the disk is full, or the loss is no number any more.
@@ -134,6 +148,8 @@ def train(
         configure(recipe.optimise, processes)
         aim = objective(recipe, processes)
         start(recipe, folder, processes, aim.rows, aim.val_rows, aim.weights_from)
+        for line in aim.notices if processes.is_main else ():
+            notice(line)
         network, figures = fit(aim, recipe, folder, processes, report)
         if processes.is_main:
             write_tensors(network.state_dict(), folder / "network.safetensors", {})
