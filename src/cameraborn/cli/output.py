@@ -142,6 +142,7 @@ def table_line(verdict: Verdict, *, width: int | None = None, coloured: bool = F
         face = f"{which} {max(x1 - x0, y1 - y0):.0f}px"
     columns = _TABLE_ROW.format(word, p, score, face, "")
     line = columns + _shortened(printable(verdict.path), width and width - len(columns))
+    line += "".join(f"  [{note}]" for note in verdict.notes)
     return f"{_RED}{word}{_PLAIN}{line[len(word) :]}" if coloured and verdict.flagged else line
 
 

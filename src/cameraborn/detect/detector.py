@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from cameraborn.detect.abstain import notes_on, unfit
 from cameraborn.detect.bundle import Bundle
 from cameraborn.detect.conformal import Calibration, benjamini_hochberg
 from cameraborn.detect.evidence.channel import Features
@@ -20,7 +22,8 @@ from cameraborn.engine.local import map_in_order
 from cameraborn.engine.stage import Call
 from cameraborn.errors import BundleError, PictureError
 from cameraborn.files import Array, Box, Pixels
-from cameraborn.photo.decode import Picture, PictureSource, open_picture
+from cameraborn.photo.decode import Picture, PictureSource
+from cameraborn.photo.frames import frames
 
 
 class Detector:
@@ -75,10 +78,9 @@ class Detector:
         self.calibration.check_rate(false_alarm_rate)
         path = name or _name_of(source)
         try:
-            picture = open_picture(source, name=name)
+            picture, observations = self.look(source, whole_image=whole_image, name=name)
         except PictureError as error:
             return [replace(self._blank(path), error=str(error))]
-        observations = self.observe(picture, whole_image=whole_image)
         return self.judge(picture, observations, path=path, false_alarm_rate=false_alarm_rate)
 
     def score_many(
@@ -102,6 +104,27 @@ class Detector:
         """The score of pixels [H W 3], whatever is on them."""
         return float(self.scores(self.observer.encoder.feature(pixels)[None])[0])
 
+    def look(
+        self, source: PictureSource, *, whole_image: bool = False, name: str | None = None
+    ) -> tuple[Picture, list[Observation]]:
+        """What `score` judges: the picture and its faces; of an animation, the first frame that surely shows a face.
+
+        Where no frame does, it is the first with a doubtful face, or the first of all.
+
+        Raises:
+            PictureError: the picture cannot be read.
+        """
+        with closing(frames(source, name=name)) as pictures:
+            best: tuple[Picture, list[Observation]] | None = None
+            for _, picture in pictures:
+                seen = self.observe(picture, whole_image=whole_image)
+                if any(one.scope != "doubtful-face" for one in seen):
+                    return picture, seen
+                if best is None or (seen and not best[1]):
+                    best = picture, seen
+        assert best is not None  # there is a first picture, or an error
+        return best
+
     def observe(
         self, picture: Picture, *, whole_image: bool = False, most: int | None = None
     ) -> list[Observation]:
@@ -113,12 +136,20 @@ class Detector:
     ) -> list[Verdict]:
         """A verdict on each observation of a picture; without any, one that says that there is no face."""
         H, W, _ = picture.pixels.shape
-        blank = replace(self._blank(path), width=W, height=H, scope="no-face")
+        blank = replace(self._blank(path), width=W, height=H, notes=notes_on(picture))
         if not observations:
-            return [blank]
+            return [replace(blank, scope=unfit(picture) or "no-face")]
         return [
             self._judge(
-                seen, replace(blank, face=seen.face, box=seen.box, scope=seen.scope), false_alarm_rate
+                seen,
+                replace(
+                    blank,
+                    face=seen.face,
+                    box=seen.box,
+                    face_confidence=seen.confidence,
+                    scope=unfit(picture, seen.box) or seen.scope,
+                ),
+                false_alarm_rate,
             )
             for seen in observations
         ]
@@ -194,17 +225,19 @@ class Detector:
             return blank
         found = {channel.name: channel.surprise(measured.feature[None]) for channel in self._channels}
         score = float((self.bundle.combine(found) if self.evidence is None else found[self.evidence])[0])
-        covered = self._covers(measured, whole_image=seen.face is None)
-        calibrations = self.bundle.channel_calibrations if covered else {}
+        scope = blank.scope
+        if scope == "ok" and not self._covers(measured, whole_image=seen.face is None):
+            scope = "beyond-calibration"
+        calibrations = self.bundle.channel_calibrations if scope == "ok" else {}
         p_values = {
             name: calibrations[name].p_value(float(surprise[0]), measured.condition)
             for name, surprise in found.items()
             if name in calibrations
         }
         evidence = {name: ChannelVerdict(float(one[0]), p_values.get(name)) for name, one in found.items()}
-        blank = replace(blank, score=score, evidence=evidence)
-        if not covered:
-            return replace(blank, scope="beyond-calibration")
+        blank = replace(blank, score=score, evidence=evidence, scope=scope)
+        if scope != "ok":
+            return blank
         p = self.calibration.p_value(score, measured.condition)
         decided_by = min(p_values, key=p_values.__getitem__, default=None)
         return replace(blank, p_value=p, flagged=bool(p <= rate), decided_by=decided_by)

@@ -19,7 +19,7 @@ from cameraborn.detect.observe import Measurement
 from cameraborn.detect.verdict import Verdict
 from cameraborn.errors import PictureError
 from cameraborn.files import Array, Pixels
-from cameraborn.photo.decode import PictureSource, open_picture
+from cameraborn.photo.decode import PictureSource
 from cameraborn.photo.patches import PATCH_SIZE, shrink_to
 
 STRIDE = 16  # of the patches behind the map, in pixels of the crop as the network sees it
@@ -62,8 +62,7 @@ def explain(
         PictureError: the picture cannot be read, shows no such face, or the face is too small to be scored.
         BundleError: the bundle lacks a model or a calibration.
     """
-    picture = open_picture(source)
-    seen = detector.observe(picture, whole_image=whole_image)
+    picture, seen = detector.look(source, whole_image=whole_image)
     if not seen:
         raise PictureError(
             f"{picture.name}: no face in it: use --whole-image with a bundle for whole pictures"
