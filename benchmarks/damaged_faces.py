@@ -1,8 +1,8 @@
 """How far the p-value of a face moves with the share of it that damage to the file affects.
 
-    python benchmarks/damaged_faces.py MANIFEST -o benchmarks/results/damaged_faces.csv --every 5
+    python benchmarks/damaged_faces.py PHOTOGRAPHS -o benchmarks/results/damaged_faces.csv --every 5
 
-Every nth photograph of the manifest is judged as it is and after each kind of damage that `damage.py` does to JPEG and
+Every nth photograph is judged as it is and after each kind of damage that `damage.py` does to JPEG and
 PNG files, at places drawn at random, as if no damage were known. A row tells of the faces whose affected share lies in
 (above, up_to]: of the face's box, or of the crop that the network sees. Rows of `as a check` are sound files: saved
 again at JPEG quality 90, which no detector should mind, and 60.
@@ -26,7 +26,6 @@ from common import show, write_table
 from damage import DAMAGES, compressed, variants
 from PIL import Image
 
-from cameraborn.data.manifest import read_manifest
 from cameraborn.detect.detector import Detector, load
 from cameraborn.detect.verdict import Verdict
 from cameraborn.errors import PictureError
@@ -138,7 +137,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("manifest", type=Path)
+    parser.add_argument("photographs", type=Path, help="folder")
     parser.add_argument("--bundle", type=Path)
     parser.add_argument("--every", type=int, default=1, help="take every nth photograph")
     parser.add_argument("--seed", type=int, default=0)
@@ -147,9 +146,9 @@ def main() -> None:
     detector, rng = load(options.bundle), np.random.default_rng(options.seed)
     found: list[Moved] = []
     checks: dict[str, list[Moved]] = {"saved again at quality 90": [], "saved again at quality 60": []}
-    paths = [row.path for row in read_manifest(options.manifest)][:: options.every]
+    paths = sorted(options.photographs.iterdir())[:: options.every]
     for number, path in enumerate(paths):
-        data = Path(path).read_bytes()
+        data = path.read_bytes()
         found += moves(detector, data, rng)
         for some, quality in zip(checks.values(), (90, 60), strict=True):
             some += saved_again(detector, data, quality)

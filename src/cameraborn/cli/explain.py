@@ -25,8 +25,8 @@ def explain(
     Example: cameraborn explain portrait.jpg -o why.png
     """
     from cameraborn.detect.explain import explain as explained
-    from cameraborn.detect.explain_plot import plot
+    from cameraborn.detect.explain_plot import plot_explanation
 
     explanation = explained(load(bundle, evidence=evidence), picture, face=face, whole_image=whole_image)
-    plot(explanation, output)
+    plot_explanation(explanation, output)
     say(f"{output}: drawn")

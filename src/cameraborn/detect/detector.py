@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+
+import numpy as np
+from PIL import Image
 
 from cameraborn.detect.abstain import notes_on, unfit
 from cameraborn.detect.bundle import Bundle
-from cameraborn.detect.conformal import Calibration, benjamini_hochberg
+from cameraborn.detect.conformal import Calibration, benjamini_hochberg, smallest_rate
 from cameraborn.detect.evidence.channel import Features
 from cameraborn.detect.golden import GOLDEN_TOLERANCE, golden_picture
 from cameraborn.detect.observe import FeatureStore, Measurement, Observation, Observer
@@ -27,7 +31,11 @@ from cameraborn.photo.frames import frames
 
 
 class Detector:
-    """Scores pictures with a bundle; thread-safe, and can be sent to another process.
+    """Scores pictures with a bundle; one may serve many threads.
+
+    It can be copied, pickled and sent to processes of any kind. One that was loaded from a bundle on disk travels as
+    the bundle's path, and is loaded again at the other end; any other takes its bundle along. `cameraborn.explain`
+    explains a verdict; `cameraborn.fit_bundle` and `cameraborn.calibrate_bundle` make a detector for your photographs.
 
     Args:
         bundle: what to score with; `cameraborn.load()` gives the one that ships.
@@ -55,9 +63,35 @@ class Detector:
         self._channels = bundle.evidence if evidence is None else (bundle.channel(evidence),)
         self.observer = Observer(bundle, threads=threads, features=features)
         self._options: dict[str, Any] = {"threads": threads, "evidence": evidence, "features": features}
+        self._path: Path | None = None
+
+    @classmethod
+    def of_path(cls, path: Path, **options: Any) -> Self:  # noqa: ANN401 (those of the class)
+        """The detector of a bundle's folder or zip.
+
+        Raises:
+            BundleError: as `read_bundle`.
+        """
+        detector = cls(read_bundle(path), **options)
+        detector._path = path.absolute()  # which holds wherever a process was started
+        return detector
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return partial(type(self), **self._options), (self.bundle,)
+        if self._path is None:
+            return partial(type(self), **self._options), (self.bundle,)
+        return _again, (type(self), self._path, _digest(self.bundle), self._options)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.bundle.info.name}: {self._abilities()}>"
+
+    def _abilities(self) -> str:
+        judged_by = ", ".join(self.channels) or "no evidence yet"
+        if self.bundle.info.coverage is None:
+            return f"{judged_by}; not calibrated"
+        calibration = self.calibration
+        photographs = len({row.photograph for row in self.bundle.calibration_rows})
+        lowest = smallest_rate(calibration.smallest, calibration.tail)
+        return f"{judged_by}; {photographs:,} held-out photographs; false-alarm rates from {lowest:.2g}"
 
     def score(
         self,
@@ -94,11 +128,19 @@ class Detector:
         """Judge many pictures, `jobs` at a time (default: one a processor); verdicts come in the order of the sources.
 
         A generator: at most a few pictures a job are in memory, however many there are.
+
+        Raises:
+            TypeError: `sources` is one picture.
+            CalibrationError: the bundle's calibration cannot support the rate.
+            BundleError: the bundle lacks evidence or a calibration.
         """
+        if _is_one_picture(sources):
+            raise TypeError(
+                f"score_many takes many pictures, not one {type(sources).__name__}: use score, or give a list"
+            )
         self.calibration.check_rate(false_alarm_rate)
         score = partial(self.score, false_alarm_rate=false_alarm_rate, whole_image=whole_image)
-        for verdicts in map_in_order(Call(score), sources, jobs):
-            yield from verdicts
+        return (verdict for verdicts in map_in_order(Call(score), sources, jobs) for verdict in verdicts)
 
     def score_crop(self, pixels: Pixels) -> float:
         """The score of pixels [H W 3], whatever is on them."""
@@ -278,7 +320,7 @@ def load(
         BundleError: the bundle is missing, foreign or damaged, or (with `verify`) computes something else here.
     """
     path = Path(bundle) if bundle is not None else default_bundle()
-    detector = Detector(read_bundle(path), threads=threads, evidence=evidence)
+    detector = Detector.of_path(path, threads=threads, evidence=evidence)
     if verify:
         detector.verify()
     return detector
@@ -307,6 +349,28 @@ def control_discoveries(verdicts: Iterable[Verdict], rate: float) -> list[Verdic
         verdict if verdict.p_value is None else replace(verdict, flagged=bool(next(flags)))
         for verdict in verdicts
     ]
+
+
+def _again(kind: type[Detector], path: Path, digest: str, options: dict[str, Any]) -> Detector:
+    """What was pickled, loaded from its bundle."""
+    detector = kind.of_path(path, **options)
+    if _digest(detector.bundle) != digest:
+        raise BundleError(
+            f"{path}: not the bundle that this detector was pickled with: put that one back, or load the detector anew"
+        )
+    return detector
+
+
+def _digest(bundle: Bundle) -> str:
+    """Of all that a bundle on disk holds: `bundle.json` has the hashes of its files."""
+    return hashlib.sha256(bundle.info.model_dump_json().encode()).hexdigest()
+
+
+def _is_one_picture(sources: object) -> bool:
+    if isinstance(sources, np.ndarray):
+        return sources.ndim < 4
+    one = str | bytes | bytearray | memoryview | os.PathLike | Image.Image
+    return isinstance(sources, one) or hasattr(sources, "read")
 
 
 def _name_of(source: PictureSource) -> str:
