@@ -90,10 +90,11 @@ def fit(
         whole_image=whole_image, copies=copies, handled=handled, faceless=faceless, jobs=jobs, seed=seed
     )
     found = photographs.find_photographs(photos, split=split, kinds=kind or ())
-    with reporting("fitting", "photographs") as report:
+    chosen = list(photographs.cap_per_source(found, per_source))
+    with reporting("fitting", "photographs", len(chosen)) as report:
         fitted = density.fit(
             read_bundle(bundle or default_bundle()),
-            photographs.cap_per_source(found, per_source),
+            chosen,
             components=_count_or_auto(components),
             dimensions=dimensions or None,
             covariance=covariance,
@@ -216,10 +217,11 @@ def calibrate(
 
     options = views.ViewOptions(whole_image=whole_image, copies=copies, jobs=jobs, seed=seed)
     found = photographs.find_photographs(photos, split=split, kinds=kind or ())
-    with reporting("calibrating", "photographs") as report:
+    chosen = list(photographs.cap_per_source(found, per_source))
+    with reporting("calibrating", "photographs", len(chosen)) as report:
         calibrated = calibration_of.calibrate(
             read_bundle(bundle),
-            photographs.cap_per_source(found, per_source),
+            chosen,
             options=options,
             class_size=class_size,
             tail="both" if two_sided else "upper",
