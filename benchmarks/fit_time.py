@@ -3,7 +3,7 @@
     python benchmarks/fit_time.py PHOTOGRAPHS -o benchmarks/results/fit_time.csv --every 200
 
 Processor time of one core, with the options that the verbs have by default. `over_score` is the time for one photograph
-over that of `Detector.score` in the same run; `network`, `copies` and `statistics` are shares of it: running the network,
+over that of `Detector.score` in the same run; `network`, `copies` and `statistics` are shares of it: running networks,
 making the copies, and telling from their pixels what category they are in.
 """
 
