@@ -81,7 +81,7 @@ def moves(detector: Detector, data: bytes, rng: np.random.Generator) -> Iterator
     before, _ = judged(detector, data)
     if before is None or before.p_value is None or before.box is None:
         return
-    scale = detector.observer.encoder.preprocessing.crop_scale
+    scale = detector.bundle.info.crop_scale
     for changed in damaged(data, rng):
         try:
             after, damage = judged(detector, changed)

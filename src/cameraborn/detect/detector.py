@@ -61,6 +61,7 @@ class Detector:
         self.bundle = bundle
         self.evidence = evidence
         self._channels = bundle.evidence if evidence is None else (bundle.channel(evidence),)
+        self._deciding = bundle.info.combined if evidence is None else (evidence,)
         self.observer = Observer(bundle, threads=threads, features=features)
         self._options: dict[str, Any] = {"threads": threads, "evidence": evidence, "features": features}
         self._path: Path | None = None
@@ -144,7 +145,7 @@ class Detector:
 
     def score_crop(self, pixels: Pixels) -> float:
         """The score of pixels [H W 3], whatever is on them."""
-        return float(self.scores(self.observer.encoder.feature(pixels)[None])[0])
+        return float(self.scores(self.observer.feature(pixels)[None])[0])
 
     def look(
         self, source: PictureSource, *, whole_image: bool = False, name: str | None = None
@@ -250,7 +251,7 @@ class Detector:
 
     def golden_scores(self, names: Iterable[str]) -> dict[str, float]:
         """The combined scores of pictures made by formula, by name."""
-        features = {name: self.observer.encoder.feature(golden_picture(name)) for name in names}
+        features = {name: self.observer.feature(golden_picture(name)) for name in names}
         return {name: float(self.bundle.scores(feature[None])[0]) for name, feature in features.items()}
 
     def boxes(self, pixels: Pixels, *, whole_image: bool) -> list[Box]:
@@ -281,7 +282,8 @@ class Detector:
         if scope != "ok":
             return blank
         p = self.calibration.p_value(score, measured.condition)
-        decided_by = min(p_values, key=p_values.__getitem__, default=None)
+        deciding = [name for name in self._deciding if name in p_values]
+        decided_by = min(deciding, key=p_values.__getitem__, default=None)
         return replace(blank, p_value=p, flagged=bool(p <= rate), decided_by=decided_by)
 
     def _covers(self, measured: Measurement, *, whole_image: bool) -> bool:

@@ -19,7 +19,7 @@ from cameraborn.detect.verdict import Verdict
 from cameraborn.errors import PictureError
 from cameraborn.files import Array, Pixels
 from cameraborn.photo.decode import PictureSource
-from cameraborn.photo.patches import PATCH_SIZE, shrink_to
+from cameraborn.photo.patches import shrink_to
 
 STRIDE = 16  # of the patches behind the map, in pixels of the crop as the network sees it
 OCCLUSIONS = 12  # hidden squares along each side
@@ -80,7 +80,7 @@ def explain(
     if chosen.measured is None:
         raise PictureError(f"{picture.name}: the face is too small to be scored: give a larger picture")
     (verdict,) = detector.judge(picture, [chosen], path=picture.name, false_alarm_rate=_RATE)
-    if detector.observer.encoder.preprocessing.input == "patches":
+    if _sees_whole_patches(detector):
         influence, method = patch_influence(detector, chosen.crop), "what each patch adds to the score"
     else:
         influence, method = occlusion(detector, chosen.crop), "how the score falls when a region is hidden"
@@ -123,33 +123,34 @@ def _nearest(detector: Detector, verdict: Verdict, category: int) -> tuple[Calib
     return tuple(sorted(members, key=lambda row: abs(row.score - score))[:NEAREST])
 
 
+def _sees_whole_patches(detector: Detector) -> bool:
+    """Whether every network takes single patches of the whole crop."""
+    seen = {(one.preprocessing.input, one.preprocessing.crop_scale) for one in detector.observer.encoders}
+    return seen == {("patches", detector.bundle.info.crop_scale)}
+
+
 def patch_influence(detector: Detector, crop: Pixels) -> Array:
     """How the score moves if a patch counted twice, averaged over the patches on each pixel: [h w].
 
-    Patches are taken on a finer grid than scoring needs, at every size that the network sees.
+    Patches are taken on a finer grid than scoring needs, at every size that a network sees.
     """
-    sides = detector.observer.encoder.preprocessing.sides
-    sizes, shrunk = [], crop
-    for side in sides:
-        shrunk = shrink_to(shrunk, side)
-        corners = _corners(*shrunk.shape[:2])
-        patches = np.stack([shrunk[y : y + PATCH_SIZE, x : x + PATCH_SIZE] for y, x in corners])
-        features = detector.observer.encoder.patch_features(
-            np.ascontiguousarray(patches.transpose(0, 3, 1, 2))
-        )
-        sizes.append((shrunk.shape[:2], corners, features))
-    centre = detector.observer.encoder.feature(crop)
-    D = len(centre) // len(sides)
-    total = np.zeros(crop.shape[:2])
-    for number, ((h, w), corners, features) in enumerate(sizes):
-        count = max(
-            1, round(h / PATCH_SIZE) * round(w / PATCH_SIZE)
-        )  # patches that scoring takes of this size
-        moved = np.repeat(centre[None], len(corners), axis=0)
-        part = slice(number * D, (number + 1) * D)
-        moved[:, part] += (features - centre[part]) / (count + 1)
-        pull = detector.scores(moved) - float(detector.scores(centre[None])[0])
-        total += _spread(pull, corners, (h, w), PATCH_SIZE, crop.shape[:2])
+    centre = detector.observer.feature(crop)
+    score = float(detector.scores(centre[None])[0])
+    total, first = np.zeros(crop.shape[:2]), 0
+    for encoder in detector.observer.encoders:
+        size, shrunk = encoder.preprocessing.patch, crop
+        for side in encoder.preprocessing.sides:
+            shrunk = shrink_to(shrunk, side)
+            h, w, _ = shrunk.shape
+            corners = _corners(h, w, size)
+            patches = np.stack([shrunk[y : y + size, x : x + size] for y, x in corners])
+            features = encoder.patch_features(np.ascontiguousarray(patches.transpose(0, 3, 1, 2)))
+            count = max(1, round(h / size) * round(w / size))  # patches that scoring takes of this size
+            moved = np.repeat(centre[None], len(corners), axis=0)
+            part = slice(first, first + features.shape[1])
+            moved[:, part] += (features - centre[part]) / (count + 1)
+            total += _spread(detector.scores(moved) - score, corners, (h, w), size, crop.shape[:2])
+            first = part.stop
     return total
 
 
@@ -172,10 +173,10 @@ def occlusion(detector: Detector, crop: Pixels) -> Array:
     return _spread(np.array(falls), corners, (h, w), side, (h, w))
 
 
-def _corners(h: int, w: int) -> list[tuple[int, int]]:
+def _corners(h: int, w: int, size: int) -> list[tuple[int, int]]:
     def along(length: int) -> list[int]:
-        steps = max(1, round((length - PATCH_SIZE) / STRIDE) + 1)
-        return [int(start) for start in np.linspace(0, length - PATCH_SIZE, steps).round()]
+        steps = max(1, round((length - size) / STRIDE) + 1)
+        return [int(start) for start in np.linspace(0, length - size, steps).round()]
 
     return [(y, x) for y in along(h) for x in along(w)]
 

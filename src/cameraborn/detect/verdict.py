@@ -44,7 +44,7 @@ class Verdict:
         error: what is wrong with an unreadable picture.
         bundle: the name of the bundle that judged.
         evidence: what each channel of evidence says, by name.
-        decided_by: the channel with the smallest p-value; None where none has one.
+        decided_by: of the channels that make the score, the one with the smallest p-value; None where none has one.
         face_confidence: how sure the face finder is that this is a face, in [0, 1); None where there is none.
         notes: what else a reader should know of the file: damage, high dynamic range, the frame of an animation.
     """

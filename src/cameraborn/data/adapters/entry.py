@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from cameraborn.data.manifest import Row, first_problem
 from cameraborn.errors import ManifestError
 from cameraborn.photo import files
+from cameraborn.photo.sniff import Census
 
 _NOT_HASHED = "0" * 64
 
@@ -45,14 +46,25 @@ class Options:
     Attributes:
         exif: a table of EXIF, or a folder with a JSON file for each photograph.
         group: what is one group in a folder of photographs: each sub-folder, or each photograph.
+        census: counts what folders hold besides pictures.
     """
 
     exif: Path | None = None
     group: Literal["folder", "photo"] = "folder"
+    census: Census | None = None
+
+
+def standing(path: Path) -> Path:
+    """The path from the root: a manifest reads a relative one from its own folder, not from where the import was run.
+
+    Links are followed only where `..` asks for the folder around them.
+    """
+    return path.resolve() if ".." in path.parts else path.absolute()
 
 
 def entry(path: Path, *, read: bool = False, **fields: Any) -> Entry | LeftOut:  # noqa: ANN401 (pydantic checks them)
     """An entry for a file that was found; left out if its name is not text, or a field has no meaning."""
+    path = standing(path)
     try:
         "".join([str(path), *(value for value in fields.values() if isinstance(value, str))]).encode()
     except UnicodeEncodeError:
@@ -72,13 +84,14 @@ def listed_entry(where: str, path: Path, fields: dict[str, Any]) -> Entry:
     """
     if not path.is_file():
         raise ManifestError(f"{where}: {path} is missing: restore the file or delete the line")
+    path = standing(path)
     try:
         return Entry(Row.model_validate(fields | {"path": str(path), "sha256": _NOT_HASHED}))
     except ValidationError as error:
         raise ManifestError(f"{where}: {first_problem(error)}: fix or delete the line") from error
 
 
-def pictures_in(folder: Path) -> Iterator[Path]:
+def pictures_in(folder: Path, census: Census | None = None) -> Iterator[Path]:
     """Pictures under a folder, as `photo.files` finds them.
 
     Raises:
@@ -87,7 +100,7 @@ def pictures_in(folder: Path) -> Iterator[Path]:
     if not folder.is_dir():
         raise ManifestError(f"{folder}: no such folder: give a folder of pictures")
 
-    for path in map(Path, files.pictures_in(str(folder.absolute()))):
+    for path in map(Path, files.pictures_in(str(folder.absolute()), census)):
         if path.is_dir():  # passed on unopened
             raise ManifestError(f"{path}: cannot be opened: check its permissions")
         yield path

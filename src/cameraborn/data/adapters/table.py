@@ -57,4 +57,4 @@ def _entry(file: Path, where: str, cells: Mapping[str | None, Any]) -> Entry:
     if "research_only" in values:
         fields["research_only"] = _YES_NO.get(values["research_only"].lower(), values["research_only"])
     fields["exif"] = Exif.from_mapping({tag.name: values.get(tag.name) for tag in TAGS}).to_mapping()
-    return listed_entry(where, (file.parent / values["path"]).resolve(), fields)
+    return listed_entry(where, file.parent / values["path"], fields)
