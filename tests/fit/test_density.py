@@ -129,6 +129,19 @@ def test_too_few_to_fit(network_bundle, photographs):
         fit(network_bundle, photographs["fit"][:2], components=2, dimensions=4, options=OPTIONS)
 
 
+def test_copies_are_no_photographs(network_bundle, photographs):
+    """35 photographs passed a minimum of 64, as each came with copies."""
+    options = ViewOptions(copies=9, jobs=1)
+    few = photographs["fit"][:7]
+    with pytest.raises(CalibrationError, match=r"^7 photographs are too few .* which need 8: "):
+        fit(network_bundle, few, components=1, dimensions=4, options=options)
+    with pytest.raises(
+        CalibrationError, match=r"^6 photographs are too few .* which need 8: "
+    ):  # 1 is held out
+        fit(network_bundle, few, components=None, dimensions=4, options=options)
+    fit(network_bundle, photographs["fit"][:8], components=1, dimensions=4, options=OPTIONS)
+
+
 def test_what_was_seen_adds_up(fitted, photographs):
     hashes = {sha256_of(EXAMPLES / f"photo-{n}.jpg")[:16] for n in range(1, 6)}
     assert hashes <= set(fitted.files["seen.txt"].decode().split())

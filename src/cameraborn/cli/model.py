@@ -109,10 +109,11 @@ def fit(
     )
     census = Census()
     found = photographs.find_photographs(photos, split=split, kinds=kind or (), census=census)
-    with reporting("fitting", "photographs") as report:
+    chosen = list(photographs.cap_per_source(outputs.watched(found, path_of), per_source))
+    with reporting("fitting", "photographs", len(chosen)) as report:
         fitted = density.fit(
             read_bundle(bundle or default_bundle()),
-            photographs.cap_per_source(outputs.watched(found, path_of), per_source),
+            chosen,
             components=_count_or_auto(components),
             dimensions=dimensions or None,
             covariance=covariance,
@@ -258,10 +259,11 @@ def calibrate(
     options = views.ViewOptions(whole_image=whole_image, copies=copies, jobs=jobs, seed=seed)
     census = Census()
     found = photographs.find_photographs(photos, split=split, kinds=kind or (), census=census)
-    with reporting("calibrating", "photographs") as report:
+    chosen = list(photographs.cap_per_source(outputs.watched(found, path_of), per_source))
+    with reporting("calibrating", "photographs", len(chosen)) as report:
         calibrated = calibration_of.calibrate(
             read_bundle(bundle),
-            photographs.cap_per_source(outputs.watched(found, path_of), per_source),
+            chosen,
             options=options,
             class_size=class_size,
             tail="both" if two_sided else "upper",

@@ -15,7 +15,13 @@ from cameraborn.degrade.random import OPERATIONS
 from cameraborn.detect.bundle import Bundle
 from cameraborn.detect.evidence.channel import Features, select
 from cameraborn.detect.evidence.combine import Standard
-from cameraborn.detect.evidence.density import Density, Mixture, choose_components, fit_mixture
+from cameraborn.detect.evidence.density import (
+    Density,
+    Mixture,
+    check_enough,
+    choose_components,
+    fit_mixture,
+)
 from cameraborn.detect.evidence.em import Covariance
 from cameraborn.detect.evidence.kinds import PHOTOGRAPHS
 from cameraborn.detect.operations import learn_operation_classifier
@@ -59,8 +65,10 @@ def fit(
     if not views:
         raise no_usable_face("none of the photographs")
     features = features_of(views)
+    views_each = len(views) / len({view.sha256 for view in views})
 
     def fit_to(some: Features, K: int) -> Mixture:
+        check_enough(round(len(some) / views_each), K, dimensions or some.shape[1], covariance, shrinkage)
         return fit_mixture(
             some,
             components=K,
