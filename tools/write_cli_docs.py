@@ -29,7 +29,14 @@ def sections(
     name: str,
 ) -> Iterator[str]:
     """A section for a command, then those of the commands inside it, in the order of its help."""
-    context = typer.Context(command, parent=parent, info_name=name, terminal_width=WIDTH, color=False)
+    context = typer.Context(
+        command,
+        parent=parent,
+        info_name=name,
+        terminal_width=WIDTH,
+        color=False,
+        help_option_names=["-h", "--help"],
+    )
     yield f"\n## {context.command_path}\n\n```text\n{command.get_help(context)}\n```\n"
     for verb in command.list_commands(context) if hasattr(command, "commands") else ():
         yield from sections(command.commands[verb], context, verb)
