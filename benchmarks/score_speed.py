@@ -167,9 +167,10 @@ def shares(large: Path, bundle: Path | None) -> list[Row]:
     detector.score(pictures[0])  # loads the face networks outside the clock
     watch = Stopwatch()
     detector_module.open_picture = watch.around("decoding", detector_module.open_picture)
-    faces, encoder = detector.observer.faces, detector.observer.encoder
+    faces = detector.observer.faces
     faces.find = watch.around("face detection", faces.find)  # type: ignore[method-assign]
-    encoder._run = watch.around("network", encoder._run)  # type: ignore[method-assign]
+    for encoder in detector.observer.encoders:
+        encoder._run = watch.around("networks", encoder._run)  # type: ignore[method-assign]
     started = time.perf_counter()
     with writer(Format.csv, large.with_suffix(".csv"), Rows(detector)) as write_row:
         for verdict in detector.score_many(pictures, jobs=1):

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from cameraborn.cli.common import app
-from tests.command import EXAMPLES, posix, rows_of, run, run_here
+from tests.command import EXAMPLES, posix, rows_of, run_here
 
 PHOTO = EXAMPLES / "photo-1.jpg"
 

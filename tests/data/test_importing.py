@@ -14,6 +14,7 @@ from cameraborn.data.adapters import LAYOUTS, LeftOut, Options
 from cameraborn.data.importing import import_manifest
 from cameraborn.data.manifest import read_manifest, sha256_of
 from cameraborn.errors import CamerabornError, JournalError, ManifestError
+from cameraborn.photo.faces import FaceFinder
 from tests.data.adapters.helpers import picture
 
 REAL_EXAMINE = importing.examine
@@ -211,3 +212,20 @@ def test_faces_are_not_taken_from_a_journal_without_them(group_photo, tmp_path, 
     again = Examinations(monkeypatch)
     assert import_manifest(listed(source), tmp_path / "m.jsonl", faces=True).reused == 0
     assert len(again.paths) == 2
+
+
+@pytest.mark.parametrize("layout", ["folder", "csv"])
+def test_landmarks_that_their_network_doubts_are_not_stored(tmp_path, layout):
+    """As in training: of a face that lies on its side there are none, whether its box was found or given."""
+    with Image.open(EXAMPLES / "photo-5.jpg") as opened:
+        opened.convert("RGB").resize((320, 320)).rotate(270).save(tmp_path / "lying.png")
+    pixels, finder = np.asarray(Image.open(tmp_path / "lying.png")), FaceFinder()
+    (face,) = finder.find(pixels)
+    assert finder.landmarks_if_sure(pixels, face) is None
+    box = " ".join(f"{edge:.1f}" for edge in face.box)
+    (tmp_path / "t.csv").write_text(f"path,box\nlying.png,{box}\n")
+    source = tmp_path if layout == "folder" else tmp_path / "t.csv"
+    import_manifest(listed(source, layout), tmp_path / "m.jsonl", faces=True)
+    (row,) = read_manifest(tmp_path / "m.jsonl")
+    np.testing.assert_allclose(row.box, face.box, atol=0.06)
+    assert row.landmarks is None

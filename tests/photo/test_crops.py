@@ -16,7 +16,6 @@ from cameraborn.photo.crops import face_window, square_crop
         ((0, 10, 40, 50), (0, 4, 52, 56)),  # shifted in at the left: still a square
         ((60, 60, 100, 100), (54, 54, 100, 100)),  # clipped at the right and the bottom
         ((90, 20, 100, 60), (69, 14, 100, 66)),  # clipped at the right alone: no square
-        (None, (0, 0, 100, 100)),
     ],
 )
 def test_the_authors_rule(box, window):
@@ -37,10 +36,6 @@ def test_windows_lie_in_the_picture(size, corner, extent, rule):
     assert 0 <= x0 < x1 <= width
     assert 0 <= y0 < y1 <= height
     assert rule == "authors" or x1 - x0 == y1 - y0
-
-
-def test_without_a_box_the_largest_square_in_the_middle():
-    assert face_window(320, 200, None, 1.3, "square") == (60, 0, 260, 200)
 
 
 def test_a_box_without_area_is_refused():

@@ -9,11 +9,14 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from cameraborn.data.manifest import Row, read_manifest
+from cameraborn.errors import ManifestError
 from cameraborn.photo.crops import face_window
 from cameraborn.photo.decode import open_picture
+from cameraborn.photo.face_points import points_at
 from cameraborn.photo.faces import FaceFinder, landmarks_68
 from cameraborn.photo.patches import square_resize
 from cameraborn.pretext.face_dataset import FaceCrops, FaceDataset, FaceValidation
+from cameraborn.pretext.face_rows import with_faces
 from cameraborn.pretext.recipe import FaceSection
 from cameraborn.pretext.tasks import TASKS
 from cameraborn.pseudo.manipulate import ManipulationOptions, manipulate, round_trip
@@ -25,7 +28,16 @@ RANKING = [TASKS["iso"]]
 
 @pytest.fixture(scope="module")
 def rows(faces):
-    return list(read_manifest(faces))
+    """With the boxes of the faces that are found."""
+    return with_faces(list(read_manifest(faces)))
+
+
+@pytest.fixture
+def wall(tmp_path):
+    """A row whose box shows no face."""
+    path = tmp_path / "wall.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)).save(path)
+    return Row(path=str(path), sha256="0" * 64, box=(20, 10, 100, 90), exif={"iso": 100.0})
 
 
 def dataset(rows, tasks=ALL, *, seed=3, cache_mb=64, **faces):
@@ -87,10 +99,8 @@ def test_without_a_manipulation_task_nothing_is_touched(rows):
     assert math.isnan(made[0, 0][1][0])  # the first row has no EXIF
 
 
-def test_what_shows_no_face_says_nothing_of_manipulation(tmp_path):
-    path = tmp_path / "wall.png"
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)).save(path)
-    made = dataset([Row(path=str(path), sha256="0" * 64, exif={"iso": 100.0})])
+def test_a_box_without_a_face_says_nothing_of_manipulation(wall):
+    made = dataset([wall])
     targets = torch.stack([made[epoch, 0][1] for epoch in range(12)])
     assert (targets[:, 0] == 100).all()
     assert torch.isnan(targets[:, 1]).all()
@@ -148,15 +158,18 @@ def test_flips_and_conditions(rows):
 
 
 def test_the_cache_keeps_its_budget(rows):
+    rows = 2 * rows
     crops = FaceCrops(rows, FaceSection(), landmarks=False, budget=MemoryBudget(1))
     assert 0 < sum(crop.nbytes for crop in crops._crops._kept.values()) <= 2**20
     assert len(crops._crops._kept) < len(rows)
 
 
-def test_validation_shows_each_face_in_each_manipulation_always_the_same(rows, tmp_path):
-    path = tmp_path / "wall.png"
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)).save(path)
-    wall = Row(path=str(path), sha256="0" * 64, exif={"iso": 100.0})
+def test_a_whole_picture_is_never_taken_for_a_face(rows):
+    with pytest.raises(ManifestError, match=r"01\.png: the row has no box of a face"):
+        dataset([rows[1].model_copy(update={"box": None})], RANKING)[0, 0]
+
+
+def test_validation_shows_each_face_in_each_manipulation_always_the_same(rows, wall):
     section = FaceSection(size=64, manipulation_side=96)
     shown = FaceValidation([rows[1], wall], ALL, faces=section, seed=3, budget=MemoryBudget(64))
     made = shown.batches(workers=0)
@@ -166,9 +179,9 @@ def test_validation_shows_each_face_in_each_manipulation_always_the_same(rows, t
     assert targets[:, 1].tolist()[:5] == [0, 1, 1, 1, 1]
     assert torch.isfinite(targets[:, 0]).tolist() == [True, False, False, False, False, True]
     assert math.isnan(targets[5, 1])
-    finder, whole = FaceFinder(), whole_crop(rows[1])
-    landmarks = landmarks_68(finder.landmarks(whole, finder.find(whole)[0])) * (64 / 160)
-    crop = square_resize(whole, 64)
+    whole, crop = open_picture(rows[1].path).pixels, square_resize(whole_crop(rows[1]), 64)
+    x0, y0, x1, _ = face_window(160, 160, rows[1].box, 1.3, "square")
+    landmarks = (points_at(FaceFinder(), whole, rows[1].box) - np.float32([x0, y0])) * (64 / (x1 - x0))
     rng = np.random.default_rng([3, 0, 3])
     options = ManipulationOptions(side=96, match_resampling=True)
     assert torch.equal(inputs[3], as_seen(manipulate(crop, landmarks, "eye", rng, options)))

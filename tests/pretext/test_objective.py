@@ -78,7 +78,8 @@ def face_recipe(manifest, *, tasks=None, log=None, **optimise):
 
 def rows_of(recipe):
     tasks = [TASKS[name] for name in recipe.pretext.tasks]
-    return select_rows(recipe.data, tasks, recipe.optimise.pictures_a_step)
+    selected = select_rows(recipe.data, tasks, recipe.optimise.pictures_a_step)
+    return selected.train, selected.val
 
 
 def log_of(folder):

@@ -51,6 +51,16 @@ def aigfd_weights():
     return under("model.visual.", resnet_state()) | heads | clip_remains()
 
 
+def joint_weights():
+    """The ablation on faces alone: one head of two outputs, original and manipulated."""
+    weights = {key: value for key, value in aigfd_weights().items() if not key.startswith("fc_")}
+    generator = torch.Generator().manual_seed(5)
+    return weights | {
+        "fc_joint.weight": torch.randn(2, FEATURES, generator=generator),
+        "fc_joint.bias": torch.randn(2, generator=generator),
+    }
+
+
 def blades_weights(classifier):
     inner = "model.model." if classifier else "model."
     weights = under(f"{inner}visual.", resnet_state()) | text_tower(inner)
@@ -82,6 +92,7 @@ FILES = {
     "aigfd, without faces": lambda: trained(
         {key: value for key, value in aigfd_weights().items() if not key.startswith("fc_face")}
     ),
+    "aigfd, faces alone": lambda: trained(joint_weights()),
     "blades": lambda: trained(blades_weights(classifier=False)),
     "blades, with a classifier": lambda: trained(blades_weights(classifier=True)),
     "exif-as-language": lambda: {
@@ -234,3 +245,25 @@ def test_an_encoder_of_another_size_is_refused(tmp_path):
         "encoder.fc.bias (6,) for (8,)",
     ):
         assert part in str(caught.value)
+
+
+def test_the_head_of_faces_alone_is_the_difference_of_its_outputs(tmp_path):
+    weights = joint_weights()
+    tensors = import_checkpoint(written(tmp_path, trained(weights))).tensors
+    feature = torch.randn(5, FEATURES)
+    both = feature @ weights["fc_joint.weight"].T + weights["fc_joint.bias"]
+    ours = feature @ tensors["heads.face.weight"].T + tensors["heads.face.bias"]
+    torch.testing.assert_close(ours[:, 0].sigmoid(), both.softmax(dim=1)[:, 1])
+    assert not [name for name in tensors if name.startswith("heads.") and "face" not in name]
+
+
+def test_a_head_of_another_size_is_refused(tmp_path):
+    weights = joint_weights() | {"fc_joint.weight": torch.zeros(3, FEATURES)}
+    with pytest.raises(RecipeError, match=r"heads.face.weight \(3, 6\) for \(1, 6\)"):
+        import_checkpoint(written(tmp_path, weights))
+
+
+def test_what_was_imported_tells_its_layout(tmp_path):
+    imported = import_checkpoint(written(tmp_path, FILES["blades"]()))
+    save_file(imported.tensors, tmp_path / "ours.safetensors", metadata={"layout": imported.layout})
+    assert import_checkpoint(tmp_path / "ours.safetensors").layout == "blades"

@@ -37,6 +37,7 @@ VERBS = (
     "verify",
     "info",
     "convert",
+    "merge",
     "data",
     "train",
     "weights",

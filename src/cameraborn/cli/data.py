@@ -77,7 +77,8 @@ def import_(
 ) -> None:
     """Make a manifest of pictures.
 
-    An interrupted import goes on where it stopped when the same command is given again.
+    An interrupted import goes on where it stopped when the same command is given again. Exit code 1: a picture that
+    the data set lists cannot be opened; it is named and has no row.
 
     Example: a manifest of the faces in a folder of photographs.
 
@@ -123,6 +124,11 @@ def import_(
     more = "".join(f", {number} {what}" for what, number in notes if number)
     say(f"{output}: {counts.rows} rows{more}")
     passed_over(census)
+    if counts.unopened:
+        say(
+            f"{counts.unopened} pictures of the data set cannot be opened and have no row: restore and import again"
+        )
+        raise typer.Exit(EXIT_NOTHING_READ)
 
 
 @data.command()

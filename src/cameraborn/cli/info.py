@@ -53,9 +53,11 @@ def facts_of(bundle: Bundle, path: Path) -> dict[str, Any]:
         "schema version": told.schema_version,
         "made with": told.versions,
         "licences": told.licences,
-        "network": told.network,
-        "tasks": list(told.tasks),
-        "smallest crop, px": told.preprocessing.smallest_side,
+        "networks": [
+            {"description": network.description, "learnt": " ".join(network.tasks)}
+            for network in told.networks
+        ],
+        "smallest crop, px": told.smallest_side,
         "channels": [
             {"name": channel.name, "kind": channel.kind, "fitted": channel.file is not None}
             for channel in told.channels

@@ -1,4 +1,4 @@
-"""`cameraborn fit`, `fit-binary`, `calibrate`, `verify` and `convert`: bundles."""
+"""`cameraborn fit`, `fit-binary`, `calibrate`, `verify`, `convert` and `merge`: bundles."""
 
 from __future__ import annotations
 
@@ -294,7 +294,7 @@ def convert(
     output: NewBundle,
     overwrite: Overwrite = False,
 ) -> None:
-    """Convert a bundle of an older release (schema 2) to this one; its scores stay what they are.
+    """Convert a bundle of an older release (schema 2 or 3) to this one; its scores stay what they are.
 
     Example: cameraborn convert old-bundle -o new-bundle
     """
@@ -305,6 +305,41 @@ def convert(
     write_bundle(converted, output)
     load(output, verify="golden.json" in converted.files)
     say(f"{output}: converted")
+
+
+@app.command()
+def merge(
+    bundles: Annotated[
+        list[Path],
+        Argument(metavar="BUNDLE...", help="Fitted bundles, folders or zips; the first one leads."),
+    ],
+    output: NewBundle,
+    name: NewName = None,
+    score_by: Annotated[
+        list[str] | None,
+        Option(
+            metavar="CHANNEL",
+            help="Channel that makes the score; may be repeated. The others are reported beside it.",
+            show_default="all that made one",
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Put the evidence of several bundles into one, to be calibrated anew.
+
+    Example: cameraborn merge one-bundle another-bundle -o both
+    """
+    from cameraborn.detect.merge import merge as merged_of
+
+    if len(bundles) < 2:
+        raise BadParameter("give two bundles or more.", param_hint="BUNDLE...")
+    Outputs(output, overwrite=overwrite).reads(*bundles)
+    merged = merged_of([read_bundle(bundle) for bundle in bundles], score_by or ())
+    write_bundle(merged.with_info(name=name or output.name), output)
+    say(
+        f"{output}: holds {', '.join(channel.name for channel in merged.evidence)}; now "
+        f"'cameraborn calibrate PHOTOS --bundle {output}', with photographs that none of them has seen"
+    )
 
 
 def _refuse_filters(context: Context, paths: list[Path], *filters: str) -> None:

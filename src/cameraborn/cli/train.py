@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cameraborn.cli.common import (
     Argument,
@@ -23,6 +23,9 @@ from cameraborn.cli.common import (
 )
 from cameraborn.errors import CamerabornError
 from cameraborn.files import Outputs
+
+if TYPE_CHECKING:
+    from cameraborn.train.export import ExportedNetwork
 
 
 @app.command(epilog="Example: cameraborn train configs/tiny.toml -o runs/tiny")
@@ -72,6 +75,9 @@ def train(
     for figure, value in figures.items():
         if math.isfinite(value):
             print(f"{figure}: {value:.3f}")
+    if kind == "rival":
+        say(f'{folder}: trained; now name it in a benchmark: weights = ["{folder / "network.safetensors"}"]')
+        return
     follows = "data reconstruct MANIFEST --autoencoders" if kind == "autoencoders" else "export"
     say(f"{folder}: trained; now 'cameraborn {follows} {folder} -o FOLDER'")
 
@@ -87,7 +93,7 @@ def _pretext(recipe: Path, init: Path | None) -> _Run:
 
     settings = Recipe.read(recipe)
     settings = settings if init is None else settings.model_copy(update={"init": init})
-    return partial(loop.train, PretextObjective, settings)
+    return partial(loop.train, PretextObjective, settings, notice=say)
 
 
 def _binary(recipe: Path, init: Path | None) -> _Run:
@@ -98,7 +104,7 @@ def _binary(recipe: Path, init: Path | None) -> _Run:
 
     settings = BinaryRecipe.read(recipe)
     settings = settings if init is None else settings.model_copy(update={"weights": init})
-    return partial(loop.train, BinaryObjective, settings)
+    return partial(loop.train, BinaryObjective, settings, notice=say)
 
 
 def _autoencoders(recipe: Path, init: Path | None) -> _Run:
@@ -110,7 +116,21 @@ def _autoencoders(recipe: Path, init: Path | None) -> _Run:
     return partial(train_autoencoders, AutoencodersRecipe.read(recipe))
 
 
-_KINDS: dict[str, Callable[[Path, Path | None], _Run]] = {"binary": _binary, "autoencoders": _autoencoders}
+def _rival(recipe: Path, init: Path | None) -> _Run:
+    """What runs a rival's recipe."""
+    from cameraborn.rivals.recipe import RivalRecipe
+    from cameraborn.rivals.train import train_rival
+
+    settings = RivalRecipe.read(recipe)
+    more = () if init is None else (init,)
+    return partial(train_rival, settings.model_copy(update={"weights": (*settings.weights, *more)}))
+
+
+_KINDS: dict[str, Callable[[Path, Path | None], _Run]] = {
+    "binary": _binary,
+    "autoencoders": _autoencoders,
+    "rival": _rival,
+}
 
 
 @app.command("import-checkpoint")
@@ -120,13 +140,13 @@ def import_checkpoint_(
     ],
     output: Annotated[
         Path,
-        Option("--output", "-o", help="File of weights for 'train --init', .safetensors.", dir_okay=False),
+        Option("--output", "-o", help="File of weights, .safetensors.", dir_okay=False),
     ],
     layout: Annotated[
         str,
         Option(
             help="Layout of the checkpoint: aigfd, blades, exif-as-language, sdaie, sdaie-binary, torchvision, timm, "
-            "or auto, which tells it by the names in the file."
+            "or auto, which tells these by the names in the file; or one of docs/rivals.md."
         ),
     ] = "auto",
     new_fc: Annotated[
@@ -135,19 +155,23 @@ def import_checkpoint_(
     ] = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Turn a published checkpoint into weights to start from.
+    """Turn a published checkpoint into weights to start from, or to score with.
 
-    Reads AIGFD-EXIF, BLADES (OC, BC), SDAIE, EXIF-as-Language, and ResNet-50 of torchvision and timm. Nothing in the
-    file is run; a name in it that is not known, or one that is missing, is an error.
+    Reads AIGFD-EXIF, BLADES (OC, BC), SDAIE, EXIF-as-Language, ResNet-50 of torchvision and timm, and the rivals and
+    encoders of docs/rivals.md. Nothing in the file is run; a name in it that is not known, or one that is missing, is
+    an error.
     """
     needs_torch()
+    from cameraborn import rivals
     from cameraborn.data.manifest import sha256_of
     from cameraborn.train.run_folder import write_tensors
-    from cameraborn.train.weights import LAYOUTS, import_checkpoint
+    from cameraborn.train.weights import import_checkpoint
 
-    if layout not in (*LAYOUTS, "auto"):
-        raise CamerabornError(f"{layout}: not a layout: choose from {', '.join(LAYOUTS)} or auto")
     Outputs(output, overwrite=overwrite).reads(file)
+    if layout in rivals.LAYOUTS:
+        _import_of_rivals(file, layout, output, new_fc=new_fc)
+        return
+    _known_layout(layout)
     imported = import_checkpoint(file, layout, new_fc=new_fc)
     output.parent.mkdir(parents=True, exist_ok=True)
     write_tensors(imported.tensors, output, {"layout": imported.layout, "sha256": sha256_of(file)})
@@ -155,14 +179,88 @@ def import_checkpoint_(
     say(
         f"{output}: {imported.layout}, an encoder"
         + (f" and {', '.join(heads)}" if heads else "")
-        + f"; {len(imported.dropped)} other tensors left behind; now 'cameraborn train RECIPE --init {output}'"
+        + f"; {len(imported.dropped)} other tensors left behind; now 'cameraborn train RECIPE --init {output}', "
+        f"or 'cameraborn export {output} --recipe RECIPE -o BUNDLE'"
     )
+
+
+def _import_of_rivals(file: Path, layout: str, output: Path, *, new_fc: bool) -> None:
+    from cameraborn.rivals.weights import import_published, write_imported
+
+    if new_fc:
+        raise CamerabornError(f"--new-fc: not for layout {layout}, whose layers are all kept: leave it out")
+    imported = import_published(file, layout)
+    write_imported(imported, output)
+    say(
+        f"{output}: {imported.network}, from a file of sha256 {imported.sha256}; now name it in a benchmark or a "
+        f'recipe: weights = ["{output}"]'
+    )
+
+
+def _known_layout(layout: str) -> None:
+    from cameraborn import rivals
+    from cameraborn.registry import unknown_name
+    from cameraborn.train.weights import LAYOUTS
+
+    if layout not in (known := (*LAYOUTS, "auto")):
+        raise CamerabornError(unknown_name("layout", layout, (*known, *rivals.LAYOUTS)))
+
+
+def _of_run(run: Path, beside: Path | None) -> ExportedNetwork:
+    from cameraborn.binary.export import export_binary, is_binary, refuse_rival
+    from cameraborn.pretext.export import export_run
+
+    refuse_rival(run)
+    if not is_binary(run):
+        return export_run(run, beside)
+    if beside is not None:
+        raise CamerabornError(f"--beside {beside}: a binary detector stands alone: leave it out")
+    return export_binary(run)
+
+
+def _of_checkpoint(file: Path, recipe: Path | None, layout: str, new_fc: bool) -> ExportedNetwork:
+    from cameraborn.binary.export import export_binary_checkpoint
+    from cameraborn.binary.recipe import BinaryRecipe
+    from cameraborn.pretext.export_checkpoint import export_checkpoint
+    from cameraborn.pretext.recipe import Recipe
+    from cameraborn.train.recipe import kind_of
+
+    _known_layout(layout)
+    if recipe is None:
+        raise CamerabornError(
+            f"{file}: a checkpoint does not say how faces are cut: give its --recipe, see configs/"
+        )
+    if kind_of(recipe) == "binary":
+        return export_binary_checkpoint(file, BinaryRecipe.read(recipe), layout)
+    return export_checkpoint(file, Recipe.read(recipe), layout, new_fc=new_fc)
 
 
 @app.command()
 def export(
-    run: Annotated[Path, Argument(help="Folder of a finished run.", file_okay=False)],
+    run: Annotated[
+        Path,
+        Argument(
+            metavar="RUN",
+            help="Folder of a finished run; or a checkpoint, published or imported, and its --recipe.",
+        ),
+    ],
     output: NewBundle,
+    recipe: Annotated[
+        Path | None,
+        Option(
+            help="Recipe of a checkpoint: its network, how faces are cut, and a kind, if it is binary.",
+            show_default="the run's own",
+            dir_okay=False,
+        ),
+    ] = None,
+    layout: Annotated[
+        str,
+        Option(help="Layout of a checkpoint, see import-checkpoint."),
+    ] = "auto",
+    new_fc: Annotated[
+        bool,
+        Option("--new-fc", help="Replace a checkpoint's last layer by a fresh one to 768 features."),
+    ] = False,
     beside: Annotated[
         Path | None,
         Option(
@@ -193,6 +291,14 @@ def export(
             show_default="160; for a network of faces, 64",
         ),
     ] = None,
+    unit_length: Annotated[
+        bool | None,
+        Option(
+            "--unit-length/--any-length",
+            help="Divide features by their length, or do not.",
+            show_default="as BLADES does, for its networks alone",
+        ),
+    ] = None,
     weights_licence: Annotated[str, Option(help="Licence of the weights, for the card.")] = "not stated",
     data_licence: Annotated[
         str, Option(help="Licence and origin of the photographs, for the card.")
@@ -201,22 +307,33 @@ def export(
 ) -> None:
     """Make a bundle of a trained network, which is fitted and calibrated next.
 
-    The data that it was trained on need not be there any more: the run recorded what it learnt from.
+    The data that it was trained on need not be there any more: the run recorded what it learnt from. What a published
+    checkpoint has seen is not known: keep its training pictures out of calibration and tests yourself.
+
+    Example: the detector of a published checkpoint.
+
+    \b
+      cameraborn export OC.pth --recipe configs/blades_paper.toml -o blades
     """
     needs_torch()
-    from cameraborn.binary.export import export_binary, is_binary
-    from cameraborn.pretext.export import export_run
     from cameraborn.train.export import BundleOptions, write_exported
 
-    Outputs(output, overwrite=overwrite).reads(run, beside)
-    if beside is not None and is_binary(run):
-        raise CamerabornError(f"--beside {beside}: a binary detector stands alone: leave it out")
-    network = export_binary(run) if is_binary(run) else export_run(run, beside)
+    Outputs(output, overwrite=overwrite).reads(run, beside, recipe)
+    if run.is_dir():
+        for option, given in (("recipe", recipe), ("layout", layout != "auto"), ("new-fc", new_fc)):
+            if given:
+                raise CamerabornError(f"--{option}: {run} is a run, which has its own: leave it out")
+        network = _of_run(run, beside)
+    else:
+        if beside is not None:
+            raise CamerabornError(f"--beside {beside}: a checkpoint stands alone: leave it out")
+        network = _of_checkpoint(run, recipe, layout, new_fc)
     options = BundleOptions(
         name=name or output.name,
         crop_scale=crop_scale,
         sides=tuple(side or ()),
         smallest_side=smallest_side,
+        unit_length=unit_length,
         licences={"weights": weights_licence, "data": data_licence},
     )
     write_exported(network, options, output)

@@ -12,22 +12,25 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cameraborn.data.adapters import Entry, LeftOut
 from cameraborn.data.journal import Examined, Journal, mark_of
-from cameraborn.data.manifest import Row, sha256_of, write_manifest
+from cameraborn.data.manifest import Row, write_manifest
 from cameraborn.data.verify import identity
 from cameraborn.engine.journal import Mark
 from cameraborn.engine.local import map_in_order
 from cameraborn.engine.stage import Stage
 from cameraborn.errors import ManifestError, PictureError
-from cameraborn.files import Box, Pixels
-from cameraborn.photo.decode import open_picture
-from cameraborn.photo.faces import Face, FaceFinder, landmarks_68
-
-SAME_FACE = 0.3  # intersection over union of a data set's box and ours, from which they are one face
+from cameraborn.files import Pixels
+from cameraborn.photo.decode import open_picture, read_encoded, recognised
+from cameraborn.photo.face_points import points_at, points_of
+from cameraborn.photo.faces import FaceFinder
 
 
 @dataclass
@@ -36,6 +39,7 @@ class Imported:
 
     rows: int = 0
     left_out: int = 0
+    unopened: int = 0  # of these: listed by the data set, and not to be opened
     without_face: int = 0
     twice: int = 0  # listed again, and left out
     reused: int = 0  # pictures that an earlier, interrupted import had examined
@@ -55,7 +59,8 @@ def import_manifest(
     Args:
         found: what an adapter lists.
         output: the manifest; an older one is replaced when the new one is complete.
-        faces: find faces: then a row is a face, with box and landmarks, and pictures without a face give none.
+        faces: find faces: then a row is a face, with its box, and landmarks where it shows enough for them; pictures
+            without a face give none.
         jobs: pictures at a time; None is one a processor.
         report: told each picture's path, and why it is left out (empty: it is not).
 
@@ -106,6 +111,7 @@ def _rows(
         if mark is not None:
             journal.keep(mark, examined)
         counts.left_out += bool(examined.problem)
+        counts.unopened += examined.unopened
         counts.without_face += not examined.problem and not examined.rows
         report(examined.path, examined.problem)
         for row in examined.rows:
@@ -134,16 +140,19 @@ def _not_known(
 
 
 def examine(listed: Entry, finder: FaceFinder | None) -> Examined:
-    """Hash one picture, open it where that is needed, and find its faces if a finder is given."""
+    """Hash one picture, open it (whole where that is needed), and find its faces if a finder is given."""
     row, path = listed.row, Path(listed.row.path)
     try:
         if finder is None and not listed.read:
-            return Examined(row.path, (row.model_copy(update={"sha256": sha256_of(path)}),))
+            data, label = read_encoded(path, None)
+            recognised(data, label)  # its header, which costs little
+            return Examined(row.path, (row.model_copy(update={"sha256": sha256(data).hexdigest()}),))
         picture = open_picture(path)
     except PictureError as error:
-        return Examined(row.path, problem=str(error))
+        return Examined(row.path, problem=str(error), unopened=not listed.read)
     except OSError as error:
-        return Examined(row.path, problem=f"{path}: cannot be read ({error.strerror}): check the file")
+        problem = f"{path}: cannot be read ({error.strerror}): check the file"
+        return Examined(row.path, problem=problem, unopened=not listed.read)
     changes: dict[str, Any] = {"sha256": picture.sha256}
     if listed.read:
         changes["exif"] = picture.exif.to_mapping()
@@ -153,28 +162,13 @@ def examine(listed: Entry, finder: FaceFinder | None) -> Examined:
 
 def _faces_of(row: Row, pixels: Pixels, finder: FaceFinder) -> Iterator[Row]:
     """A row for each face found, or for the one whose box the row has already."""
-    faces = finder.find(pixels)
     if row.box is not None:
-        given = Face(row.box, 1.0)
-        # The landmarks' network knows our detector's boxes, which are smaller than most.
-        best = max(faces, key=lambda face: _overlap(face.box, given.box), default=given)
-        face = best if _overlap(best.box, given.box) >= SAME_FACE else given
-        yield row.model_copy(update={"landmarks": _landmarks(finder, pixels, face)})
+        yield row.model_copy(update={"landmarks": _listed(points_at(finder, pixels, row.box))})
         return
-    for face in faces:
+    for face in finder.find(pixels):
         box = tuple(round(side, 2) for side in face.box)
-        yield row.model_copy(update={"box": box, "landmarks": _landmarks(finder, pixels, face)})
+        yield row.model_copy(update={"box": box, "landmarks": _listed(points_of(finder, pixels, face))})
 
 
-def _landmarks(finder: FaceFinder, pixels: Pixels, face: Face) -> tuple[tuple[float, float], ...]:
-    points = landmarks_68(finder.landmarks(pixels, face)).astype(float).round(2)
-    return tuple((x, y) for x, y in points.tolist())
-
-
-def _overlap(one: Box, other: Box) -> float:
-    """Intersection over union of two boxes."""
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    shared = max(width, 0.0) * max(height, 0.0)
-    areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other))
-    return shared / (areas - shared)
+def _listed(points: NDArray[np.float32] | None) -> tuple[tuple[float, float], ...] | None:
+    return None if points is None else tuple((x, y) for x, y in points.astype(float).round(2).tolist())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from cameraborn.data.adapters import Entry
 from cameraborn.data.manifest import Row
@@ -12,11 +12,15 @@ from cameraborn.engine.journal import Mark, digest
 
 @dataclass(frozen=True)
 class Examined:
-    """What one picture has given: its rows (none if it shows no face), or why it is left out."""
+    """What one picture has given: its rows (none if it shows no face), or why it is left out.
+
+    `unopened` tells that a data set lists the picture, and that it cannot be opened.
+    """
 
     path: str
     rows: tuple[Row, ...] = ()
     problem: str = ""
+    unopened: bool = False
 
 
 def mark_of(listed: Entry, faces: bool) -> Mark:
@@ -32,7 +36,10 @@ class Journal(journal.Journal):
         try:
             _, found = self.get(mark) or (0, None)
             return found and Examined(
-                found["path"], tuple(map(Row.model_validate, found["rows"])), found["problem"]
+                found["path"],
+                tuple(map(Row.model_validate, found["rows"])),
+                found["problem"],
+                found.get("unopened", False),
             )
         except (ValueError, LookupError, TypeError):
             return None
@@ -40,4 +47,4 @@ class Journal(journal.Journal):
     def keep(self, mark: Mark, examined: Examined) -> None:
         """Write what was found out, at once. Raises JournalError if the disk is full."""
         rows = [row.model_dump(mode="json", exclude_defaults=True) for row in examined.rows]
-        self.add(mark, {"path": examined.path, "rows": rows, "problem": examined.problem})
+        self.add(mark, asdict(examined) | {"rows": rows})

@@ -11,6 +11,7 @@ import json
 import math
 import os
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -126,8 +127,15 @@ def parse_row(path: Path, number: int, line: bytes) -> Row:
         raise ManifestError(
             f"{path}, line {number}: {first_problem(error)}: fix or delete the line"
         ) from error
-    absolute = os.path.abspath(path.parent / row.path)  # noqa: PTH100 (resolve() would follow links)
+    # The links of the picture's own path are not followed.
+    absolute = os.path.abspath(_real_folder(path.parent.absolute()) / row.path)  # noqa: PTH100
     return row.model_copy(update={"path": absolute})
+
+
+@lru_cache(maxsize=16)
+def _real_folder(folder: Path) -> Path:
+    """A manifest's folder where it really is: `..` in a path is the folder around that, not around a link to it."""
+    return folder.resolve()
 
 
 def first_problem(error: ValidationError, whole: str = "row") -> str:

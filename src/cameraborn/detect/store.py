@@ -22,6 +22,7 @@ from cameraborn.detect.schema import SCHEMA_VERSION, BundleInfo
 from cameraborn.errors import BundleError
 
 _INFO, _CARD = "bundle.json", "CARD.md"
+CONVERTIBLE = (2, 3)  # schemas that `convert` reads
 
 
 def read_bundle(path: Path) -> Bundle:
@@ -38,8 +39,8 @@ def read_bundle(path: Path) -> Bundle:
     return Bundle(info, files, str(path))
 
 
-def read_checked(path: Path, version: int) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """The fields of `bundle.json` and the files of a bundle of a schema, all of them as recorded.
+def read_checked(path: Path, *versions: int) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """The fields of `bundle.json` and the files of a bundle of one of some schemas, all of them as recorded.
 
     Raises:
         BundleError: as `read_bundle`, but for the other fields of `bundle.json`.
@@ -54,14 +55,15 @@ def read_checked(path: Path, version: int) -> tuple[dict[str, Any], dict[str, by
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise _damaged(path, error) from error
     found = fields.get("schema_version") if isinstance(fields, dict) else None
-    if found != version:
+    if found not in versions:
         step = "install the release that made it, or export it again"
         if found == SCHEMA_VERSION:
             step = "it needs no conversion"
-        elif found == 2:
+        elif found in CONVERTIBLE:
             step = f"run 'cameraborn convert {path} -o NEW' first"
+        read = " and ".join(map(str, versions))
         raise BundleError(
-            f"{path}: {_INFO} has schema version {found!r} and this reads version {version}: {step}"
+            f"{path}: {_INFO} has schema version {found!r} and this reads version {read}: {step}"
         )
     recorded = fields.get("files", {})
     if not isinstance(recorded, dict):

@@ -18,21 +18,19 @@ Window = tuple[int, int, int, int]  # x0, y0, x1, y1, whole pixels
 CropRule = Literal["square", "authors"]
 
 
-def face_window(width: int, height: int, box: Box | None, scale: float, rule: CropRule) -> Window:
-    """Where the crop of a face lies in a picture; without a box the whole picture is taken for a face.
+def face_window(width: int, height: int, box: Box, scale: float, rule: CropRule) -> Window:
+    """Where the crop of a face lies in a picture, in training as in scoring.
 
     Args:
         width: width of the picture, pixels.
         height: height of the picture, pixels.
         box: x0, y0, x1, y1 of the face.
         scale: side of the crop over the longer side of the box.
-        rule: `square`: of a whole picture the largest square in its middle; `authors`: all of it.
+        rule: see above.
 
     Raises:
         PictureError: the box has no area.
     """
-    if box is None:
-        return (0, 0, width, height) if rule == "authors" else square_window(width, height, None, 1.0)
     if rule == "square":
         return square_window(width, height, box, scale)
     x0, y0, x1, y1 = (round(edge) for edge in box)
@@ -42,6 +40,16 @@ def face_window(width: int, height: int, box: Box | None, scale: float, rule: Cr
     return left, top, left + max(1, min(width - left, side)), top + max(1, min(height - top, side))
 
 
+def face_crop(pixels: Pixels, box: Box, scale: float, rule: CropRule) -> Pixels:
+    """The crop of a face, cut from `pixels` [H W 3] at `face_window`: [h w 3].
+
+    Raises PictureError for a box without area, or pixels that are no colour picture of 8 bits.
+    """
+    height, width = checked(pixels).shape[:2]
+    x0, y0, x1, y1 = face_window(width, height, box, scale, rule)
+    return np.ascontiguousarray(pixels[y0:y1, x0:x1])
+
+
 def square_crop(pixels: Pixels, box: Box, scale: float) -> Pixels:
     """The square of side max(w, h) x `scale` around the centre of `box`, cut from `pixels` [H W 3]: [S S 3].
 
@@ -49,17 +57,14 @@ def square_crop(pixels: Pixels, box: Box, scale: float) -> Pixels:
     becomes the largest square that fits, as near to the box's centre as the picture allows. Raises
     PictureError for a box without area.
     """
-    height, width = checked(pixels).shape[:2]
-    x0, y0, x1, y1 = square_window(width, height, box, scale)
-    return np.ascontiguousarray(pixels[y0:y1, x0:x1])
+    return face_crop(pixels, box, scale, "square")
 
 
-def square_window(width: int, height: int, box: Box | None, scale: float) -> tuple[int, int, int, int]:
-    """x0, y0, x1, y1 of `square_crop` in a picture of `width` x `height`; without a box, of the whole picture.
+def square_window(width: int, height: int, box: Box, scale: float) -> Window:
+    """x0, y0, x1, y1 of `square_crop` in a picture of `width` x `height`.
 
     Raises PictureError for a box without area.
     """
-    box = box or (0.0, 0.0, float(width), float(height))
     if not (box[2] > box[0] and box[3] > box[1] and scale > 0):
         raise PictureError(
             f"face box {box} at scale {scale} has no area; give x0 < x1, y0 < y1 and a scale above 0"

@@ -13,27 +13,27 @@ from cameraborn.files import Pixels
 PATCH_SIZE = 64
 
 
-def grid_patches(pixels: Pixels, limit: int | None = None) -> Pixels:
-    """The fewest patches that cover a picture [H W 3], evenly laid and overlapping where they must: [n 3 64 64].
+def grid_patches(pixels: Pixels, size: int = PATCH_SIZE, *, limit: int | None = None) -> Pixels:
+    """The fewest patches that cover a picture [H W 3], evenly laid and overlapping where they must: [n 3 size size].
 
     With a `limit`, at most so many of them, evenly chosen.
 
     Raises:
-        ValueError: a side is under `PATCH_SIZE`.
+        ValueError: a side of the picture is under that of a patch.
     """
     H, W, _ = pixels.shape
-    if min(H, W) < PATCH_SIZE:
-        raise ValueError(f"a picture of {W}x{H} is too small for a patch of {PATCH_SIZE}")
-    corners = [(y, x) for y in _starts(H) for x in _starts(W)]
+    if min(H, W) < size:
+        raise ValueError(f"a picture of {W}x{H} is too small for a patch of {size}")
+    corners = [(y, x) for y in _starts(H, size) for x in _starts(W, size)]
     if limit is not None and len(corners) > limit:
         corners = [corners[i] for i in np.linspace(0, len(corners) - 1, limit).round().astype(int)]
-    stack = np.stack([pixels[y : y + PATCH_SIZE, x : x + PATCH_SIZE] for y, x in corners])
+    stack = np.stack([pixels[y : y + size, x : x + size] for y, x in corners])
     return np.ascontiguousarray(stack.transpose(0, 3, 1, 2))
 
 
-def _starts(length: int) -> list[int]:
-    count = math.ceil(length / PATCH_SIZE)
-    return [int(start) for start in np.linspace(0, length - PATCH_SIZE, count).round()]
+def _starts(length: int, size: int) -> list[int]:
+    count = math.ceil(length / size)
+    return [int(start) for start in np.linspace(0, length - size, count).round()]
 
 
 def shrink_to(pixels: Pixels, side: int) -> Pixels:

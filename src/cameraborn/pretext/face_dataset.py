@@ -1,8 +1,9 @@
 """Rows to faces: a crop around each, sometimes manipulated, as the network sees it.
 
 AIGFD-EXIF (arXiv 2501.02207, section III): half the faces are manipulated in one of four ways; a manipulated face takes
-part in the ranking with the tags of its photograph. Where no landmarks are found, nothing is manipulated and nothing is
-said of manipulation: such a row teaches its tags alone. Rows that were manipulated on disk stay as they are.
+part in the ranking with the tags of its photograph. Every row has the box of its face (`pretext.face_rows`). Where no
+landmarks are found, nothing is manipulated and nothing is said of manipulation: such a row teaches its tags alone. Rows
+that were manipulated on disk stay as they are.
 
 Shapes: S side of the network's input; targets have columns as `kinds.columns_of` says.
 """
@@ -22,10 +23,12 @@ from torch.utils.data import DataLoader, Dataset
 
 from cameraborn.data.manifest import Row
 from cameraborn.degrade.random import random_recompression
+from cameraborn.errors import ManifestError
 from cameraborn.files import Pixels
 from cameraborn.photo.crops import face_window
 from cameraborn.photo.decode import open_upright
-from cameraborn.photo.faces import Face, FaceFinder, landmarks_68
+from cameraborn.photo.face_points import points_at
+from cameraborn.photo.faces import FaceFinder
 from cameraborn.photo.patches import square_resize
 from cameraborn.pretext.dataset import targets_of
 from cameraborn.pretext.kinds import Task, columns_of
@@ -46,6 +49,9 @@ class FaceCrops:
     Landmarks come from the manifest's row where it has them, else they are found once and remembered. A crop larger
     than the network's side is shrunk to it at once, with antialiasing: the network would see no more of it, and
     manipulating it would take thirty times as long.
+
+    Raises:
+        ManifestError: a row has no box: a whole picture is no face.
     """
 
     def __init__(
@@ -63,6 +69,8 @@ class FaceCrops:
 
     def _read(self, index: int) -> Pixels:
         row, faces = self._rows[index], self._faces
+        if row.box is None:
+            raise ManifestError(f"{row.path}: the row has no box of a face: make the manifest with --faces")
         image = open_upright(Path(row.path))
         x0, y0, x1, y1 = face_window(*image.size, row.box, faces.crop_scale, faces.crop)
         crop = image.crop((x0, y0, x1, y1))
@@ -70,20 +78,11 @@ class FaceCrops:
             crop = crop.resize((faces.size, faces.size), Image.Resampling.BILINEAR)
         if self._landmarks and index not in self._found:
             self._finder = self._finder or FaceFinder()
-            found = _find_landmarks(self._finder, image, row)
+            found = row.landmarks or points_at(self._finder, np.asarray(image), row.box)
             scale = np.array([crop.width / (x1 - x0), crop.height / (y1 - y0)], np.float32)
-            self._found[index] = None if found is None else (found - np.array([x0, y0], np.float32)) * scale
+            corner = np.array([x0, y0], np.float32)
+            self._found[index] = None if found is None else (np.array(found, np.float32) - corner) * scale
         return np.asarray(crop)
-
-
-def _find_landmarks(finder: FaceFinder, image: Image.Image, row: Row) -> Landmarks | None:
-    """In pixels of the whole picture: those of the row, or of its face, or of the largest face."""
-    if row.landmarks is not None:
-        return np.array(row.landmarks, np.float32)
-    pixels = np.asarray(image)
-    faces = [Face(row.box, 1.0)] if row.box is not None else finder.find(pixels)
-    mesh = finder.landmarks_if_sure(pixels, faces[0]) if faces else None
-    return None if mesh is None else landmarks_68(mesh)
 
 
 class _Faces:

@@ -39,7 +39,11 @@ class PretextObjective(Objective):
         self.tasks = [TASKS[name] for name in recipe.pretext.tasks]
         self.architecture = ARCHITECTURES[recipe.network.input_kind]
         self.budget = MemoryBudget(recipe.data.cache_mb)
-        self.rows, self.val_rows = select_rows(recipe.data, self.tasks, settings.pictures_a_step)
+        self.rows, self.val_rows, faceless = select_rows(
+            recipe.data, self.tasks, settings.pictures_a_step, faces=recipe.network.sees_faces
+        )
+        if faceless:
+            self.notices = (f"{recipe.data.manifest}: {faceless} photographs show no face and are left out",)
         self.weights_from = recipe.init
         self.lower: Sequence[Row] = self.rows
         self.upper: Sequence[Row] = ()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from cameraborn.data.manifest import Row
-from cameraborn.data.select import check_groups_apart, evenly, select_each
+from cameraborn.data.select import check_files, check_groups_apart, evenly, select_each
 from cameraborn.errors import ManifestError
+from cameraborn.pretext.face_rows import with_faces
 from cameraborn.pretext.tasks import Task
 from cameraborn.pseudo.names import RECONSTRUCTED
 from cameraborn.train.recipe import DataSection
@@ -16,10 +18,24 @@ from cameraborn.train.recipe import DataSection
 _FEWEST_TO_VALIDATE = 2
 
 
+class Selected(NamedTuple):
+    """Rows to train on and to validate on, and how many were left out because they show no face."""
+
+    train: Sequence[Row]
+    val: Sequence[Row]
+    faceless: int
+
+
 def select_rows(
-    data: DataSection, tasks: Sequence[Task], pictures_a_step: int
-) -> tuple[Sequence[Row], Sequence[Row]]:
+    data: DataSection, tasks: Sequence[Task], pictures_a_step: int, *, faces: bool = False
+) -> Selected:
     """The rows to train on and to validate on: photographs, permitted, that some task can learn from.
+
+    Args:
+        data: of the recipe.
+        tasks: what is learnt.
+        pictures_a_step: that training needs at least.
+        faces: the network sees faces: each row then has the box of one.
 
     Raises:
         ManifestError: one of the two is too small, a group is in both, or a tag is the same everywhere.
@@ -34,18 +50,26 @@ def select_rows(
             data.val_selection(label="photo", manipulations=untouched),
         )
     )
+    faceless = 0
+    if faces:
+        listed = len(train_rows) + len(val_rows)
+        boxless = [row for row in (*train_rows, *val_rows) if row.box is None]
+        check_files(data.manifest, boxless)
+        train_rows, val_rows = with_faces(train_rows), with_faces(val_rows)
+        faceless = listed - len(train_rows) - len(val_rows)
     for split, rows, fewest in (
         (data.train_split, train_rows, pictures_a_step),
         (data.val_split, val_rows, _FEWEST_TO_VALIDATE),
     ):
         if len(rows) < fewest:
             raise ManifestError(
-                f"{data.manifest}: {len(rows)} usable photographs in split '{split}', {fewest} are needed: "
+                f"{data.manifest}: {len(rows)} usable photographs in split '{split}'"
+                f"{', as ' + str(faceless) + ' show no face' if faceless else ''}, {fewest} are needed: "
                 "import more, or fix the recipe's splits and kinds"
             )
     check_groups_apart(data.manifest, train_rows, val_rows)
     _check_variety(data.manifest, train_rows, tasks)
-    return train_rows, evenly(val_rows, data.val_limit)
+    return Selected(train_rows, evenly(val_rows, data.val_limit), faceless)
 
 
 def check_levels(

@@ -30,7 +30,8 @@ from cameraborn.errors import CamerabornError, PictureError
 from cameraborn.files import Box, Pixels, refuse_foreign, replacing
 from cameraborn.photo.crops import square_window
 from cameraborn.photo.decode import open_picture
-from cameraborn.photo.faces import Face, FaceFinder, landmarks_68
+from cameraborn.photo.face_points import points_at
+from cameraborn.photo.faces import FaceFinder
 from cameraborn.pseudo.manipulate import DEFAULTS, KINDS, PAPER_KINDS, Kind, ManipulationOptions, manipulate
 
 CROP_SCALE = 1.7  # side of the cut over the side of the face's box: a picture cut so already stays whole
@@ -83,18 +84,13 @@ def cut_face(row: Row, finder: FaceFinder, crop_scale: float = CROP_SCALE) -> Fa
         x0, y0, x1, y1 = square_window(pixels.shape[1], pixels.shape[0], box, crop_scale)
     except PictureError as error:
         raise PictureError(f"{row.path}: {error}") from error
-    points = np.asarray(row.landmarks) if row.landmarks else _find_landmarks(pixels, box, finder)
+    points = np.asarray(row.landmarks) if row.landmarks else points_at(finder, pixels, box)
     return FaceCut(
         row=row,
         pixels=np.ascontiguousarray(pixels[y0:y1, x0:x1]),
         box=(box[0] - x0, box[1] - y0, box[2] - x0, box[3] - y0),
-        landmarks=None if points is None else points - (x0, y0),
+        landmarks=None if points is None else points.astype(np.float64) - (x0, y0),
     )
-
-
-def _find_landmarks(pixels: Pixels, box: Box, finder: FaceFinder) -> NDArray[np.float64] | None:
-    mesh = finder.landmarks_if_sure(pixels, Face(box, 1.0))
-    return None if mesh is None else landmarks_68(mesh).astype(np.float64)
 
 
 def make_variant(face: FaceCut, kind: Kind, options: VariantOptions) -> Pixels | None:

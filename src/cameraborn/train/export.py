@@ -19,11 +19,12 @@ from cameraborn.detect.bundle import Bundle
 from cameraborn.detect.evidence.channel import Columns, Evidence, repeated
 from cameraborn.detect.evidence.density import Density
 from cameraborn.detect.evidence.kinds import PHOTOGRAPHS
-from cameraborn.detect.schema import BundleInfo, Channel, Preprocessing, software_versions
+from cameraborn.detect.schema import BundleInfo, Channel, Network, Preprocessing, software_versions
 from cameraborn.detect.store import write_bundle
 from cameraborn.errors import CamerabornError, RecipeError
 from cameraborn.networks.section import InputKind
-from cameraborn.train.run_folder import DataRecord, read_record
+from cameraborn.photo.crops import CropRule
+from cameraborn.train.run_folder import RECORD, DataRecord, read_record
 
 R = TypeVar("R", bound=BaseModel)
 CROP_SCALE = 1.5  # side of a crop that patches are taken from, over the longer side of the face's box
@@ -37,7 +38,7 @@ class ExportedNetwork:
 
     Attributes:
         onnx: the encoder's graph, see `train.onnx`.
-        weights: safetensors, with the heads.
+        weights: safetensors to train on from, with the heads; two where a second network's features follow.
         description: the encoder's class and size, for people.
         features: width of the feature.
         tasks: names of what was learnt.
@@ -46,14 +47,15 @@ class ExportedNetwork:
         input_kind: what the graph takes.
         side: side of that input, pixels.
         crop_scale: side of the crop over the longer side of the face's box.
+        crop_rule: how the picture's edge cuts the crop.
         antialias: how the crop is shrunk.
+        unit_length: features are divided by their length.
         evidence: channels that the network brings, of columns of the finest side.
         density_columns: columns of one side that are left to a density of photographs; none for a binary detector.
-        beside: safetensors of a second network, whose features follow.
     """
 
     onnx: bytes
-    weights: bytes
+    weights: tuple[bytes, ...]
     description: str
     features: int
     tasks: tuple[str, ...]
@@ -62,10 +64,11 @@ class ExportedNetwork:
     input_kind: InputKind
     side: int
     crop_scale: float = CROP_SCALE
+    crop_rule: CropRule = "square"
     antialias: bool = True
+    unit_length: bool = False
     evidence: tuple[Evidence, ...] = ()
     density_columns: Columns = ()
-    beside: bytes | None = None
 
     @property
     def is_binary(self) -> bool:
@@ -82,6 +85,7 @@ class BundleOptions:
         crop_scale: side of the crop over the longer side of the face.
         sides: sizes that crops are shrunk to, pixels.
         smallest_side: smaller crops are too small to score, pixels.
+        unit_length: divide features by their length, or do not.
         licences: of `weights` and `data`.
     """
 
@@ -89,6 +93,7 @@ class BundleOptions:
     crop_scale: float | None = None
     sides: tuple[int, ...] = ()
     smallest_side: int | None = None
+    unit_length: bool | None = None
     licences: Mapping[str, str] | None = None
 
 
@@ -126,6 +131,13 @@ def read_finished(folder: Path, kind: type[R], build: Callable[[R], Any]) -> Fin
     return Finished(recipe, network, read_record(folder))
 
 
+def record_beside(file: Path) -> DataRecord:
+    """What the weights in a file have seen: the record of a run in its folder; of others' weights nothing is known."""
+    if (file.parent / RECORD).is_file():
+        return read_record(file.parent)
+    return DataRecord(manifest_sha256="", seen=())
+
+
 def as_safetensors(tensors: Mapping[str, Tensor]) -> bytes:
     """Tensors of a network, of whatever memory format, as the bytes of a safetensors file."""
     return save({name: value.contiguous() for name, value in tensors.items()})
@@ -139,15 +151,23 @@ def write_exported(network: ExportedNetwork, options: BundleOptions, folder: Pat
     """
     info = BundleInfo(
         name=options.name,
-        network=network.description,
-        features=network.features,
-        preprocessing=preprocessing_of(network, options),
-        tasks=network.tasks,
-        manifest_sha256=network.manifest_sha256,
+        networks=(
+            Network(
+                file="network.onnx",
+                weights=tuple(
+                    f"{name}.safetensors" for name in ("weights", "beside")[: len(network.weights)]
+                ),
+                description=network.description,
+                features=network.features,
+                preprocessing=preprocessing_of(network, options),
+                tasks=network.tasks,
+                manifest_sha256=network.manifest_sha256,
+            ),
+        ),
         licences={"code": "Apache-2.0", **(options.licences or {})},
         versions=software_versions(),
     )
-    bundle = Bundle.of_network(info, network.onnx, network.weights, network.beside).with_seen(network.seen)
+    bundle = Bundle.of_network(info, network.onnx, network.weights).with_seen(network.seen)
     if network.density_columns:
         columns = repeated(network.density_columns, network.features, len(info.preprocessing.sides))
         bundle = bundle.with_channel(Channel(name=PHOTOGRAPHS, kind=Density.kind, columns=columns))
@@ -177,7 +197,9 @@ def preprocessing_of(network: ExportedNetwork, options: BundleOptions) -> Prepro
     return Preprocessing(
         input=network.input_kind,
         crop_scale=options.crop_scale or network.crop_scale,
+        crop_rule=network.crop_rule,
         sides=tuple(sorted(sides or usual, reverse=True)),
         smallest_side=options.smallest_side or (_SMALLEST_FACE if faces else _SMALLEST_SIDE),
         antialias=network.antialias,
+        unit_length=network.unit_length if options.unit_length is None else options.unit_length,
     )

@@ -66,6 +66,7 @@ class Objective(ABC):
         weights_from: a file of weights that training starts from, if any.
         checkpointed: what else training changes, by its name in a checkpoint.
         may_leave_unused: whether some steps leave parameters without a gradient.
+        notices: what a user should know of the rows, a line each.
     """
 
     rows: Sequence[Row]
@@ -73,6 +74,7 @@ class Objective(ABC):
     weights_from: Path | None = None
     checkpointed: Mapping[str, Stateful] = {}
     may_leave_unused = False
+    notices: Sequence[str] = ()
 
     @abstractmethod
     def build(self) -> nn.Module:
@@ -81,6 +83,12 @@ class Objective(ABC):
     def optimiser(self, network: nn.Module, settings: OptimiseSection) -> torch.optim.Optimizer:
         """What moves the network; groups of parameters with `constant_lr` keep that rate."""
         return make_optimiser(network, settings)
+
+    def learning_rate(
+        self, step: int, settings: OptimiseSection, *, steps: int, steps_an_epoch: int
+    ) -> float | None:
+        """The rate of a step, the same in all processes; None ends training."""
+        return learning_rate(step, settings, steps=steps, steps_an_epoch=steps_an_epoch)
 
     @abstractmethod
     def batches(self, steps: range) -> Iterator[Batch]:
@@ -105,15 +113,31 @@ class Objective(ABC):
         """More figures for the log."""
         return {}
 
+    def validated(self, figures: dict[str, float]) -> None:
+        """Take note of a validation; called in the main process."""
+        return
+
     @abstractmethod
     def validator(self) -> Callable[[Any], dict[str, float]]:
         """What measures a network, by figure; called once, in the main process, before training."""
 
 
 def train(
-    objective: Callable[[R, Processes], Objective], recipe: R, folder: Path, report: Report = lambda _: None
+    objective: Callable[[R, Processes], Objective],
+    recipe: R,
+    folder: Path,
+    report: Report = lambda _: None,
+    *,
+    notice: Callable[[str], None] = lambda _: None,
 ) -> dict[str, float]:
     """Run (or go on with) a recipe in `folder`; return the last validation figures (of the main process).
+
+    Args:
+        objective: makes what is trained.
+        recipe: what decides the run.
+        folder: of the run.
+        report: told after each step how far it is.
+        notice: told each of the objective's notices, before training.
 
     Raises:
         RecipeError: the folder belongs to another recipe, the disk is full, or the loss is no number any more.
@@ -124,6 +148,8 @@ def train(
         configure(recipe.optimise, processes)
         aim = objective(recipe, processes)
         start(recipe, folder, processes, aim.rows, aim.val_rows, aim.weights_from)
+        for line in aim.notices if processes.is_main else ():
+            notice(line)
         network, figures = fit(aim, recipe, folder, processes, report)
         if processes.is_main:
             write_tensors(network.state_dict(), folder / "network.safetensors", {})
@@ -207,7 +233,9 @@ def fit(
 
     with Log(folder, first_step) if processes.is_main else nullcontext() as log:
         for step in range(first_step, steps):
-            rate = learning_rate(step, settings, steps=steps, steps_an_epoch=steps_an_epoch)
+            rate = objective.learning_rate(step, settings, steps=steps, steps_an_epoch=steps_an_epoch)
+            if rate is None:
+                break
             set_learning_rate(optimiser, rate)
             optimiser.zero_grad(set_to_none=True)
             parts: list[dict[str, Tensor]] = []
@@ -241,8 +269,9 @@ def fit(
             if log is None:
                 continue
             elapsed = time.monotonic() - started
-            if done % recipe.log.validate_every == 0 or done == steps:
+            if done % (recipe.log.validate_every or steps_an_epoch) == 0 or done == steps:
                 figures = validate(averaged)
+                objective.validated(figures)
                 log.write(done, {f"val/{name}": value for name, value in figures.items()})
             if done % recipe.log.log_every == 0 or done == steps:
                 means = {name: float(sum(part[name] for part in parts)) / len(parts) for name in parts[0]}

@@ -2,7 +2,7 @@
 
 | layout | file | what is in it |
 |---|---|---|
-| `aigfd` | `ckpt_epoch_N.pth` of AIGFD-EXIF (arXiv 2501.02207) | encoder, four or five heads, remains of CLIP |
+| `aigfd` | `ckpt_epoch_N.pth` of AIGFD-EXIF (arXiv 2501.02207) | encoder, four, five or one (`fc_joint`) heads |
 | `blades` | `OC.pth`, `BC.pth` of BLADES (arXiv 2507.22824) | encoder, text tower; in BC a classifier `fc1`, `fc2` |
 | `exif-as-language` | `wrapper_75_new.pth` (Zheng et al., CVPR 2023) | encoder, text tower |
 | `sdaie`, `sdaie-binary` | `N.pth` of SDAIE (arXiv 2512.05651) | encoder and heads; two encoders and a head |
@@ -12,6 +12,7 @@
 What comes out holds `encoder.*` by torchvision's names, `heads.TASK.*` by ours and, of BLADES' BC, `classifier.*`. In
 the authors' checkpoints `fc_et` ranks focal lengths and `fc_fl` the denominator of the exposure time, because their
 labels are swapped: these become `focal` and, with its sign turned so that longer exposures rank higher, `exposure`.
+`fc_joint`, of the ablation on faces alone, has two outputs, whose difference is the head `face`.
 
 Nothing in a file is run; every key is known by its name, or the file is refused.
 """
@@ -24,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import safetensors
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -40,6 +42,7 @@ from cameraborn.train.weights_sdaie import (
 FEATURES = 768  # of the last layer of every published encoder of this kind
 _WRAPPERS = ("model", "state_dict", "state_net")  # under which checkpoints keep their weights
 _HEADS = {"fc_iso": "iso", "fc_av": "fnumber", "fc_et": "focal", "fc_fl": "exposure", "fc_face": "face"}
+_JOINT = "fc_joint.weight"  # the one head of the ablation on faces alone: [original, manipulated]
 _REMAINS = r"positional_embedding|token_embedding\.weight|ln_final\.(weight|bias)|logit_scale"
 _TEXT = rf"{_REMAINS}|text_projection|text_fc\.(weight|bias)|transformer\..+"
 _SHOWN = 5  # keys of each side in an error
@@ -57,7 +60,9 @@ class _Layout:
 
 _LAYOUTS = {  # in the order in which they are tried: the more particular first
     "cameraborn": _Layout("encoder.", found_in=lambda keys: any(key.startswith("encoder.") for key in keys)),
-    "aigfd": _Layout("model.visual.", rf"model\.({_REMAINS})", lambda keys: "fc_iso.weight" in keys),
+    "aigfd": _Layout(
+        "model.visual.", rf"model\.({_REMAINS})", lambda keys: bool({"fc_iso.weight", _JOINT} & keys)
+    ),
     "blades": _Layout(
         r"model.visual.",
         rf"model\.({_TEXT})",
@@ -84,7 +89,7 @@ class Imported:
 
     Attributes:
         tensors: by our names.
-        layout: that it was in.
+        layout: that it was in; of a file that this module made, the published one that it was made from.
         dropped: keys left behind, as the file names them.
     """
 
@@ -93,13 +98,16 @@ class Imported:
     dropped: tuple[str, ...]
 
 
-def import_checkpoint(path: Path, layout: str = "auto", *, new_fc: bool = False) -> Imported:
+def import_checkpoint(
+    path: Path, layout: str = "auto", *, new_fc: bool = False, classes: bool = False
+) -> Imported:
     """Read a checkpoint of others.
 
     Args:
         path: the file, of torch or safetensors.
         layout: one of `LAYOUTS`, or `auto`.
-        new_fc: put a fresh last layer to 768 features in place of the file's; classes need one.
+        new_fc: put a fresh last layer to 768 features in place of the file's; classes need one to be trained on.
+        classes: a last layer that gives classes is read as it is.
 
     Raises:
         RecipeError: the file cannot be read safely, or is not of that layout; the message lists both sides.
@@ -114,6 +122,8 @@ def import_checkpoint(path: Path, layout: str = "auto", *, new_fc: bool = False)
     if name == "blades" and any(key.startswith("model.model.") for key in weights):
         # BC wraps the network of OC once more.
         weights = {re.sub(r"^model\.model\.", "model.", key): value for key, value in weights.items()}
+    if name == "aigfd":
+        weights = _one_output(weights)
     tensors = {}
     dropped, unknown = [], []
     for key, value in weights.items():
@@ -125,12 +135,12 @@ def import_checkpoint(path: Path, layout: str = "auto", *, new_fc: bool = False)
         else:
             unknown.append(key)
     if name == "cameraborn":
-        return Imported(tensors, name, ())
+        return Imported(tensors, _published(path), ())
     if new_fc:
         dropped += [
             key for key in ("encoder.fc.weight", "encoder.fc.bias") if tensors.pop(key, None) is not None
         ]
-    elif rules.classes:
+    elif rules.classes and not classes:
         raise RecipeError(
             f"{path}: the last layer of layout {name} gives classes, and no feature: ask for a new one with --new-fc"
         )
@@ -154,7 +164,15 @@ def load_init(network: nn.Module, path: Path) -> None:
     Raises:
         RecipeError: the file cannot be read, or its encoder is not the network's; the message lists both sides.
     """
-    tensors = import_checkpoint(path).tensors
+    fill(network, import_checkpoint(path).tensors, path)
+
+
+def fill(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Give a network imported tensors: its encoder whole, and those heads that both have; `path` is for errors.
+
+    Raises:
+        RecipeError: the encoder is not the network's; the message lists both sides.
+    """
     own = network.state_dict()
     encoder = {name: tuple(value.shape) for name, value in own.items() if name.startswith("encoder.")}
     found = {name: value for name, value in tensors.items() if name.startswith("encoder.")}
@@ -194,6 +212,29 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         if value.is_floating_point()
         else value
         for key, value in held.items()
+    }
+
+
+def gives_classes(layout: str) -> bool:
+    """Whether the last layer of a layout gives classes of ImageNet, and no feature."""
+    return layout in _LAYOUTS and _LAYOUTS[layout].classes
+
+
+def _published(path: Path) -> str:
+    """The layout that a file of ours says it was imported from; `cameraborn` if it says nothing, as runs do."""
+    if path.suffix != ".safetensors":
+        return "cameraborn"
+    with safetensors.safe_open(path, framework="pt") as file:
+        return (file.metadata() or {}).get("layout", "cameraborn")
+
+
+def _one_output(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """AIGFD-EXIF's weights with `fc_face` in place of `fc_joint`: one logit, the difference of its two."""
+    return {
+        key.replace("fc_joint.", "fc_face."): value[1:] - value[:1]
+        if key.startswith("fc_joint.") and len(value) == 2
+        else value
+        for key, value in weights.items()
     }
 
 
@@ -239,11 +280,12 @@ def _reference(path: Path, layout: str, encoder: Mapping[str, Tensor]) -> dict[s
 
 
 def _expected_heads(layout: str, tensors: Mapping[str, Tensor], features: int) -> dict[str, tuple[int, ...]]:
-    """Of AIGFD-EXIF all five heads, or four in its ablation without faces; of BLADES' BC its classifier."""
+    """Of AIGFD-EXIF all five heads, or in its ablations four or that of faces; of BLADES' BC its classifier."""
     expected: dict[str, tuple[int, ...]] = {}
     if layout == "aigfd":
+        ranking = any(f"heads.{name}.weight" in tensors for name in _HEADS.values() if name != "face")
         for name in _HEADS.values():
-            if name != "face" or "heads.face.weight" in tensors:
+            if "heads.face.weight" in tensors if name == "face" else ranking:
                 expected |= {f"heads.{name}.weight": (1, features), f"heads.{name}.bias": (1,)}
     if layout == "blades" and any(key.startswith("classifier.") for key in tensors):
         hidden = 2 * features

@@ -54,8 +54,17 @@ class Options:
     census: Census | None = None
 
 
+def standing(path: Path) -> Path:
+    """The path from the root: a manifest reads a relative one from its own folder, not from where the import was run.
+
+    Links are followed only where `..` asks for the folder around them.
+    """
+    return path.resolve() if ".." in path.parts else path.absolute()
+
+
 def entry(path: Path, *, read: bool = False, **fields: Any) -> Entry | LeftOut:  # noqa: ANN401 (pydantic checks them)
     """An entry for a file that was found; left out if its name is not text, or a field has no meaning."""
+    path = standing(path)
     try:
         "".join([str(path), *(value for value in fields.values() if isinstance(value, str))]).encode()
     except UnicodeEncodeError:
@@ -75,6 +84,7 @@ def listed_entry(where: str, path: Path, fields: dict[str, Any]) -> Entry:
     """
     if not path.is_file():
         raise ManifestError(f"{where}: {path} is missing: restore the file or delete the line")
+    path = standing(path)
     try:
         return Entry(Row.model_validate(fields | {"path": str(path), "sha256": _NOT_HASHED}))
     except ValidationError as error:

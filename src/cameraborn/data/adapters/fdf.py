@@ -2,8 +2,8 @@
 
 Faces are 128 px PNG files `images/128/<face id>.png`; `fdf_metainfo.json` has each one's box, seven points, licence
 and author. The papers add EXIF for each photograph (`fdf_ccby2_exif_update_filtered_v2/<photo id>.json`), a map from
-faces to photographs (`id_vs_fdfName.pkl`), and four manipulated variants of each face (`face_dataaug_neg/<face
-id>_0..3.png`).
+faces to photographs (`id_vs_fdfName.pkl`), and four manipulated variants of each face (`<face id>_0..3.png` in
+`FDF/data/face_dataaug_neg` or `data/face_dataaug_neg`).
 
 Hukkelås et al., "DeepPrivacy", arXiv 1909.04538; layout of the metadata: the data set's README.
 """
@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from cameraborn.data.adapters.entry import Entry, LeftOut, Options, entry
+from cameraborn.data.adapters.entry import Entry, LeftOut, Options, entry, standing
 from cameraborn.data.adapters.flickr import ExifFolder, ExifTable, exif_of_photographs
 from cameraborn.data.adapters.id_map import read_id_map
 from cameraborn.data.adapters.json_stream import stream_object
@@ -34,7 +34,10 @@ _METADATA = (
 )
 _EXIF = "fdf_ccby2_exif_update_filtered_v2"
 _MAPS = ("id_vs_fdfName.json", "id_vs_fdfName.pkl")
-_VARIANTS = "face_dataaug_neg"
+_VARIANTS = (
+    "face_dataaug_neg",
+    "data/face_dataaug_neg",
+)  # as the README arranges them, and as the code expects them
 
 
 def fdf_entries(source: Path, options: Options) -> Iterator[Entry | LeftOut]:
@@ -52,11 +55,12 @@ def fdf_entries(source: Path, options: Options) -> Iterator[Entry | LeftOut]:
             f"{source}: no fdf_metainfo.json in it: give the folder into which FDF was downloaded"
         )
     pictures = metadata.parent / "images" / str(SIDE)
-    around = (source, metadata.parent, *metadata.parent.parents[:3])
+    around = (standing(source), *standing(metadata).parents[:4])
     map_file = next((found for folder in around if (found := _first(folder, _MAPS))), None)
     photo_of = read_id_map(map_file) if map_file else {}
     exif = _exif(source, around, options, metadata, pictures, photo_of)
-    variants = next((folder / _VARIANTS for folder in around if (folder / _VARIANTS).is_dir()), None)
+    places = (folder / name for folder in around for name in _VARIANTS)
+    variants = next((place for place in places if place.is_dir()), None)
 
     for face, facts in stream_object(metadata):
         picture = pictures / f"{face}.png"

@@ -43,4 +43,4 @@ def _entry(file: Path, where: str, line: bytes) -> Entry:
     if "track" in fields and "kind" not in known:
         known["kind"] = fields["track"]
     known["exif"] = Exif.from_mapping(exif).to_mapping()
-    return listed_entry(where, (file.parent / fields["path"]).resolve(), known)
+    return listed_entry(where, file.parent / fields["path"], known)

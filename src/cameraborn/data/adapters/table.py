@@ -65,6 +65,5 @@ def _entry(file: Path, where: str, cells: Mapping[str | None, Any]) -> Entry:
 
 def _file_of(folder: Path, path: str) -> Path:
     r"""The file of a row: as it is written, or if there is none, with `\` between folders as on Windows."""
-    file = (folder / path).resolve()
-    other = (folder / path.replace("\\", "/")).resolve()
+    file, other = folder / path, folder / path.replace("\\", "/")
     return other if other.is_file() and not file.is_file() else file

@@ -1,0 +1,228 @@
+"""Checkpoints in their authors' layouts become detectors whose features are those of the literal networks."""
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from cameraborn.binary.export import export_binary_checkpoint
+from cameraborn.binary.recipe import BinaryRecipe
+from cameraborn.cli import app
+from cameraborn.detect.detector import load
+from cameraborn.detect.observe import Observer
+from cameraborn.detect.store import read_bundle
+from cameraborn.errors import RecipeError
+from cameraborn.photo.decode import open_picture
+from cameraborn.pretext.export_checkpoint import export_checkpoint
+from cameraborn.pretext.recipe import Recipe
+from cameraborn.train.export import BundleOptions, write_exported
+from cameraborn.train.weights import import_checkpoint
+from tests.networks.test_resnet import literal_forward
+from tests.train.test_weights import FEATURES, FILES, SIZE, resnet_state, written
+from tests.train.test_weights_sdaie import literal_feature, network_state
+
+SIDE = 64
+FACES = "[faces]\nsize = 64\ncrop = 'authors'\nantialias = false\n"
+SHARED = "[data]\nmanifest = 'none.jsonl'\n[optimise]\nsteps = 1\n"
+RESNET = (
+    SHARED + FACES + "[pretext]\ntasks = { iso = 1.0 }\n[network]\ntype = 'resnet50'\nlayers = [1, 2, 1, 1]\n"
+)
+SDAIE = SHARED + "[pretext]\ntasks = { iso = 1.0 }\n[network]\ntype = 'sdaie'\npool = 'first'\n"
+BINARY = "kind = 'binary'\nweights = 'none.pth'\n" + SHARED + "[network]\ntype = 'sdaie'\npool = 'first'\n"
+
+
+def resnet_recipe(folder, normalise="clip"):
+    path = folder / "recipe.toml"
+    path.write_text(RESNET + f"width = 4\nfeatures = {FEATURES}\nnormalise = '{normalise}'\n")
+    return path
+
+
+def made(text, folder):
+    path = folder / "recipe.toml"
+    path.write_text(text)
+    return path
+
+
+def picture(side):
+    return np.random.default_rng(7).integers(0, 256, (side, side, 3), np.uint8)
+
+
+def observed(network, folder, pixels, **options):
+    """The feature that scoring computes of a whole picture, and the bundle."""
+    write_exported(network, BundleOptions("imported", **options), folder / "bundle")
+    bundle = read_bundle(folder / "bundle")
+    (seen,) = Observer(bundle).observe(open_picture(pixels), whole_image=True)
+    return seen.measured.feature, bundle
+
+
+def literal(state, pixels, normalise="clip"):
+    tensor = torch.from_numpy(pixels.transpose(2, 0, 1).copy()).float()[None]
+    return literal_forward(state, tensor, SIZE["layers"], normalise)[0].numpy()
+
+
+@pytest.mark.parametrize("imported_first", [False, True])
+@pytest.mark.parametrize(
+    "name", [name for name in FILES if name.partition(",")[0] not in ("torchvision", "timm")]
+)
+def test_faces_get_the_feature_of_the_literal_network(tmp_path, name, imported_first):
+    path, pixels = written(tmp_path, FILES[name]()), picture(SIDE)
+    if imported_first:
+        path = tmp_path / "ours.safetensors"
+        ran = CliRunner().invoke(
+            app, ["import-checkpoint", str(tmp_path / "checkpoint.pth"), "-o", str(path)]
+        )
+        assert ran.exit_code == 0
+    network = export_checkpoint(path, Recipe.read(resnet_recipe(tmp_path)))
+    feature, bundle = observed(network, tmp_path, pixels)
+    expected = literal(resnet_state(), pixels)
+    cut = bundle.info.preprocessing
+    assert (cut.crop_rule, cut.crop_scale, cut.antialias, cut.sides) == ("authors", 1.3, False, (SIDE,))
+    assert cut.unit_length == name.startswith("blades")
+    if cut.unit_length:
+        expected = expected / np.linalg.norm(expected)
+    np.testing.assert_allclose(feature, expected, atol=1e-4 * np.abs(expected).max())
+    assert [channel.name for channel in bundle.info.channels] == (
+        ["generators"] if name == "blades, with a classifier" else ["photographs"]
+    )
+
+
+@pytest.mark.parametrize("layout", ["torchvision", "timm"])
+def test_of_imagenet_s_network_the_feature_is_what_classes_are_told_from(tmp_path, layout):
+    path, pixels = written(tmp_path, FILES[layout]()), picture(SIDE)
+    network = export_checkpoint(path, Recipe.read(resnet_recipe(tmp_path, "imagenet")), layout)
+    feature, bundle = observed(network, tmp_path, pixels)
+    inner = resnet_state(10)["fc.weight"].shape[1]
+    state = resnet_state(10) | {"fc.weight": torch.eye(inner), "fc.bias": torch.zeros(inner)}
+    expected = literal(state, pixels, "imagenet")
+    assert bundle.info.features == inner
+    np.testing.assert_allclose(feature, expected, atol=1e-4 * np.abs(expected).max())
+
+
+def test_blades_classifier_scores_as_its_two_layers_do(tmp_path):
+    held = FILES["blades, with a classifier"]()
+    generator = torch.Generator().manual_seed(2)
+    for name in ("fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias"):
+        held["model"][name] = torch.randn(held["model"][name].shape, generator=generator)
+    pixels = picture(SIDE)
+    network = export_checkpoint(written(tmp_path, held), Recipe.read(resnet_recipe(tmp_path)))
+    feature, bundle = observed(network, tmp_path, pixels)
+    unit = torch.nn.functional.normalize(torch.from_numpy(literal(resnet_state(), pixels)), dim=0).double()
+    weights = {name: value.double() for name, value in held["model"].items()}
+    hidden = torch.relu(weights["fc1.weight"] @ unit + weights["fc1.bias"])
+    fake = torch.softmax(weights["fc2.weight"] @ hidden + weights["fc2.bias"], dim=0)[1]
+    (channel,) = bundle.evidence
+    odds = channel.surprise(feature[None])[0]
+    assert 1 / (1 + np.exp(-odds)) == pytest.approx(float(fake), abs=1e-4)
+    assert bundle.info.combined == ("generators",)
+
+
+def test_unit_length_is_an_option(tmp_path):
+    path, recipe = written(tmp_path, FILES["aigfd"]()), Recipe.read(resnet_recipe(tmp_path))
+    feature, _ = observed(export_checkpoint(path, recipe), tmp_path, picture(SIDE), unit_length=True)
+    assert np.linalg.norm(feature) == pytest.approx(1, abs=1e-5)
+
+
+def sdaie_file(folder, *, binary):
+    state = network_state(3)
+    torch.manual_seed(4)
+    if binary:
+        names = ("diffusionextractor_pretrained", "diffusionextractor_random")
+        held = {f"module.{name}.{key}": value for name in names for key, value in state.items()}
+        held |= {"module.fc.weight": torch.randn(2, 528), "module.fc.bias": torch.randn(2)}
+    else:
+        from cameraborn.train.weights_sdaie import AUTHORS_HEADS
+
+        held = {f"module.backbone.{key}": value for key, value in state.items()}
+        for name, size in AUTHORS_HEADS.items():
+            held |= {
+                f"module.{name}.weight": torch.randn(size, 528),
+                f"module.{name}.bias": torch.randn(size),
+            }
+    return written(folder, {"state_net": held}), state, held
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_sdaie_s_networks(tmp_path, binary):
+    path, state, held = sdaie_file(tmp_path, binary=binary)
+    if binary:
+        network = export_binary_checkpoint(path, BinaryRecipe.read(made(BINARY, tmp_path)))
+    else:
+        network = export_checkpoint(path, Recipe.read(made(SDAIE, tmp_path)))
+    pixels = picture(128)
+    feature, bundle = observed(network, tmp_path, pixels, sides=(128,), smallest_side=64)
+    corners = [(y, x) for y in (0, 64) for x in (0, 64)]
+    patches = [pixels[y : y + 64, x : x + 64].transpose(2, 0, 1) for y, x in corners]
+    expected = literal_feature(state, torch.from_numpy(np.stack(patches))).numpy()
+    np.testing.assert_allclose(feature, expected, atol=1e-4 * np.abs(expected).max())
+    if binary:
+        logits = (
+            held["module.fc.weight"].double().numpy() @ expected + held["module.fc.bias"].double().numpy()
+        )
+        (channel,) = bundle.evidence
+        assert channel.surprise(feature[None])[0] == pytest.approx(logits[1] - logits[0], rel=1e-3)
+
+
+def test_what_does_not_fit_is_one_line(tmp_path):
+    path, _, _ = sdaie_file(tmp_path, binary=True)
+    with pytest.raises(RecipeError, match='holds a binary classifier: give a recipe with kind = "binary"'):
+        export_checkpoint(path, Recipe.read(made(SDAIE, tmp_path)))
+    aigfd = tmp_path / "aigfd.pth"
+    torch.save(FILES["aigfd"](), aigfd)
+    with pytest.raises(RecipeError, match="does not fit the recipe's network"):
+        export_checkpoint(aigfd, Recipe.read(made(SDAIE, tmp_path)))
+    with pytest.raises(RecipeError, match="not the classifier of the recipe's network"):
+        export_binary_checkpoint(aigfd, BinaryRecipe.read(made(BINARY, tmp_path)))
+
+
+def test_a_published_checkpoint_becomes_a_detector_without_training(tmp_path, photographs):
+    """Export, fit, calibrate, score, as the README of such a detector would say."""
+    recipe, path = resnet_recipe(tmp_path), written(tmp_path, FILES["aigfd"]())
+
+    def run(*args):
+        ran = CliRunner().invoke(app, list(map(str, args)))
+        assert ran.exit_code == 0, ran.stderr
+        return ran.stderr
+
+    network, fitted = tmp_path / "network", tmp_path / "detector"
+    said = run("export", path, "--recipe", recipe, "-o", network)
+    assert f"now 'cameraborn fit PHOTOS --bundle {network} -o BUNDLE'" in said
+    few = ("--copies", 1, "--jobs", 1)
+    paths = {name: [photo.path for photo in held] for name, held in photographs.items()}
+    run("fit", *paths["fit"], "--bundle", network, "-o", fitted, "--components", 2, "--dimensions", 3, *few)
+    run("calibrate", *paths["calibration"], "--bundle", fitted, *few)
+    verdicts = load(fitted).score(paths["fit"][0])
+    assert verdicts
+    assert all(0 < verdict.p_value <= 1 for verdict in verdicts if verdict.p_value is not None)
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (("{file}",), "does not say how faces are cut: give its --recipe"),
+        (("{file}", "--recipe", "{recipe}", "--layout", "bmp"), "bmp: not a layout"),
+        (("{file}", "--recipe", "{recipe}", "--beside", "{folder}"), "a checkpoint stands alone"),
+        (("{folder}", "--recipe", "{recipe}"), "is a run, which has its own: leave it out"),
+        (("{folder}/none.pth", "--recipe", "{recipe}"), "no such file"),
+    ],
+)
+def test_what_cannot_be_exported_is_one_line(tmp_path, args, says):
+    places = {
+        "file": written(tmp_path, FILES["aigfd"]()),
+        "recipe": resnet_recipe(tmp_path),
+        "folder": tmp_path,
+    }
+    command = [arg.format(**places) for arg in args]
+    ran = CliRunner().invoke(app, ["export", *command, "-o", str(tmp_path / "bundle")])
+    assert ran.exit_code == 2
+    assert says in ran.stderr
+
+
+def test_weights_of_a_run_keep_what_they_have_seen(tmp_path):
+    from cameraborn.train.run_folder import DataRecord
+
+    imported = import_checkpoint(written(tmp_path, FILES["aigfd"]()))
+    torch.save(imported.tensors, tmp_path / "network.pth")
+    record = DataRecord(manifest_sha256="a" * 64, seen=("b" * 64,))
+    (tmp_path / "data.json").write_text(record.model_dump_json())
+    network = export_checkpoint(tmp_path / "network.pth", Recipe.read(resnet_recipe(tmp_path)))
+    assert (network.manifest_sha256, network.seen) == ("a" * 64, ("b" * 64,))
