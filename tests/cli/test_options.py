@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from cameraborn.cli.common import app
-from tests.command import EXAMPLES, posix, rows_of, run_here
+from tests.command import EXAMPLES, posix, rows_of, run, run_here
 
 PHOTO = EXAMPLES / "photo-1.jpg"
 
@@ -142,7 +142,7 @@ def asked_text(rate):
 
 @posix
 def test_completion_is_offered(tmp_path):
-    code, out, _ = run_here(
+    code, out, _ = run(
         cwd=tmp_path, _CAMERABORN_COMPLETE="complete_bash", COMP_WORDS="cameraborn sc", COMP_CWORD="1"
     )
     assert (code, out.split()) == (0, ["score"])
