@@ -62,8 +62,7 @@ class Rows:
         cells = json_row(row) | {f"evidence_{name}": one.p_value for name, one in row.evidence.items()}
         cells["box"] = None if row.box is None else " ".join(f"{side:.1f}" for side in row.box)
         cells["flagged"] = None if row.flagged is None else str(row.flagged).lower()
-        texts = {name: "; ".join(cell) for name, cell in cells.items() if isinstance(cell, tuple)}
-        return ((cells | texts).get(column) for column in self.csv_columns())
+        return (cells.get(column) for column in self.csv_columns())
 
 
 def word_of(verdict: Verdict) -> Word:
@@ -82,9 +81,11 @@ def schema() -> Mapping[str, Any]:
     """The JSON Schema of a row."""
     from pydantic import TypeAdapter
 
+    row = TypeAdapter(Row).json_schema()
+    row["properties"]["notes"] = {"title": "Notes", "type": "string"}  # with "; " between them
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **TypeAdapter(Row).json_schema(),
+        **row,
         "title": "Row of cameraborn score",
         "additionalProperties": False,
         "required": list(COLUMNS),
