@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from cameraborn.cli.common import duration, reporting
 from cameraborn.detect.store import write_bundle
 from tests.conftest import EXAMPLES
 from tests.test_cli import run
@@ -60,3 +61,23 @@ def test_what_is_wrong_is_one_line(tmp_path, network, photographs, arguments, me
     (line,) = [line for line in error.splitlines() if line.startswith("cameraborn: ")]
     assert message in line
     assert not (tmp_path / "out").exists()
+
+
+def test_without_a_terminal_a_line_now_and_then_says_how_much_is_left(monkeypatch, capsys):
+    clock = iter([0.0, 4.0, 12.0, 20.0, 30.0, 80.0])
+    monkeypatch.setattr("cameraborn.cli.common.time.monotonic", lambda: next(clock))
+    with reporting("calibrating", "photographs", 25) as report:
+        for number in range(5):
+            report(f"{number}.jpg", None)
+    assert capsys.readouterr().err.splitlines() == [
+        "calibrating: 2/25, about 2 minutes left",
+        "calibrating: 5/25, about 5 minutes left",
+        "5 photographs, 0 left out",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.2, "2 seconds"), (40, "40 seconds"), (360, "6 minutes"), (9000, "2.5 hours")]
+)
+def test_durations(seconds, words):
+    assert duration(seconds) == words

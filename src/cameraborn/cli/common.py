@@ -214,7 +214,7 @@ def reporting(
 def duration(seconds: float) -> str:
     """For people: `40 seconds`, `6 minutes`, `2.5 hours`."""
     if seconds < 90:
-        return f"{max(1, round(seconds))} seconds"
+        return f"{max(2, round(seconds))} seconds"
     return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
 
 
