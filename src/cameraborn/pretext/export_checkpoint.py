@@ -14,6 +14,7 @@ from cameraborn.detect.evidence.kinds import GENERATORS
 from cameraborn.detect.evidence.known_generators import BinaryClassifier
 from cameraborn.errors import RecipeError
 from cameraborn.pretext.architectures import ARCHITECTURES
+from cameraborn.pretext.prompts import prompt_slices
 from cameraborn.pretext.recipe import Recipe
 from cameraborn.train.encoders import describe
 from cameraborn.train.export import CROP_SCALE, ExportedNetwork, as_safetensors, record_beside
@@ -56,7 +57,7 @@ def export_checkpoint(
         weights=as_safetensors(tensors),
         description=f"{describe(encoder, section)}, layout {imported.layout}",
         features=features,
-        tasks=tuple(sorted({name.split(".")[1] for name in tensors if name.startswith("heads.")})),
+        tasks=_tasks(tensors),
         manifest_sha256=record.manifest_sha256,
         seen=record.seen,
         input_kind=kind,
@@ -70,6 +71,11 @@ def export_checkpoint(
         else (BinaryClassifier.from_tensors(GENERATORS, ((0, features),), classifier),),
         density_columns=((0, features),) if classifier is None else (),
     )
+
+
+def _tasks(tensors: dict[str, Tensor]) -> tuple[str, ...]:
+    heads = {name.split(".")[1] for name in tensors if name.startswith("heads.")}
+    return tuple(prompt_slices()) if "text" in heads else tuple(sorted(heads))
 
 
 def _classifier(tensors: dict[str, Tensor]) -> dict[str, object] | None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from cameraborn.data.manifest import Row
 from cameraborn.data.select import check_files, check_groups_apart, evenly, select_each
 from cameraborn.errors import ManifestError
-from cameraborn.pretext.face_rows import with_faces
+from cameraborn.pretext.face_rows import faces_among, with_faces
 from cameraborn.pretext.tasks import Task
 from cameraborn.pseudo.names import RECONSTRUCTED
 from cameraborn.train.recipe import DataSection
@@ -19,9 +19,13 @@ _FEWEST_TO_VALIDATE = 2
 
 
 class Selected(NamedTuple):
-    """Rows to train on and to validate on, and how many were left out because they show no face."""
+    """Rows to train on and to validate on, and how many were left out because they show no face.
+
+    Variants of faces to train on stand apart: each is shown in place of its face (`pretext.face_rows`).
+    """
 
     train: Sequence[Row]
+    variants: Sequence[Row]
     val: Sequence[Row]
     faceless: int
 
@@ -50,13 +54,16 @@ def select_rows(
             data.val_selection(label="photo", manipulations=untouched),
         )
     )
-    faceless = 0
+    faceless, variants = 0, list[Row]()
     if faces:
         listed = len(train_rows) + len(val_rows)
         boxless = [row for row in (*train_rows, *val_rows) if row.box is None]
         check_files(data.manifest, boxless)
         train_rows, val_rows = with_faces(train_rows), with_faces(val_rows)
         faceless = listed - len(train_rows) - len(val_rows)
+        shown = faces_among(train_rows)
+        variants = [train_rows[place] for face in shown for place in face.variants.values()]
+        train_rows = [train_rows[face.place] for face in shown]
     for split, rows, fewest in (
         (data.train_split, train_rows, pictures_a_step),
         (data.val_split, val_rows, _FEWEST_TO_VALIDATE),
@@ -69,7 +76,7 @@ def select_rows(
             )
     check_groups_apart(data.manifest, train_rows, val_rows)
     _check_variety(data.manifest, train_rows, tasks)
-    return Selected(train_rows, evenly(val_rows, data.val_limit), faceless)
+    return Selected(train_rows, variants, evenly(val_rows, data.val_limit), faceless)
 
 
 def check_levels(

@@ -62,6 +62,7 @@ class Objective(ABC):
 
     Attributes:
         rows: every row that is learnt from; their number decides the length of an epoch.
+        beside: rows that are shown in place of some of these.
         val_rows: rows that are validated on.
         weights_from: a file of weights that training starts from, if any.
         checkpointed: what else training changes, by its name in a checkpoint.
@@ -70,6 +71,7 @@ class Objective(ABC):
     """
 
     rows: Sequence[Row]
+    beside: Sequence[Row] = ()
     val_rows: Sequence[Row] = ()
     weights_from: Path | None = None
     checkpointed: Mapping[str, Stateful] = {}
@@ -137,7 +139,7 @@ def train(
     with process_group() as processes:
         configure(recipe.optimise, processes)
         aim = objective(recipe, processes)
-        start(recipe, folder, processes, aim.rows, aim.val_rows, aim.weights_from)
+        start(recipe, folder, processes, [*aim.rows, *aim.beside], aim.val_rows, aim.weights_from)
         for line in aim.notices if processes.is_main else ():
             notice(line)
         network, figures = fit(aim, recipe, folder, processes, report)
