@@ -40,10 +40,10 @@ class PretextObjective(Objective):
         self.tasks = [TASKS[name] for name in recipe.pretext.tasks]
         self.architecture = ARCHITECTURES[recipe.network.input_kind]
         self.budget = MemoryBudget(recipe.data.cache_mb)
-        self.rows, self.beside, self.val_rows, faceless = select_rows(
+        self.rows, self.beside, self.val_rows, notices = select_rows(
             recipe.data, self.tasks, settings.pictures_a_step, faces=recipe.network.sees_faces
         )
-        self.notices = list(_notices(recipe, faceless))
+        self.notices = [*notices, *_notices(recipe)]
         self.weights_from = recipe.init
         self.lower: Sequence[Row] = self.rows
         self.upper: Sequence[Row] = ()
@@ -123,9 +123,7 @@ class PretextObjective(Objective):
         return {name: whole_gradient(loss, world) for name, loss in self._losses(forward, batch).items()}
 
 
-def _notices(recipe: Recipe, faceless: int) -> Iterator[str]:
-    if faceless:
-        yield f"{recipe.data.manifest}: {faceless} photographs show no face and are left out"
+def _notices(recipe: Recipe) -> Iterator[str]:
     prompts = recipe.prompts
     if prompts is not None and prompts.weights is not None and prompts.sentences is None:
         yield f"{prompts.weights}: {OURS}"

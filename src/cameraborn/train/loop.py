@@ -38,6 +38,7 @@ from cameraborn.train.pictures import Batch
 from cameraborn.train.processes import Processes, process_group
 from cameraborn.train.recipe import OptimiseSection, TrainingRecipe
 from cameraborn.train.run_folder import Log, State, Stateful, record_of, start_or_resume, write_tensors
+from cameraborn.train.shared_norm import share_batch_norm
 
 Forward = Callable[..., Any]  # of inputs as a dataset gives them, to what the network makes of them
 R = TypeVar("R", bound=TrainingRecipe)
@@ -198,9 +199,11 @@ def fit(
     settings, device, world = recipe.optimise, processes.device, processes.world
     network = objective.build().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = copy.deepcopy(network).requires_grad_(False)
-    if world > 1 and device.type == "cuda":
-        # Statistics of the whole batch too.
-        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+    if world > 1:  # statistics of the whole batch too
+        if device.type == "cuda":
+            network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+        else:
+            share_batch_norm(network)
     precision = PRECISIONS[settings.precision]
     scaler = torch.amp.GradScaler(device.type, enabled=precision is torch.float16)
     optimiser = objective.optimiser(network, settings)
