@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from cameraborn.detect.bundle import Bundle
 from cameraborn.detect.schema import Preprocessing
 from cameraborn.errors import BundleError
-from cameraborn.photo.patches import grid_patches, shrink_to, square_resize
+from cameraborn.photo.patches import grid_patches, shrink_to, square_resize, tile_patches
 
 PATCHES_AT_ONCE = 256  # a large whole picture has thousands: memory stays bounded
 
@@ -34,6 +34,7 @@ class Encoder:
                 f"{bundle.origin}: network.onnx cannot be run ({reason}): get the bundle again"
             ) from error
         self._input = self._session.get_inputs()[0].name
+        self._patches = tile_patches if self.preprocessing.patches == "tiles" else grid_patches
 
     def feature(self, crop: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The feature of a crop at each size, one after another: [H W 3] to [sides x D].
@@ -45,14 +46,14 @@ class Encoder:
         """
         crops = self._sizes(crop)
         if self.preprocessing.input == "patches":
-            stacks = [grid_patches(pixels) for pixels in crops]
+            stacks = [self._patches(pixels) for pixels in crops]
             ends = np.cumsum([len(stack) for stack in stacks])[:-1]
             means = [
                 part.mean(axis=0) for part in np.split(self.patch_features(np.concatenate(stacks)), ends)
             ]
             feature = np.concatenate(means)
         elif self.preprocessing.input == "patch-set":
-            feature = np.concatenate([self._run(grid_patches(pixels))[0] for pixels in crops])
+            feature = np.concatenate([self._run(self._patches(pixels))[0] for pixels in crops])
         else:
             feature = np.concatenate([self._run(pixels.transpose(2, 0, 1)[None])[0] for pixels in crops])
         if self.preprocessing.unit_length:

@@ -62,6 +62,7 @@ def export_checkpoint(
         seen=record.seen,
         input_kind=kind,
         side=ARCHITECTURES[kind].side(recipe),
+        tiles=section.tiles,
         crop_scale=recipe.faces.crop_scale if kind == "crop" else CROP_SCALE,
         crop_rule=recipe.faces.crop if kind == "crop" else "square",
         antialias=recipe.faces.antialias,

@@ -69,6 +69,9 @@ class PretextObjective(Objective):
             load_init(network, recipe.init)
         if recipe.prompts is not None and recipe.prompts.weights is not None:
             load_text_tower(network.heads.text, recipe.prompts.weights)
+        if recipe.prompts is not None and recipe.prompts.freeze:
+            network.heads.text.requires_grad_(False)
+            network.heads.text.logit_scale.requires_grad_(True)
         return network  # type: ignore[no-any-return]
 
     def batches(self, steps: range) -> Iterator[Levels]:
