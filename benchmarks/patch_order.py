@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, default=RESULTS)
     options = parser.parse_args()
     stacks = [
-        torch.from_numpy(grid_patches(open_picture(path).pixels, options.patches)).float()
+        torch.from_numpy(grid_patches(open_picture(path).pixels, limit=options.patches)).float()
         for path in options.pictures
     ]
     rows = [

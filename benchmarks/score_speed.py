@@ -33,6 +33,7 @@ from PIL import Image
 
 import cameraborn
 from cameraborn.cli.output import Format, writer
+from cameraborn.cli.rows import Rows
 from cameraborn.detect import detector as detector_module
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -166,11 +167,12 @@ def shares(large: Path, bundle: Path | None) -> list[Row]:
     detector.score(pictures[0])  # loads the face networks outside the clock
     watch = Stopwatch()
     detector_module.open_picture = watch.around("decoding", detector_module.open_picture)
-    faces, encoder = detector.observer.faces, detector.observer.encoder
+    faces = detector.observer.faces
     faces.find = watch.around("face detection", faces.find)  # type: ignore[method-assign]
-    encoder._run = watch.around("network", encoder._run)  # type: ignore[method-assign]
+    for encoder in detector.observer.encoders:
+        encoder._run = watch.around("networks", encoder._run)  # type: ignore[method-assign]
     started = time.perf_counter()
-    with writer(Format.csv, large.with_suffix(".csv")) as write_row:
+    with writer(Format.csv, large.with_suffix(".csv"), Rows(detector)) as write_row:
         for verdict in detector.score_many(pictures, jobs=1):
             write_row(verdict)
     total = time.perf_counter() - started

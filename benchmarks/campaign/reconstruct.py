@@ -173,7 +173,12 @@ def main() -> None:
     names = [*painters, *enlargers]
     if options.esrgan is not None:
         enlargers[ESRGAN] = super_resolution(options.esrgan, ESRGAN)
-    photographs = [n for n, row in enumerate(cache.rows) if row["trains"] and row["label"] == "photo"]
+    held_out = set(json.loads((options.work / "held_out.json").read_text()))
+    photographs = [
+        n
+        for n, row in enumerate(cache.rows)
+        if row["trains"] and row["label"] == "photo" and n not in held_out
+    ]
     for number in range(options.first, options.passes):
         order = np.random.default_rng([7, number]).permutation(photographs)
         for photograph in map(int, order):

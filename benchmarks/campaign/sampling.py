@@ -3,12 +3,11 @@
 Faces are drawn so that no large source or generator dominates and blurred faces do not tell the classes
 (propensity.py).
 The same draw of the lottery goes over both pictures of a pair.
-Validation holds sources (`validation_group`) that training never sees.
+Photographs of `split.py` are never trained on.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Collection, Sequence
@@ -20,20 +19,8 @@ from cache import Cache, Pixels, Row
 from lottery import brought_to_sharpness, deliver, face_square, patch, sharpness, stored
 from numpy.typing import NDArray
 
-ALWAYS_VALIDATION = (
-    "drewnoakes/metadata-extractor-images",
-    "CivilServiceUSA/us-governors",
-)  # the former: see genuine
-ALWAYS_TRAINING = ("CivilServiceUSA/us-house", "CivilServiceUSA/us-senate")
 MATCHED_PAIRS = 0.6  # share of redrawings that are made as sharp as their photograph
 NATIVE = 0.15  # of photographs: crops that show anything
-
-
-def validation_group(group: str) -> bool:
-    """Whether a source of photographs is kept from training: about one in five."""
-    if group in ALWAYS_VALIDATION or group in ALWAYS_TRAINING:
-        return group in ALWAYS_VALIDATION
-    return int(hashlib.sha256(f"campaign {group}".encode()).hexdigest()[:8], 16) % 100 < 20
 
 
 @dataclass(frozen=True)
@@ -58,6 +45,7 @@ class Sampler:
         shuffle: float = 0.0,
     ) -> None:
         self.cache = Cache(work / "cache")
+        self.held_out = frozenset(json.loads((work / "held_out.json").read_text()))
         self.work, self.everything = work, everything
         self.lottery, self.shuffle = lottery or {}, shuffle
         self.base, self.overlap = np.load(work / "propensity.npy").astype(float)
@@ -69,7 +57,7 @@ class Sampler:
             if row["label"] == "generated":
                 if row["family"] not in leave_out:
                     self.fakes[row["family"]][row["generator"]].append(number)
-            elif self.may_train(row):
+            elif self.may_train(number):
                 name = "native" if row["box"] is None else row["set"]
                 self.photographs[name][row["group"]].append(number)
         self.faces = [
@@ -84,9 +72,9 @@ class Sampler:
         self.pairs: dict[str, list[Row]] = {}
         self.refresh()
 
-    def may_train(self, row: Row) -> bool:
-        """Whether a photograph's source is not one of validation's."""
-        return self.everything or not validation_group(row["group"])
+    def may_train(self, number: int) -> bool:
+        """Whether a photograph is not held out."""
+        return self.everything or number not in self.held_out
 
     def refresh(self) -> None:
         """Read which pairs there are by now."""
@@ -94,7 +82,7 @@ class Sampler:
         index = self.work / "redrawn" / "index.jsonl"
         for line in index.read_text().splitlines() if index.exists() else ():
             entry = json.loads(line)
-            if self.may_train(self.cache.rows[entry["photograph"]]):
+            if self.may_train(entry["photograph"]):
                 self.pairs[entry["painter"]].append(entry)
         self.redrawn = (
             np.memmap(self.work / "redrawn" / "pixels.bin", dtype=np.uint8, mode="r") if self.pairs else None

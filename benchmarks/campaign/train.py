@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from efficientnet_lite import EfficientNetLite
+from efficientnet_lite import EfficientNetLogit
 from patch_residual import PatchResidual
 from safetensors.torch import save_file
 from sampling import Composition, Sampler, sharpness_of
@@ -34,12 +34,7 @@ def built(options: argparse.Namespace) -> nn.Module:
     """The network that the options name."""
     if options.network == "patch":
         return PatchResidual(blocks=options.blocks)
-    net = EfficientNetLite(
-        stem_stride=options.stem_stride,
-        stages=options.stages,
-        frozen=options.frozen,
-        residual=options.residual,
-    )
+    net = EfficientNetLogit(stem_stride=options.stem_stride, residual=options.residual)
     if options.imagenet is not None:
         net.load_imagenet(torch.load(options.imagenet, weights_only=True, map_location="cpu"))
     return net
@@ -90,7 +85,6 @@ def main() -> None:
     parser.add_argument("--network", choices=("lite", "patch"), default="lite")
     parser.add_argument("--imagenet", type=Path)
     parser.add_argument("--stem-stride", type=int, default=2)
-    parser.add_argument("--stages", type=int, default=7)
     parser.add_argument("--blocks", type=int, default=1)
     parser.add_argument(
         "--sides", type=int, nargs="+", default=(128,), help="of patches; each step draws one"
@@ -112,7 +106,6 @@ def main() -> None:
     parser.add_argument("--light", type=float, default=0.0, help="share of deliveries without edits")
     parser.add_argument("--leave-out", action="append", default=[])
     parser.add_argument("--everything", action="store_true", help="train on validation's photographs as well")
-    parser.add_argument("--frozen", action="store_true", help="normalise by ImageNet's statistics")
     parser.add_argument(
         "--residual", action="store_true", help="give the network amplified residuals as well"
     )

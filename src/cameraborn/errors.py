@@ -5,6 +5,14 @@ class CamerabornError(Exception):
     """Base of every error this package raises on purpose; its text is one complete line."""
 
 
+class OverwriteError(CamerabornError):
+    """A file or folder would be lost: it is there already, or the same run reads it."""
+
+
+class JournalError(CamerabornError):
+    """The journal of an interrupted run cannot be gone on with, or cannot be written."""
+
+
 class PictureError(CamerabornError):
     """A picture cannot be read, or is not a picture."""
 

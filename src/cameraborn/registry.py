@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -14,10 +14,10 @@ class Registry(Mapping[str, T], Generic[T]):
 
     Args:
         what: one of the things, for messages: "task".
-        error: raised for an unknown name.
+        error: makes what is raised for an unknown name.
     """
 
-    def __init__(self, what: str, error: type[Exception] = KeyError) -> None:
+    def __init__(self, what: str, error: Callable[[str], Exception] = KeyError) -> None:
         self._what, self._error = what, error
         self._things: dict[str, T] = {}
 
@@ -49,6 +49,11 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def unknown(self, name: str) -> str:
         """What to say of a name that nothing has: the nearest one, or all."""
-        near = difflib.get_close_matches(name, self._things, n=1)
-        advice = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(self._things)}"
-        return f"no {self._what} is called {name!r}: {advice}"
+        return unknown_name(self._what, name, self._things)
+
+
+def unknown_name(what: str, name: str, known: Collection[str]) -> str:
+    """What to say of a name of `what` that is not among those known: the nearest one, or all."""
+    near = difflib.get_close_matches(name, known, n=1)
+    advice = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(known)}"
+    return f"no {what} is called {name!r}: {advice}"

@@ -16,13 +16,13 @@ from cameraborn.report.results import Results
 from ..conftest import encoded
 
 
-class Rival:
+class Judge:
     """Flags large files."""
 
     sources, calibration_size = ("mine",), 0
 
     def __init__(self, section, cache):
-        self.name, self.key = section.name or section.which, f"rival-{section.which}"
+        self.name, self.key = section.name or section.which, f"judge-{section.which}"
 
     def check(self, false_alarm_rate):
         """Any rate will do."""
@@ -35,10 +35,10 @@ class Rival:
 
 
 @pytest.fixture
-def rival():
-    KINDS.add("rival", Kind(Rival, choices=("loud", "quiet")))
+def judge():
+    KINDS.add("judge", Kind(Judge, choices=("loud", "quiet")))
     yield
-    KINDS._things.pop("rival")
+    KINDS._things.pop("judge")
 
 
 def config_of(tmp_path, detectors):
@@ -53,11 +53,11 @@ def config_of(tmp_path, detectors):
     )
 
 
-def test_one_entry_adds_a_rival(tmp_path, rival):
-    config = config_of(tmp_path, ["quiet", {"rival": "loud", "name": "theirs"}, "brightness"])
+def test_one_entry_adds_a_kind(tmp_path, judge):
+    config = config_of(tmp_path, ["quiet", {"judge": "loud", "name": "theirs"}, "brightness"])
     assert [(one.kind, one.which) for one in config.detectors] == [
-        ("rival", "quiet"),
-        ("rival", "loud"),
+        ("judge", "quiet"),
+        ("judge", "loud"),
         ("cue", "brightness"),
     ]
     run(config, jobs=1)
@@ -67,20 +67,22 @@ def test_one_entry_adds_a_rival(tmp_path, rival):
         ("generated", True, False),
     ]
     results = Results(config.output)
-    assert [(one.name, one.kind) for one in results.detectors] == [("quiet", "rival"), ("theirs", "rival")]
+    assert [(one.name, one.kind) for one in results.detectors] == [("quiet", "judge"), ("theirs", "judge")]
     assert [one.name for one in results.cues] == ["brightness"]
 
 
-def test_a_kind_is_registered_once(rival):
-    with pytest.raises(ValueError, match="kind of detector 'rival' is registered twice"):
-        KINDS.add("rival", Kind(Rival))
+def test_a_kind_is_registered_once(judge):
+    with pytest.raises(ValueError, match="kind of detector 'judge' is registered twice"):
+        KINDS.add("judge", Kind(Judge))
 
 
-def test_the_choices_of_a_new_kind_are_checked(tmp_path, rival):
-    with pytest.raises(ValueError, match="'silent' is no rival: choose from loud, quiet"):
-        config_of(tmp_path, [{"rival": "silent"}])
-    with pytest.raises(ValueError, match="give either a bundle or a cue or a rival"):
-        config_of(tmp_path, [{"rival": "loud", "cue": "sharpness"}])
+def test_the_choices_of_a_new_kind_are_checked(tmp_path, judge):
+    with pytest.raises(ValueError, match="'silent' is no judge: choose from loud, quiet"):
+        config_of(tmp_path, [{"judge": "silent"}])
+    with pytest.raises(
+        ValueError, match="a detector is one of bundle, cue, rival, encoder, judge: give exactly one"
+    ):
+        config_of(tmp_path, [{"judge": "loud", "cue": "sharpness"}])
 
 
 @pytest.mark.parametrize("cue", CUES)

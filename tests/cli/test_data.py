@@ -125,7 +125,7 @@ def test_a_disk_that_fills_up(album, tmp_path, verb):
     done("import", "folder", "album", "-o", "m.jsonl", cwd=tmp_path)
     before = (tmp_path / "m.jsonl").read_bytes()
     arguments = {
-        "import": ["import", "folder", "album", "--group", "photo", "-o", "m.jsonl"],
+        "import": ["import", "folder", "album", "--group", "photo", "-o", "m.jsonl", "--overwrite"],
         "split": ["split", "m.jsonl", "train=0.5", "val=0.5"],
     }[verb]
     code = (

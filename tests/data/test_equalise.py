@@ -11,7 +11,7 @@ from cameraborn.data.audit import audit
 from cameraborn.data.cues import OF_PIXELS
 from cameraborn.data.equalise import Treatment, equalise
 from cameraborn.data.manifest import Row, read_manifest, sha256_of
-from cameraborn.errors import ManifestError
+from cameraborn.errors import ManifestError, OverwriteError
 
 from .sets import LEAKS, dataset, store
 
@@ -137,7 +137,7 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
         copy_of(rows, tmp_path / "copy", quality=80)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("mine")
-    with pytest.raises(ManifestError, match="holds other files: give a new or empty folder"):
+    with pytest.raises(OverwriteError, match="holds other files: give a new or empty folder"):
         copy_of(rows, tmp_path / "mine")
     with pytest.raises(ManifestError, match="no picture is left: choose a smaller --size"):
         copy_of(rows, tmp_path / "large", size=1000)

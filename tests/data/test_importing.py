@@ -13,7 +13,7 @@ from cameraborn.data import importing
 from cameraborn.data.adapters import LAYOUTS, LeftOut, Options
 from cameraborn.data.importing import import_manifest
 from cameraborn.data.manifest import read_manifest, sha256_of
-from cameraborn.errors import CamerabornError, ManifestError
+from cameraborn.errors import CamerabornError, JournalError, ManifestError
 from cameraborn.photo.faces import FaceFinder
 from tests.data.adapters.helpers import picture
 
@@ -147,7 +147,7 @@ def test_a_full_disk_is_one_line_and_can_be_gone_on_from(album, tmp_path, monkey
 @pytest.mark.parametrize("notes", ["my notes\n", "my notes", "0\n"])
 def test_a_file_that_is_no_journal_is_left_alone(album, tmp_path, notes):
     (tmp_path / "m.jsonl.unfinished").write_text(notes)
-    with pytest.raises(ManifestError, match="not the journal of an import"):
+    with pytest.raises(JournalError, match="not the journal of an interrupted run"):
         import_manifest(listed(album), tmp_path / "m.jsonl")
     assert (tmp_path / "m.jsonl.unfinished").read_text() == notes
 

@@ -62,7 +62,7 @@ def test_evidence_that_is_none(bundle, kind):
 def test_a_channel_of_another_width_or_an_unknown_kind(bundle):
     record = bundle.info.channels[0]
     for change, why in (
-        ({"columns": ((0, WIDTH + 1),)}, f"reads {WIDTH + 1} features and the network gives {WIDTH}"),
+        ({"columns": ((0, WIDTH + 1),)}, f"reads {WIDTH + 1} features and the networks give {WIDTH}"),
         ({"kind": "densty"}, "did you mean 'density'"),
     ):
         changed = bundle.with_info(channels=(record.model_copy(update=change),))

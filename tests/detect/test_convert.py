@@ -19,6 +19,14 @@ WIDTH = 2 * FEATURES
 X = np.random.default_rng(1).normal(size=(6, WIDTH))
 
 
+def with_one_network(info):
+    """The fields of bundle.json with the only network in the open, as schemas 2 and 3 had it."""
+    (network,) = info.pop("networks")
+    del network["file"], network["weights"], network["preprocessing"]["patch"]
+    description = network.pop("description")
+    return info | network | {"network": description}
+
+
 def old_bundle(bundle, folder, more):
     """A bundle as the first releases wrote it, of a calibrated one with a density; `more` files are added."""
     files = dict(bundle.files)
@@ -36,7 +44,7 @@ def old_bundle(bundle, folder, more):
         + b"\n"
     )
     files |= more
-    info = json.loads(bundle.info.model_dump_json())
+    info = with_one_network(json.loads(bundle.info.model_dump_json()))
     info = {name: value for name, value in info.items() if name not in ("channels", "combined")}
     coverage = info["coverage"]
     coverage |= {"handlings": coverage.pop("operations"), "classes": coverage.pop("categories")}
@@ -68,7 +76,7 @@ def test_a_density_alone(bundle, tmp_path):
     for name in set(bundle.files) - {"seen.txt"}:
         assert again.files[name] == bundle.files[name], name
     assert again.seen == bundle.seen
-    assert again.info.tasks == ("iso", "reconstructed")
+    assert again.info.networks[0].tasks == ("iso", "reconstructed")
     assert again.coverage == bundle.coverage
     before, after = (Detector(one).score(EXAMPLES / "photo-2.jpg") for one in (bundle, again))
     assert before == after
@@ -117,7 +125,7 @@ def test_a_head_goes_before_the_mixture(bundle, tmp_path):
 
 
 def test_a_network_alone(network_bundle, tmp_path):
-    files, info = network_bundle.files, json.loads(network_bundle.info.model_dump_json())
+    files, info = network_bundle.files, with_one_network(json.loads(network_bundle.info.model_dump_json()))
     renamed = safetensors.numpy.save({"heads.redrawn.bias": np.zeros(2), "encoder.x": np.ones(3)})
     files = {**files, "weights.safetensors": renamed}
     info = {name: value for name, value in info.items() if name not in ("channels", "combined")}
@@ -132,6 +140,19 @@ def test_a_network_alone(network_bundle, tmp_path):
         "heads.reconstructed.bias",
         "encoder.x",
     }
+
+
+def test_schema_3_differs_in_its_only_network(bundle, tmp_path):
+    info = with_one_network(json.loads(bundle.info.model_dump_json())) | {"schema_version": 3}
+    info["files"] = {name: hashlib.sha256(data).hexdigest() for name, data in bundle.files.items()}
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "bundle.json").write_text(json.dumps(info))
+    for name, data in bundle.files.items():
+        (tmp_path / "old" / name).write_bytes(data)
+    converted = convert_bundle(tmp_path / "old")
+    assert converted.info.model_copy(update={"files": {}}) == bundle.info.model_copy(update={"files": {}})
+    assert converted.files == bundle.files
+    Detector(converted).verify()
 
 
 @pytest.mark.parametrize("damage", ["tampered", "missing", "cut", "field"])
@@ -153,7 +174,7 @@ def test_damage_is_refused(bundle, tmp_path, damage):
 
 
 def test_what_needs_no_conversion(tiny_bundle):
-    with pytest.raises(BundleError, match=r"schema version 3 .* it needs no conversion"):
+    with pytest.raises(BundleError, match=r"schema version 4 .* it needs no conversion"):
         convert_bundle(tiny_bundle)
 
 

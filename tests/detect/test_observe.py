@@ -48,7 +48,7 @@ def test_a_face_is_measured(bundle, picture):
     crop = observer.crop(picture.pixels, seen.box, whole_image=False)
     np.testing.assert_array_equal(seen.crop, crop)
     assert (seen.face, seen.scope) == (0, "ok")
-    np.testing.assert_array_equal(seen.measured.feature, observer.encoder.feature(crop))
+    np.testing.assert_array_equal(seen.measured.feature, observer.feature(crop))
     statistics = residual_statistics(crop, shrink_to(crop, bundle.info.preprocessing.sides[0]))
     np.testing.assert_array_equal(seen.measured.statistics, statistics)
     condition = seen.measured.condition

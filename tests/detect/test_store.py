@@ -76,7 +76,7 @@ def test_written_again_it_is_the_same(tiny_bundle, tmp_path):
 
 def test_weights_load_through_safetensors(tiny_bundle):
     bundle = read_bundle(tiny_bundle)
-    PatchNet(widths=(8, 12, 16), features=bundle.info.features).load_state_dict(
+    PatchNet(widths=(8, 12, 16), features=bundle.info.networks[0].features).load_state_dict(
         load(bundle.files["weights.safetensors"])
     )
 

@@ -37,7 +37,7 @@ def test_views_are_the_face_as_it_is_and_its_conditions(network_bundle, photogra
     with Image.open(path) as image:
         pixels = np.asarray(image.convert("RGB"))
     (box,) = detector.boxes(pixels, whole_image=False)
-    expected = detector.observer.encoder.feature(detector.crop(pixels, box, whole_image=False))
+    expected = detector.observer.feature(detector.crop(pixels, box, whole_image=False))
     np.testing.assert_array_equal(seen[0].feature, expected)
     assert seen[0].condition.jpeg_quality == 70
 
@@ -92,8 +92,8 @@ def test_the_middle_of_photographs_without_a_face_is_taken_if_asked(network_bund
     options = ViewOptions(copies=0, jobs=1, faceless=True)
     given = [Photograph(str(tmp_path / name), "") for name in ("wide.png", "small.png")]
     (view,) = viewed(network_bundle, given, options)
-    encoder = Detector(network_bundle).observer.encoder
-    np.testing.assert_array_equal(view.feature, encoder.feature(wide[:, 55:145]))
+    observer = Detector(network_bundle).observer
+    np.testing.assert_array_equal(view.feature, observer.feature(wide[:, 55:145]))
     assert view.condition.size == round(90 / 1.3)
     face = photographs["calibration"][0]
     (with_face,) = viewed(network_bundle, [face], options)

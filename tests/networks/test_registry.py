@@ -11,6 +11,7 @@ SMALL = {  # so that a test takes no second; a network that is not here is built
     "resnet50": {"layers": (1, 1, 1, 1), "width": 4, "features": 6},
 }
 PARAMETERS = {
+    "efficientnet-lite0": 3_371_008,
     "patch": 552_416,
     "resnet50": 25_081_664,
     "sdaie": 2_148_448,

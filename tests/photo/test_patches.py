@@ -46,7 +46,7 @@ def test_every_pixel_is_covered_by_the_fewest_patches(width, height):
 @given(width=SIDES, height=SIDES, limit=st.integers(1, 30))
 def test_a_limit_takes_some_of_the_same_patches(width, height, limit):
     picture = addressed(width, height)
-    whole, some = list(places(grid_patches(picture))), list(places(grid_patches(picture, limit)))
+    whole, some = list(places(grid_patches(picture))), list(places(grid_patches(picture, limit=limit)))
     assert len(some) == min(limit, len(whole))
     assert len(set(some)) == len(some)
     assert set(some) <= set(whole)

@@ -168,10 +168,16 @@ def test_a_recipe_that_names_nothing_is_answered_with_the_nearest(tmp_path):
     with pytest.raises(RecipeError, match="did you mean 'npr'"):
         RivalRecipe.read(file)
     file.write_text(text.replace("epochs = 50", "epochs = 50\nsteps = 3"), encoding="utf-8")
-    with pytest.raises(RecipeError, match="either epochs or steps"):
+    with pytest.raises(RecipeError, match="give either optimise"):
         RivalRecipe.read(file)
     file.write_text(text.replace("crop = 224", "shrink = [9, 3]"), encoding="utf-8")
     with pytest.raises(RecipeError, match="lowest, highest"):
+        RivalRecipe.read(file)
+    file.write_text(text.replace("batch_size", "patience = 3\nbatch_size"), encoding="utf-8")
+    with pytest.raises(RecipeError, match="either decay_every or patience"):
+        RivalRecipe.read(file)
+    file.write_text(text.replace("[data]", 'objective = "photographs"\n[data]'), encoding="utf-8")
+    with pytest.raises(RecipeError, match="objective 'photographs' is not for 'npr'"):
         RivalRecipe.read(file)
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from cameraborn.networks.registry import NETWORKS
-from cameraborn.train.onnx import to_onnx
+from cameraborn.train.onnx import to_onnx, with_half_weights
 
 from ..networks.test_registry import INPUTS, SMALL, pixels
 
@@ -32,3 +32,20 @@ def test_onnx_computes_what_torch_does(name, sizes):
         (features,) = session.run(["features"], {kind: shown.numpy()})
         assert features.shape == (1 if kind == "patch-set" else count, section.features)
         np.testing.assert_allclose(features, features_of(shown), atol=1e-4)
+
+
+def test_half_weights_halve_the_file_and_hardly_move_the_feature():
+    torch.manual_seed(0)
+    encoder = NETWORKS["efficientnet-lite0"]().encoder()
+    with torch.no_grad():
+        encoder.train()(pixels(8, 3, 64, 64).float())
+    whole = to_onnx(encoder.eval(), "patches", 64)
+    half = with_half_weights(whole)
+    assert len(half) < 0.6 * len(whole)
+    shown = {"patches": pixels(4, 3, 64, 64).numpy()}
+    exact, rounded = (
+        onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"]).run(None, shown)[0]
+        for file in (whole, half)
+    )
+    assert not np.array_equal(exact, rounded)
+    np.testing.assert_allclose(rounded, exact, atol=0.02 * np.abs(exact).max())

@@ -74,6 +74,25 @@ def test_the_root_schedule_falls_with_the_square_root_of_what_is_left():
     assert rates == pytest.approx([0.5, 0.5 * 0.75**0.5, 0.5 * 0.25**0.5])
 
 
+def test_the_constant_schedule_stays_after_its_warm_up():
+    settings = OptimiseSection(steps=9, warmup=2, learning_rate=0.1, schedule="constant")
+    rates = [learning_rate(step, settings, steps=9, steps_an_epoch=3) for step in range(9)]
+    assert rates == [0.05] + [0.1] * 8
+
+
+def test_sgd_moves_with_its_momentum():
+    network = nn.Linear(1, 1, bias=False)
+    start = float(network.weight)
+    settings = OptimiseSection(
+        steps=9, optimiser="sgd", learning_rate=0.1, betas=(0.9, 0.999), weight_decay=0.0
+    )
+    optimiser = make_optimiser(network, settings)
+    for _ in range(2):
+        network.weight.grad = torch.ones(1, 1)
+        optimiser.step()
+    assert float(network.weight) == pytest.approx(start - 0.1 * 1 - 0.1 * (0.9 + 1))
+
+
 def test_a_constant_rate_stays():
     one, other = (torch.zeros(1, requires_grad=True) for _ in range(2))
     optimiser = torch.optim.AdamW([{"params": [one]}, {"params": [other], "constant_lr": 0.2}], lr=0.1)

@@ -10,10 +10,7 @@ import hashlib
 from importlib import metadata
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from cameraborn.bench.cache import EncoderFeatures, FeatureCache, Looked
+from cameraborn.bench.cache import CachedFeatures, FeatureCache, Looked, digest
 from cameraborn.bench.scorers import ERROR_SCOPE, DetectorSection
 from cameraborn.data.manifest import not_as_listed
 from cameraborn.detect.bundle import Bundle
@@ -23,8 +20,6 @@ from cameraborn.detect.store import read_bundle
 from cameraborn.detect.verdict import Scored
 from cameraborn.errors import PictureError
 from cameraborn.photo.decode import Picture, open_picture
-
-Features = NDArray[np.floating]
 
 
 class BundleScorer:
@@ -42,7 +37,7 @@ class BundleScorer:
         self.section = section
         bundle = read_bundle(default_bundle() if section.which == "default" else Path(section.which))
         self.name = section.name or bundle.info.name
-        self.key = _digest(
+        self.key = digest(
             *(hashlib.sha256(bundle.files[name]).hexdigest() for name in sorted(bundle.files)),
             bundle.info.model_dump_json(exclude={"name", "versions", "licences"}),
             section.whole_image,
@@ -53,7 +48,7 @@ class BundleScorer:
         self.calibration_size = len(rows)
         self.encoder_key = encoder_key(bundle)
         self._cache = cache
-        self._detector = Detector(bundle, features=EncoderFeatures(cache, self.encoder_key))
+        self._detector = Detector(bundle, features=CachedFeatures(cache, self.encoder_key))
 
     def check(self, false_alarm_rate: float) -> None:
         """See that the bundle can decide at this rate.
@@ -114,13 +109,9 @@ class BundleScorer:
 
 
 def encoder_key(bundle: Bundle) -> str:
-    """Of what decides a feature: the network, its preprocessing, and the release that finds the faces."""
-    return _digest(
-        hashlib.sha256(bundle.network).hexdigest(),
-        bundle.info.preprocessing.model_dump_json(),
+    """Of what decides a feature: the networks, their preprocessing, and the release that finds the faces."""
+    return digest(
+        *(hashlib.sha256(bundle.graph(one)).hexdigest() for one in bundle.info.networks),
+        *(one.preprocessing.model_dump_json() for one in bundle.info.networks),
         metadata.version("cameraborn"),
     )
-
-
-def _digest(*parts: object) -> str:
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]

@@ -7,6 +7,7 @@ need not even open the files again.
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 import threading
 from dataclasses import dataclass
@@ -24,6 +25,11 @@ CREATE TABLE IF NOT EXISTS pictures (
   encoder TEXT, whole INTEGER, sha256 TEXT, scope TEXT, crop TEXT, PRIMARY KEY (encoder, whole, sha256)
 ) WITHOUT ROWID;
 """
+
+
+def digest(*parts: object) -> str:
+    """A short hash of what decides a feature or a score."""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -101,7 +107,7 @@ class FeatureCache:
             )
 
 
-class EncoderFeatures:
+class CachedFeatures:
     """A cache's features of one encoder, as a `detect.observe.FeatureStore`."""
 
     def __init__(self, cache: FeatureCache, encoder: str) -> None:

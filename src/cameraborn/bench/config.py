@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import tomllib
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -52,13 +53,15 @@ def _spelt_out(given: Any) -> Any:  # noqa: ANN401 (raw TOML)
     strange = next((name for name in given if name not in {*KINDS, *DetectorSection.model_fields}), None)
     if strange is not None and not named:
         raise ValueError(KINDS.unknown(strange))
-    raise ValueError("give either " + " or ".join(f"a {kind}" for kind in KINDS))
+    raise ValueError(f"a detector is one of {', '.join(KINDS)}: give exactly one")
 
 
 def _one_of_the_choices(section: DetectorSection) -> DetectorSection:
     choices = KINDS[section.kind].choices
     if choices and section.which not in choices:
         raise ValueError(f"'{section.which}' is no {section.kind}: choose from {', '.join(choices)}")
+    if section.weights and not KINDS[section.kind].takes_weights:
+        raise ValueError(f"weights are for rivals and encoders, not for the {section.kind} '{section.which}'")
     return section
 
 
@@ -132,6 +135,9 @@ class BenchConfig(_Section):
     draws: int = Field(default=1000, ge=100)  # number of draws of each bootstrap
     seed: int = Field(default=0, ge=0)  # random seed of the bootstrap and of limits
     cache: Path | None = None  # file of features; None: features.sqlite in the output folder
+    calibration: PhotographSection | None = (
+        None  # held out, for rivals' p-values; None: those of the protocol
+    )
     protocol: ProtocolSection | None = None
 
     @field_validator("degradations", mode="before")
@@ -180,3 +186,9 @@ def read_config(path: Path) -> BenchConfig:
         raise BenchError(f"{path}: not valid TOML: {error}") from error
     except ValidationError as error:
         raise BenchError(f"{path}: {first_problem(error, 'configuration')}") from error
+
+
+def with_detector(config: BenchConfig, kind: str, name: str, weights: Sequence[Path]) -> BenchConfig:
+    """The configuration with one detector more."""
+    section = DetectorSection(kind=kind, which=name, weights=tuple(weights))
+    return config.model_copy(update={"detectors": (*config.detectors, section)})

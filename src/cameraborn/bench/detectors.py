@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import cast
 
-from cameraborn.bench.bundles import BundleScorer
 from cameraborn.bench.cache import FeatureCache
 from cameraborn.bench.config import BenchConfig
 from cameraborn.bench.kinds import KINDS
-from cameraborn.bench.record import DetectorRecord
+from cameraborn.bench.record import OWN_THRESHOLD, DetectorRecord
+from cameraborn.bench.scorers import DetectorSection, FeatureSource, Looks, Uncalibrated
 from cameraborn.detect.verdict import Scorer
 
 
@@ -20,12 +21,13 @@ class Detectors:
     Raises:
         BenchError: on opening, the file of features cannot be used.
         BundleError: on opening, a bundle is missing or damaged.
+        RecipeError: on opening, a rival or encoder is not known, or its weights are missing or do not fit.
     """
 
     def __init__(self, config: BenchConfig) -> None:
         self.config = config
         self._cache: FeatureCache | None = None
-        self._scorers: list[Scorer] = []
+        self._opened: list[tuple[DetectorSection, Scorer | FeatureSource]] = []
 
     def __reduce__(self) -> tuple[type[Detectors], tuple[BenchConfig]]:
         return Detectors, (self.config,)
@@ -34,38 +36,57 @@ class Detectors:
         """Open them, if they are not open yet."""
         if self._cache is None:
             self._cache = FeatureCache(self.config.cache or self.config.output / "features.sqlite")
-            self._scorers = [
-                KINDS[section.kind].open(section, self._cache) for section in self.config.detectors
+            self._opened = [
+                (section, KINDS[section.kind].open(section, self._cache)) for section in self.config.detectors
             ]
 
     def close(self) -> None:
         """Close the file of features."""
         if self._cache is not None:
             self._cache.close()
-        self._cache, self._scorers = None, []
+        self._cache, self._opened = None, []
 
     def __iter__(self) -> Iterator[Scorer]:
-        return iter(self._scorers)
+        return (scorer for _, scorer in self._scorers())
+
+    def _scorers(self) -> Iterator[tuple[str, Scorer]]:
+        """What scores, with its kind; a rival that was calibrated also by its own threshold."""
+        for section, opened in self._opened:
+            if KINDS[section.kind].scores:
+                yield section.kind, cast(Scorer, opened)
+            if isinstance(opened, Uncalibrated) and opened.by_own_threshold is not None:
+                yield OWN_THRESHOLD, opened.by_own_threshold
 
     def by_key(self) -> dict[str, Scorer]:
         """Scorers by the key that rows of scores know them by."""
         return {scorer.key: scorer for scorer in self}
 
-    def bundle(self, key: str) -> BundleScorer:
-        """The bundle of a key."""
-        return next(bundle for bundle in self.bundles if bundle.key == key)
+    def source(self, key: str) -> Looks:
+        """What has features, or scores of pictures, by its key."""
+        return next(one for one in (*self.encoders, *self.uncalibrated) if one.key == key)
 
     @property
-    def bundles(self) -> list[BundleScorer]:
-        """Those of which the papers' protocol can take features."""
-        return [scorer for scorer in self if isinstance(scorer, BundleScorer)]
+    def encoders(self) -> list[FeatureSource]:
+        """Bundles and encoders of others, of which the papers' protocol takes features."""
+        # A rival has features too, but they are its scores.
+        found = (one for _, one in self._opened if not isinstance(one, Uncalibrated))
+        return [one for one in found if isinstance(one, FeatureSource)]
+
+    @property
+    def uncalibrated(self) -> list[Uncalibrated]:
+        """Rivals, whose p-values rest on photographs that the configuration holds out."""
+        return [one for _, one in self._opened if isinstance(one, Uncalibrated)]
 
     @property
     def records(self) -> list[DetectorRecord]:
         """What a run remembers of them."""
         return [
             DetectorRecord(
-                name=scorer.name, key=scorer.key, kind=section.kind, calibration_size=scorer.calibration_size
+                name=scorer.name,
+                key=scorer.key,
+                kind=kind,
+                calibration_size=scorer.calibration_size,
+                note=getattr(scorer, "note", ""),
             )
-            for section, scorer in zip(self.config.detectors, self, strict=True)
+            for kind, scorer in self._scorers()
         ]

@@ -8,12 +8,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from cameraborn.bench.cache import FeatureCache
-from cameraborn.bench.scorers import ERROR_SCOPE, DetectorSection
+from cameraborn.bench.scorers import ERROR_SCOPE, DetectorSection, FeatureSource
 from cameraborn.data.cues import CUES
 from cameraborn.detect.verdict import Scored, Scorer
-from cameraborn.errors import PictureError
+from cameraborn.errors import BenchError, PictureError
 from cameraborn.photo.decode import open_picture
 from cameraborn.registry import Registry
 
@@ -24,11 +25,15 @@ class Kind:
 
     Attributes:
         open: makes the scorer of a section; features that it computes may be kept in the cache.
-        choices: what a section can name; empty: a path.
+        choices: what a section can name; empty: whatever opens.
+        scores: whether it scores by itself; else it gives features to the papers' protocol alone.
+        takes_weights: whether a section may name weights.
     """
 
-    open: Callable[[DetectorSection, FeatureCache], Scorer]
+    open: Callable[[DetectorSection, FeatureCache], Scorer | FeatureSource]
     choices: Collection[str] = ()
+    scores: bool = True
+    takes_weights: bool = False
 
 
 def _open_bundle(section: DetectorSection, cache: FeatureCache) -> Scorer:
@@ -36,6 +41,25 @@ def _open_bundle(section: DetectorSection, cache: FeatureCache) -> Scorer:
     from cameraborn.bench.bundles import BundleScorer
 
     return BundleScorer(section, cache)
+
+
+def _open_rival(section: DetectorSection, cache: FeatureCache) -> Scorer:
+    _needs_torch(section)
+    from cameraborn.bench.rivals import RivalScorer
+
+    return RivalScorer(section, cache)
+
+
+def _open_encoder(section: DetectorSection, cache: FeatureCache) -> FeatureSource:
+    _needs_torch(section)
+    from cameraborn.bench.rivals import EncoderFeatures
+
+    return EncoderFeatures(section, cache)
+
+
+def _needs_torch(section: DetectorSection) -> None:
+    if find_spec("torch") is None:
+        raise BenchError(f"the {section.kind} {section.which} needs torch: pip install 'cameraborn[train]'")
 
 
 class CueScorer:
@@ -67,3 +91,5 @@ class CueScorer:
 KINDS: Registry[Kind] = Registry("kind of detector", ValueError)
 KINDS.add("bundle", Kind(_open_bundle))
 KINDS.add("cue", Kind(CueScorer, choices=CUES))
+KINDS.add("rival", Kind(_open_rival, takes_weights=True))
+KINDS.add("encoder", Kind(_open_encoder, scores=False, takes_weights=True))

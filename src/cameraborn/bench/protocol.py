@@ -13,16 +13,23 @@ import hashlib
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 
-from cameraborn.bench.bundles import BundleScorer, Features
 from cameraborn.bench.config import BenchConfig, ProtocolSection
 from cameraborn.bench.detectors import Detectors
-from cameraborn.bench.record import SCORES, DetectorRecord, write_record
-from cameraborn.bench.run import Advance, Tally, read_sets, row_of
-from cameraborn.bench.scorers import ERROR_SCOPE, SEEN_SCOPE
+from cameraborn.bench.features import (
+    Advance,
+    Features,
+    OnPictures,
+    calibrate_rivals,
+    features_of,
+    refuse_seen,
+    stacked,
+)
+from cameraborn.bench.record import PROTOCOL, SCORES, DetectorRecord, write_record
+from cameraborn.bench.run import Tally, read_sets, row_of
+from cameraborn.bench.scorers import ERROR_SCOPE, SEEN_SCOPE, FeatureSource
 from cameraborn.bench.scores import ScoreFile
 from cameraborn.bench.sets import Sample, read_photographs, refuse_overlap
 from cameraborn.degrade.named import UNDEGRADED
@@ -30,11 +37,8 @@ from cameraborn.detect.conformal import p_values
 from cameraborn.detect.evidence.density import Init, Mixture, fit_mixture
 from cameraborn.detect.verdict import Scored
 from cameraborn.engine.local import map_in_order
-from cameraborn.engine.stage import Stage
 from cameraborn.errors import BenchError, PictureError
 from cameraborn.files import Array
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ class FittedProtocol:
     def record(self) -> DetectorRecord:
         """What a run remembers of it."""
         return DetectorRecord(
-            name=self.name, key=self.key, kind="aigfd", calibration_size=len(self.held_out), note=self.note
+            name=self.name, key=self.key, kind=PROTOCOL, calibration_size=len(self.held_out), note=self.note
         )
 
 
@@ -123,59 +127,8 @@ def fit_density(features: Features, section: ProtocolSection, *, components: int
     )
 
 
-@dataclass
-class _OnBundle(Stage[Sample, T]):
-    """Work on pictures with the bundle of a key, which is opened where the work is done."""
-
-    detectors: Detectors
-    key: str
-
-    def setup(self) -> None:
-        self.detectors.open()
-        self._bundle = self.detectors.bundle(self.key)
-
-
-class Encode(_OnBundle[Features | None]):
-    """The feature [D] of a picture; None where it has no usable face or cannot be read."""
-
-    def work(self, item: Sample) -> Features | None:
-        """The feature, from the cache if it is there."""
-        try:
-            return self._bundle.look(item.file, item.sha256).feature
-        except PictureError:
-            return None
-
-
-def features_of(
-    detectors: Detectors,
-    bundle: BundleScorer,
-    samples: Sequence[Sample],
-    *,
-    jobs: int | None = None,
-    advance: Advance = lambda done, total: None,
-) -> list[Features | None]:
-    """The features [D] of pictures by one bundle, None for those without a usable face."""
-    found = []
-    for done, feature in enumerate(map_in_order(Encode(detectors, bundle.key), samples, jobs), 1):
-        found.append(feature)
-        advance(done, len(samples))
-    return found
-
-
-def stacked(features: Sequence[Features | None], what: str) -> Features:
-    """Features that there are, as one array [N D].
-
-    Raises:
-        BenchError: there are none.
-    """
-    usable = [feature for feature in features if feature is not None]
-    if not usable:
-        raise BenchError(f"none of the {what} shows a usable face: give others, or set whole_image")
-    return np.stack(usable)
-
-
 def fit_protocol(
-    bundle: BundleScorer,
+    bundle: FeatureSource,
     section: ProtocolSection,
     sources: frozenset[str],
     fitted: Features,
@@ -192,7 +145,7 @@ def fit_protocol(
     for array in (fitted, held_out):
         digest.update(np.ascontiguousarray(array, np.float32).tobytes())
     return FittedProtocol(
-        name=f"{bundle.name} (aigfd)",
+        name=f"{bundle.name} ({PROTOCOL})",
         key=digest.hexdigest()[:16],
         sources=sources,
         density=density,
@@ -204,17 +157,17 @@ def fit_protocol(
 
 
 @dataclass
-class ScoreFitted(_OnBundle[Scored]):
+class ScoreFitted(OnPictures[Scored]):
     """Scores a picture, as it is, by a protocol that was fitted to the bundle's features."""
 
     fitted: FittedProtocol
 
     def work(self, item: Sample) -> Scored:
         """The score; a picture that cannot be read has an error."""
-        if self._bundle.has_seen(item.sha256):
+        if self._source.has_seen(item.sha256):
             return Scored(SEEN_SCOPE)
         try:
-            found = self._bundle.look(item.file, item.sha256)
+            found = self._source.look(item.file, item.sha256)
         except PictureError as error:
             return Scored(ERROR_SCOPE, error=str(error))
         return Scored(found.scope) if found.feature is None else self.fitted.score(found.feature)
@@ -244,9 +197,10 @@ def run_protocol(
     tally = Tally()
     with closing(Detectors(config)) as detectors, ScoreFile(config.output / SCORES) as scores:
         detectors.open()
+        calibrate_rivals(detectors, config, samples, jobs=jobs)  # whose records name what they rest on
         measured = {key for key, *_ in scores.done}  # the report goes on to show these detectors, too
         records = [record for record in detectors.records if record.key in measured]
-        for bundle in detectors.bundles:
+        for bundle in detectors.encoders:
             refuse_seen(bundle, held_out)
             features = [
                 stacked(features_of(detectors, bundle, part, jobs=jobs, advance=advance), what)
@@ -270,17 +224,3 @@ def run_protocol(
                 advance(done, len(missing))
         write_record(config, records)
     return tally
-
-
-def refuse_seen(bundle: BundleScorer, held_out: Sequence[Sample]) -> None:
-    """See that no held-out photograph is one that the bundle has learnt from.
-
-    Raises:
-        BenchError: one is; the message names it.
-    """
-    for sample in held_out:
-        if bundle.has_seen(sample.sha256):
-            raise BenchError(
-                f"{sample.path}: {bundle.name} has learnt from this photograph, so it is not held out: "
-                "take it out of [protocol.held_out]"
-            )

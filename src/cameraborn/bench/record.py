@@ -15,6 +15,7 @@ from cameraborn.errors import BenchError
 from cameraborn.files import replacing
 
 SCORES, RUN = "scores.csv", "run.json"
+PROTOCOL, OWN_THRESHOLD = "aigfd", "own threshold"  # kinds of detector that no configuration names
 
 
 class DetectorRecord(BaseModel):
@@ -24,9 +25,19 @@ class DetectorRecord(BaseModel):
 
     name: str
     key: str
-    kind: str  # one of `bench.kinds.KINDS`, or `aigfd`: the papers' protocol on a bundle's features
+    kind: str  # one of `bench.kinds.KINDS`, `aigfd` (the papers' protocol on an encoder's features) or `own threshold`
     calibration_size: int = 0  # photographs its p-values rest on
     note: str = ""
+
+    @property
+    def derived(self) -> bool:
+        """Whether its scores are another detector's, or a mixture on its features."""
+        return self.kind in (PROTOCOL, OWN_THRESHOLD)
+
+    @property
+    def plain_name(self) -> str:
+        """The name of the detector that it is derived from, or its own."""
+        return self.name.removesuffix(f" ({self.kind})")
 
 
 class RunRecord(BaseModel):

@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
 from cameraborn.bench.config import BenchConfig
 from cameraborn.bench.detectors import Detectors
+from cameraborn.bench.features import Advance, calibrate_rivals
 from cameraborn.bench.leaks import audit_tracks
 from cameraborn.bench.record import SCORES, write_record
 from cameraborn.bench.scorers import ERROR_SCOPE, SEEN_SCOPE
@@ -25,9 +26,7 @@ from cameraborn.degrade.named import degrade_encoded
 from cameraborn.detect.verdict import Named, Scored, Scorer
 from cameraborn.engine.local import map_in_order
 from cameraborn.engine.stage import Stage
-from cameraborn.errors import PictureError
-
-Advance = Callable[[int, int], None]  # how many pictures of how many are done
+from cameraborn.errors import BenchError, PictureError
 
 
 @dataclass
@@ -99,20 +98,27 @@ def run(
     """Measure what is still missing in the output folder.
 
     Raises:
-        BenchError: a set, or the output folder's older content, cannot be used.
+        BenchError: a set, or the output folder's older content, cannot be used, or nothing named has a score.
         BundleError: a bundle is missing or incomplete.
+        RecipeError: a rival or encoder is not known, or its weights are missing or do not fit.
         CalibrationError: a bundle's calibration is too small for the nominal rate.
     """
     samples = read_sets(config)
     tally = Tally()
     with closing(Detectors(config)) as detectors:
         detectors.open()
-        for scorer in detectors:
+        calibrate_rivals(detectors, config, samples, jobs=jobs, advance=advance)
+        scorers = list(detectors)
+        if not scorers and config.protocol is None:
+            raise BenchError(
+                "only encoders are named, which have no score of their own: give a [protocol], and --protocol aigfd"
+            )
+        for scorer in scorers:
             scorer.check(config.false_alarm_rate)
         with ScoreFile(config.output / SCORES) as scores:
             write_record(config, detectors.records)
             missing = list(_missing(samples, config.degradations, detectors, scores))
-            total = len(samples) * len(config.degradations) * len(config.detectors)
+            total = len(samples) * len(config.degradations) * len(scorers)
             tally.known = total - sum(len(keys) for item in missing for _, keys in item.degradations)
             stage = Measure(detectors, config.false_alarm_rate)
             for done, rows in enumerate(map_in_order(stage, missing, jobs), 1):

@@ -46,6 +46,11 @@ def labels_of(rows: Sequence[Row]) -> Tensor:
     return torch.tensor([int(row.label == "generated") for row in rows])
 
 
+def generators_of(rows: Sequence[Row]) -> list[str]:
+    """What made each row; empty for photographs."""
+    return [row.generator if row.label == "generated" else "" for row in rows]
+
+
 def postprocessed(pixels: Pixels, augment: PostprocessingSection, rng: np.random.Generator) -> Pixels:
     """Perhaps stretched to a small square, perhaps blurred, perhaps recompressed, in this order: [H W 3]."""
     if rng.random() < augment.resize_probability:

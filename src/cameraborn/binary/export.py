@@ -23,11 +23,27 @@ from cameraborn.train.weights import import_checkpoint
 
 def is_binary(folder: Path) -> bool:
     """Whether a run's folder is that of a classifier."""
+    return _kind_of(folder) == "binary"
+
+
+def refuse_rival(folder: Path) -> None:
+    """See that a run's folder is not that of a rival, which a benchmark opens as it is.
+
+    Raises:
+        RecipeError: it is.
+    """
+    if _kind_of(folder) == "rival":
+        raise RecipeError(
+            f"{folder}: holds a rival, which is no bundle: name its network.safetensors as weights in a benchmark"
+        )
+
+
+def _kind_of(folder: Path) -> object:
     try:
         held = json.loads((folder / "recipe.json").read_bytes())
     except (OSError, ValueError):
-        return False  # whoever reads the run says what is wrong with it
-    return isinstance(held, dict) and held.get("kind") == "binary"
+        return None  # whoever reads the run says what is wrong with it
+    return held.get("kind") if isinstance(held, dict) else None
 
 
 def export_binary(folder: Path) -> ExportedNetwork:
@@ -67,7 +83,7 @@ def _exported(recipe: BinaryRecipe, network: RegularisedClassifier, record: Data
     layers = {f"0.{name}": value.numpy() for name, value in head.state_dict().items()}
     return ExportedNetwork(
         onnx=to_onnx(encoder, section.input_kind, PATCH_SIZE),
-        weights=as_safetensors(network.state_dict()),
+        weights=(as_safetensors(network.state_dict()),),
         description=f"{describe(encoder, section)}, binary",
         features=encoder.features,
         tasks=("generated",),

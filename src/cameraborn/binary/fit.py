@@ -65,8 +65,12 @@ def fit_binary(
 
 
 def with_unit_length(bundle: Bundle) -> Bundle:
-    """The same network, its features divided by their length."""
-    return bundle.with_info(preprocessing=bundle.info.preprocessing.model_copy(update={"unit_length": True}))
+    """The same networks, the features of each divided by their length."""
+    networks = tuple(
+        one.model_copy(update={"preprocessing": one.preprocessing.model_copy(update={"unit_length": True})})
+        for one in bundle.info.networks
+    )
+    return bundle.with_info(networks=networks)
 
 
 def _check_classes(photographs: Sequence[View], generated: Sequence[View]) -> None:

@@ -13,7 +13,13 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cameraborn.binary.dataset import LabelledPatches, labelled_rows, labels_of, large_enough
+from cameraborn.binary.dataset import (
+    LabelledPatches,
+    generators_of,
+    labelled_rows,
+    labels_of,
+    large_enough,
+)
 from cameraborn.binary.recipe import BinaryRecipe
 from cameraborn.binary.regularised import RegularisedClassifier
 from cameraborn.data.manifest import Row
@@ -79,6 +85,22 @@ def build_classifier(recipe: BinaryRecipe) -> RegularisedClassifier:
     return RegularisedClassifier(frozen, encoder)
 
 
+def figures_of(scores: Tensor, labels: Tensor, generators: Sequence[str]) -> dict[str, float]:
+    """AUC and accuracy of log odds [rows], labels 0 and 1 [rows], and, of several generators, the AUC of each.
+
+    `generators` names what made each row; empty for photographs.
+    """
+    figures = {
+        "auc": float(roc_auc_score(labels, scores)),
+        "accuracy": float(((scores > 0).long() == labels).float().mean()),
+    }
+    names = sorted(set(generators) - {""})
+    for generator in names if len(names) > 1 else []:
+        of_it = torch.tensor([name in ("", generator) for name in generators])
+        figures[f"{generator}/auc"] = float(roc_auc_score(labels[of_it], scores[of_it]))
+    return figures
+
+
 class BinaryValidator:
     """AUC and accuracy on fixed patches: of all rows, and of each generator against all photographs."""
 
@@ -86,7 +108,7 @@ class BinaryValidator:
         self, rows: Sequence[Row], budget: MemoryBudget, device: torch.device, precision: torch.dtype | None
     ) -> None:
         self.pictures, self.labels = whole_pictures(rows, budget), labels_of(rows)
-        self.generators = [row.generator if row.label == "generated" else "" for row in rows]
+        self.generators = generators_of(rows)
         self.device, self.precision = device, precision
 
     @torch.no_grad()
@@ -99,19 +121,9 @@ class BinaryValidator:
 
     def __call__(self, network: RegularisedClassifier) -> dict[str, float]:
         """Figures by name; the positive class is generated."""
-        scores = self.scores(network)
-        said = (scores > 0).long()
-        figures = {
-            "auc": float(roc_auc_score(self.labels, scores)),
-            "accuracy": float((said == self.labels).float().mean()),
-        }
-        generators = sorted(set(self.generators) - {""})
-        for generator in generators if len(generators) > 1 else []:
-            of_it = torch.tensor([name in ("", generator) for name in self.generators])
-            figures[f"{generator}/auc"] = float(roc_auc_score(self.labels[of_it], scores[of_it]))
-        return figures
+        return figures_of(self.scores(network), self.labels, self.generators)
 
     def _score(self, network: RegularisedClassifier, index: int) -> float:
-        patches = torch.from_numpy(grid_patches(large_enough(self.pictures[index]), VALIDATION_PATCHES))
+        patches = torch.from_numpy(grid_patches(large_enough(self.pictures[index]), limit=VALIDATION_PATCHES))
         with torch.autocast(self.device.type, self.precision, enabled=self.precision is not None):
             return float(network.score(patches[None].to(self.device).float()))

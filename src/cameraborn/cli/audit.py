@@ -10,15 +10,30 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, TextIO
 
-from cameraborn.cli.common import Argument, Jobs, Kind, Option, Split, app, reporting, say
-from cameraborn.cli.output import opened, printable
+from typer import Context
+
+from cameraborn.cli.common import (
+    Argument,
+    Jobs,
+    Kind,
+    Option,
+    Overwrite,
+    Split,
+    app,
+    meaningless,
+    reporting,
+    say,
+)
+from cameraborn.cli.failures import printable
+from cameraborn.cli.output import opened, text_outputs
 from cameraborn.data.audit import Audit
 from cameraborn.data.audit import audit as audit_rows
 from cameraborn.data.cue_audit import CueAudit
-from cameraborn.data.equalise import Treatment
+from cameraborn.data.equalise import TREATMENT, Treatment
 from cameraborn.data.equalise import equalise as equalise_rows
 from cameraborn.data.select import Selection, select
 from cameraborn.errors import ManifestError
+from cameraborn.files import refuse_foreign
 
 _ROW = "{:<19}{:>6}{:>14}  {:<9}  {:<22}{}"
 _SHOWN = 10  # sets of copies in the table; the JSON has all
@@ -34,6 +49,7 @@ class AuditFormat(StrEnum):
 
 @app.command()
 def audit(
+    context: Context,
     manifest: Annotated[Path, Argument(help="Manifest file of the data set.", dir_okay=False)],
     split: Split = "",
     kind: Kind = None,
@@ -58,6 +74,7 @@ def audit(
     quality: Annotated[int, Option(min=1, max=100, help="JPEG quality of the copy's pictures.")] = 90,
     jobs: Jobs = None,
     seed: Annotated[int, Option(help="Random seed of the cross-validation and the bootstrap.")] = 0,
+    overwrite: Overwrite = False,
 ) -> None:
     """Find what gives the label away without looking at the pictures.
 
@@ -70,11 +87,20 @@ def audit(
       cameraborn audit test-set.jsonl --equalise equal/
     """
 
+    if equalise is None:
+        meaningless(context, "without --equalise", "size", "quality")
+    else:
+        refuse_foreign(equalise, (TREATMENT,))  # before anything is measured
+    if output is None:
+        meaningless(context, "without -o", "overwrite")
+    outputs = text_outputs(output, filled=equalise, overwrite=overwrite)
+    outputs.reads(manifest)
     wanted = Selection(split=split, kinds=kind or ())
     if next(select(manifest, wanted), None) is None:
         raise ManifestError(f"{manifest}: no row {wanted}: check --split and --kind")
     with reporting("auditing") as report:
-        found = audit_rows(select(manifest, wanted), jobs=jobs, seed=seed, report=report)
+        rows = outputs.watched(select(manifest, wanted), lambda row: row.path)
+        found = audit_rows(rows, jobs=jobs, seed=seed, report=report)
     with opened(output) as out:
         _WRITERS[format](found, out)
     if equalise is not None:

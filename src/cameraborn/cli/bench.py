@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,8 +11,11 @@ import typer
 import typer.core
 
 from cameraborn.cli.common import EXIT_NOTHING_READ, Argument, Jobs, Option, app, progress, say
+from cameraborn.errors import CamerabornError
+from cameraborn.files import refuse_foreign
 
 if TYPE_CHECKING:
+    from cameraborn.bench.config import BenchConfig
     from cameraborn.bench.run import Tally
 
 
@@ -20,7 +24,7 @@ class _RunByDefault(typer.core.TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 (its class is not public)
         """Put `run` in front of what is no verb."""
-        if args and args[0] not in self.commands and args[0] != "--help":
+        if args and args[0] not in self.commands and args[0] not in ("--help", "-h"):
             args = ["run", *args]
         return super().parse_args(ctx, args)
 
@@ -34,8 +38,33 @@ bench = typer.Typer(
 )
 app.add_typer(bench, name="bench")
 
+# What the folder of a run is known by: see bench/record.py, bench/cache.py and report/studies.py.
+OWN = ("scores.csv", "run.json", "features.sqlite", "paper")
 Config = Annotated[
     Path, Argument(metavar="CONFIG", help="TOML file that says what is measured.", dir_okay=False)
+]
+EncoderName = Annotated[
+    str | None,
+    Option(
+        "--encoder",
+        metavar="NAME",
+        help="Encoder to measure as well, see docs/rivals.md.",
+        show_default="none",
+    ),
+]
+RivalName = Annotated[
+    str | None,
+    Option(
+        "--rival", metavar="NAME", help="Rival to measure as well, see docs/rivals.md.", show_default="none"
+    ),
+]
+Weights = Annotated[
+    list[Path] | None,
+    Option(
+        "--weights",
+        help="Weights of that encoder or rival, of import-checkpoint or a training; may be repeated.",
+        dir_okay=False,
+    ),
 ]
 
 
@@ -56,6 +85,9 @@ def run(
             show_default="none",
         ),
     ] = None,
+    encoder: EncoderName = None,
+    rival: RivalName = None,
+    weights: Weights = None,
     jobs: Jobs = None,
 ) -> None:
     """Measure detectors on test sets under degradations.
@@ -67,11 +99,11 @@ def run(
     Exit codes: 0 done, 1 not one picture could be read, 2 usage.
     """
     from cameraborn.bench import protocol as papers
-    from cameraborn.bench.config import read_config
     from cameraborn.bench.record import SCORES
     from cameraborn.bench.run import run as measure
 
-    settings = read_config(config)
+    settings = _read(config, encoder, rival, weights)
+    refuse_foreign(settings.output, OWN)
     if protocol is not None:
         papers.section_of(settings)  # before anything is measured
     with progress("measuring", None) as advance:
@@ -101,44 +133,67 @@ def report(
     say(f"{write_report(folder)}: written, with report.md, tables/ and figures/ beside it")
 
 
-@bench.command()
-def table1(config: Config, jobs: Jobs = None) -> None:
-    """Table I of AIGFD-EXIF: accuracy and AP of detectors on generators, as CSV and picture."""
-    _write("table1", config, jobs)
+def _study(study: str) -> Callable[..., None]:
+    """The verb that writes one of `report.studies.STUDIES`."""
+
+    def write(
+        config: Config,
+        encoder: EncoderName = None,
+        rival: RivalName = None,
+        weights: Weights = None,
+        jobs: Jobs = None,
+    ) -> None:
+        from cameraborn.report.studies import STUDIES
+
+        settings = _read(config, encoder, rival, weights)
+        refuse_foreign(settings.output, OWN)
+        with progress("measuring", None) as advance:
+            paths = STUDIES[study](settings, jobs=jobs, advance=advance)
+        for path in paths:
+            say(f"{path}: written")
+
+    return write
 
 
-@bench.command()
-def table2(config: Config, jobs: Jobs = None) -> None:
-    """Table II of AIGFD-EXIF: AUC of the same mixture on the features of each bundle."""
-    _write("table2", config, jobs)
+for _verb, _name, _text in (
+    (
+        "table1",
+        "table1",
+        "Table I of AIGFD-EXIF: accuracy and AP of detectors on generators, as CSV and picture.",
+    ),
+    (
+        "table2",
+        "table2",
+        "Table II of AIGFD-EXIF: AUC of the same mixture on the features of each bundle and encoder.",
+    ),
+    (
+        "table3",
+        "table3",
+        "Table III of AIGFD-EXIF: accuracy, AUC and AP of bundles that learnt different pretext tasks.",
+    ),
+    (
+        "fig4",
+        "figure4",
+        "Figure 4 of AIGFD-EXIF: likelihood of held-out photographs and BIC over the number of Gaussians.",
+    ),
+    ("fig5", "figure5", "Figure 5 of AIGFD-EXIF: photographs and generated pictures in the plane, by t-SNE."),
+):
+    bench.command(_verb, help=_text)(_study(_name))
 
 
-@bench.command()
-def table3(config: Config, jobs: Jobs = None) -> None:
-    """Table III of AIGFD-EXIF: accuracy, AUC and AP of bundles that learnt different pretext tasks."""
-    _write("table3", config, jobs)
+def _read(config: Path, encoder: str | None, rival: str | None, weights: list[Path] | None) -> BenchConfig:
+    """The configuration, with an encoder or a rival besides those that it lists."""
+    from cameraborn.bench.config import read_config, with_detector
 
-
-@bench.command()
-def fig4(config: Config, jobs: Jobs = None) -> None:
-    """Figure 4 of AIGFD-EXIF: likelihood of held-out photographs and BIC over the number of Gaussians."""
-    _write("figure4", config, jobs)
-
-
-@bench.command()
-def fig5(config: Config, jobs: Jobs = None) -> None:
-    """Figure 5 of AIGFD-EXIF: photographs and generated pictures in the plane, by t-SNE."""
-    _write("figure5", config, jobs)
-
-
-def _write(study: str, config: Path, jobs: int | None) -> None:
-    from cameraborn.bench.config import read_config
-    from cameraborn.report.studies import STUDIES
-
-    with progress("measuring", None) as advance:
-        paths = STUDIES[study](read_config(config), jobs=jobs, advance=advance)
-    for path in paths:
-        say(f"{path}: written")
+    settings = read_config(config)
+    named = [(kind, name) for kind, name in (("encoder", encoder), ("rival", rival)) if name]
+    if len(named) > 1 or (weights and not named):
+        raise CamerabornError(
+            "--weights are those of one --encoder or --rival: list more in the configuration"
+        )
+    for kind, name in named:
+        settings = with_detector(settings, kind, name, weights or [])
+    return settings
 
 
 def _say(tally: Tally) -> None:

@@ -1,48 +1,31 @@
-"""What every verb shares: the application, exit codes, options, progress, one line an error."""
+"""What every verb shares: the application, options, progress, what is said on standard error."""
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from types import FrameType
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 import typer.core
 
-from cameraborn.cli.output import printable
+from cameraborn.cli.failures import (
+    EXIT_FLAGGED,
+    EXIT_NOTHING_READ,
+    EXIT_SOME_UNREADABLE,
+    EXIT_USAGE,
+    complain,
+    in_one_line,
+    quiet,
+    say,
+)
 from cameraborn.errors import CamerabornError
+from cameraborn.photo.sniff import Census
 
-EXIT_NOTHING_READ, EXIT_USAGE, EXIT_FLAGGED = 1, 2, 3
-# As a shell reports programs ended by SIGINT, SIGPIPE and SIGTERM.
-EXIT_INTERRUPTED, EXIT_BROKEN_PIPE, EXIT_TERMINATED = 130, 141, 143
-
-
-def say(line: str) -> None:
-    """Print one line on standard error."""
-    print(printable(line), file=sys.stderr)
-
-
-class Terminated(KeyboardInterrupt):
-    """Someone asked the process to end (SIGTERM), as batch systems do: what Ctrl-C tidies up is tidied up."""
-
-
-def terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
-    """What SIGTERM does."""
-    raise Terminated
-
-
-def interrupted(error: KeyboardInterrupt) -> NoReturn:
-    """End at once, as a program that SIGINT or SIGTERM ends."""
-    terminated = isinstance(error, Terminated)
-    say(f"cameraborn: {'terminated' if terminated else 'interrupted'}")
-    # Worker threads may be inside a large picture; nothing of theirs is worth waiting for.
-    os._exit(EXIT_TERMINATED if terminated else EXIT_INTERRUPTED)
-
+__all__ = ["EXIT_FLAGGED", "EXIT_NOTHING_READ", "EXIT_SOME_UNREADABLE", "EXIT_USAGE", "complain", "say"]
 
 # As a reader meets them in the help; a verb not named here comes last.
 VERBS = (
@@ -52,7 +35,9 @@ VERBS = (
     "fit-binary",
     "calibrate",
     "verify",
+    "info",
     "convert",
+    "merge",
     "data",
     "train",
     "weights",
@@ -63,8 +48,48 @@ VERBS = (
 )
 
 
+def _be_quiet(asked: bool) -> None:
+    if asked:
+        quiet.set()
+
+
+_Quiet = Annotated[
+    bool,
+    typer.Option(
+        "--quiet",
+        "-q",
+        callback=_be_quiet,
+        expose_value=False,
+        help="Say nothing on standard error but errors.",
+    ),
+]
+
+
+def _quiet_option() -> Any:  # noqa: ANN401 (its class is not public)
+    """The option --quiet, as typer makes it of a function that has it."""
+    holder = typer.Typer(add_completion=False)
+
+    @holder.command()
+    def _(quiet: _Quiet = False) -> None:
+        pass
+
+    return typer.main.get_command(holder).params[0]
+
+
+def _add_quiet(command: Any, option: Any) -> None:  # noqa: ANN401 (their classes are not public)
+    """Give every verb the option."""
+    for verb in getattr(command, "commands", {}).values():
+        _add_quiet(verb, option)
+    if not hasattr(command, "commands"):
+        command.params.append(option)
+
+
 class _Group(typer.core.TyperGroup):
     """Turns every expected failure of a verb into one line and an exit code."""
+
+    def __init__(self, **settings: Any) -> None:  # noqa: ANN401 (whatever typer gives)
+        super().__init__(**settings)
+        _add_quiet(self, _quiet_option())
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401 (its class is not public)
         """The verbs in the order of `VERBS`."""
@@ -72,24 +97,16 @@ class _Group(typer.core.TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 (its class is not public)
         """Run the verb."""
-        try:
+        with in_one_line():
             result = super().invoke(ctx)
             sys.stdout.flush()
-        except CamerabornError as error:
-            say(f"cameraborn: {error}")
-            raise typer.Exit(EXIT_USAGE) from error
-        except KeyboardInterrupt as error:
-            interrupted(error)
-        except BrokenPipeError:
-            # The reader went away, as `head` does: say nothing more, also when Python flushes at its exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(EXIT_BROKEN_PIPE) from None
-        except OSError as error:
-            if error.filename is None:
-                raise
-            say(f"cameraborn: {os.fsdecode(error.filename)}: {error.strerror}: check the path and the disk")
-            raise typer.Exit(EXIT_USAGE) from error
         return result
+
+    def main(self, *args: Any, **more: Any) -> Any:  # noqa: ANN401 (whatever typer gives)
+        """Parse and run: what fails before there is a verb is said in the same way."""
+        quiet.clear()
+        with in_one_line():
+            return super().main(*args, **more)
 
 
 app = typer.Typer(
@@ -97,7 +114,7 @@ app = typer.Typer(
     cls=_Group,
     help="Was this face born in a camera? Flags AI-generated faces at a false-alarm rate you choose.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "CAMERABORN"},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -115,6 +132,9 @@ Evidence = Annotated[
     ),
 ]
 NewBundle = Annotated[Path, Option("--output", "-o", help="Folder of the new bundle.", file_okay=False)]
+Overwrite = Annotated[
+    bool, Option("--overwrite", help="Replace what is there already, unless the command reads it.")
+]
 NewName = Annotated[str | None, Option(help="Name of the new bundle.", show_default="its folder's")]
 Jobs = Annotated[
     int | None,
@@ -141,7 +161,7 @@ Kind = Annotated[list[str] | None, Option(help="Kind of the manifest rows to tak
 @contextmanager
 def progress(word: str, total: int | None) -> Iterator[Callable[..., None]]:
     """A bar on standard error if that is a terminal; it yields a function that sets how much is done, of how much."""
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or quiet.is_set():
         yield lambda done, total=None: None
         return
     # Only here: without a terminal nobody should wait for these imports.
@@ -171,11 +191,56 @@ def reporting(word: str, counted: str = "") -> Iterator[Callable[[str, str | Non
             left_out += problem is not None
             advance(done)
             if problem:
-                say(f"left out: {problem}")
+                complain(f"left out: {problem}")
 
         yield report
     if counted:
         say(f"{done} {counted}, {left_out} left out")
+
+
+def passed_over(census: Census) -> None:
+    """Say what folders hold besides pictures, if anything."""
+    if (summary := census.summary()) is not None:
+        say(summary)
+
+
+def given(context: typer.Context, name: str) -> bool:
+    """Whether an option was written on the command line, rather than taken from a default."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def contradicting(context: typer.Context, *names: str) -> None:
+    """Refuse options of which each says something else.
+
+    Raises:
+        CamerabornError: two of them were given.
+    """
+    one, *others = [name for name in names if given(context, name)] or [""]
+    if others:
+        raise CamerabornError(
+            f"{_spelt(one)} and {_spelt(others[0])} contradict each other: give one of them"
+        )
+
+
+def meaningless(context: typer.Context, why: str, *names: str) -> None:
+    """Refuse options that would do nothing.
+
+    Args:
+        context: of the verb.
+        why: "without --equalise".
+        names: the options.
+
+    Raises:
+        CamerabornError: one of them was given.
+    """
+    for name in names:
+        if given(context, name):
+            raise CamerabornError(f"{_spelt(name)} means nothing {why}: leave it out")
+
+
+def _spelt(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 def needs_torch() -> None:

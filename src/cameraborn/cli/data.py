@@ -9,9 +9,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cameraborn.cli.common import EXIT_NOTHING_READ, Argument, Jobs, Option, app, progress, reporting, say
-from cameraborn.cli.output import printable
+from cameraborn.cli.common import (
+    EXIT_NOTHING_READ,
+    Argument,
+    Jobs,
+    Option,
+    Overwrite,
+    app,
+    passed_over,
+    progress,
+    reporting,
+    say,
+)
+from cameraborn.cli.failures import printable
+from cameraborn.cli.output import text_outputs
 from cameraborn.errors import CamerabornError
+from cameraborn.photo.sniff import Census
 
 if TYPE_CHECKING:
     from cameraborn.data.adapters import Entry, LeftOut
@@ -60,6 +73,7 @@ def import_(
         list[str] | None, Option(help="Path ending of files to leave out; may be repeated.")
     ] = None,
     jobs: Jobs = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Make a manifest of pictures.
 
@@ -80,11 +94,13 @@ def import_(
         if given and name not in LAYOUTS[layout].takes:
             takers = ", ".join(other for other in LAYOUTS if name in LAYOUTS[other].takes)
             raise CamerabornError(f"--{name} means nothing to layout {layout}: it is for {takers}")
-    endings = tuple(exclude or ())
+    endings, census = tuple(exclude or ()), Census()
+    outputs = text_outputs(output, overwrite=overwrite)
+    outputs.reads(*sources, exif)
 
     def found() -> Iterator[Entry | LeftOut]:
         for source in sources:
-            for item in LAYOUTS[layout].entries(source, Options(exif=exif, group=group.value)):
+            for item in LAYOUTS[layout].entries(source, Options(exif=exif, group=group.value, census=census)):
                 if not isinstance(item, LeftOut) and (
                     (permitted_only and item.row.research_only)
                     or (endings and item.row.path.endswith(endings))
@@ -93,7 +109,10 @@ def import_(
                 yield item
 
     with reporting("importing") as report:
-        counts = import_manifest(found(), output, faces=faces, jobs=jobs, report=report)
+        listed = outputs.watched(
+            found(), lambda item: item.path if isinstance(item, LeftOut) else item.row.path
+        )
+        counts = import_manifest(listed, output, faces=faces, jobs=jobs, report=report)
     for label, rows in counts.labels.most_common():
         say(f"{label}: {rows} rows")
     notes = (
@@ -104,6 +123,7 @@ def import_(
     )
     more = "".join(f", {number} {what}" for what, number in notes if number)
     say(f"{output}: {counts.rows} rows{more}")
+    passed_over(census)
     if counts.unopened:
         say(
             f"{counts.unopened} pictures of the data set cannot be opened and have no row: restore and import again"

@@ -5,12 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from cameraborn.cli.common import Argument, BundlePath, Evidence, Option, WholeImage, app, say
+from typer import Context
+
+from cameraborn.cli.common import (
+    Argument,
+    BundlePath,
+    Evidence,
+    Option,
+    Overwrite,
+    WholeImage,
+    app,
+    contradicting,
+    say,
+)
 from cameraborn.detect.detector import load
+from cameraborn.files import Outputs
 
 
 @app.command()
 def explain(
+    context: Context,
     picture: Annotated[Path, Argument(metavar="PICTURE", help="Picture to explain.")],
     output: Annotated[
         Path, Option("--output", "-o", help="File to draw into: .png, .pdf or .svg.", dir_okay=False)
@@ -19,14 +33,17 @@ def explain(
     bundle: BundlePath = None,
     evidence: Evidence = None,
     whole_image: WholeImage = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Draw what moved the score of one face, and where it lies among photographs.
 
     Example: cameraborn explain portrait.jpg -o why.png
     """
     from cameraborn.detect.explain import explain as explained
-    from cameraborn.detect.explain_plot import plot
+    from cameraborn.detect.explain_plot import plot_explanation
 
+    contradicting(context, "face", "whole_image")
+    Outputs(output, overwrite=overwrite).reads(picture, bundle)
     explanation = explained(load(bundle, evidence=evidence), picture, face=face, whole_image=whole_image)
-    plot(explanation, output)
+    plot_explanation(explanation, output)
     say(f"{output}: drawn")

@@ -11,11 +11,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cameraborn.cli.common import EXIT_NOTHING_READ, Argument, Jobs, Option, progress, say
+from cameraborn.cli.common import (
+    EXIT_NOTHING_READ,
+    Argument,
+    Jobs,
+    Option,
+    meaningless,
+    progress,
+    say,
+)
 from cameraborn.cli.data import data
 from cameraborn.engine.local import map_in_order
 from cameraborn.engine.stage import Call
 from cameraborn.errors import CamerabornError, PictureError
+from cameraborn.files import Outputs
 from cameraborn.pseudo.names import MANIPULATIONS
 
 if TYPE_CHECKING:
@@ -28,6 +37,7 @@ _PREVIEWED = 6  # faces on the contact sheet
 
 @data.command("manipulate")
 def manipulate_(
+    context: typer.Context,
     manifest: Annotated[Path, Argument(help="Manifest file of photographs with faces.", dir_okay=False)],
     output: Annotated[
         Path | None,
@@ -74,6 +84,7 @@ def manipulate_(
     ] = 224,
     seed: Annotated[int, Option(min=0, help="Random seed of the manipulations.")] = 0,
     jobs: Jobs = None,
+    overwrite: Annotated[bool, Option("--overwrite", help="Replace an older picture of --preview.")] = False,
 ) -> None:
     """Cut out faces and manipulate them: flipped eyes, mouths and noses, distorted faces.
 
@@ -88,6 +99,12 @@ def manipulate_(
     """
     if output is None and preview is None:
         raise CamerabornError("nothing to write: give -o FOLDER, --preview PNG, or both")
+    if preview is None:
+        meaningless(context, "without --preview", "overwrite")
+    if kind and "eye" not in kind:
+        meaningless(context, "without the eye among --kind", "both_eyes")
+    if kind and not {"mouth-vertical", "nose"} & {*kind}:
+        meaningless(context, "without mouth-vertical or nose among --kind", "vertical_only")
     if find_spec("cv2") is None:
         raise CamerabornError("manipulating needs OpenCV: pip install 'cameraborn[train]'")
     import cv2
@@ -112,7 +129,10 @@ def manipulate_(
             upside_down="vertical" if vertical_only else "both-axes",
         ),
     )
-    total = sum(1 for _ in read_manifest(manifest))  # reads all of it: a broken line is met before any work
+    outputs = Outputs(preview, filled=output, overwrite=overwrite)
+    outputs.reads(manifest)
+    # Reads all of it: a broken line is met before any work.
+    total = sum(1 for _ in outputs.watched(read_manifest(manifest), lambda row: row.path))
     finder = FaceFinder()
     if preview is not None:
         _preview(read_manifest(manifest), preview, finder, options)

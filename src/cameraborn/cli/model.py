@@ -1,12 +1,13 @@
-"""`cameraborn fit`, `fit-binary`, `calibrate`, `verify` and `convert`: bundles."""
+"""`cameraborn fit`, `fit-binary`, `calibrate`, `verify`, `convert` and `merge`: bundles."""
 
 from __future__ import annotations
 
 import sys
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated
 
-from typer import BadParameter
+from typer import BadParameter, Context
 
 from cameraborn.cli.common import (
     Argument,
@@ -16,12 +17,16 @@ from cameraborn.cli.common import (
     NewBundle,
     NewName,
     Option,
+    Overwrite,
     PerSource,
     Photos,
     Split,
     WholeImage,
     app,
+    contradicting,
+    meaningless,
     needs_torch,
+    passed_over,
     reporting,
     say,
 )
@@ -30,12 +35,17 @@ from cameraborn.detect.describe import describe_category
 from cameraborn.detect.detector import default_bundle, load
 from cameraborn.detect.evidence.em import Covariance
 from cameraborn.detect.store import read_bundle, write_bundle
+from cameraborn.errors import CamerabornError
+from cameraborn.files import Outputs
+from cameraborn.photo.sniff import Census
 
 CopiesSeed = Annotated[int, Option(help="Random seed of the copies.")]
+path_of = attrgetter("path")
 
 
 @app.command()
 def fit(
+    context: Context,
     photos: Photos,
     output: NewBundle,
     bundle: BundlePath = None,
@@ -79,6 +89,7 @@ def fit(
     per_source: PerSource = sys.maxsize,
     jobs: Jobs = None,
     seed: CopiesSeed = 0,
+    overwrite: Overwrite = False,
 ) -> None:
     """Model your own photographs: fit the evidence of a bundle to them.
 
@@ -86,14 +97,22 @@ def fit(
     """
     from cameraborn.fit import density, photographs, views
 
+    _refuse_filters(context, photos, "split", "kind")
+    if whole_image:
+        contradicting(context, "whole_image", "faceless")
+    if not copies:
+        meaningless(context, "without copies", "handled")
+    outputs = Outputs(output, overwrite=overwrite)
+    outputs.reads(bundle, *photos)
     options = views.ViewOptions(
         whole_image=whole_image, copies=copies, handled=handled, faceless=faceless, jobs=jobs, seed=seed
     )
-    found = photographs.find_photographs(photos, split=split, kinds=kind or ())
+    census = Census()
+    found = photographs.find_photographs(photos, split=split, kinds=kind or (), census=census)
     with reporting("fitting", "photographs") as report:
         fitted = density.fit(
             read_bundle(bundle or default_bundle()),
-            photographs.cap_per_source(found, per_source),
+            photographs.cap_per_source(outputs.watched(found, path_of), per_source),
             components=_count_or_auto(components),
             dimensions=dimensions or None,
             covariance=covariance,
@@ -101,6 +120,7 @@ def fit(
             options=options,
             report=report,
         )
+    passed_over(census)
     write_bundle(fitted.with_info(name=name or output.name), output)
     say(
         f"{output}: evidence fitted ({', '.join(channel.name for channel in fitted.evidence)}); now "
@@ -110,6 +130,7 @@ def fit(
 
 @app.command("fit-binary")
 def fit_binary(
+    context: Context,
     photos: Photos,
     generated: Annotated[
         list[Path],
@@ -147,6 +168,7 @@ def fit_binary(
     ] = None,
     jobs: Jobs = None,
     seed: Annotated[int, Option(help="Random seed of the copies and of the training.")] = 0,
+    overwrite: Overwrite = False,
 ) -> None:
     """Train a two-layer classifier on a bundle's features: photographs against generated pictures.
 
@@ -158,17 +180,25 @@ def fit_binary(
     from cameraborn.fit.photographs import cap_per_source, find_generated, find_photographs
     from cameraborn.fit.views import ViewOptions
 
+    _refuse_filters(context, photos, "split", "kind")
+    _refuse_filters(context, generated, "generated_split", "generated_kind")
+    outputs = Outputs(output, overwrite=overwrite)
+    outputs.reads(bundle, *photos, *generated)
+    census = Census()
+    genuine = find_photographs(photos, split=split, kinds=kind or (), census=census)
+    fakes = find_generated(generated, split=generated_split, kinds=generated_kind or (), census=census)
     with reporting("encoding", "photographs") as report:
         fitted = fit.fit_binary(
             read_bundle(bundle or default_bundle()),
-            cap_per_source(find_photographs(photos, split=split, kinds=kind or ()), per_source),
-            find_generated(generated, split=generated_split, kinds=generated_kind or ()),
+            cap_per_source(outputs.watched(genuine, path_of), per_source),
+            outputs.watched(fakes, path_of),
             components=components,
             dimensions=dimensions,
             perceptron=PerceptronOptions(pseudo_outliers=pseudo_outliers, seed=seed),
             options=ViewOptions(whole_image=whole_image, copies=copies, jobs=jobs, seed=seed),
             report=report,
         )
+    passed_over(census)
     write_bundle(fitted.with_info(name=name or output.name), output)
     say(
         f"{output}: classifier trained; now 'cameraborn calibrate PHOTOS --bundle {output}', "
@@ -178,6 +208,7 @@ def fit_binary(
 
 @app.command()
 def calibrate(
+    context: Context,
     photos: Photos,
     bundle: Annotated[Path, Option("--bundle", help="Fitted bundle to calibrate, a folder or zip.")],
     output: Annotated[
@@ -206,6 +237,7 @@ def calibrate(
     per_source: PerSource = sys.maxsize,
     jobs: Jobs = None,
     seed: CopiesSeed = 0,
+    overwrite: Overwrite = False,
 ) -> None:
     """Measure held-out photographs, so that p-values hold.
 
@@ -214,17 +246,28 @@ def calibrate(
     from cameraborn.fit import calibrate as calibration_of
     from cameraborn.fit import photographs, views
 
+    _refuse_filters(context, photos, "split", "kind")
+    if output is None:
+        meaningless(context, "without -o, as the bundle is renewed in place", "overwrite")
+    if output is None and not bundle.is_dir() and bundle.exists():
+        raise CamerabornError(
+            f"{bundle}: a zip is not changed in place: give the new bundle's folder with -o"
+        )
+    outputs = Outputs(output, filled=bundle if output is None else None, overwrite=overwrite)
+    outputs.reads(None if output is None else bundle, *photos)
     options = views.ViewOptions(whole_image=whole_image, copies=copies, jobs=jobs, seed=seed)
-    found = photographs.find_photographs(photos, split=split, kinds=kind or ())
+    census = Census()
+    found = photographs.find_photographs(photos, split=split, kinds=kind or (), census=census)
     with reporting("calibrating", "photographs") as report:
         calibrated = calibration_of.calibrate(
             read_bundle(bundle),
-            photographs.cap_per_source(found, per_source),
+            photographs.cap_per_source(outputs.watched(found, path_of), per_source),
             options=options,
             class_size=class_size,
             tail="both" if two_sided else "upper",
             report=report,
         )
+    passed_over(census)
     write_bundle(calibrated, output or bundle)
     calibration = calibrated.calibration
     for cells, scores in zip(calibration.taxonomy.categories, calibration.scores, strict=True):
@@ -249,17 +292,60 @@ def verify(
 def convert(
     old: Annotated[Path, Argument(metavar="OLD", help="Bundle of an older release, a folder or zip.")],
     output: NewBundle,
+    overwrite: Overwrite = False,
 ) -> None:
-    """Convert a bundle of an older release (schema 2) to this one; its scores stay what they are.
+    """Convert a bundle of an older release (schema 2 or 3) to this one; its scores stay what they are.
 
     Example: cameraborn convert old-bundle -o new-bundle
     """
     from cameraborn.detect.convert import convert_bundle
 
+    Outputs(output, overwrite=overwrite).reads(old)
     converted = convert_bundle(old)
     write_bundle(converted, output)
     load(output, verify="golden.json" in converted.files)
     say(f"{output}: converted")
+
+
+@app.command()
+def merge(
+    bundles: Annotated[
+        list[Path],
+        Argument(metavar="BUNDLE...", help="Fitted bundles, folders or zips; the first one leads."),
+    ],
+    output: NewBundle,
+    name: NewName = None,
+    score_by: Annotated[
+        list[str] | None,
+        Option(
+            metavar="CHANNEL",
+            help="Channel that makes the score; may be repeated. The others are reported beside it.",
+            show_default="all that made one",
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Put the evidence of several bundles into one, to be calibrated anew.
+
+    Example: cameraborn merge one-bundle another-bundle -o both
+    """
+    from cameraborn.detect.merge import merge as merged_of
+
+    if len(bundles) < 2:
+        raise BadParameter("give two bundles or more.", param_hint="BUNDLE...")
+    Outputs(output, overwrite=overwrite).reads(*bundles)
+    merged = merged_of([read_bundle(bundle) for bundle in bundles], score_by or ())
+    write_bundle(merged.with_info(name=name or output.name), output)
+    say(
+        f"{output}: holds {', '.join(channel.name for channel in merged.evidence)}; now "
+        f"'cameraborn calibrate PHOTOS --bundle {output}', with photographs that none of them has seen"
+    )
+
+
+def _refuse_filters(context: Context, paths: list[Path], *filters: str) -> None:
+    """Only rows of manifests have a split and a kind."""
+    if not any(path.suffix == ".jsonl" for path in paths):
+        meaningless(context, "without a manifest (.jsonl)", *filters)
 
 
 def _count_or_auto(text: str) -> int | None:

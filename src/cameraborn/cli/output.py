@@ -12,20 +12,25 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TextIO
 
+from cameraborn.cli.failures import printable
+from cameraborn.cli.rows import Row, Rows, json_row
 from cameraborn.detect.verdict import Verdict
 from cameraborn.errors import CamerabornError
+from cameraborn.files import Outputs, replacing
+from cameraborn.photo.decode import SUPPORTED_EXTENSIONS
 
-COLUMNS = tuple(
-    Verdict.__dataclass_fields__
-)  # of JSON; in CSV each channel has a column in place of `evidence`
 # What UTF-8 cannot hold (file names need not be text) is written as \udcXX, which JSON reads back as it was.
 ENCODING_ERRORS = "backslashreplace"
+PICTURE_ENDINGS = SUPPORTED_EXTENSIONS | {
+    *(".jxl", ".jp2", ".j2k", ".jxr", ".mpo", ".psd", ".exr", ".svg", ".pdf"),
+    *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2"),
+}
 _TABLE_ROW = "{:<18} {:>7} {:>7}  {:<10}  {}"
 _RED, _PLAIN = "\x1b[1;31m", "\x1b[0m"
 
@@ -40,15 +45,13 @@ class Format(StrEnum):
 
 
 @contextmanager
-def writer(
-    format: Format, output: Path | None, channels: Sequence[str] = ()
-) -> Iterator[Callable[[Verdict], None]]:
+def writer(format: Format, output: Path | None, rows: Rows) -> Iterator[Callable[[Verdict], None]]:
     """A function that writes one verdict at once, so that a reader behind a pipe need not wait.
 
     Args:
         format: how.
         output: the file, which appears when it is complete; standard output without one.
-        channels: names of the channels of evidence, for the columns of CSV.
+        rows: what makes rows of verdicts.
     """
     with opened(output) as out:
 
@@ -57,16 +60,16 @@ def writer(
             out.flush()
 
         if format is Format.csv:
-            put(_csv_line(csv_columns(channels)))
-            yield lambda verdict: put(_csv_line(_csv_row(verdict, channels)))
+            put(_csv_line(rows.csv_columns()))
+            yield lambda verdict: put(_csv_line(rows.csv_row(rows.of(verdict))))
         elif format is Format.jsonl:
-            yield lambda verdict: put(_json(verdict) + "\n")
+            yield lambda verdict: put(_json(rows.of(verdict)) + "\n")
         elif format is Format.json:
             separator = "[\n "
 
             def write(verdict: Verdict) -> None:
                 nonlocal separator
-                put(separator + _json(verdict))
+                put(separator + _json(rows.of(verdict)))
                 separator = ",\n "
 
             yield write
@@ -77,7 +80,7 @@ def writer(
                 out.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM", "dumb") != "dumb"
             )
             put(_TABLE_ROW.format("verdict", "p-value", "score", "face", "path") + "\n")
-            yield lambda verdict: put(table_line(verdict, width=width, coloured=coloured) + "\n")
+            yield lambda verdict: put(table_line(rows.of(verdict), width=width, coloured=coloured) + "\n")
 
 
 @contextmanager
@@ -86,20 +89,52 @@ def opened(output: Path | None) -> Iterator[TextIO]:
     if output is None:
         yield sys.stdout
         return
-    # A device or a pipe is written to; only a file can be put in its place.
-    place = output if output.exists() and not output.is_file() else None
     target = Path(os.path.realpath(output))
-    part = place or target.with_name(target.name + ".part")
+    place = nullcontext(output) if is_stream(output) else replacing(target)
     try:
-        with part.open("w", encoding="utf-8", errors=ENCODING_ERRORS, newline="") as out:
+        with place as part, part.open("w", encoding="utf-8", errors=ENCODING_ERRORS, newline="") as out:
             yield out
-        if place is None:
-            part.replace(target)
+            if not is_stream(output):
+                out.flush()
+                os.fsync(
+                    out.fileno()
+                )  # before it takes its name: a power cut leaves the old file or the new one
     except OSError as error:
         raise CamerabornError(f"{output}: cannot be written ({error.strerror}): give another -o") from error
-    finally:
-        if place is None:
-            part.unlink(missing_ok=True)
+
+
+def is_stream(output: Path | None) -> bool:
+    """Whether rows go out as they come: to standard output, a device or a pipe; only a file can be put in place."""
+    return output is None or (output.exists() and not output.is_file())
+
+
+def text_outputs(output: Path | None, *, filled: Path | None = None, overwrite: bool = False) -> Outputs:
+    """The outputs of a verb whose -o is text.
+
+    Raises:
+        CamerabornError: its ending is a picture's.
+        OverwriteError: something is there.
+    """
+    if output is not None and output.suffix.lower() in PICTURE_ENDINGS:
+        raise CamerabornError(
+            f"{output}: ends as a picture does, and text is written: end it in .csv, .json or .jsonl"
+        )
+    return Outputs(output, filled=filled, overwrite=overwrite)
+
+
+def format_of(format: Format | None, output: Path | None) -> Format:
+    """The format that was asked for, or that of the output's ending.
+
+    Raises:
+        CamerabornError: the two contradict.
+    """
+    endings = {".csv": Format.csv, ".json": Format.json, ".jsonl": Format.jsonl}
+    by_ending = endings.get(output.suffix.lower()) if output else None
+    if format is not None and by_ending not in (format, None):
+        raise CamerabornError(
+            f"{output}: ends as {by_ending} does, and --format says {format}: leave one out"
+        )
+    return format or by_ending or Format.table
 
 
 def _csv_line(values: Iterable[Any]) -> str:
@@ -109,50 +144,31 @@ def _csv_line(values: Iterable[Any]) -> str:
     return line.getvalue()[:-2] + "\n"
 
 
-def csv_columns(channels: Sequence[str]) -> list[str]:
-    """The columns of CSV: a field each, and the p-value of each channel of evidence."""
-    return [*(name for name in COLUMNS if name != "evidence"), *(f"evidence_{name}" for name in channels)]
+def _json(row: Row) -> str:
+    return json.dumps(json_row(row), ensure_ascii=False)
 
 
-def _csv_row(verdict: Verdict, channels: Sequence[str]) -> Iterator[Any]:
-    row = verdict.to_mapping()
-    row["box"] = None if verdict.box is None else " ".join(f"{side:.1f}" for side in verdict.box)
-    row["flagged"] = None if verdict.flagged is None else str(verdict.flagged).lower()
-    row |= {f"evidence_{name}": one.p_value for name, one in verdict.evidence.items()}
-    return (row.get(column) for column in csv_columns(channels))
-
-
-def _json(verdict: Verdict) -> str:
-    row = verdict.to_mapping()
-    row["box"] = None if verdict.box is None else [round(side, 1) for side in verdict.box]
-    return json.dumps(row, ensure_ascii=False)
-
-
-def table_line(verdict: Verdict, *, width: int | None = None, coloured: bool = False) -> str:
+def table_line(row: Row, *, width: int | None = None, coloured: bool = False) -> str:
     """One line for people; in a `width` of columns a long path keeps its end, an error is kept whole."""
-    word = {True: "FLAGGED", False: "not flagged", None: verdict.scope}[verdict.flagged]
-    if verdict.error:
-        return f"{word:<18}  {printable(verdict.error)}"  # which begins with the path
-    p = "" if verdict.p_value is None else f"{verdict.p_value:.3f}"
-    score = "" if verdict.score is None else f"{verdict.score:.2f}"
+    word = {"flagged": "FLAGGED", "not flagged": "not flagged"}.get(row.verdict, row.scope)
+    if row.needed_px is not None:
+        word += f" (<{row.needed_px}px)"
+    if row.error:
+        return f"{word:<18}  {printable(row.error)}"  # which begins with the path
+    p = "" if row.p_value is None else f"{row.p_value:.3f}"
+    score = "" if row.score is None else f"{row.score:.2f}"
     face = ""
-    if verdict.box is not None:
-        x0, y0, x1, y1 = verdict.box
-        which = "whole" if verdict.face is None else f"{verdict.face}:"
+    if row.box is not None:
+        x0, y0, x1, y1 = row.box
+        which = "whole" if row.face is None else f"{row.face}:"
         face = f"{which} {max(x1 - x0, y1 - y0):.0f}px"
     columns = _TABLE_ROW.format(word, p, score, face, "")
-    line = columns + _shortened(printable(verdict.path), width and width - len(columns))
-    return f"{_RED}{word}{_PLAIN}{line[len(word) :]}" if coloured and verdict.flagged else line
+    line = columns + _shortened(printable(row.path), width and width - len(columns))
+    line += "".join(f"  ({printable(note)})" for note in row.notes)
+    return f"{_RED}{word}{_PLAIN}{line[len(word) :]}" if coloured and row.flagged else line
 
 
 def _shortened(text: str, width: int | None) -> str:
     if width is None or len(text) <= width:
         return text
     return "..." + text[-max(width - 3, 12) :]
-
-
-def printable(text: str) -> str:
-    """The text with line breaks, control codes and the like shown as escapes."""
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode("ascii") for c in text
-    )

@@ -6,12 +6,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from cameraborn.cli.common import Argument, Jobs, Option, needs_torch, progress, say
+from typer import Context
+
+from cameraborn.cli.common import Argument, Jobs, Option, meaningless, needs_torch, progress, say
 from cameraborn.cli.data import data
 from cameraborn.cli.manipulate import fill
 from cameraborn.engine.local import map_in_order
 from cameraborn.engine.stage import Call
-from cameraborn.errors import PictureError
+from cameraborn.errors import CamerabornError, PictureError
+from cameraborn.files import Outputs
 
 if TYPE_CHECKING:
     from cameraborn.data.manifest import Row
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 
 @data.command("reconstruct")
 def reconstruct_(
+    context: Context,
     manifest: Annotated[Path, Argument(help="Manifest file of the photographs.", dir_okay=False)],
     autoencoders: Annotated[
         Path,
@@ -63,6 +67,12 @@ def reconstruct_(
     \b
       cameraborn data reconstruct photos.jsonl --autoencoders runs/autoencoders -o reconstructed
     """
+    if smallest_side > largest_side:
+        raise CamerabornError(
+            f"--smallest-side {smallest_side} is above --largest-side {largest_side}: change either"
+        )
+    if copies == 1:
+        meaningless(context, "with one copy, which is not shrunk", "handled")
     needs_torch()
     from cameraborn.data.manifest import read_manifest, sha256_of
     from cameraborn.pseudo.autoencoders import read_autoencoders
@@ -85,7 +95,10 @@ def reconstruct_(
         handled=handled,
         seed=seed,
     )
-    rows = [row for row in read_manifest(manifest) if not split or row.split in split]
+    outputs = Outputs(filled=output)
+    outputs.reads(manifest)
+    listed = outputs.watched(read_manifest(manifest), lambda row: row.path)
+    rows = [row for row in listed if not split or row.split in split]
 
     def make(item: tuple[str, int, Row]) -> tuple[list[Row], str | None]:
         name, number, row = item

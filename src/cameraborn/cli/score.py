@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -13,29 +12,40 @@ import typer
 from cameraborn.cli.common import (
     EXIT_FLAGGED,
     EXIT_NOTHING_READ,
+    EXIT_SOME_UNREADABLE,
     Argument,
     BundlePath,
     Evidence,
     Jobs,
     Option,
+    Overwrite,
     WholeImage,
     app,
+    complain,
+    contradicting,
+    meaningless,
+    passed_over,
     progress,
     say,
 )
-from cameraborn.cli.output import Format, writer
+from cameraborn.cli.inputs import STANDARD_INPUT, StandardInput, inputs
+from cameraborn.cli.keep import kept_or_streamed
+from cameraborn.cli.output import Format, format_of, text_outputs, writer
+from cameraborn.cli.rows import Rows
 from cameraborn.detect.conformal import check_discovery_rate
 from cameraborn.detect.detector import control_discoveries, load
 from cameraborn.detect.verdict import Verdict
-from cameraborn.photo.files import expand
+from cameraborn.photo.sniff import Census
 
 
 @app.command()
 def score(
+    context: typer.Context,
     paths: Annotated[
         list[str],
         Argument(
-            metavar="PATH", help="Files, folders (recursively), globs; - reads paths from standard input."
+            metavar="PATH",
+            help="Files, folders (recursively), globs; - reads paths, or one picture, from standard input.",
         ),
     ],
     false_alarm: Annotated[
@@ -59,6 +69,14 @@ def score(
     bundle: BundlePath = None,
     evidence: Evidence = None,
     whole_image: WholeImage = False,
+    null: Annotated[
+        bool,
+        Option("--null", "-0", help="Names on standard input end in a zero byte, as of 'find -print0'."),
+    ] = False,
+    resume: Annotated[
+        bool, Option("--resume", help="Go on with an interrupted run, whose verdicts are in OUTPUT.part.")
+    ] = False,
+    overwrite: Overwrite = False,
     jobs: Jobs = None,
     fail_on_flag: Annotated[
         bool, Option("--fail-on-flag", help="Exit with 3 if anything is flagged.")
@@ -66,84 +84,101 @@ def score(
 ) -> None:
     """Judge every face in the pictures, a row a face.
 
-    Exit codes: 0 done, 1 nothing could be read, 2 usage, 3 something was flagged (only with --fail-on-flag).
+    While it writes to -o, verdicts are kept in OUTPUT.part: after an interruption, --resume goes on from there.
+
+    Exit codes: 0 done, 1 nothing could be read, 2 usage, 3 something was flagged (only with --fail-on-flag), 4 some
+    inputs could not be read and the others were judged.
 
     Example: cameraborn score uploads/ --false-alarm 0.01 -o verdicts.csv
     """
+    contradicting(context, "fdr", "false_alarm")
+    if STANDARD_INPUT not in paths:
+        meaningless(context, "without - for standard input", "null")
+    if output is None:
+        meaningless(context, "without -o", "resume", "overwrite")
+    written_as = format_of(format, output)
     detector = load(bundle, evidence=evidence)
     detector.check_rate(false_alarm)
     if fdr is not None:
         check_discovery_rate(fdr)
-    tally = _Tally(false_alarm, fdr)
-    pictures = expand(paths)
+    census, tally = Census(), _Tally(false_alarm, fdr, whole_image)
+    kept = kept_or_streamed(
+        detector, output, false_alarm=false_alarm, fdr=fdr, whole_image=whole_image, resume=resume
+    )
+    outputs = text_outputs(output, filled=kept.part, overwrite=overwrite)
+    outputs.reads(bundle)
+    kept.begin(overwrite=overwrite)
+    pictures: Iterable[str | StandardInput] = outputs.watched(inputs(paths, census, null=null), _path_of)
     total = None
-    if sys.stderr.isatty() and "-" not in paths:
-        listed = list(pictures)  # once, so that the bar has an end
-        pictures, total = iter(listed), len(listed)
+    if STANDARD_INPUT not in paths and (sys.stderr.isatty() or outputs.replace):
+        # Once, so that the bar has an end, and nothing is scored for an output that cannot be.
+        pictures = list(pictures)
+        total = len(pictures)
     # The bar comes first: while it is shown, standard output is what prints above it.
     with (
         progress("scoring", total) as advance,
-        writer(format or _format_of(output), output, detector.channels) as write,
+        kept.verdicts(pictures, advance, jobs) as verdicts,
+        writer(written_as, output, Rows(detector)) as write,
     ):
-        verdicts = detector.score_many(
-            pictures, false_alarm_rate=false_alarm, whole_image=whole_image, jobs=jobs
-        )
-        with closing(verdicts):  # type: ignore[type-var]
-            counted = _counted(verdicts, advance)
-            for verdict in counted if fdr is None else control_discoveries(counted, fdr):
-                write(verdict)
-                tally.add(verdict)
+        for verdict in verdicts if fdr is None else control_discoveries(verdicts, fdr):
+            write(verdict)
+            tally.add(verdict)
     tally.say()
+    passed_over(census)
     if not tally.read:
         raise typer.Exit(EXIT_NOTHING_READ)
     if fail_on_flag and tally.flagged:
         raise typer.Exit(EXIT_FLAGGED)
+    if tally.read < tally.pictures:
+        raise typer.Exit(EXIT_SOME_UNREADABLE)
 
 
-def _counted(verdicts: Iterator[Verdict], advance: Callable[[int], None]) -> Iterator[Verdict]:
-    pictures = 0
-    for verdict in verdicts:
-        pictures += not verdict.face
-        advance(pictures)
-        yield verdict
+def _path_of(picture: str | StandardInput) -> str:
+    return picture if isinstance(picture, str) else "/dev/stdin"
 
 
 class _Tally:
-    """Counts of verdicts, and a summary of them."""
+    """Counts of pictures and of what was judged in them, and a summary of both, each in its own unit."""
 
-    def __init__(self, rate: float, fdr: float | None) -> None:
+    def __init__(self, rate: float, fdr: float | None, whole_image: bool) -> None:
         self.promise = (
             f"a false-alarm rate of {rate:g} flags about {100 * rate:g} of 100 photographs"
             if fdr is None
             else f"a false-discovery rate of {fdr:g}: about {100 * fdr:g} of 100 flagged are photographs, or fewer"
         )
-        self.pictures = self.read = self.judged = self.flagged = self.abstained = 0
+        self.unit = "picture" if whole_image else "face"
+        self.pictures = self.read = self.found = self.faceless = self.judged = self.flagged = 0
 
     def add(self, verdict: Verdict) -> None:
+        """Count a row."""
         if not verdict.face:  # a picture's first row
             self.pictures += 1
             self.read += verdict.scope != "unreadable"
+            self.faceless += verdict.scope == "no-face"
+        self.found += verdict.box is not None
         self.judged += verdict.scope == "ok"
         self.flagged += verdict.flagged is True
-        self.abstained += verdict.scope not in ("ok", "unreadable")
 
     def say(self) -> None:
+        """Say it: pictures first, then what was found in them."""
         if not self.pictures:
-            say("no pictures found: give picture files, or a folder that holds some")
+            complain("no pictures found: give picture files, or a folder that holds some")
             return
-        counts = {
+        pictures = {"without a face": self.faceless, "unreadable": self.pictures - self.read}
+        judged = {
             "flagged": self.flagged,
             "not flagged": self.judged - self.flagged,
-            "not judged": self.abstained,
-            "unreadable": self.pictures - self.read,
+            "not judged": self.found - self.judged,
         }
         say(
-            f"{self.pictures} picture{'s' if self.pictures > 1 else ''}: "
-            + ", ".join(f"{count} {word}" for word, count in counts.items() if count or "flagged" in word)
+            ", ".join(
+                [_count(self.pictures, "picture"), *(f"{n} {word}" for word, n in pictures.items() if n)]
+            )
+            + f"; {_count(self.found, self.unit)}: "
+            + ", ".join(f"{n} {word}" for word, n in judged.items() if n or "flagged" in word)
             + (f" ({self.promise})" if self.judged else "")
         )
 
 
-def _format_of(output: Path | None) -> Format:
-    endings = {".csv": Format.csv, ".json": Format.json, ".jsonl": Format.jsonl}
-    return endings.get(output.suffix.lower(), Format.table) if output else Format.table
+def _count(number: int, unit: str) -> str:
+    return f"{number} {unit}{'' if number == 1 else 's'}"

@@ -9,12 +9,12 @@ from typing import Annotated
 
 import numpy as np
 
-from cameraborn.cli.common import Option, needs_matplotlib, progress, say
+from cameraborn.cli.common import Option, Overwrite, needs_matplotlib, progress, say
 from cameraborn.cli.data import Manifest, data
-from cameraborn.cli.output import printable
+from cameraborn.cli.failures import printable
 from cameraborn.data.stats import QUANTILES, SCALES, ManifestStats, Scale, histogram, manifest_stats
 from cameraborn.errors import CamerabornError
-from cameraborn.files import replacing
+from cameraborn.files import Outputs, replacing
 from cameraborn.photo.exif import TAGS
 
 _LONGEST_LIST = 15  # sources or cameras
@@ -35,12 +35,14 @@ def stats_(
             dir_okay=False,
         ),
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Count the rows of a manifest, and show the distributions of its four numeric EXIF tags."""
     from cameraborn.data.manifest import manifest_lines, read_manifest
 
     if output is not None:
         _check_plots(output)
+        Outputs(output, overwrite=overwrite).reads(manifest)
     with progress("counting", sum(1 for _ in manifest_lines(manifest))) as advance:
         stats = manifest_stats(read_manifest(manifest), advance)
     print("\n".join(lines_of(stats)))

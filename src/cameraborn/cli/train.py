@@ -11,8 +11,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cameraborn.cli.common import Argument, NewBundle, NewName, Option, app, needs_torch, progress, say
+from cameraborn.cli.common import (
+    Argument,
+    NewBundle,
+    NewName,
+    Option,
+    Overwrite,
+    app,
+    needs_torch,
+    progress,
+    say,
+)
 from cameraborn.errors import CamerabornError
+from cameraborn.files import Outputs
 
 if TYPE_CHECKING:
     from cameraborn.train.export import ExportedNetwork
@@ -65,6 +76,9 @@ def train(
     for figure, value in figures.items():
         if math.isfinite(value):
             print(f"{figure}: {value:.3f}")
+    if kind == "rival":
+        say(f'{folder}: trained; now name it in a benchmark: weights = ["{folder / "network.safetensors"}"]')
+        return
     follows = "data reconstruct MANIFEST --autoencoders" if kind == "autoencoders" else "export"
     say(f"{folder}: trained; now 'cameraborn {follows} {folder} -o FOLDER'")
 
@@ -103,7 +117,21 @@ def _autoencoders(recipe: Path, init: Path | None) -> _Run:
     return partial(train_autoencoders, AutoencodersRecipe.read(recipe))
 
 
-_KINDS: dict[str, Callable[[Path, Path | None], _Run]] = {"binary": _binary, "autoencoders": _autoencoders}
+def _rival(recipe: Path, init: Path | None) -> _Run:
+    """What runs a rival's recipe."""
+    from cameraborn.rivals.recipe import RivalRecipe
+    from cameraborn.rivals.train import train_rival
+
+    settings = RivalRecipe.read(recipe)
+    more = () if init is None else (init,)
+    return partial(train_rival, settings.model_copy(update={"weights": (*settings.weights, *more)}))
+
+
+_KINDS: dict[str, Callable[[Path, Path | None], _Run]] = {
+    "binary": _binary,
+    "autoencoders": _autoencoders,
+    "rival": _rival,
+}
 
 
 @app.command("import-checkpoint")
@@ -113,13 +141,13 @@ def import_checkpoint_(
     ],
     output: Annotated[
         Path,
-        Option("--output", "-o", help="File of weights for 'train --init', .safetensors.", dir_okay=False),
+        Option("--output", "-o", help="File of weights, .safetensors.", dir_okay=False),
     ],
     layout: Annotated[
         str,
         Option(
             help="Layout of the checkpoint: aigfd, blades, exif-as-language, sdaie, sdaie-binary, torchvision, timm, "
-            "or auto, which tells it by the names in the file."
+            "or auto, which tells these by the names in the file; or one of docs/rivals.md."
         ),
     ] = "auto",
     new_fc: Annotated[
@@ -135,18 +163,25 @@ def import_checkpoint_(
             dir_okay=False,
         ),
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
-    """Turn a published checkpoint into weights to start from.
+    """Turn a published checkpoint into weights to start from, or to score with.
 
-    Reads AIGFD-EXIF, BLADES (OC, BC), SDAIE, EXIF-as-Language, and ResNet-50 of torchvision and timm. Nothing in the
-    file is run; a name in it that is not known, or one that is missing, is an error.
+    Reads AIGFD-EXIF, BLADES (OC, BC), SDAIE, EXIF-as-Language, ResNet-50 of torchvision and timm, and the rivals and
+    encoders of docs/rivals.md. Nothing in the file is run; a name in it that is not known, or one that is missing, is
+    an error.
     """
     needs_torch()
+    from cameraborn import rivals
     from cameraborn.data.manifest import sha256_of
     from cameraborn.pretext.prompts import OURS, read_sentences
     from cameraborn.train.run_folder import write_tensors
     from cameraborn.train.weights import import_checkpoint
 
+    Outputs(output, overwrite=overwrite).reads(file)
+    if layout in rivals.LAYOUTS:
+        _import_of_rivals(file, layout, output, new_fc=new_fc)
+        return
     _known_layout(layout)
     known = read_sentences(sentences) if sentences is not None else None
     imported = import_checkpoint(file, layout, new_fc=new_fc, text=known is not None)
@@ -166,17 +201,33 @@ def import_checkpoint_(
         say(f"{output}: without its text tower; {OURS}")
 
 
+def _import_of_rivals(file: Path, layout: str, output: Path, *, new_fc: bool) -> None:
+    from cameraborn.rivals.weights import import_published, write_imported
+
+    if new_fc:
+        raise CamerabornError(f"--new-fc: not for layout {layout}, whose layers are all kept: leave it out")
+    imported = import_published(file, layout)
+    write_imported(imported, output)
+    say(
+        f"{output}: {imported.network}, from a file of sha256 {imported.sha256}; now name it in a benchmark or a "
+        f'recipe: weights = ["{output}"]'
+    )
+
+
 def _known_layout(layout: str) -> None:
+    from cameraborn import rivals
+    from cameraborn.registry import unknown_name
     from cameraborn.train.weights import LAYOUTS
 
-    if layout not in (*LAYOUTS, "auto"):
-        raise CamerabornError(f"{layout}: not a layout: choose from {', '.join(LAYOUTS)} or auto")
+    if layout not in (known := (*LAYOUTS, "auto")):
+        raise CamerabornError(unknown_name("layout", layout, (*known, *rivals.LAYOUTS)))
 
 
 def _of_run(run: Path, beside: Path | None) -> ExportedNetwork:
-    from cameraborn.binary.export import export_binary, is_binary
+    from cameraborn.binary.export import export_binary, is_binary, refuse_rival
     from cameraborn.pretext.export import export_run
 
+    refuse_rival(run)
     if not is_binary(run):
         return export_run(run, beside)
     if beside is not None:
@@ -269,6 +320,7 @@ def export(
     data_licence: Annotated[
         str, Option(help="Licence and origin of the photographs, for the card.")
     ] = "not stated",
+    overwrite: Overwrite = False,
 ) -> None:
     """Make a bundle of a trained network, which is fitted and calibrated next.
 
@@ -283,6 +335,7 @@ def export(
     needs_torch()
     from cameraborn.train.export import BundleOptions, write_exported
 
+    Outputs(output, overwrite=overwrite).reads(run, beside, recipe)
     if run.is_dir():
         for option, given in (("recipe", recipe), ("layout", layout != "auto"), ("new-fc", new_fc)):
             if given:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from cameraborn.cli.common import Argument, Option, app, needs_matplotlib, needs_torch, say
+from cameraborn.cli.common import Argument, Option, Overwrite, app, needs_matplotlib, needs_torch, say
+from cameraborn.files import Outputs
 
 
 @app.command()
@@ -23,12 +24,14 @@ def weights(
             dir_okay=False,
         ),
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Plot the tasks' weights over training, learnt by bi-level optimisation."""
     needs_torch()
     needs_matplotlib()
     from cameraborn.pretext.weights_plot import draw_weights
 
+    Outputs(output, overwrite=overwrite).reads(run)  # without -o the picture is the run's own
     picture = output or run / "weights.png"
     draw_weights(run / "log.jsonl", picture)
     say(f"{picture}: drawn")

@@ -20,9 +20,10 @@ from cameraborn.data.manifest import Row, not_as_listed, sha256_of, write_manife
 from cameraborn.engine.local import map_in_order
 from cameraborn.engine.stage import Stage
 from cameraborn.errors import ManifestError, PictureError
-from cameraborn.files import Box, replacing
+from cameraborn.files import Box, refuse_foreign, replacing
 from cameraborn.photo.decode import open_picture
 
+TREATMENT = "treatment.json"  # what was done to every picture of the folder
 SUBSAMPLING = "4:2:0"
 FILTER = Image.Resampling.LANCZOS
 
@@ -87,7 +88,7 @@ class _Treat(Stage[Row, tuple[Row, Row | str]]):
 
 def _claim(folder: Path, treatment: Treatment) -> None:
     """Record the treatment in a new folder; refuse a folder of another one."""
-    record = folder / "treatment.json"
+    record = folder / TREATMENT
     wanted = {**asdict(treatment), "subsampling": SUBSAMPLING, "filter": FILTER.name.lower()}
     if record.exists():
         try:
@@ -97,8 +98,7 @@ def _claim(folder: Path, treatment: Treatment) -> None:
         if found != wanted:
             raise ManifestError(f"{folder}: was begun with another size or quality: give another folder")
         return
-    if folder.exists() and any(folder.iterdir()):
-        raise ManifestError(f"{folder}: holds other files: give a new or empty folder")
+    refuse_foreign(folder, (TREATMENT,))
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(record) as part:
         part.write_text(json.dumps(wanted) + "\n", encoding="utf-8")

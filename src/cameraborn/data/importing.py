@@ -20,9 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cameraborn.data.adapters import Entry, LeftOut
-from cameraborn.data.journal import Examined, Journal, Mark
+from cameraborn.data.journal import Examined, Journal, mark_of
 from cameraborn.data.manifest import Row, write_manifest
 from cameraborn.data.verify import identity
+from cameraborn.engine.journal import Mark
 from cameraborn.engine.local import map_in_order
 from cameraborn.engine.stage import Stage
 from cameraborn.errors import ManifestError, PictureError
@@ -108,7 +109,7 @@ def _rows(
     """Every row, in the order in which pictures are listed; what is new goes into the journal first."""
     for examined, mark in map_in_order(_Examine(faces), _not_known(found, journal, faces, counts), jobs):
         if mark is not None:
-            journal.add(mark, examined)
+            journal.keep(mark, examined)
         counts.left_out += bool(examined.problem)
         counts.unopened += examined.unopened
         counts.without_face += not examined.problem and not examined.rows
@@ -132,8 +133,8 @@ def _not_known(
             counts.twice += 1
             continue
         seen.add(same)
-        mark = Mark.of(item, faces)
-        known = journal.get(mark)
+        mark = mark_of(item, faces)
+        known = journal.known(mark)
         counts.reused += known is not None
         yield known or (item, mark)
 

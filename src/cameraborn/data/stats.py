@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cameraborn.data.manifest import Row, group_of
-from cameraborn.data.verify import digest
+from cameraborn.engine.journal import digest
 from cameraborn.photo.exif import TAGS
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)

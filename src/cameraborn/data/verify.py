@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from hashlib import blake2b
 from pathlib import Path
 
 from cameraborn.data.manifest import Row, manifest_lines, parse_row, sha256_of
+from cameraborn.engine.journal import digest
 from cameraborn.engine.local import map_in_order
 from cameraborn.engine.stage import Stage
 from cameraborn.errors import ManifestError
@@ -80,8 +80,3 @@ def _among_others(row: Row, number: int, known: dict[int, int], homes: dict[int,
 def identity(row: Row) -> int:
     """A number of 64 bits for what a row shows; two rows with one number are one sample counted twice."""
     return digest(f"{row.path}\0{row.kind}\0{row.box}\0{row.manipulation}")
-
-
-def digest(text: str) -> int:
-    """64 bits of a text, which take less memory than the text does."""
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")

@@ -1,10 +1,11 @@
 """A bundle: everything that scoring needs, in memory. It alone knows the names of its files.
 
-`network.onnx` is the encoder; each channel of evidence has its fitted numbers in `NAME.safetensors`;
-`operations.safetensors` is the classifier of post-processing operations; `calibration.csv` holds the scores of held-out
-photographs; `golden.json` holds scores of pictures made by formula, which tell whether this machine computes what the
-maker's did; `seen.txt` names what was learnt from. A bundle grows in three steps: export (the network), fit (the
-evidence), calibrate (the held-out scores). Each `with_` method returns a changed copy. `store` reads and writes it.
+`network.onnx` is the encoder, and others may follow; each channel of evidence has its fitted numbers in
+`NAME.safetensors`; `operations.safetensors` is the classifier of post-processing operations; `calibration.csv` holds
+the scores of held-out photographs; `golden.json` holds scores of pictures made by formula, which tell whether this
+machine computes what the maker's did; `seen.txt` names what was learnt from. A bundle grows in three steps: export
+(the network), fit (the evidence), calibrate (the held-out scores). Each `with_` method returns a changed copy.
+`store` reads and writes it.
 """
 
 from __future__ import annotations
@@ -28,14 +29,13 @@ from cameraborn.detect.evidence.combine import Standard, combine
 from cameraborn.detect.evidence.kinds import KINDS
 from cameraborn.detect.held_out import CalibrationRow, read_rows, write_rows
 from cameraborn.detect.operations import OperationClassifier
-from cameraborn.detect.schema import TENSORS, BundleInfo, Channel, Coverage
+from cameraborn.detect.schema import TENSORS, BundleInfo, Channel, Coverage, Network
 from cameraborn.errors import BundleError
 from cameraborn.files import Array
 
 T = TypeVar("T")
 SEEN_DIGITS = 16  # hex digits kept of a photograph's SHA-256: enough to recognise it
 
-_NETWORK, _WEIGHTS, _BESIDE = "network.onnx", "weights" + TENSORS, "beside" + TENSORS
 _OPERATIONS, _CALIBRATION, _GOLDEN, _SEEN = (
     "operations" + TENSORS,
     "calibration.csv",
@@ -59,25 +59,23 @@ class Bundle:
     origin: str
 
     @classmethod
-    def of_network(cls, info: BundleInfo, onnx: bytes, weights: bytes, beside: bytes | None = None) -> Self:
-        """A bundle with a network alone.
+    def of_network(cls, info: BundleInfo, onnx: bytes, weights: Sequence[bytes] = ()) -> Self:
+        """A bundle with one network alone.
 
         Args:
-            info: what it is.
+            info: what it is; its only network names these files.
             onnx: the encoder.
-            weights: safetensors to train on from, with the heads.
-            beside: weights of a second network, whose features follow.
+            weights: safetensors to train on from, with the heads, of each network that is in the encoder.
         """
-        files = {_NETWORK: onnx, _WEIGHTS: weights} | ({} if beside is None else {_BESIDE: beside})
-        return cls(info, files, info.name)
+        (network,) = info.networks
+        return cls(info, {network.file: onnx, **dict(zip(network.weights, weights, strict=True))}, info.name)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.info, dict(self.files), self.origin)
 
-    @property
-    def network(self) -> bytes:
-        """The ONNX file."""
-        return self._file(_NETWORK, "export it again")
+    def graph(self, network: Network) -> bytes:
+        """The ONNX file of a network."""
+        return self._file(network.file, "export it again")
 
     @cached_property
     def evidence(self) -> tuple[Evidence, ...]:
@@ -291,7 +289,7 @@ class Bundle:
     def _read_channel(self, record: Channel) -> Evidence:
         if record.columns[-1][1] > self.info.width:
             raise BundleError(
-                f"{self.origin}: channel '{record.name}' reads {record.columns[-1][1]} features and the network gives "
+                f"{self.origin}: channel '{record.name}' reads {record.columns[-1][1]} features and the networks give "
                 f"{self.info.width}: fit it again"
             )
         name = record.file or ""

@@ -8,29 +8,27 @@ from __future__ import annotations
 from cameraborn.detect.bundle import Bundle
 from cameraborn.detect.describe import category_rows
 from cameraborn.detect.evidence.kinds import KINDS
-from cameraborn.detect.schema import BundleInfo
+from cameraborn.detect.schema import BundleInfo, Network
 
 
 def card_text(bundle: Bundle) -> str:
     """The card of a bundle."""
-    info, crop = bundle.info, bundle.info.preprocessing
-    sides = " and to ".join(map(str, crop.sides))
+    info = bundle.info
+    networks = "\n".join(map(_network, info.networks))
     licences = "\n".join(f"- {what}: {licence}" for what, licence in info.licences.items())
     return f"""# {info.name}
 
 {_kind(info)}
 
-- Network: {info.network}, trained to predict {", ".join(info.tasks) or "nothing"} from photographs
-- Input: a square of {crop.crop_scale:g} times the face, shrunk to {sides} px; the detector abstains under \
-{crop.smallest_side} px
+{networks}
+- The detector abstains where the square of {info.crop_scale:g} times the face is under {info.smallest_side} px
 - Calibration: {_covered(info)}
 {_evidence(info)}{_categories(bundle)}
 ## Licences and origin
 
 {licences}
 
-SHA-256 of the training photographs' manifest, of each network: `{info.manifest_sha256}`. `seen.txt` holds the
-beginnings of the SHA-256 of every photograph that was learnt from: none of them may calibrate.
+`seen.txt` holds the beginnings of the SHA-256 of every photograph that was learnt from: none of them may calibrate.
 
 ## What it does not tell
 
@@ -38,6 +36,18 @@ A small p-value says that the picture is surprising for a photograph. It does no
 retouched, printed, screenshotted or heavily filtered photograph can be surprising too. A large one does not prove a
 camera.
 """
+
+
+def _network(network: Network) -> str:
+    crop = network.preprocessing
+    sides = " and to ".join(map(str, crop.sides))
+    manifest = (
+        f"; SHA-256 of its training manifest `{network.manifest_sha256}`" if network.manifest_sha256 else ""
+    )
+    return (
+        f"- Network: {network.description}, trained to predict {', '.join(network.tasks) or 'nothing'}; it sees a "
+        f"square of {crop.crop_scale:g} times the face, shrunk to {sides} px{manifest}"
+    )
 
 
 def _kind(info: BundleInfo) -> str:

@@ -1,4 +1,6 @@
-"""Bundles of schema 2, which the first releases wrote, become bundles of this schema with the same scores.
+"""Bundles of older schemas become bundles of this one with the same scores.
+
+Schema 3 knew one network, whose description stood in the open. It is that of a bundle here with one network.
 
 Schema 2 kept the fitted numbers in files of fixed names: `mixture.safetensors`, `redrawn.safetensors`,
 `head.safetensors` and `recogniser.safetensors`. Which features the mixture read was told by exact zeros in the weights
@@ -29,20 +31,23 @@ from cameraborn.detect.evidence.pseudo_fake import PseudoFakeClassifier
 from cameraborn.detect.held_out import read_rows
 from cameraborn.detect.operations import OperationClassifier
 from cameraborn.detect.schema import BundleInfo, Channel, Coverage
-from cameraborn.detect.store import read_checked
+from cameraborn.detect.store import CONVERTIBLE, read_checked
 from cameraborn.errors import BundleError
 
-OLD_VERSION = 2
+_OF_NETWORK = ("features", "preprocessing", "tasks", "manifest_sha256")
+_WEIGHTS = ("weights.safetensors", "beside.safetensors")
 
 
 def convert_bundle(path: Path) -> Bundle:
-    """Read a bundle of schema 2, a folder or a zip, as one of this schema.
+    """Read a bundle of schema 2 or 3, a folder or a zip, as one of this schema.
 
     Raises:
         BundleError: it is missing, foreign, of another schema, incomplete, or damaged.
     """
-    fields, files = read_checked(path, OLD_VERSION)
+    fields, files = read_checked(path, *CONVERTIBLE)
     try:
+        if fields["schema_version"] == 3:
+            return Bundle(BundleInfo.model_validate(_with_networks(fields, files)), files, str(path))
         return _calibrated(_fitted(_network(fields, files, str(path)), files), fields, files)
     except (KeyError, TypeError, ValueError, SafetensorError) as error:  # pydantic's errors are ValueErrors
         reason = str(error).splitlines()[0]
@@ -50,20 +55,23 @@ def convert_bundle(path: Path) -> Bundle:
 
 
 def _network(fields: Mapping[str, Any], files: Mapping[str, bytes], origin: str) -> Bundle:
-    kept = {
-        name: value for name, value in fields.items() if name not in ("schema_version", "coverage", "files")
-    }
-    tasks = tuple(RECONSTRUCTED if name == "redrawn" else name for name in fields.get("tasks", ()))
-    info = BundleInfo.model_validate(kept | {"tasks": tasks})
-    weights = {
-        name: _with_renamed_heads(files[name])
-        for name in ("weights.safetensors", "beside.safetensors")
-        if name in files
-    }
-    bundle = Bundle.of_network(
-        info, files["network.onnx"], weights["weights.safetensors"], weights.get("beside.safetensors")
-    )
+    tasks = [RECONSTRUCTED if name == "redrawn" else name for name in fields.get("tasks", ())]
+    info = BundleInfo.model_validate(_with_networks({**fields, "tasks": tasks, "coverage": None}, files))
+    weights = [_with_renamed_heads(files[name]) for name in info.networks[0].weights]
+    bundle = Bundle.of_network(info, files["network.onnx"], weights)
     return replace(bundle.with_seen(files.get("seen.txt", b"").decode().split()), origin=origin)
+
+
+def _with_networks(fields: Mapping[str, Any], files: Mapping[str, bytes]) -> dict[str, Any]:
+    """The fields of `bundle.json` with those of its only network in a record of its own."""
+    network = {name: fields[name] for name in _OF_NETWORK if name in fields}
+    network |= {
+        "file": "network.onnx",
+        "weights": [name for name in _WEIGHTS if name in files],
+        "description": fields["network"],
+    }
+    dropped = ("schema_version", "files", "network", *_OF_NETWORK)
+    return {name: value for name, value in fields.items() if name not in dropped} | {"networks": [network]}
 
 
 def _fitted(bundle: Bundle, files: Mapping[str, bytes]) -> Bundle:
@@ -93,12 +101,13 @@ def _with_boundary(bundle: Bundle, files: Mapping[str, bytes]) -> Bundle:
         name: np.asarray(tensor, np.float64)
         for name, tensor in safetensors.numpy.load(files["redrawn.safetensors"]).items()
     }
-    info, weight = bundle.info, tensors["weight"]
+    network, weight = bundle.info.networks[0], tensors["weight"]
     unread = weight == 0
     columns = _ranges(~unread)
     boundary = PseudoFakeClassifier(RECONSTRUCTED, columns, weight[~unread], float(tensors["bias"][0]))
-    left = _ranges(unread) if unread.any() else ((0, info.features),)
-    bundle = _with_mixture(bundle, files, repeated(left, info.features, len(info.preprocessing.sides)))
+    left = _ranges(unread) if unread.any() else ((0, network.features),)
+    columns = repeated(left, network.features, len(network.preprocessing.sides))
+    bundle = _with_mixture(bundle, files, columns)
     bundle = bundle.with_evidence(boundary)
     if "location" not in tensors:
         return bundle

@@ -1,4 +1,4 @@
-"""Pictures to features: the bundle's network on ONNX Runtime."""
+"""Pictures to features: a network on ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from cameraborn.detect.bundle import Bundle
 from cameraborn.detect.schema import Preprocessing
 from cameraborn.errors import BundleError
 from cameraborn.photo.patches import grid_patches, shrink_to, square_resize, tile_patches
@@ -15,24 +14,30 @@ PATCHES_AT_ONCE = 256  # a large whole picture has thousands: memory stays bound
 
 
 class Encoder:
-    """A network and the sizes that it sees a crop at; thread-safe."""
+    """A network and the sizes that it sees a crop at; thread-safe.
 
-    def __init__(self, bundle: Bundle, *, threads: int) -> None:
-        self.preprocessing: Preprocessing = bundle.info.preprocessing
+    Args:
+        graph: the ONNX file.
+        preprocessing: how a crop is laid before it.
+        name: what errors call the graph.
+        threads: processor threads.
+
+    Raises:
+        BundleError: the graph cannot be run.
+    """
+
+    def __init__(self, graph: bytes, preprocessing: Preprocessing, *, name: str, threads: int) -> None:
+        self.preprocessing = preprocessing
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            self._session = onnxruntime.InferenceSession(
-                bundle.network, options, providers=["CPUExecutionProvider"]
-            )
+            self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's errors share no public base class
             reason = str(error).splitlines()[0]
-            raise BundleError(
-                f"{bundle.origin}: network.onnx cannot be run ({reason}): get the bundle again"
-            ) from error
+            raise BundleError(f"{name} cannot be run ({reason}): get the bundle again") from error
         self._input = self._session.get_inputs()[0].name
         self._patches = tile_patches if self.preprocessing.patches == "tiles" else grid_patches
 
@@ -46,14 +51,16 @@ class Encoder:
         """
         crops = self._sizes(crop)
         if self.preprocessing.input == "patches":
-            stacks = [self._patches(pixels) for pixels in crops]
+            stacks = [self._patches(pixels, self.preprocessing.patch) for pixels in crops]
             ends = np.cumsum([len(stack) for stack in stacks])[:-1]
             means = [
                 part.mean(axis=0) for part in np.split(self.patch_features(np.concatenate(stacks)), ends)
             ]
             feature = np.concatenate(means)
         elif self.preprocessing.input == "patch-set":
-            feature = np.concatenate([self._run(self._patches(pixels))[0] for pixels in crops])
+            feature = np.concatenate(
+                [self._run(self._patches(pixels, self.preprocessing.patch))[0] for pixels in crops]
+            )
         else:
             feature = np.concatenate([self._run(pixels.transpose(2, 0, 1)[None])[0] for pixels in crops])
         if self.preprocessing.unit_length:
@@ -61,7 +68,7 @@ class Encoder:
         return feature
 
     def patch_features(self, patches: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """The feature of each patch [N 3 64 64] by itself: [N D]; of a network of patches."""
+        """The feature of each patch [N 3 p p] by itself: [N D]; of a network of patches."""
         runs = [self._run(patches[i : i + PATCHES_AT_ONCE]) for i in range(0, len(patches), PATCHES_AT_ONCE)]
         return np.concatenate(runs)
 

@@ -7,16 +7,18 @@ can be kept in a store and asked for by the digest of the crop, so that a networ
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cameraborn.degrade.residual_statistics import ResidualStatistics, residual_statistics
+from cameraborn.detect.abstain import SURE_FACE
 from cameraborn.detect.bundle import Bundle
 from cameraborn.detect.condition import Condition
 from cameraborn.detect.encoder import Encoder
+from cameraborn.detect.schema import Preprocessing
 from cameraborn.detect.verdict import Scope
 from cameraborn.files import Box, Pixels
 from cameraborn.photo.crops import face_crop
@@ -28,7 +30,7 @@ Feature = NDArray[np.float32]  # [D]
 
 
 class FeatureStore(Protocol):
-    """Features of one network that were computed before; thread-safe."""
+    """Features of a bundle's networks that were computed before; thread-safe."""
 
     def find(self, crop: str) -> Feature | None:
         """The feature of the crop of this digest, if it is known."""
@@ -44,11 +46,11 @@ class Measurement:
     """What is measured of a crop that is large enough.
 
     Attributes:
-        feature: the network's feature [D].
+        feature: the networks' feature [D].
         statistics: residual statistics, which tell what the crop went through.
         condition: size, JPEG quality, noise and operation.
         colour: whether the crop has colour at all.
-        digest: SHA-256 of the pixels that the network sees; empty without a store of features.
+        digest: SHA-256 of the crop; empty without a store of features.
         remembered: the feature comes from the store.
     """
 
@@ -69,31 +71,46 @@ class Observation:
         box: x0, y0, x1, y1 in upright pixels.
         crop: the pixels around the face [h w 3], as they were in the picture.
         measured: None if the crop is too small.
+        confidence: how sure the face finder is at a second look, in [0, 1); None for a whole picture.
     """
 
     face: int | None
     box: Box
     crop: Pixels
     measured: Measurement | None
+    confidence: float | None = None
 
     @property
     def scope(self) -> Scope:
-        """`ok` as far as can be seen before judging, or `too-small`."""
+        """`ok` as far as can be seen before judging, `doubtful-face` or `too-small`."""
+        if self.confidence is not None and self.confidence < SURE_FACE:
+            return "doubtful-face"
         return "too-small" if self.measured is None else "ok"
 
 
 class Observer:
-    """Observes pictures with a bundle's network; thread-safe.
+    """Observes pictures with a bundle's networks; thread-safe.
 
     Args:
-        bundle: with a network; it need not be fitted.
+        bundle: with networks; it need not be fitted.
         threads: processor threads for one picture.
-        features: a store of this network's features.
+        features: a store of these networks' features.
+
+    Attributes:
+        encoders: one a network, in the order of the bundle.
     """
 
     def __init__(self, bundle: Bundle, *, threads: int = 1, features: FeatureStore | None = None) -> None:
         self.bundle = bundle
-        self.encoder = Encoder(bundle, threads=threads)
+        self.encoders = tuple(
+            Encoder(
+                bundle.graph(network),
+                network.preprocessing,
+                name=f"{bundle.origin}: {network.file}",
+                threads=threads,
+            )
+            for network in bundle.info.networks
+        )
         self.faces = FaceFinder(threads=threads)
         self._store = features
 
@@ -107,9 +124,15 @@ class Observer:
             whole_image: take the whole picture; look for no faces.
             most: number of faces at most.
         """
-        boxes = self.boxes(picture.pixels, whole_image=whole_image)[:most]
+        if whole_image:
+            return [self._observe(picture, box, None) for box in self.boxes(picture.pixels, whole_image=True)]
+        faces = self.faces.find(picture.pixels)[:most]
         return [
-            self._observe(picture, box, None if whole_image else number) for number, box in enumerate(boxes)
+            replace(
+                self._observe(picture, face.box, number),
+                confidence=self.faces.second_look(picture.pixels, face),
+            )
+            for number, face in enumerate(faces)
         ]
 
     def measure(self, crop: Pixels, size: float, jpeg_quality: int | None) -> Measurement:
@@ -118,30 +141,34 @@ class Observer:
         Raises:
             ValueError: the crop is smaller than a patch, if the network takes patches.
         """
-        seen = self._shrunk(crop)
-        # A network of whole crops resizes in a way of its own, from the crop itself.
-        shown = crop if self.encoder.preprocessing.input == "crop" else seen
-        statistics = residual_statistics(crop, seen)
+        statistics = self.statistics(crop)
         condition = self.bundle.condition(size, jpeg_quality, statistics)
         if self._store is None:
-            return Measurement(self.encoder.feature(shown), statistics, condition, has_colour(crop))
-        digest = hashlib.sha256(
-            repr(shown.shape).encode() + np.ascontiguousarray(shown).tobytes()
-        ).hexdigest()
+            return Measurement(self.feature(crop), statistics, condition, has_colour(crop))
+        digest = hashlib.sha256(repr(crop.shape).encode() + np.ascontiguousarray(crop).tobytes()).hexdigest()
         known = self._store.find(digest)
-        feature = self.encoder.feature(shown) if known is None else known
+        feature = self.feature(crop) if known is None else known
         if known is None:
             self._store.keep(digest, feature)
         return Measurement(feature, statistics, condition, has_colour(crop), digest, known is not None)
 
+    def feature(self, crop: Pixels) -> Feature:
+        """The features that all networks give of a crop [h w 3], one after the other: [D].
+
+        Raises:
+            ValueError: the crop is smaller than a patch, if a network takes patches.
+        """
+        parts = [encoder.feature(self._shown(encoder.preprocessing, crop)) for encoder in self.encoders]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
     def statistics(self, crop: Pixels) -> ResidualStatistics:
         """The residual statistics of a crop alone; the network does not run."""
-        return residual_statistics(crop, self._shrunk(crop))
+        return residual_statistics(crop, shrink_to(crop, self.bundle.info.preprocessing.sides[0]))
 
     def is_large_enough(self, crop: Pixels) -> bool:
         """Whether a crop can be judged."""
         smallest: int = min(crop.shape[:2])
-        return smallest >= self.encoder.preprocessing.smallest_side
+        return smallest >= self.bundle.info.smallest_side
 
     def boxes(self, pixels: Pixels, *, whole_image: bool) -> list[Box]:
         """The boxes of the faces, largest first, or of the whole picture."""
@@ -151,11 +178,11 @@ class Observer:
         return [face.box for face in self.faces.find(pixels)]
 
     def crop(self, pixels: Pixels, box: Box, *, whole_image: bool) -> Pixels:
-        """The crop that the network sees, before it is shrunk."""
+        """The crop that the networks see, before it is shrunk."""
         if whole_image:
             return pixels
-        cut = self.encoder.preprocessing
-        return face_crop(pixels, box, cut.crop_scale, cut.crop_rule)
+        info = self.bundle.info
+        return face_crop(pixels, box, info.crop_scale, info.preprocessing.crop_rule)
 
     def _observe(self, picture: Picture, box: Box, face: int | None) -> Observation:
         crop = self.crop(picture.pixels, box, whole_image=face is None)
@@ -164,8 +191,15 @@ class Observer:
             measured = self.measure(crop, longer_side(box), picture.jpeg_quality)
         return Observation(face, box, crop, measured)
 
-    def _shrunk(self, crop: Pixels) -> Pixels:
-        return shrink_to(crop, self.encoder.preprocessing.sides[0])
+    def _shown(self, preprocessing: Preprocessing, crop: Pixels) -> Pixels:
+        """What a network sees of a crop: its middle, where the network is of narrower crops."""
+        share = preprocessing.crop_scale / self.bundle.info.crop_scale
+        if share == 1:
+            return crop
+        H, W, _ = crop.shape
+        h, w = round(H * share), round(W * share)
+        y, x = (H - h) // 2, (W - w) // 2
+        return crop[y : y + h, x : x + w]
 
 
 def longer_side(box: Box) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from importlib import metadata
 from typing import Annotated, Literal, Self
@@ -14,9 +15,9 @@ from cameraborn.detect.evidence.channel import Columns
 from cameraborn.detect.evidence.combine import Standard
 from cameraborn.photo.crops import CropRule
 
-SCHEMA_VERSION = 3  # `convert` reads 2; 1 had other categories of condition
+SCHEMA_VERSION = 4  # `convert` reads 2 and 3; 1 had other categories of condition
 TENSORS = ".safetensors"
-RESERVED = ("weights", "beside", "operations")  # file names that no channel may have
+RESERVED = ("weights", "beside", "operations")  # beginnings of file names that no channel may have
 DECIDING_PACKAGES = ("cameraborn", "numpy", "onnxruntime", "pillow", "scikit-learn")
 
 
@@ -35,12 +36,13 @@ class _Record(BaseModel):
 class Preprocessing(_Record):
     """How a picture becomes a feature.
 
-    The network takes single patches [N 3 64 64] and their features are averaged (`patches`), all patches of one picture
-    [P 3 64 64] to one feature (`patch-set`), or the whole crop [1 3 side side] (`crop`).
+    The network takes single patches [N 3 p p] and their features are averaged (`patches`), all patches of one picture
+    [P 3 p p] to one feature (`patch-set`), or the whole crop [1 3 side side] (`crop`).
     """
 
     input: Literal["patches", "patch-set", "crop"] = "patches"
-    # The fewest patches that cover the crop, overlapping; or those of its middle that do not overlap, as SDAIE's authors.
+    patch: int = Field(default=64, ge=16)  # p, the side of a patch
+    # The fewest patches that cover the crop, overlapping; or those of its middle that do not overlap (SDAIE's authors).
     patches: Literal["cover", "tiles"] = "cover"
     crop_scale: float = Field(gt=0)  # side of the square crop / longer side of the face box
     crop_rule: CropRule = "square"  # how the picture's edge cuts the crop, see `photo.crops`
@@ -59,6 +61,23 @@ class Preprocessing(_Record):
         return sides
 
 
+class Network(_Record):
+    """One network: its features follow those of the networks before it."""
+
+    file: str  # the ONNX graph
+    weights: tuple[str, ...] = ()  # safetensors to train on from
+    description: str  # its family and size, for people
+    features: int = Field(ge=1)  # for one side
+    preprocessing: Preprocessing
+    tasks: tuple[str, ...] = ()  # what it learnt
+    manifest_sha256: str = ""  # of the training manifest
+
+    @property
+    def width(self) -> int:
+        """Features of all sides."""
+        return self.features * len(self.preprocessing.sides)
+
+
 class Channel(_Record):
     """One channel of evidence."""
 
@@ -74,7 +93,7 @@ class Channel(_Record):
         empty = any(first >= end for first, end in self.columns)
         if not edges or empty or edges[0] < 0 or edges != sorted(edges):
             raise ValueError(f"columns {self.columns} must be rising ranges of columns from 0")
-        if self.name in RESERVED:
+        if self.name.startswith(RESERVED):
             raise ValueError(f"a channel cannot be called {self.name!r}: another file has this name")
         if self.standard is not None and not self.standard[1] > 0:
             raise ValueError(f"standard {self.standard} must have a deviation above 0")
@@ -102,13 +121,9 @@ class Coverage(_Record):
 class BundleInfo(_Record):
     """The contents of `bundle.json`."""
 
-    schema_version: Literal[3] = 3
+    schema_version: Literal[4] = 4
     name: str = Field(min_length=1)
-    network: str  # its family and size, for people
-    features: int = Field(ge=1)  # of the network, for one side
-    preprocessing: Preprocessing
-    tasks: tuple[str, ...] = ()
-    manifest_sha256: str = ""  # of the training manifest
+    networks: tuple[Network, ...] = Field(min_length=1)
     licences: dict[str, str] = Field(default_factory=dict)  # of code, weights and data
     versions: dict[str, str] = Field(default_factory=dict)  # of the software that made it
     channels: tuple[Channel, ...] = ()  # the evidence, in order
@@ -124,9 +139,27 @@ class BundleInfo(_Record):
         return channels
 
     @property
+    def preprocessing(self) -> Preprocessing:
+        """That of the first network, whose size decides the residual statistics."""
+        return self.networks[0].preprocessing
+
+    @property
+    def crop_scale(self) -> float:
+        """Side of the square crop / longer side of the face box; networks of a smaller one see the crop's middle."""
+        return max(network.preprocessing.crop_scale for network in self.networks)
+
+    @property
+    def smallest_side(self) -> int:
+        """Crops under this are too small for one of the networks."""
+        return max(
+            math.ceil(one.smallest_side * self.crop_scale / one.crop_scale)
+            for one in (network.preprocessing for network in self.networks)
+        )
+
+    @property
     def width(self) -> int:
-        """Features of all sides."""
-        return self.features * len(self.preprocessing.sides)
+        """Features of all networks."""
+        return sum(network.width for network in self.networks)
 
     def standard_of(self, channel: str) -> Standard | None:
         """A channel's surprise among fitted photographs, if it was measured."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
+import os
 import shutil
 import struct
 import zipfile
@@ -20,6 +22,7 @@ from cameraborn.detect.schema import SCHEMA_VERSION, BundleInfo
 from cameraborn.errors import BundleError
 
 _INFO, _CARD = "bundle.json", "CARD.md"
+CONVERTIBLE = (2, 3)  # schemas that `convert` reads
 
 
 def read_bundle(path: Path) -> Bundle:
@@ -36,8 +39,8 @@ def read_bundle(path: Path) -> Bundle:
     return Bundle(info, files, str(path))
 
 
-def read_checked(path: Path, version: int) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """The fields of `bundle.json` and the files of a bundle of a schema, all of them as recorded.
+def read_checked(path: Path, *versions: int) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """The fields of `bundle.json` and the files of a bundle of one of some schemas, all of them as recorded.
 
     Raises:
         BundleError: as `read_bundle`, but for the other fields of `bundle.json`.
@@ -52,14 +55,15 @@ def read_checked(path: Path, version: int) -> tuple[dict[str, Any], dict[str, by
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise _damaged(path, error) from error
     found = fields.get("schema_version") if isinstance(fields, dict) else None
-    if found != version:
+    if found not in versions:
         step = "install the release that made it, or export it again"
         if found == SCHEMA_VERSION:
             step = "it needs no conversion"
-        elif found == 2:
+        elif found in CONVERTIBLE:
             step = f"run 'cameraborn convert {path} -o NEW' first"
+        read = " and ".join(map(str, versions))
         raise BundleError(
-            f"{path}: {_INFO} has schema version {found!r} and this reads version {version}: {step}"
+            f"{path}: {_INFO} has schema version {found!r} and this reads version {read}: {step}"
         )
     recorded = fields.get("files", {})
     if not isinstance(recorded, dict):
@@ -77,7 +81,8 @@ def read_checked(path: Path, version: int) -> tuple[dict[str, Any], dict[str, by
 def write_bundle(bundle: Bundle, folder: Path) -> None:
     """Write a bundle into a new folder, or in place of an older bundle there.
 
-    Everything is written beside and renamed at the end, so that no half-written bundle is ever seen.
+    Everything is written beside, under names that nothing has, and renamed at the end, so that no half-written bundle
+    is ever seen.
 
     Raises:
         BundleError: the folder exists and is something else than a bundle.
@@ -85,19 +90,23 @@ def write_bundle(bundle: Bundle, folder: Path) -> None:
     taken = folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))
     if taken and not (folder / _INFO).is_file():
         raise BundleError(f"{folder}: exists and is not a bundle: give another folder")
-    part, old = folder.with_name(folder.name + ".part"), folder.with_name(folder.name + ".old")
-    shutil.rmtree(part, ignore_errors=True)
+    part, old = _free_name(folder, ".part"), _free_name(folder, ".old")
     part.mkdir(parents=True)
     try:
         for name, data in _contents(bundle).items():
             (part / name).write_bytes(data)
         if folder.exists():
-            shutil.rmtree(old, ignore_errors=True)
             folder.rename(old)
         part.rename(folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _free_name(folder: Path, ending: str) -> Path:
+    """A name beside a folder that nothing has: somebody may keep an older bundle as `my-bundle.old`."""
+    names = (folder.with_name(f"{folder.name}{ending}{number or ''}") for number in itertools.count())
+    return next(name for name in names if not os.path.lexists(name))
 
 
 def _contents(bundle: Bundle) -> Mapping[str, bytes]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+
+import numpy as np
 
 from cameraborn.degrade.random import OPERATIONS
 from cameraborn.detect.bundle import SEEN_DIGITS, Bundle
 from cameraborn.detect.condition import Cell, Taxonomy, noise_edges
 from cameraborn.detect.conformal import Tail
 from cameraborn.detect.detector import Detector
+from cameraborn.detect.evidence.combine import Standard
 from cameraborn.detect.golden import GOLDEN_NAMES
 from cameraborn.detect.held_out import CalibrationRow
 from cameraborn.detect.schema import Coverage, software_versions
@@ -65,6 +69,8 @@ def calibrate(
             colourless += not first.colour
     if not held_out:
         raise no_usable_face("none of the photographs")
+    bundle = with_held_out_standards(bundle, [rows[0] for rows in held_out.values()])
+    held_out = {photograph: with_scores(bundle, rows) for photograph, rows in held_out.items()}
     sizes = WHOLE_SIZE_EDGES if options.whole_image else FACE_SIZE_EDGES
     operations = () if bundle.operation_classifier is None else tuple(OPERATIONS)
     taxonomy = taxonomy_of(held_out.values(), sizes, operations, class_size)
@@ -88,12 +94,11 @@ def calibrate(
 
 
 def calibration_rows(bundle: Bundle, views: Sequence[View]) -> list[CalibrationRow]:
-    """What calibration keeps of views."""
+    """What calibration keeps of views; not scored yet."""
     surprises = bundle.surprises(features_of(views))
-    scores = bundle.combine(surprises)
     return [
         CalibrationRow(
-            float(scores[number]),
+            math.nan,
             view.photograph.source,
             view.sha256[:SEEN_DIGITS],
             int(view.condition.size),
@@ -104,6 +109,27 @@ def calibration_rows(bundle: Bundle, views: Sequence[View]) -> list[CalibrationR
         )
         for number, view in enumerate(views)
     ]
+
+
+def with_held_out_standards(bundle: Bundle, rows: Sequence[CalibrationRow]) -> Bundle:
+    """The bundle with the common scale of its channels measured on held-out photographs as they are, a row each.
+
+    What a channel has learnt from surprises it less than other photographs do, each channel in a way of its own; only
+    photographs that are new to all of them put them on one scale.
+    """
+    names = bundle.info.combined
+    if len(names) == 1:
+        return bundle
+    return bundle.with_combination(
+        {name: Standard.of(np.array([row.surprises[name] for row in rows])) for name in names}
+    )
+
+
+def with_scores(bundle: Bundle, rows: Sequence[CalibrationRow]) -> list[CalibrationRow]:
+    """The rows with their combined scores."""
+    surprises = {name: np.array([row.surprises[name] for row in rows]) for name in bundle.info.combined}
+    scores = bundle.combine(surprises)
+    return [replace(row, score=float(score)) for row, score in zip(rows, scores, strict=True)]
 
 
 def taxonomy_of(

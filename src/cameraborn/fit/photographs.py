@@ -11,6 +11,7 @@ from cameraborn.data.manifest import Row
 from cameraborn.data.select import Selection, select
 from cameraborn.errors import CalibrationError
 from cameraborn.photo.files import pictures_in
+from cameraborn.photo.sniff import Census
 
 
 @dataclass(frozen=True)
@@ -22,11 +23,11 @@ class Photograph:
 
 
 def find_photographs(
-    paths: Sequence[Path], *, split: str = "", kinds: Sequence[str] = ()
+    paths: Sequence[Path], *, split: str = "", kinds: Sequence[str] = (), census: Census | None = None
 ) -> Iterator[Photograph]:
     """The photographs of files, folders (recursively) and manifests (`.jsonl`), filtered by split and kind.
 
-    Artificially manipulated ones are passed over.
+    Artificially manipulated ones are passed over. The census counts what folders hold besides pictures.
 
     Raises:
         ManifestError: a manifest is broken.
@@ -34,11 +35,11 @@ def find_photographs(
     """
     wanted = Selection(split=split, kinds=kinds, manipulations=("",))
     for path in paths:
-        yield from _pictures_at(path, wanted, "photograph", "--split and --kind")
+        yield from _pictures_at(path, wanted, "photograph", "--split and --kind", census)
 
 
 def find_generated(
-    paths: Sequence[Path], *, split: str = "", kinds: Sequence[str] = ()
+    paths: Sequence[Path], *, split: str = "", kinds: Sequence[str] = (), census: Census | None = None
 ) -> Iterator[Photograph]:
     """The generated pictures of files, folders (all that is in them) and manifests (rows labelled so).
 
@@ -48,7 +49,7 @@ def find_generated(
     """
     wanted = Selection(split=split, kinds=kinds, label="generated")
     for path in paths:
-        yield from _pictures_at(path, wanted, "row", "--generated-split and --generated-kind")
+        yield from _pictures_at(path, wanted, "row", "--generated-split and --generated-kind", census)
 
 
 def cap_per_source(photographs: Iterable[Photograph], most: int) -> Iterator[Photograph]:
@@ -65,12 +66,14 @@ def subsample(photographs: Sequence[Photograph], count: int) -> Sequence[Photogr
     return photographs[:: max(1, -(-len(photographs) // count))]
 
 
-def _pictures_at(path: Path, wanted: Selection, what: str, options: str) -> Iterator[Photograph]:
+def _pictures_at(
+    path: Path, wanted: Selection, what: str, options: str, census: Census | None
+) -> Iterator[Photograph]:
     """The picture of a file, the pictures of a folder, or those of the wanted rows of a manifest: at least one."""
     if path.suffix == ".jsonl":
         found = (_of_row(path, row, wanted) for row in select(path, wanted))
     elif path.is_dir():
-        found = (Photograph(file, path.name) for file in pictures_in(str(path)))
+        found = (Photograph(file, path.name) for file in pictures_in(str(path), census))
     elif path.exists():
         found = (Photograph(str(one), one.parent.name) for one in [path])
     else:

@@ -21,6 +21,7 @@ from cameraborn.degrade.random import (
     random_recompression,
 )
 from cameraborn.degrade.residual_statistics import ResidualStatistics
+from cameraborn.detect.abstain import unfit
 from cameraborn.detect.bundle import Bundle
 from cameraborn.detect.condition import Condition
 from cameraborn.detect.observe import Feature, Measurement, Observer, longer_side
@@ -171,11 +172,13 @@ class ViewStage(Stage[Photograph, Viewed]):
             (seen.crop, longer_side(seen.box), seen.measured)
             for seen in self._observer.observe(picture, whole_image=self.options.whole_image)
             if seen.measured is not None
+            and seen.scope == "ok"  # what is not judged is not learnt from
+            and unfit(picture, seen.box) is None
         ]
-        if self.options.faceless and not found:
+        if self.options.faceless and not found and unfit(picture) is None:
             middle = _middle_square(picture.pixels)
             if self._observer.is_large_enough(middle):
-                size = len(middle) / self._observer.encoder.preprocessing.crop_scale
+                size = len(middle) / self._observer.bundle.info.crop_scale
                 found = [(middle, size, self._observer.measure(middle, size, picture.jpeg_quality))]
         return found
 
@@ -190,7 +193,7 @@ class ViewStage(Stage[Photograph, Viewed]):
                 yield _view(photograph, sha256, self._observer.measure(pixels, left, quality))
 
     def _copies(self, crop: Pixels, rng: np.random.Generator) -> list[Processed]:
-        smallest = self._observer.encoder.preprocessing.smallest_side
+        smallest = self._observer.bundle.info.smallest_side
         process = random_operations if self.options.handled else random_recompression
         copies = [process(crop, rng, smallest_side=smallest) for _ in range(self.options.copies)]
         if self.options.every_operation:
@@ -206,7 +209,7 @@ class ViewStage(Stage[Photograph, Viewed]):
 
     def _after_operations(self, crop: Pixels, rng: np.random.Generator) -> Iterator[tuple[int, Processed]]:
         """A crop after each of `OPERATIONS` that can be done to it, with its place."""
-        smallest = self._observer.encoder.preprocessing.smallest_side
+        smallest = self._observer.bundle.info.smallest_side
         for place, name in enumerate(OPERATIONS):
             processed = apply_operation(name, crop, rng, smallest_side=smallest)
             if processed is not None:

@@ -30,12 +30,12 @@ class QuickGELU(nn.Module):
         return x * torch.sigmoid(1.702 * x)
 
 
-class CausalAttention(nn.Module):
-    """Multi-head self-attention in which a token sees itself and those before it (Vaswani et al., 2017)."""
+class Attention(nn.Module):
+    """Multi-head self-attention (Vaswani et al., 2017); if causal, a token sees itself and those before it alone."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, *, causal: bool) -> None:
         super().__init__()
-        self.heads = heads
+        self.heads, self.causal = heads, causal
         self.in_proj_weight = nn.Parameter(torch.randn(3 * width, width) * width**-0.5)
         self.in_proj_bias = nn.Parameter(torch.zeros(3 * width))
         self.out_proj = nn.Linear(width, width)
@@ -45,18 +45,18 @@ class CausalAttention(nn.Module):
         P, L, W = x.shape
         projected = F.linear(x, self.in_proj_weight, self.in_proj_bias)
         q, k, v = projected.view(P, L, 3, self.heads, W // self.heads).permute(2, 0, 3, 1, 4)
-        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
         out: Tensor = self.out_proj(y.transpose(1, 2).reshape(P, L, W))
         return out
 
 
-class TextBlock(nn.Module):
+class Block(nn.Module):
     """Attention, then two layers on each token, both beside the identity and behind a layer norm."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, *, causal: bool) -> None:
         super().__init__()
         self.ln_1 = nn.LayerNorm(width)
-        self.attn = CausalAttention(width, heads)
+        self.attn = Attention(width, heads, causal=causal)
         self.ln_2 = nn.LayerNorm(width)
         wide, narrow = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
         self.mlp = nn.Sequential(OrderedDict(c_fc=wide, gelu=QuickGELU(), c_proj=narrow))
@@ -93,7 +93,7 @@ class TextTower(nn.Module):
         super().__init__()
         self.token_embedding = nn.Embedding(vocabulary, width)
         self.positional_embedding = nn.Parameter(torch.randn(context, width) * 0.01)
-        blocks = nn.Sequential(*(TextBlock(width, heads) for _ in range(layers)))
+        blocks = nn.Sequential(*(Block(width, heads, causal=True) for _ in range(layers)))
         self.transformer = nn.ModuleDict({"resblocks": blocks})
         self.ln_final = nn.LayerNorm(width)
         self.text_projection = nn.Parameter(torch.randn(width, embedding) * width**-0.5)

@@ -160,11 +160,11 @@ class PatchRanker(nn.Module):
     the ISO depends on it. The feature itself stays free of it.
     """
 
-    def __init__(self, encoder: PatchNet, head_sizes: Mapping[str, int], *, colour: bool = False) -> None:
+    def __init__(self, encoder: nn.Module, head_sizes: Mapping[str, int], *, colour: bool = False) -> None:
         super().__init__()
         self.encoder = encoder
         self.colours = nn.BatchNorm1d(COLOURS) if colour else None
-        width = encoder.project.out_features + (COLOURS if colour else 0)
+        width = int(encoder.features) + (COLOURS if colour else 0)  # type: ignore[arg-type]  # an encoder has it
         self.heads = nn.ModuleDict({name: nn.Linear(width, size) for name, size in head_sizes.items()})
 
     def forward(self, patches: Tensor) -> dict[str, Tensor]:

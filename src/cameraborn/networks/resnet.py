@@ -11,7 +11,7 @@ Shapes: N pictures, S side, D features, C channels.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, ClassVar, Literal
 
 import torch
@@ -25,7 +25,7 @@ NORMALISATIONS = {  # mean and standard deviation of red, green and blue in 0..1
     "clip": ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
 }
-EXPANSION = 4  # a block's output channels over its inner ones
+EXPANSION = 4  # a bottleneck's output channels over its inner ones
 _Count = Annotated[int, Field(ge=1)]
 
 
@@ -52,7 +52,39 @@ class Bottleneck(nn.Module):
         y = F.relu(self.bn1(self.conv1(x)))
         y = F.relu(self.bn2(self.conv2(y)))
         y = self.bn3(self.conv3(y))
-        return F.relu(y + (x if self.downsample is None else self.downsample(x)))
+        return F.relu(y + self.beside(x, y))
+
+    def beside(self, x: Tensor, y: Tensor) -> Tensor:
+        """What is added to the convolutions' output y."""
+        return x if self.downsample is None else self.downsample(x)
+
+
+def stages(
+    block: Callable[[int, int, int], nn.Module], depths: Sequence[int], width: int, expansion: int = EXPANSION
+) -> list[nn.Sequential]:
+    """Stages of blocks: each after the first halves the side and doubles the inner channels.
+
+    Args:
+        block: makes one of channels, inner channels and stride.
+        depths: blocks of each stage.
+        width: channels before the first stage, and its inner ones.
+        expansion: a block's output channels over its inner ones.
+    """
+    channels, made = width, []
+    for place, depth in enumerate(depths):
+        inner, stride = width * 2**place, 1 if place == 0 else 2
+        outer = inner * expansion
+        blocks = [block(channels, inner, stride), *(block(outer, inner, 1) for _ in range(depth - 1))]
+        made.append(nn.Sequential(*blocks))
+        channels = outer
+    return made
+
+
+def initialise(network: nn.Module) -> None:
+    """The starting values of torchvision's residual networks."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
 
 class ResNet(nn.Module):
@@ -83,22 +115,9 @@ class ResNet(nn.Module):
         self.register_buffer("deviation", 255 * torch.tensor(deviation)[:, None, None], persistent=False)
         self.conv1 = nn.Conv2d(3, width, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
-        channels, stages = width, []
-        for place, blocks in enumerate(layers):
-            inner = width * 2**place
-            stride = 1 if place == 0 else 2
-            stages.append(
-                nn.Sequential(
-                    Bottleneck(channels, inner, stride),
-                    *(Bottleneck(inner * EXPANSION, inner, 1) for _ in range(blocks - 1)),
-                )
-            )
-            channels = inner * EXPANSION
-        self.layer1, self.layer2, self.layer3, self.layer4 = stages
-        self.fc = nn.Linear(channels, features)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        self.layer1, self.layer2, self.layer3, self.layer4 = stages(Bottleneck, layers, width)
+        self.fc = nn.Linear(width * 2 ** (len(layers) - 1) * EXPANSION, features)
+        initialise(self)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Pictures [N 3 S S], float in 0..255, to features [N D]."""

@@ -7,26 +7,41 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from cameraborn.photo.decode import SUPPORTED_EXTENSIONS
 from cameraborn.photo.sniff import PICTURES, Census, Kind, is_regular, kind_of_file
 
 
-def expand(paths: Iterable[str], census: Census | None = None) -> Iterator[str]:
+def expand(paths: Iterable[str], census: Census | None = None, *, separator: bytes = b"\n") -> Iterator[str]:
     """Files as they are, folders recursively and sorted, globs, and `-` for a list on standard input; lazily.
+
+    Names of the list end in a line break, or in a zero byte as `find -print0` writes them.
 
     What does not exist is passed on: its row will say so. The census counts what folders hold besides pictures.
     """
     for path in paths:
         if path == "-":
             # Bytes, because names need not be text in the locale's encoding.
-            for line in sys.stdin.buffer:
-                if name := os.fsdecode(line.rstrip(b"\r\n")):
+            for line in _lines(sys.stdin.buffer, separator):
+                if name := os.fsdecode(line.rstrip(b"\r\n") if separator == b"\n" else line):
                     yield from _files(name, census)
         elif glob.has_magic(path) and not os.path.lexists(path):
             yield from _matches(path, census)
         else:
             yield from _files(path, census)
+
+
+def _lines(stream: Any, separator: bytes) -> Iterator[bytes]:  # noqa: ANN401 (`BinaryIO` lacks read1)
+    """What stands between separators; lazily, as whoever writes the list may do so slowly."""
+    if separator == b"\n":
+        yield from stream
+        return
+    rest = b""
+    while block := stream.read1():
+        *whole, rest = (rest + block).split(separator)
+        yield from whole
+    yield rest
 
 
 def _files(path: str, census: Census | None) -> Iterator[str]:

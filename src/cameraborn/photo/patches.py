@@ -13,45 +13,45 @@ from cameraborn.files import Pixels
 PATCH_SIZE = 64
 
 
-def grid_patches(pixels: Pixels, limit: int | None = None) -> Pixels:
-    """The fewest patches that cover a picture [H W 3], evenly laid and overlapping where they must: [n 3 64 64].
+def grid_patches(pixels: Pixels, size: int = PATCH_SIZE, *, limit: int | None = None) -> Pixels:
+    """The fewest patches that cover a picture [H W 3], evenly laid and overlapping where they must: [n 3 size size].
 
     With a `limit`, at most so many of them, evenly chosen.
 
     Raises:
-        ValueError: a side is under `PATCH_SIZE`.
+        ValueError: a side of the picture is under that of a patch.
     """
     H, W, _ = pixels.shape
-    if min(H, W) < PATCH_SIZE:
-        raise ValueError(f"a picture of {W}x{H} is too small for a patch of {PATCH_SIZE}")
-    corners = [(y, x) for y in _starts(H) for x in _starts(W)]
+    if min(H, W) < size:
+        raise ValueError(f"a picture of {W}x{H} is too small for a patch of {size}")
+    corners = [(y, x) for y in _starts(H, size) for x in _starts(W, size)]
     if limit is not None and len(corners) > limit:
         corners = [corners[i] for i in np.linspace(0, len(corners) - 1, limit).round().astype(int)]
-    stack = np.stack([pixels[y : y + PATCH_SIZE, x : x + PATCH_SIZE] for y, x in corners])
+    stack = np.stack([pixels[y : y + size, x : x + size] for y, x in corners])
     return np.ascontiguousarray(stack.transpose(0, 3, 1, 2))
 
 
-def tile_patches(pixels: Pixels) -> Pixels:
-    """The patches of a picture [H W 3] that do not overlap, row by row, of its middle: [n 3 64 64], as SDAIE takes them.
+def tile_patches(pixels: Pixels, size: int = PATCH_SIZE) -> Pixels:
+    """The patches of a picture [H W 3] that do not overlap, row by row, of its middle: [n 3 size size] (SDAIE's).
 
     What is left over of a side stays outside, half at each end.
 
     Raises:
-        ValueError: a side is under `PATCH_SIZE`.
+        ValueError: a side is under `size`.
     """
     H, W, _ = pixels.shape
-    down, across = H // PATCH_SIZE, W // PATCH_SIZE
+    down, across = H // size, W // size
     if not down or not across:
-        raise ValueError(f"a picture of {W}x{H} is too small for a patch of {PATCH_SIZE}")
-    y, x = (H - down * PATCH_SIZE) // 2, (W - across * PATCH_SIZE) // 2
-    middle = pixels[y : y + down * PATCH_SIZE, x : x + across * PATCH_SIZE]
-    tiles = middle.reshape(down, PATCH_SIZE, across, PATCH_SIZE, 3).transpose(0, 2, 4, 1, 3)
-    return np.ascontiguousarray(tiles.reshape(-1, 3, PATCH_SIZE, PATCH_SIZE))
+        raise ValueError(f"a picture of {W}x{H} is too small for a patch of {size}")
+    y, x = (H - down * size) // 2, (W - across * size) // 2
+    middle = pixels[y : y + down * size, x : x + across * size]
+    tiles = middle.reshape(down, size, across, size, 3).transpose(0, 2, 4, 1, 3)
+    return np.ascontiguousarray(tiles.reshape(-1, 3, size, size))
 
 
-def _starts(length: int) -> list[int]:
-    count = math.ceil(length / PATCH_SIZE)
-    return [int(start) for start in np.linspace(0, length - PATCH_SIZE, count).round()]
+def _starts(length: int, size: int) -> list[int]:
+    count = math.ceil(length / size)
+    return [int(start) for start in np.linspace(0, length - size, count).round()]
 
 
 def shrink_to(pixels: Pixels, side: int) -> Pixels:

@@ -61,7 +61,7 @@ def _patch_validation(
     for index, row in enumerate(rows):
         pixels = large[index]
         if min(pixels.shape[:2]) >= PATCH_SIZE:
-            patches = torch.from_numpy(grid_patches(pixels, VALIDATION_PATCHES))
+            patches = torch.from_numpy(grid_patches(pixels, limit=VALIDATION_PATCHES))
             batches.append(
                 (patches[None], targets[index : index + 1], [row.manipulation or row.kind or "all"])
             )

@@ -33,10 +33,9 @@ def export_run(folder: Path, beside: Path | None = None) -> ExportedNetwork:
             f"{beside}: only networks of single patches can stand beside each other: export it alone"
         )
     encoder = networks[0].encoder if len(runs) == 1 else SideBySide([network.encoder for network in networks])
-    weights = [as_safetensors(network.state_dict()) for network in networks]
     return ExportedNetwork(
         onnx=to_onnx(encoder, kind, side),
-        weights=weights[0],
+        weights=tuple(as_safetensors(network.state_dict()) for network in networks),
         description=" beside ".join(describe(run.network.encoder, run.recipe.network) for run in runs),
         features=sum(run.recipe.network.features for run in runs),
         tasks=tuple(dict.fromkeys(task for run in runs for task in run.recipe.pretext.tasks)),
@@ -51,7 +50,6 @@ def export_run(folder: Path, beside: Path | None = None) -> ExportedNetwork:
         unit_length=first.prompts is not None,
         evidence=tuple(_pseudo_fake_classifiers(runs)),
         density_columns=_density_columns(runs),
-        beside=weights[1] if len(runs) > 1 else None,
     )
 
 

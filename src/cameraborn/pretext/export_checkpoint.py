@@ -54,7 +54,7 @@ def export_checkpoint(
     classifier = _classifier(tensors)
     return ExportedNetwork(
         onnx=to_onnx(encoder, kind, ARCHITECTURES[kind].side(recipe)),
-        weights=as_safetensors(tensors),
+        weights=(as_safetensors(tensors),),
         description=f"{describe(encoder, section)}, layout {imported.layout}",
         features=features,
         tasks=_tasks(tensors),

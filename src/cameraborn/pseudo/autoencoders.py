@@ -74,7 +74,7 @@ class AutoencoderOptimiseSection(OptimiseSection):
     weight_decay: float = Field(default=0.01, ge=0)
     decay_all: bool = True
     warmup: int = Field(default=50, ge=0)
-    schedule: Literal["cosine", "root"] = "root"
+    schedule: Literal["cosine", "root", "constant"] = "root"
     ema: float = Field(default=0.0, ge=0, lt=1)
     noise: float = Field(default=0.1, ge=0)  # strength of the noise on the latents
 

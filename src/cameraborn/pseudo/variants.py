@@ -27,7 +27,7 @@ from PIL import Image
 
 from cameraborn.data.manifest import Row
 from cameraborn.errors import CamerabornError, PictureError
-from cameraborn.files import Box, Pixels, replacing
+from cameraborn.files import Box, Pixels, refuse_foreign, replacing
 from cameraborn.photo.crops import square_window
 from cameraborn.photo.decode import open_picture
 from cameraborn.photo.face_points import points_at
@@ -36,6 +36,7 @@ from cameraborn.pseudo.manipulate import DEFAULTS, KINDS, PAPER_KINDS, Kind, Man
 
 CROP_SCALE = 1.7  # side of the cut over the side of the face's box: a picture cut so already stays whole
 ORIGINALS, MANIPULATED = "originals", "manipulated"
+_SETTINGS = "settings.json"
 
 
 @dataclass(frozen=True)
@@ -142,10 +143,14 @@ class VariantFolder:
         self.manifest = folder / "manifest.jsonl"
         self._part = folder / "manifest.jsonl.part"
         self.done: set[str] = set()
+        refuse_foreign(folder, (_SETTINGS,))
         with _writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            self._check_settings(
+                settings
+            )  # first, so that the folder is known as ours whenever we are killed
             for inner in (ORIGINALS, MANIPULATED):
-                (folder / inner).mkdir(parents=True, exist_ok=True)
-            self._check_settings(settings)
+                (folder / inner).mkdir(exist_ok=True)
             if self.manifest.exists() and not self._part.exists():
                 shutil.copyfile(self.manifest, self._part)
             self._journal: BinaryIO = self._part.open("a+b")
@@ -171,7 +176,7 @@ class VariantFolder:
             self._part.replace(self.manifest)
 
     def _check_settings(self, settings: dict[str, Any]) -> None:
-        path = self._folder / "settings.json"
+        path = self._folder / _SETTINGS
         text = json.dumps(settings, indent=1) + "\n"
         if not path.exists():
             write_whole(path, text.encode())

@@ -18,7 +18,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cameraborn.bench.record import DetectorRecord
+from cameraborn.bench.record import OWN_THRESHOLD, DetectorRecord
 from cameraborn.bench.scorers import ERROR_SCOPE, SEEN_SCOPE
 from cameraborn.degrade.named import UNDEGRADED
 from cameraborn.files import Array
@@ -264,9 +264,13 @@ class Analysis:
 
     @once
     def differences(self) -> list[DifferenceFigures]:
-        """Every pair of detectors on every generator, undegraded, on the pictures that both have scored."""
+        """Every pair of detectors on every generator, undegraded, on the pictures that both have scored.
+
+        A rival's own threshold changes no score, so it is no detector to compare.
+        """
         found = []
-        for first, second in itertools.combinations(self.results.detectors, 2):
+        scores = [detector for detector in self.results.detectors if detector.kind != OWN_THRESHOLD]
+        for first, second in itertools.combinations(scores, 2):
             for comparison in self.results.comparisons:
                 pair = self._difference(first, second, comparison)
                 if pair is not None:

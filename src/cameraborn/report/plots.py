@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec
 
 import numpy as np
 
+from cameraborn.bench.record import PROTOCOL
 from cameraborn.degrade.named import UNDEGRADED
 from cameraborn.errors import BenchError
 from cameraborn.files import Array, replacing
@@ -32,6 +33,7 @@ INK, FAINT, GRID = "#1d2430", "#6b7480", "#e3e6ea"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _WIDTH = 8.6  # inches
+_DASHED: Any = {"color": FAINT, "lw": 1, "ls": (0, (4, 3))}
 _STYLE: Any = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
@@ -122,6 +124,17 @@ def _style(number: int, *, size: float = 5.5) -> dict[str, Any]:
     return {"color": COLOURS[place], "marker": marker, "ms": size, "mec": "white", "mew": 0.8}
 
 
+def _note(
+    axes: Axes,
+    text: str,
+    at: tuple[float, float],
+    shift: tuple[float, float] = (0, 0),
+    **how: Any,  # noqa: ANN401 (Matplotlib's)
+) -> None:
+    """A few faint words beside a line, some points away from a place."""
+    axes.annotate(text, at, xytext=shift, textcoords="offset points", fontsize=8, color=FAINT, **how)
+
+
 def _rows_of_intervals(
     axes: Axes,
     order: Sequence[str],
@@ -166,8 +179,8 @@ def forest(analysis: Analysis) -> Plot:
     plot, (axes,) = _canvas(1, 1, height=1.1 + len(order) * max(0.34, 0.19 * len(detectors)))
     _rows_of_intervals(axes, order, found)
     _cue_marks(axes, analysis, order)
-    axes.axvline(0.5, color=FAINT, lw=1, ls=(0, (4, 3)))
-    axes.annotate("chance", (0.5, -0.72), fontsize=8, color=FAINT, ha="center", va="bottom")
+    axes.axvline(0.5, **_DASHED)
+    _note(axes, "chance", (0.5, -0.72), ha="center", va="bottom")
     axes.set(xlim=(0, 1), xlabel="AUC, with its 95 % interval")
     if "mean" in order:
         axes.axhline(len(order) - 1.5, color="#b9c0c8", lw=0.8)
@@ -210,7 +223,7 @@ def _legend(
 @_styled
 def robustness(analysis: Analysis) -> Plot:
     """Mean AUC, and the false-alarm rate at the nominal rate, under each degradation."""
-    detectors = [detector for detector in analysis.results.detectors if detector.kind != "aigfd"]
+    detectors = [detector for detector in analysis.results.detectors if detector.kind != PROTOCOL]
     names = [name for name in analysis.results.config.degradations if name != UNDEGRADED]
     order = [UNDEGRADED, *names]
     ranked = bool(analysis.results.comparisons)  # else there are photographs alone
@@ -234,20 +247,11 @@ def robustness(analysis: Analysis) -> Plot:
             axes.vlines(places, values[:, 1], values[:, 2], color=style["color"], lw=1.6, alpha=0.45)
             axes.plot(places, values[:, 0], clip_on=False, **style)
     if ranked:
-        panels[0].axhline(0.5, color=FAINT, lw=1, ls=(0, (4, 3)))
+        panels[0].axhline(0.5, **_DASHED)
         panels[0].set_title("Separation: AUC, mean over generators")
         panels[0].set_ylim(0.3, 1.02)
-    lower.axhline(nominal, color=FAINT, lw=1, ls=(0, (4, 3)))
-    lower.annotate(
-        "promised",
-        (1.0, nominal),
-        xycoords=("axes fraction", "data"),
-        xytext=(-2, 3),
-        textcoords="offset points",
-        fontsize=8,
-        color=FAINT,
-        ha="right",
-    )
+    lower.axhline(nominal, **_DASHED)
+    _note(lower, "promised", (1.0, nominal), (-2, 3), xycoords=("axes fraction", "data"), ha="right")
     lower.set_title(f"False alarms: share of photographs flagged at the nominal {nominal:g} %")
     lower.set_ylim(bottom=0, top=max(2.5 * nominal, lower.get_ylim()[1]))
     lower.yaxis.set_major_formatter(lambda value, _: f"{value:g} %")
@@ -280,17 +284,8 @@ def false_alarms(analysis: Analysis) -> Plot:
     plot, (axes,) = _canvas(1, 1, height=1.2 + len(order) * max(0.3, 0.18 * len(detectors)))
     nominal = 100 * analysis.results.config.false_alarm_rate
     _rows_of_intervals(axes, order, found, factor=100)
-    axes.axvline(nominal, color=FAINT, lw=1, ls=(0, (4, 3)))
-    axes.annotate(
-        "promised",
-        (nominal, -0.7),
-        fontsize=8,
-        color=FAINT,
-        ha="left",
-        va="bottom",
-        xytext=(3, 0),
-        textcoords="offset points",
-    )
+    axes.axvline(nominal, **_DASHED)
+    _note(axes, "promised", (nominal, -0.7), (3, 0), ha="left", va="bottom")
     axes.set_xlabel("photographs flagged, with the 95 % interval")
     axes.set_xlim(left=0, right=max(15.0, axes.get_xlim()[1]))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g} %")
@@ -365,7 +360,7 @@ def components(title: str, curves: Mapping[str, Mapping[str, Sequence[float]]]) 
         axes[1].plot(k, columns["bic"], **style)
         axes[2].plot(k, columns["auc"], **style)
         best = int(np.argmax(columns["held_out"]))
-        axes[0].axvline(k[best], color=style["color"], lw=1, ls=(0, (4, 3)), alpha=0.6)
+        axes[0].axvline(k[best], **_DASHED | {"color": style["color"], "alpha": 0.6})
     for panel, name in zip(axes, names, strict=True):
         panel.set_title(name, fontsize=8.5)
         panel.set_xlabel("Gaussians")
@@ -374,7 +369,7 @@ def components(title: str, curves: Mapping[str, Mapping[str, Sequence[float]]]) 
         ticks = sorted({value for columns in curves.values() for value in columns["components"]})
         panel.set_xticks(ticks)
         panel.minorticks_off()
-    axes[2].axhline(0.5, color=FAINT, lw=1, ls=(0, (4, 3)))
+    axes[2].axhline(0.5, **_DASHED)
     plot.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
     _legend(plot, axes[0], place="outside lower left")
     return plot

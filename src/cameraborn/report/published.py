@@ -77,27 +77,43 @@ def figures_on(generator: str) -> list[Published]:
     return [figure for figure in published_figures() if _plain(figure.test_set) == name]
 
 
+def means_of(detector: DetectorRecord, table: str) -> list[Published]:
+    """What AIGFD-EXIF printed of a detector of that name in one of its tables: averages of its nine generators."""
+    name = _plain(detector.plain_name)
+    return [
+        figure
+        for figure in published_figures()
+        if (figure.paper, figure.table, figure.test_set) == ("AIGFD-EXIF", table, "average of nine")
+        and _plain(figure.detector) == name
+    ]
+
+
 def our_metric(figure: Published) -> str | None:
     """The name of the same figure of ours; None if there is none."""
     return _METRICS.get(figure.metric)
 
 
 def not_comparable(
-    figure: Published, detector: DetectorRecord, comparison: Comparison, config: BenchConfig
+    figure: Published, detector: DetectorRecord, comparison: Comparison | None, config: BenchConfig
 ) -> list[str]:
-    """Why our figure must not be set against the printed one; empty if nothing speaks against it."""
-    section = next(
-        (section for section in config.sets if section.name == comparison.generated.test_set), None
-    )
+    """Why our figure must not be set against the printed one; empty if nothing speaks against it.
+
+    Without a comparison ours is the mean over all generators.
+    """
+    sections = [
+        section for section in config.sets if not comparison or section.name == comparison.generated.test_set
+    ]
     reasons = []
-    if section is None or section.of_paper != figure.paper:
+    if not sections or any(section.of_paper != figure.paper for section in sections):
         reasons.append("other pictures, and other photographs")
-    if detector.kind != "aigfd" and figure.metric == "accuracy":
+    if not detector.derived and figure.metric == "accuracy":
         reasons.append("our threshold is from held-out photographs, theirs from the fitting set or fixed")
     if figure.metric == "average precision" and figure.positive_class != "photo":
         reasons.append(f"the positive class of theirs is {figure.positive_class}, of ours the photograph")
-    if figure.detector not in detector.name:
+    if _plain(figure.detector) not in _plain(detector.name):
         reasons.append("other detectors, trained on other data")
+    elif "trained here" in detector.note:
+        reasons.append("ours was trained here, on other data")
     if figure.third_party:
         reasons.append("theirs known from a third party's digest alone")
     return reasons

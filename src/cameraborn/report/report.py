@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cameraborn.bench.record import PROTOCOL
 from cameraborn.files import replacing
 from cameraborn.report import overviews, plots, tables
 from cameraborn.report.analysis import Analysis, Figure
@@ -109,13 +110,14 @@ def _sections(analysis: Analysis, figures: Path) -> Iterator[Section]:
 
 def _protocol_sections(analysis: Analysis) -> Iterator[Section]:
     results, protocol = analysis.results, analysis.results.config.protocol
-    if protocol is None or not any(detector.kind == "aigfd" for detector in results.detectors):
+    if protocol is None or not any(detector.kind == PROTOCOL for detector in results.detectors):
         return
     yield Section(
         "The papers' protocol",
         f"As AIGFD-EXIF counts: as many photographs as generated pictures (seed {protocol.seed}). Rows marked "
-        "(aigfd) are a mixture on the same encoder, with its threshold from the photographs it was fitted to; the "
-        "others are detectors as they are, with theirs from held-out photographs.",
+        "(aigfd) are a mixture on the same encoder, with its threshold from the photographs it was fitted to; "
+        "those marked (own threshold) are rivals with their authors' threshold; the others are detectors as they are, "
+        "with theirs from held-out photographs.",
         [table_of(tables.EQUAL_NUMBERS, tables.equal_number_rows(analysis, protocol))],
     )
     yield Section(
@@ -131,7 +133,7 @@ def _summary(analysis: Analysis) -> list[str]:
     nominal = analysis.results.config.false_alarm_rate
     detectors = analysis.results.detectors
     if len(detectors) > overviews.MANY:  # the papers' protocol has sections of its own
-        detectors = tuple(detector for detector in detectors if detector.kind != "aigfd")
+        detectors = tuple(detector for detector in detectors if not detector.derived)
     for detector in detectors:
         rows = [row for row in analysis.generators(detector) if row.comparison]
         if rows:

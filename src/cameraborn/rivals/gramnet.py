@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cameraborn.networks.resnet import initialise, stages
 from cameraborn.photo.decode import Picture
-from cameraborn.rivals.backbones.resnet import BasicBlock, initialise, stages
+from cameraborn.rivals.backbones.resnet import BasicBlock
 from cameraborn.rivals.inputs import by_opencv
 from cameraborn.rivals.published import LAYOUTS, NETWORKS, RIVALS, Layout, Publication, Rival
 
@@ -60,7 +61,7 @@ class GramNetwork(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
-        self.layer1, self.layer2, self.layer3, self.layer4 = stages(BasicBlock, (2, 2, 2, 2))
+        self.layer1, self.layer2, self.layer3, self.layer4 = stages(BasicBlock, (2, 2, 2, 2), 64, expansion=1)
         self.scale = _Scale()
         features = 512 + len(_BRANCHES) * _CHANNELS
         self.fcnewr = nn.Sequential(

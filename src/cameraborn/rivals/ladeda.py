@@ -13,45 +13,27 @@ from abc import abstractmethod
 from collections.abc import Mapping
 
 import torch
-from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cameraborn.photo.decode import Picture
-from cameraborn.rivals.inputs import IMAGENET, by_pillow, normalised, to_tensor
-from cameraborn.rivals.npr import GAIN, neighbour_residual
-from cameraborn.rivals.published import LAYOUTS, NETWORKS, RIVALS, Layout, Publication, Rival
+from cameraborn.networks.resnet import EXPANSION, Bottleneck
+from cameraborn.rivals.npr import GAIN, NprInput, neighbour_residual
+from cameraborn.rivals.published import LAYOUTS, NETWORKS, RIVALS, Layout, Publication
 
-SIDE = 256  # pixels
 _CODE = "https://github.com/barcavia/RealTime-DeepfakeDetection-in-the-RealWorld"
 _MOMENTUM = 0.001  # of the first batch normalisation, as published
-_EXPANSION = 4
 
 
-class _Block(nn.Module):
-    """1x1, k x k and 1x1 convolutions without padding beside the identity, cut to the same size at its end."""
+class _Block(Bottleneck):
+    """A bottleneck without padding, of any kernel, beside the identity, cut to the same size at its end."""
 
     def __init__(self, channels: int, inner: int, stride: int, kernel: int) -> None:
-        super().__init__()
-        outer = inner * _EXPANSION
-        self.conv1 = nn.Conv2d(channels, inner, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(inner)
+        super().__init__(channels, inner, stride)
         self.conv2 = nn.Conv2d(inner, inner, kernel, stride=stride, bias=False)
-        self.bn2 = nn.BatchNorm2d(inner)
-        self.conv3 = nn.Conv2d(inner, outer, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(outer)
-        self.downsample = (
-            nn.Sequential(nn.Conv2d(channels, outer, 1, stride=stride, bias=False), nn.BatchNorm2d(outer))
-            if stride > 1 or channels != outer
-            else None
-        )
 
-    def forward(self, x: Tensor) -> Tensor:
-        y = F.relu(self.bn1(self.conv1(x)))
-        y = F.relu(self.bn2(self.conv2(y)))
-        y = self.bn3(self.conv3(y))
-        beside = x if self.downsample is None else self.downsample(x)
-        return F.relu(y + beside[..., : y.shape[-2], : y.shape[-1]])
+    def beside(self, x: Tensor, y: Tensor) -> Tensor:
+        """The identity as large as what the convolutions leave."""
+        return super().beside(x, y)[..., : y.shape[-2], : y.shape[-1]]
 
 
 class _TinyBlock(nn.Module):
@@ -72,7 +54,7 @@ def _stage(channels: int, inner: int, depth: int, stride: int, wide: int) -> nn.
     """A stage of blocks, the first `wide` of them with a 3x3 convolution."""
     kernels = [3 if place < wide else 1 for place in range(depth)]
     first = _Block(channels, inner, stride, kernels[0])
-    return nn.Sequential(first, *(_Block(inner * _EXPANSION, inner, 1, kernel) for kernel in kernels[1:]))
+    return nn.Sequential(first, *(_Block(inner * EXPANSION, inner, 1, kernel) for kernel in kernels[1:]))
 
 
 def diagonal_gradient(pictures: Tensor) -> Tensor:
@@ -122,7 +104,7 @@ class LadedaNetwork(_PatchNetwork):
     """LaDeDa-9: the first block of the first two stages has a 3x3 convolution, all others 1x1."""
 
     def __init__(self) -> None:
-        super().__init__(64, 512 * _EXPANSION)
+        super().__init__(64, 512 * EXPANSION)
         self.layer1 = _stage(64, 64, 3, stride=2, wide=1)
         self.layer2 = _stage(256, 128, 4, stride=2, wide=1)
         self.layer3 = _stage(512, 256, 6, stride=2, wide=0)
@@ -147,22 +129,6 @@ class TinyLadedaNetwork(_PatchNetwork):
         return diagonal_gradient(x)
 
 
-class _PatchRival(Rival):
-    """A patch network with its own input; the loss is binary cross-entropy."""
-
-    network: _PatchNetwork
-
-    def preprocess(self, picture: Picture) -> Tensor:
-        """Resized to 256 x 256 by Pillow, with ImageNet's mean and deviation."""
-        pixels = by_pillow(picture.pixels, SIDE, SIDE, Image.Resampling.BILINEAR)
-        return normalised(to_tensor(pixels), IMAGENET)
-
-    def score(self, prepared: Tensor) -> Tensor:
-        """Log-odds of generated, [B]."""
-        score: Tensor = self.network(prepared)
-        return score
-
-
 _PUBLICATION = Publication(
     title="Real-time deepfake detection in the real-world",
     year=2024,
@@ -175,7 +141,7 @@ _PUBLICATION = Publication(
 )
 
 
-class LaDeDa(_PatchRival):
+class LaDeDa(NprInput):
     """LaDeDa-9."""
 
     name = "ladeda"
@@ -187,7 +153,7 @@ class LaDeDa(_PatchRival):
         self.network = LadedaNetwork()
 
 
-class TinyLaDeDa(_PatchRival):
+class TinyLaDeDa(NprInput):
     """Tiny-LaDeDa. The authors distil it from LaDeDa's patch scores; its recipe here is supervised."""
 
     name = "tiny-ladeda"

@@ -15,9 +15,8 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cameraborn.networks.resnet import EXPANSION, Bottleneck
+from cameraborn.networks.resnet import EXPANSION, Bottleneck, initialise, stages
 from cameraborn.photo.decode import Picture
-from cameraborn.rivals.backbones.resnet import initialise, stages
 from cameraborn.rivals.inputs import IMAGENET, by_pillow, normalised, to_tensor
 from cameraborn.rivals.published import LAYOUTS, NETWORKS, RIVALS, Layout, Publication, Rival
 
@@ -40,7 +39,7 @@ class NprNetwork(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(3, 64, 3, stride=2, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
-        self.layer1, self.layer2 = stages(Bottleneck, (3, 4))
+        self.layer1, self.layer2 = stages(Bottleneck, (3, 4), 64)
         self.fc1 = nn.Linear(128 * EXPANSION, 1)
         initialise(self)
 
@@ -52,8 +51,24 @@ class NprNetwork(nn.Module):
         return score.squeeze(1)
 
 
-class Npr(Rival):
-    """NPR with its own input; the loss is binary cross-entropy."""
+class NprInput(Rival):
+    """A network with NPR's input; the loss is binary cross-entropy."""
+
+    network: nn.Module
+
+    def preprocess(self, picture: Picture) -> Tensor:
+        """Resized to 256 x 256 by Pillow, with ImageNet's mean and deviation."""
+        pixels = by_pillow(picture.pixels, SIDE, SIDE, Image.Resampling.BILINEAR)
+        return normalised(to_tensor(pixels), IMAGENET)
+
+    def score(self, prepared: Tensor) -> Tensor:
+        """Log-odds of generated, [B]."""
+        score: Tensor = self.network(prepared)
+        return score
+
+
+class Npr(NprInput):
+    """NPR."""
 
     name = "npr"
     publication = Publication(
@@ -71,16 +86,6 @@ class Npr(Rival):
     def __init__(self) -> None:
         super().__init__()
         self.network = NprNetwork()
-
-    def preprocess(self, picture: Picture) -> Tensor:
-        """Resized to 256 x 256 by Pillow, with ImageNet's mean and deviation."""
-        pixels = by_pillow(picture.pixels, SIDE, SIDE, Image.Resampling.BILINEAR)
-        return normalised(to_tensor(pixels), IMAGENET)
-
-    def score(self, prepared: Tensor) -> Tensor:
-        """Log-odds of generated, [B]."""
-        score: Tensor = self.network(prepared)
-        return score
 
 
 NETWORKS.add("npr", NprNetwork)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from cameraborn.photo.decode import Picture
-from cameraborn.rivals.encoders import ClipRn50, ClipVitB16, EfficientNetLite0, ExifAsLanguage, Farl
+from cameraborn.rivals.encoders import Tower
 from cameraborn.rivals.published import NETWORKS, RIVALS, Encoder, Rival
 
 
@@ -60,5 +60,5 @@ class LinearProbe(Rival):
 
 for _features in (512, 768, 1024, 1280):
     NETWORKS.add(f"probe-head-{_features}", partial(linear_head, _features))
-for _encoder in (EfficientNetLite0, ClipVitB16, ClipRn50, Farl, ExifAsLanguage):
-    RIVALS.add(f"probe-{_encoder.name}", lambda encoder=_encoder: LinearProbe(encoder()))  # type: ignore[misc]
+for _name in ("efficientnet-lite0", "clip-vit-b16", "clip-rn50", "farl", "exif-as-language"):
+    RIVALS.add(f"probe-{_name}", lambda name=_name: LinearProbe(Tower(name)))  # type: ignore[misc]

@@ -15,6 +15,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -133,6 +134,27 @@ class Published(nn.Module):
         """The parts that training changes; the others stay as published."""
         return list(self.parts)
 
+    def prepare(self, batch: Tensor) -> Tensor:
+        """Preprocessed pictures [B 3 H W] to what the trained parts see; by default the pictures themselves."""
+        return batch
+
+    @property
+    def prepares(self) -> bool:
+        """Whether `prepare` does anything."""
+        return type(self).prepare is not Published.prepare
+
+    def loss(self, prepared: Tensor, generated: Tensor) -> Tensor:
+        """The loss that training lowers.
+
+        Args:
+            prepared: what `prepare` gave, [B ...].
+            generated: bool or 0 and 1, [B].
+
+        Raises:
+            RecipeError: there is none.
+        """
+        raise RecipeError(f"{self.name}: it is not trained: give it weights, and name it in a benchmark")
+
 
 class Encoder(Published):
     """A network whose output is a feature, one row [D] a picture.
@@ -145,6 +167,10 @@ class Encoder(Published):
     features: int
     statistics: tuple[tuple[float, ...], tuple[float, ...]]
 
+    def trained_parts(self) -> list[str]:
+        """None, but of an encoder that learns from photographs."""
+        return []
+
 
 class Rival(Published):
     """A detector of others: `forward` gives scores [B], higher for generated pictures; of a trained one 0 is even odds.
@@ -152,10 +178,6 @@ class Rival(Published):
     `forward` is `prepare` and then `score`. What `prepare` gives never changes in training, so a trainer may compute
     it once for each picture and keep it; where it is slow (DIRE takes 40 passes of a large network) it should.
     """
-
-    def prepare(self, batch: Tensor) -> Tensor:
-        """Preprocessed pictures [B 3 H W] to what the trained network sees; by default the pictures themselves."""
-        return batch
 
     @abstractmethod
     def score(self, prepared: Tensor) -> Tensor:
@@ -166,17 +188,30 @@ class Rival(Published):
         return self.score(self.prepare(batch))
 
     def loss(self, prepared: Tensor, generated: Tensor) -> Tensor:
-        """The loss that training lowers, by default binary cross-entropy.
+        """Binary cross-entropy by default; see `Published.loss`.
 
-        Args:
-            prepared: what `prepare` gave, [B ...].
-            generated: bool or 0 and 1, [B].
+        Raises:
+            RecipeError: nothing of it is trained.
         """
+        if not self.trained_parts():
+            return super().loss(prepared, generated)
         return F.binary_cross_entropy_with_logits(self.score(prepared), generated.float())
 
 
 RIVALS: Registry[Callable[[], Rival]] = Registry("rival", RecipeError)
 ENCODERS: Registry[Callable[[], Encoder]] = Registry("encoder", RecipeError)
+
+
+def make(name: str) -> Published:
+    """A rival or an encoder by its name, without weights."""
+    return ENCODERS[name]() if name in ENCODERS else RIVALS[name]()
+
+
+@cache
+def without_memory(name: str) -> Published:
+    """One that can `preprocess` and no more."""
+    with torch.device("meta"):
+        return make(name)
 
 
 def missing_weights(network: str) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, PositiveFloat, field_validator, model_validator
 
+from cameraborn.registry import unknown_name
 from cameraborn.rivals.published import ENCODERS, RIVALS
-from cameraborn.train.recipe import DataSection, Section, WholeRecipe
+from cameraborn.train.recipe import ZERO_IS_NONE, LogSection, OptimiseSection, Section, TrainingRecipe
 
 _Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -36,32 +37,35 @@ class AugmentSection(Section):
         return self
 
 
-class OptimiseSection(Section):
-    """How the loss is lowered."""
+class RivalOptimiseSection(OptimiseSection):
+    """How the loss is lowered: a constant learning rate, or one that falls by steps; the defaults are torch's."""
 
-    optimiser: Literal["adam", "adamw", "sgd"] = "adam"
     learning_rate: float = Field(gt=0)
-    betas: tuple[float, float] = (0.9, 0.999)  # of adam and adamw; the first is the momentum of sgd
-    weight_decay: float = Field(default=0.0, ge=0)
     batch_size: int = Field(ge=2)
-    epochs: int | None = Field(default=None, ge=1)
-    steps: int | None = Field(default=None, ge=1)  # in place of epochs
+    optimiser: Literal["adamw", "adam", "sgd"] = "adam"
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = Field(default=0.0, ge=0)
+    decay_all: bool = True
+    grad_clip: Annotated[PositiveFloat | None, ZERO_IS_NONE] = None
+    warmup: int = Field(default=0, ge=0)
+    schedule: Literal["cosine", "root", "constant"] = "constant"
+    ema: float = Field(default=0.0, ge=0, lt=1)
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
     decay_every: int | None = Field(default=None, ge=1)  # epochs, or steps where steps are given
-    decay_factor: float = Field(default=0.1, gt=0, le=1)  # of the learning rate
+    decay_factor: float = Field(default=0.1, gt=0, lt=1)  # of the learning rate
     patience: int | None = Field(
         default=None, ge=1
-    )  # epochs without a better validation before it decays instead
-    min_lr: float = Field(default=0.0, ge=0)  # training ends when the learning rate would fall below
-    seed: int = 0
+    )  # validations without a better one before it decays instead
+    min_lr: float = Field(default=0.0, ge=0)  # with patience, training ends when the rate would fall below
 
     @model_validator(mode="after")
-    def _length(self) -> OptimiseSection:
-        if (self.epochs is None) == (self.steps is None):
-            raise ValueError("give either epochs or steps")
+    def _one_decay(self) -> RivalOptimiseSection:
+        if self.decay_every is not None and self.patience is not None:
+            raise ValueError("give either decay_every or patience")
         return self
 
 
-class RivalRecipe(WholeRecipe):
+class RivalRecipe(TrainingRecipe):
     """Everything that decides the training of a rival.
 
     Attributes:
@@ -74,13 +78,22 @@ class RivalRecipe(WholeRecipe):
     rival: str
     objective: Literal["binary", "self-blended", "photographs"] = "binary"
     weights: tuple[Path, ...] = ()
-    data: DataSection
     augment: AugmentSection = AugmentSection()
-    optimise: OptimiseSection
+    optimise: RivalOptimiseSection
+    log: LogSection = LogSection(validate_every=0)
 
     @field_validator("rival")
     @classmethod
     def _known(cls, name: str) -> str:
         if name not in RIVALS and name not in ENCODERS:
-            raise ValueError(RIVALS.unknown(name))
+            raise ValueError(unknown_name("rival", name, (*RIVALS, *ENCODERS)))
         return name
+
+    @model_validator(mode="after")
+    def _learns_from_its_kind(self) -> RivalRecipe:
+        if (self.rival in ENCODERS) != (self.objective == "photographs"):
+            raise ValueError(
+                f"objective {self.objective!r} is not for {self.rival!r}: encoders learn from 'photographs', rivals "
+                "from 'binary' or 'self-blended'"
+            )
+        return self

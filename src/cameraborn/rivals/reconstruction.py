@@ -97,14 +97,6 @@ class _Reconstruction(Rival):
     def error(self, squared: Tensor, pictures: Tensor) -> Tensor:
         """Mean squared errors [B] and their pictures to what is low for generated ones, [B]."""
 
-    def loss(self, prepared: Tensor, generated: Tensor) -> Tensor:
-        """There is none.
-
-        Raises:
-            RecipeError: always.
-        """
-        raise RecipeError(f"{self.name}: it is not trained: give it the weights of its autoencoder")
-
 
 class PlainReconstruction(_Reconstruction):
     """The error as it is."""

@@ -42,6 +42,11 @@ def open_encoder(name: str, weights: Iterable[Path] = ()) -> Encoder:
     return _ready(ENCODERS[name](), weights)
 
 
+def one_thread_a_picture() -> None:
+    """Let torch use one thread, where pictures are worked on side by side."""
+    torch.set_num_threads(1)
+
+
 def compute(published: Published, pictures: Sequence[Picture], *, batch: int = BATCH) -> Array:
     """Scores [N] or features [N D] of pictures, in their order; those of one input size go together.
 

@@ -149,7 +149,11 @@ class SelfDescription(Encoder):
         maps = [_resized(residuals, factor=0.5**scale)[0] for scale in range(SCALES)]
         return predict_itself(maps, SIDE)
 
-    def loss(self, batch: Tensor) -> Tensor:
+    def trained_parts(self) -> list[str]:
+        """The filters."""
+        return ["filters"]
+
+    def loss(self, prepared: Tensor, generated: Tensor | None = None) -> Tensor:
         """Of the filters: what they miss of photographs, and how alike they are.
 
         The mean of the logarithms of the K residuals' energies, less half the log-determinant of their correlations:
@@ -157,10 +161,11 @@ class SelfDescription(Encoder):
         when two filters miss the same.
 
         Args:
-            batch: preprocessed photographs [B 3 H W].
+            prepared: preprocessed photographs [B 3 H W].
+            generated: nothing is learnt from generated pictures.
         """
         reach = FILTER_SIDE // 2
-        residuals = self.filters(batch[:, :1])[..., reach:-reach, reach:-reach]
+        residuals = self.filters(prepared[:, :1])[..., reach:-reach, reach:-reach]
         vectors = residuals.transpose(0, 1).flatten(1)
         energies = vectors.square().mean(dim=1).clamp_min(1e-12)
         unit = vectors / (energies.sqrt()[:, None] * vectors.shape[1] ** 0.5)

@@ -15,9 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cameraborn.errors import RecipeError
 from cameraborn.photo.decode import Picture
-from cameraborn.rivals.encoders import EfficientNetLite0
+from cameraborn.rivals.encoders import Tower
 from cameraborn.rivals.published import RIVALS, Encoder, Publication, Rival
 
 NOISE = 0.05  # deviation, of pictures in 0..1
@@ -46,7 +45,7 @@ class _Similarity(Rival):
 
     def __init__(self, encoder: Encoder | None = None) -> None:
         super().__init__()
-        self.encoder = encoder or EfficientNetLite0()
+        self.encoder = encoder or Tower("efficientnet-lite0")
         self.encoder.requires_grad_(False)
         self.parts = {f"encoder.{part}": network for part, network in self.encoder.parts.items()}
 
@@ -84,14 +83,6 @@ class _Similarity(Rival):
 
     def _moved(self, disturbed: Tensor, features: Tensor) -> Tensor:
         return 1 - F.cosine_similarity(self.encoder.compute(disturbed), features, dim=1)
-
-    def loss(self, prepared: Tensor, generated: Tensor) -> Tensor:
-        """There is none.
-
-        Raises:
-            RecipeError: always.
-        """
-        raise RecipeError(f"{self.name}: it is not trained: give it the weights of its encoder")
 
 
 class Rigid(_Similarity):

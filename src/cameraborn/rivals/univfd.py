@@ -17,11 +17,12 @@ from torch.nn import functional as F
 
 from cameraborn.errors import RecipeError
 from cameraborn.photo.decode import Picture
-from cameraborn.rivals.encoders import SIDE, ClipVitL14
+from cameraborn.rivals.encoders import SIDE
 from cameraborn.rivals.inputs import CLIP, centre_crop, normalised, to_tensor
 from cameraborn.rivals.probe import linear_head
 from cameraborn.rivals.published import LAYOUTS, NETWORKS, RIVALS, TRAINED, Grown, Layout, Publication, Rival
 
+FEATURES = 768  # of CLIP ViT-L/14
 _CODE = "https://github.com/WisconsinAIVision/UniversalFakeDetect"
 _PUBLICATION = Publication(
     title="Towards universal fake image detectors that generalize across generative models",
@@ -63,7 +64,7 @@ class UnivFD(_OnClip):
 
     def __init__(self) -> None:
         super().__init__()
-        self.head = linear_head(ClipVitL14.features)
+        self.head = linear_head(FEATURES)
 
     def trained_parts(self) -> list[str]:
         """The head."""
@@ -95,7 +96,7 @@ class UnivFDNearest(_OnClip):
 
     def __init__(self) -> None:
         super().__init__()
-        self.banks = Banks(ClipVitL14.features)
+        self.banks = Banks(FEATURES)
 
     def trained_parts(self) -> list[str]:
         """The banks."""
@@ -133,8 +134,8 @@ class UnivFDNearest(_OnClip):
         raise RecipeError(f"{self.name}: it has no loss: fill its banks with remember()")
 
 
-NETWORKS.add("univfd-head", partial(linear_head, ClipVitL14.features))
-NETWORKS.add("univfd-banks", lambda: Banks(ClipVitL14.features))
+NETWORKS.add("univfd-head", partial(linear_head, FEATURES))
+NETWORKS.add("univfd-banks", lambda: Banks(FEATURES))
 LAYOUTS.add("univfd-head", Layout("univfd-head", "fc_weights.pth", f"pretrained_weights of {_CODE}"))
 RIVALS.add("univfd", UnivFD)
 RIVALS.add("univfd-nearest", UnivFDNearest)

@@ -19,7 +19,7 @@ from cameraborn.detect.bundle import Bundle
 from cameraborn.detect.evidence.channel import Columns, Evidence, repeated
 from cameraborn.detect.evidence.density import Density
 from cameraborn.detect.evidence.kinds import PHOTOGRAPHS
-from cameraborn.detect.schema import BundleInfo, Channel, Preprocessing, software_versions
+from cameraborn.detect.schema import BundleInfo, Channel, Network, Preprocessing, software_versions
 from cameraborn.detect.store import write_bundle
 from cameraborn.errors import CamerabornError, RecipeError
 from cameraborn.networks.section import InputKind
@@ -40,7 +40,7 @@ class ExportedNetwork:
 
     Attributes:
         onnx: the encoder's graph, see `train.onnx`.
-        weights: safetensors, with the heads.
+        weights: safetensors to train on from, with the heads; two where a second network's features follow.
         description: the encoder's class and size, for people.
         features: width of the feature.
         tasks: names of what was learnt.
@@ -55,11 +55,10 @@ class ExportedNetwork:
         unit_length: features are divided by their length.
         evidence: channels that the network brings, of columns of the finest side.
         density_columns: columns of one side that are left to a density of photographs; none for a binary detector.
-        beside: safetensors of a second network, whose features follow.
     """
 
     onnx: bytes
-    weights: bytes
+    weights: tuple[bytes, ...]
     description: str
     features: int
     tasks: tuple[str, ...]
@@ -74,7 +73,6 @@ class ExportedNetwork:
     unit_length: bool = False
     evidence: tuple[Evidence, ...] = ()
     density_columns: Columns = ()
-    beside: bytes | None = None
 
     @property
     def is_binary(self) -> bool:
@@ -157,15 +155,23 @@ def write_exported(network: ExportedNetwork, options: BundleOptions, folder: Pat
     """
     info = BundleInfo(
         name=options.name,
-        network=network.description,
-        features=network.features,
-        preprocessing=preprocessing_of(network, options),
-        tasks=network.tasks,
-        manifest_sha256=network.manifest_sha256,
+        networks=(
+            Network(
+                file="network.onnx",
+                weights=tuple(
+                    f"{name}.safetensors" for name in ("weights", "beside")[: len(network.weights)]
+                ),
+                description=network.description,
+                features=network.features,
+                preprocessing=preprocessing_of(network, options),
+                tasks=network.tasks,
+                manifest_sha256=network.manifest_sha256,
+            ),
+        ),
         licences={"code": "Apache-2.0", **(options.licences or {})},
         versions=software_versions(),
     )
-    bundle = Bundle.of_network(info, network.onnx, network.weights, network.beside).with_seen(network.seen)
+    bundle = Bundle.of_network(info, network.onnx, network.weights).with_seen(network.seen)
     if network.density_columns:
         columns = repeated(network.density_columns, network.features, len(info.preprocessing.sides))
         bundle = bundle.with_channel(Channel(name=PHOTOGRAPHS, kind=Density.kind, columns=columns))

@@ -87,6 +87,12 @@ class Objective(ABC):
         """What moves the network; groups of parameters with `constant_lr` keep that rate."""
         return make_optimiser(network, settings)
 
+    def learning_rate(
+        self, step: int, settings: OptimiseSection, *, steps: int, steps_an_epoch: int
+    ) -> float | None:
+        """The rate of a step, the same in all processes; None ends training."""
+        return learning_rate(step, settings, steps=steps, steps_an_epoch=steps_an_epoch)
+
     @abstractmethod
     def batches(self, steps: range) -> Iterator[Batch]:
         """This process's parts of the batches of these steps, `grad_accum_steps` each; started when called."""
@@ -109,6 +115,10 @@ class Objective(ABC):
     def logged(self) -> dict[str, float]:
         """More figures for the log."""
         return {}
+
+    def validated(self, figures: dict[str, float]) -> None:
+        """Take note of a validation; called in the main process."""
+        return
 
     @abstractmethod
     def validator(self) -> Callable[[Any], dict[str, float]]:
@@ -228,7 +238,9 @@ def fit(
 
     with Log(folder, first_step) if processes.is_main else nullcontext() as log:
         for step in range(first_step, steps):
-            rate = learning_rate(step, settings, steps=steps, steps_an_epoch=steps_an_epoch)
+            rate = objective.learning_rate(step, settings, steps=steps, steps_an_epoch=steps_an_epoch)
+            if rate is None:
+                break
             set_learning_rate(optimiser, rate)
             optimiser.zero_grad(set_to_none=True)
             parts: list[dict[str, Tensor]] = []
@@ -262,8 +274,9 @@ def fit(
             if log is None:
                 continue
             elapsed = time.monotonic() - started
-            if done % recipe.log.validate_every == 0 or done == steps:
+            if done % (recipe.log.validate_every or steps_an_epoch) == 0 or done == steps:
                 figures = validate(averaged)
+                objective.validated(figures)
                 log.write(done, {f"val/{name}": value for name, value in figures.items()})
             if done % recipe.log.log_every == 0 or done == steps:
                 means = {name: float(sum(part[name] for part in parts)) / len(parts) for name in parts[0]}

@@ -11,12 +11,15 @@ import logging
 import warnings
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from cameraborn.errors import RecipeError
 from cameraborn.networks.section import InputKind
 from cameraborn.photo.patches import PATCH_SIZE
+
+_SMALLEST, _FEW = 2048, 6  # numbers of a tensor, input channels of a filter, that are worth rounding
 
 
 def to_onnx(encoder: nn.Module, kind: InputKind = "patches", side: int = PATCH_SIZE) -> bytes:
@@ -47,6 +50,33 @@ def to_onnx(encoder: nn.Module, kind: InputKind = "patches", side: int = PATCH_S
         )
     graph_file: bytes = program.model_proto.SerializeToString()
     return graph_file
+
+
+def with_half_weights(graph_file: bytes) -> bytes:
+    """The same graph with its large dense weights kept in half precision, for a file of half the size.
+
+    Arithmetic stays in single precision. Filters of a single channel and the first layer's stay as they are: they are
+    few, and rounding would show.
+    """
+    import onnx
+    from onnx import numpy_helper
+
+    model = onnx.load_from_string(graph_file)
+    casts = []
+    for tensor in model.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        few_inputs = values.ndim == 4 and values.shape[1] <= _FEW
+        if values.dtype != np.float32 or values.size < _SMALLEST or few_inputs:
+            continue
+        name = tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
+        casts.append(onnx.helper.make_node("Cast", [f"{name}_half"], [name], to=onnx.TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    onnx.checker.check_model(model)
+    half: bytes = model.SerializeToString()
+    return half
 
 
 class SideBySide(nn.Module):

@@ -14,13 +14,15 @@ PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.floa
 
 
 def make_optimiser(network: nn.Module, settings: OptimiseSection) -> torch.optim.Optimizer:
-    """Adam with weight decay beside the gradient (AdamW) or in it; biases and norms decay only if asked to."""
+    """Adam with weight decay beside the gradient (AdamW) or in it, or SGD; biases and norms decay only if asked to."""
     decayed = [p for p in network.parameters() if p.ndim > 1 or settings.decay_all]
     free = [p for p in network.parameters() if p.ndim <= 1 and not settings.decay_all]
     groups = [
         {"params": decayed, "weight_decay": settings.weight_decay},
         {"params": free, "weight_decay": 0.0},
     ]
+    if settings.optimiser == "sgd":
+        return torch.optim.SGD(groups, lr=settings.learning_rate, momentum=settings.betas[0], fused=True)
     kind = torch.optim.AdamW if settings.optimiser == "adamw" else torch.optim.Adam
     return kind(groups, lr=settings.learning_rate, betas=settings.betas, eps=settings.eps, fused=True)
 
@@ -36,6 +38,8 @@ def learning_rate(step: int, settings: OptimiseSection, *, steps: int, steps_an_
     """
     if step < settings.warmup:
         return settings.learning_rate * (step + 1) / settings.warmup
+    if settings.schedule == "constant":
+        return settings.learning_rate
     if settings.lr_per_epoch:
         step = step // steps_an_epoch * steps_an_epoch
     end = steps_an_epoch * settings.cosine_epochs if settings.cosine_epochs else steps

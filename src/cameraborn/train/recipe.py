@@ -96,9 +96,9 @@ class OptimiseSection(Section):
     batch_size: int = Field(default=128, ge=2)  # pictures of a batch, over all processes
     grad_accum_steps: int = Field(default=1, ge=1)  # batches of a step; pairs are made within each
     patches: int = Field(default=1, ge=1)  # patches of each picture
-    optimiser: Literal["adamw", "adam"] = "adamw"  # adam: weight decay is part of the gradient
+    optimiser: Literal["adamw", "adam", "sgd"] = "adamw"  # adam, sgd: weight decay is part of the gradient
     learning_rate: float = Field(default=1e-3, gt=0)
-    betas: tuple[float, float] = (0.9, 0.98)
+    betas: tuple[float, float] = (0.9, 0.98)  # the first is the momentum of sgd
     eps: float = Field(default=1e-8, gt=0)
     weight_decay: float = Field(default=0.05, ge=0)
     decay_all: bool = False  # biases and norms decay too
@@ -106,7 +106,9 @@ class OptimiseSection(Section):
         5.0  # largest norm of the gradient; 0: no limit
     )
     warmup: int = Field(default=100, ge=0)  # steps
-    schedule: Literal["cosine", "root"] = "cosine"  # root: the square root of the share that is left
+    schedule: Literal["cosine", "root", "constant"] = (
+        "cosine"  # root: the square root of the share that is left
+    )
     cosine_epochs: int | None = Field(default=None, ge=1)  # default: the whole run; after it the rate rises
     lr_per_epoch: bool = False  # the rate changes between epochs only
     min_lr: float = Field(default=0.0, ge=0)  # rate at the end of the schedule
@@ -142,7 +144,7 @@ class LogSection(Section):
     """How often, in steps."""
 
     log_every: int = Field(default=20, ge=1)
-    validate_every: int = Field(default=500, ge=1)
+    validate_every: int = Field(default=500, ge=0)  # 0: every epoch
     checkpoint_every: int = Field(default=100, ge=1)
 
 
@@ -174,7 +176,7 @@ class TrainingRecipe(WholeRecipe):
 
 
 def kind_of(path: Path) -> str:
-    """What kind of recipe a file is: `binary`, `autoencoders`, or `pretext` where it says nothing.
+    """What kind of recipe a file is: `binary`, `autoencoders`, `rival`, or `pretext` where it says nothing.
 
     Raises:
         RecipeError: the file is missing or not TOML.

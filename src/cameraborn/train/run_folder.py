@@ -25,7 +25,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from cameraborn.data.manifest import Row, sha256_of
 from cameraborn.errors import RecipeError
-from cameraborn.files import replacing
+from cameraborn.files import refuse_foreign, replacing
 
 RECORD = "data.json"
 
@@ -77,6 +77,7 @@ def start_or_resume(folder: Path, recipe: BaseModel, record: DataRecord) -> None
     Raises:
         RecipeError: it is of another recipe, or its rows have changed since it started.
     """
+    refuse_foreign(folder, (RECORD, "recipe.json"))
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "recipe.json"
     if not file.exists():

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from cameraborn.data.manifest import Row, first_problem
 from cameraborn.errors import ManifestError
 from cameraborn.photo import files
+from cameraborn.photo.sniff import Census
 
 _NOT_HASHED = "0" * 64
 
@@ -45,10 +46,12 @@ class Options:
     Attributes:
         exif: a table of EXIF, or a folder with a JSON file for each photograph.
         group: what is one group in a folder of photographs: each sub-folder, or each photograph.
+        census: counts what folders hold besides pictures.
     """
 
     exif: Path | None = None
     group: Literal["folder", "photo"] = "folder"
+    census: Census | None = None
 
 
 def standing(path: Path) -> Path:
@@ -88,7 +91,7 @@ def listed_entry(where: str, path: Path, fields: dict[str, Any]) -> Entry:
         raise ManifestError(f"{where}: {first_problem(error)}: fix or delete the line") from error
 
 
-def pictures_in(folder: Path) -> Iterator[Path]:
+def pictures_in(folder: Path, census: Census | None = None) -> Iterator[Path]:
     """Pictures under a folder, as `photo.files` finds them.
 
     Raises:
@@ -97,7 +100,7 @@ def pictures_in(folder: Path) -> Iterator[Path]:
     if not folder.is_dir():
         raise ManifestError(f"{folder}: no such folder: give a folder of pictures")
 
-    for path in map(Path, files.pictures_in(str(folder.absolute()))):
+    for path in map(Path, files.pictures_in(str(folder.absolute()), census)):
         if path.is_dir():  # passed on unopened
             raise ManifestError(f"{path}: cannot be opened: check its permissions")
         yield path

@@ -32,7 +32,7 @@ def flickr_entries(source: Path, options: Options) -> Iterator[Entry | LeftOut]:
     listed = None
     if options.exif is not None:
         listed = exif_of_photographs(options.exif, {photo_id(path) for path in pictures_in(source)})
-    for path in pictures_in(source):
+    for path in pictures_in(source, options.census):
         photo = photo_id(path)
         try:
             tags = listed.get(photo) if listed else None

@@ -14,6 +14,6 @@ def folder_entries(source: Path, options: Options) -> Iterator[Entry | LeftOut]:
     The group is the sub-folder, which is a photographer or an occasion more often than not, or else the photograph.
     """
     top = source.absolute()
-    for path in pictures_in(source):
+    for path in pictures_in(source, options.census):
         group = path if options.group == "photo" else path.parent
         yield entry(path, read=True, source=source.resolve().name, group=str(group.relative_to(top)))

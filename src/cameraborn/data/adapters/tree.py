@@ -60,7 +60,7 @@ def tree_entries(source: Path, options: Options) -> Iterator[Entry | LeftOut]:
         raise ManifestError(f"{source}: no such folder: give a folder with a folder for each generator")
     lists = _listed(source)
     top = source.resolve()
-    for path in pictures_in(source):
+    for path in pictures_in(source, options.census):
         folders = [top.name, *path.parent.relative_to(source.absolute()).parts]
         generator = _generator(folders)
         photographs = next((name for name in reversed(folders) if name.lower() in _PHOTOGRAPHS), top.name)

@@ -1,7 +1,8 @@
 """Several channels' surprises become one number.
 
 A density of many features varies far more than the odds of a classifier do, so each surprise is first brought to mean 0
-and standard deviation 1 among the photographs that were fitted to. The first channel counts as it is. Of every other
+and standard deviation 1 among photographs that no channel has seen (by `calibrate`; until then, among those that were
+fitted to). The first channel counts as it is. Of every other
 one only what lies above its mean is added, as in DenseHybrid (Grcic, Bevandic and Segvic, ECCV 2022, arXiv 2207.02606):
 some generators smooth more than any autoencoder, and to look less reconstructed than photographs do is no sign of
 being one. A single channel's surprise stays as it is.
@@ -26,7 +27,7 @@ class Standard:
 
     @classmethod
     def of(cls, surprise: Array) -> Standard:
-        """Measured on the photographs that were fitted to [N]."""
+        """Measured on the surprise of photographs [N]."""
         return cls(float(surprise.mean()), float(surprise.std()) + 1e-6)
 
     def __call__(self, surprise: Array) -> Array:

@@ -15,60 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cameraborn.networks.clip import QuickGELU
+from cameraborn.networks.clip import Block
 
 _HEAD = 64  # channels of an attention head, in every published tower
-
-
-class _Attention(nn.Module):
-    """Multi-head self-attention, every token with every other."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.heads = width // _HEAD
-        self.in_proj_weight = nn.Parameter(torch.randn(3 * width, width) * width**-0.5)
-        self.in_proj_bias = nn.Parameter(torch.zeros(3 * width))
-        self.out_proj = nn.Linear(width, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[B L W] to the same shape."""
-        B, L, W = x.shape
-        projected = F.linear(x, self.in_proj_weight, self.in_proj_bias)
-        q, k, v = projected.view(B, L, 3, self.heads, W // self.heads).permute(2, 0, 3, 1, 4)
-        y = F.scaled_dot_product_attention(q, k, v)
-        out: Tensor = self.out_proj(y.transpose(1, 2).reshape(B, L, W))
-        return out
-
-
-class _VisionBlock(nn.Module):
-    """Attention, then two layers on each token, both beside the identity and behind a layer norm."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.attn = _Attention(width)
-        self.ln_1 = nn.LayerNorm(width)
-        layers = {
-            "c_fc": nn.Linear(width, 4 * width),
-            "gelu": QuickGELU(),
-            "c_proj": nn.Linear(4 * width, width),
-        }
-        self.mlp = nn.Sequential(OrderedDict(layers))
-        self.ln_2 = nn.LayerNorm(width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.attn(self.ln_1(x))
-        out: Tensor = x + self.mlp(self.ln_2(x))
-        return out
-
-
-class _Transformer(nn.Module):
-    def __init__(self, width: int, layers: int) -> None:
-        super().__init__()
-        self.resblocks = nn.Sequential(*(_VisionBlock(width) for _ in range(layers)))
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.resblocks(x)
-        return out
 
 
 class VisionTransformer(nn.Module):
@@ -87,7 +36,8 @@ class VisionTransformer(nn.Module):
         self.class_embedding = nn.Parameter(torch.randn(width) * width**-0.5)
         self.positional_embedding = nn.Parameter(torch.randn((side // patch) ** 2 + 1, width) * width**-0.5)
         self.ln_pre = nn.LayerNorm(width)
-        self.transformer = _Transformer(width, layers)
+        blocks = nn.Sequential(*(Block(width, width // _HEAD, causal=False) for _ in range(layers)))
+        self.transformer = nn.ModuleDict({"resblocks": blocks})
         self.ln_post = nn.LayerNorm(width)
         self.proj = nn.Parameter(torch.randn(width, features) * width**-0.5)
 
@@ -96,7 +46,7 @@ class VisionTransformer(nn.Module):
         patches = self.conv1(x).flatten(2).transpose(1, 2)
         whole = self.class_embedding.expand(len(x), 1, -1)
         tokens = self.ln_pre(torch.cat([whole, patches], dim=1) + self.positional_embedding)
-        out: Tensor = self.ln_post(self.transformer(tokens)[:, 0]) @ self.proj
+        out: Tensor = self.ln_post(self.transformer["resblocks"](tokens)[:, 0]) @ self.proj
         return out
 
 

@@ -7,12 +7,10 @@ Shapes: B pictures, C channels, S side.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cameraborn.networks.resnet import EXPANSION, Bottleneck
+from cameraborn.networks.resnet import EXPANSION, Bottleneck, initialise, stages
 
 
 class BasicBlock(nn.Module):
@@ -37,28 +35,6 @@ class BasicBlock(nn.Module):
         return F.relu(y + (x if self.downsample is None else self.downsample(x)))
 
 
-def stages(
-    block: type[BasicBlock | Bottleneck], depths: Sequence[int], width: int = 64
-) -> list[nn.Sequential]:
-    """Stages of blocks: each after the first halves the side and doubles the inner channels."""
-    expansion = EXPANSION if block is Bottleneck else 1
-    channels, made = width, []
-    for place, depth in enumerate(depths):
-        inner, stride = width * 2**place, 1 if place == 0 else 2
-        outer = inner * expansion
-        blocks = [block(channels, inner, stride), *(block(outer, inner, 1) for _ in range(depth - 1))]
-        made.append(nn.Sequential(*blocks))
-        channels = outer
-    return made
-
-
-def initialise(network: nn.Module) -> None:
-    """The starting values of torchvision's residual networks."""
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-
-
 class ResNet50(nn.Module):
     """ResNet-50 with any number of outputs, as torchvision lays it out."""
 
@@ -66,7 +42,7 @@ class ResNet50(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
-        self.layer1, self.layer2, self.layer3, self.layer4 = stages(Bottleneck, (3, 4, 6, 3))
+        self.layer1, self.layer2, self.layer3, self.layer4 = stages(Bottleneck, (3, 4, 6, 3), 64)
         self.fc = nn.Linear(512 * EXPANSION, outputs)
         initialise(self)
 

@@ -1,0 +1,85 @@
+"""Which photographs are kept from training, to calibrate and to judge on: row numbers of the cache.
+
+Those that the bundle that ships was calibrated on, with all of their sources (portraits: each by itself), and one
+source in four of `data2`. The networks of that bundle have not seen any of them either, so one set of photographs can
+calibrate all channels of evidence.
+
+    python benchmarks/campaign/split.py --shared SHARED --work WORK --bundle models/default
+
+It writes WORK/held_out.json, and WORK/calibration.jsonl: the manifest of those faces that may calibrate what ships.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from pathlib import Path
+
+from cache import SETS, Cache, Row
+
+from cameraborn.data.manifest import Row as ManifestRow
+from cameraborn.data.manifest import sha256_of, write_manifest
+from cameraborn.detect.bundle import SEEN_DIGITS
+from cameraborn.detect.store import read_bundle
+
+SHARE = 25  # percent of the sources of data2
+ALWAYS = ("drewnoakes/metadata-extractor-images",)  # has files among `cases/genuine`, which only measure
+
+
+def source_held_out(row: Row) -> bool:
+    """Whether a source of data2 is kept from training."""
+    if row["group"] in ALWAYS:
+        return True
+    chance = int(hashlib.sha256(f"held out {row['group']}".encode()).hexdigest()[:8], 16) % 100
+    return row["set"] in ("camera2", "faces2") and chance < SHARE
+
+
+def calibration_row(shared: Path, row: Row) -> ManifestRow:
+    """A row of the cache as a row of a manifest."""
+    file = (shared / SETS[row["set"]][1] / row["path"]).resolve()
+    kept = {"path": str(file), "sha256": sha256_of(file), "source": row["group"], "group": row["group"]}
+    return ManifestRow(**kept, split="calibration", kind=row["set"])
+
+
+def main() -> None:
+    """Write the numbers."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--shared", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--bundle", type=Path, required=True)
+    options = parser.parse_args()
+    bundle = read_bundle(options.bundle)
+    calibrates = {row.photograph for row in bundle.calibration_rows}
+    rows = [
+        (number, row)
+        for number, row in enumerate(Cache(options.work / "cache").rows)
+        if row["label"] == "photo" and row["set"] in ("camera", "camera2", "faces2", "portraits")
+    ]
+    digests = {
+        number: sha256_of(options.shared / SETS[row["set"]][1] / row["path"])[:SEEN_DIGITS]
+        for number, row in rows
+    }
+    sources = {
+        row["group"] for number, row in rows if digests[number] in calibrates and row["set"] != "portraits"
+    }
+    held_out = [
+        number
+        for number, row in rows
+        if digests[number] in calibrates
+        or row["group"] in sources
+        or (source_held_out(row) and not bundle.has_seen(digests[number]))
+    ]
+    (options.work / "held_out.json").write_text(json.dumps(held_out))
+    held = set(held_out)
+    faces = [
+        calibration_row(options.shared, row)
+        for number, row in rows
+        if number in held and row["box"] and row["trains"]
+    ]
+    write_manifest(faces, options.work / "calibration.jsonl")
+    print(len(held_out), "photographs are held out")
+
+
+if __name__ == "__main__":
+    main()

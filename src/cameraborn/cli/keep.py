@@ -1,0 +1,189 @@
+"""The verdicts of a long run are kept while it runs, so that nothing that was done is lost.
+
+Each picture's verdicts go into a journal beside the output, `OUTPUT.part`, as soon as they are there. At the end the
+rows are written from it, the output takes its name, and the journal goes. Rows for standard output, a device or a pipe
+go out as they come, and nothing is kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from cameraborn import __version__
+from cameraborn.cli.failures import complain, say
+from cameraborn.cli.inputs import StandardInput
+from cameraborn.cli.output import is_stream
+from cameraborn.detect.detector import Detector
+from cameraborn.detect.verdict import ChannelVerdict, Verdict
+from cameraborn.engine.journal import Journal, Mark, digest
+from cameraborn.engine.local import map_in_order
+from cameraborn.engine.stage import Call
+from cameraborn.errors import CamerabornError, JournalError
+
+Source = str | StandardInput
+
+
+@dataclass(frozen=True)
+class _Item:
+    """A picture, the mark that it has in the journal, and where its verdicts are there already."""
+
+    source: Source
+    mark: Mark
+    known: int | None = None
+
+
+def kept_or_streamed(
+    detector: Detector,
+    output: Path | None,
+    *,
+    false_alarm: float,
+    fdr: float | None,
+    whole_image: bool,
+    resume: bool,
+) -> Kept:
+    """The run that writes to `output`; its options are what an interrupted run must agree with.
+
+    Raises:
+        CamerabornError: it is to go on, but writes to a device or a pipe.
+    """
+    if is_stream(output) and resume:
+        raise CamerabornError(f"{output}: --resume: rows are kept for files alone: leave it out")
+    options = {"false_alarm": false_alarm, "fdr": fdr, "whole_image": whole_image}
+    return Kept(detector, None if is_stream(output) else output, options, resume=resume)
+
+
+class Kept:
+    """One run of `score`.
+
+    Args:
+        detector: what scores.
+        output: the file; None if rows go out as they come.
+        options: false_alarm, fdr and whole_image.
+        resume: go on with what is kept.
+
+    Attributes:
+        part: the journal; None if nothing is kept.
+    """
+
+    def __init__(
+        self, detector: Detector, output: Path | None, options: dict[str, Any], *, resume: bool
+    ) -> None:
+        self._detector, self._options, self._resume = detector, options, resume
+        target = None if output is None else Path(os.path.realpath(output))
+        self.part = None if target is None else target.with_name(target.name + ".part")
+
+    def begin(self, *, overwrite: bool) -> None:
+        """See what an interrupted run has left, before anything is scored.
+
+        Raises:
+            JournalError: there is a journal and nobody said what is to become of it, or it is something else.
+        """
+        part = self.part
+        if part is None:
+            return
+        if not part.parent.is_dir():
+            raise CamerabornError(f"{part.parent}: no such folder: make it, or give another -o")
+        if self._resume or not part.exists():
+            return
+        if not overwrite:
+            raise JournalError(
+                f"{part}: of a run that was interrupted: go on with --resume, or start again with --overwrite"
+            )
+        with part.open("rb") as file:
+            head = file.read(len(Journal.HEAD))
+        if head and head != Journal.HEAD:
+            raise JournalError(f"{part}: not the journal of an interrupted run: move or delete it")
+        part.unlink()
+
+    @contextmanager
+    def verdicts(
+        self, pictures: Iterable[Source], advance: Callable[[int], None], jobs: int | None
+    ) -> Iterator[Iterator[Verdict]]:
+        """The verdicts on the pictures, in their order; with a journal, once all of them are there.
+
+        Args:
+            pictures: what is scored.
+            advance: told how many are done.
+            jobs: pictures at a time.
+        """
+        if self.part is None:
+            items = (_Item(source, Mark(0, 0, 0)) for source in pictures)
+            with closing(self._scored(items, advance, jobs)) as scored:
+                yield (verdict for _, found in scored for verdict in found)
+            return
+        with Journal(self.part, self._settings(), "the same command with --resume") as journal:
+            try:
+                order = self._fill(journal, pictures, advance, jobs)
+                yield (verdict for at in order for verdict in map(_verdict_of, journal.read(at)))
+            except BaseException:
+                if len(journal):
+                    complain(
+                        f"{self.part}: the verdicts on {len(journal)} pictures are kept: "
+                        "the same command with --resume goes on"
+                    )
+                raise
+        self.part.unlink(missing_ok=True)
+
+    def _fill(
+        self, journal: Journal, pictures: Iterable[Source], advance: Callable[[int], None], jobs: int | None
+    ) -> array[int]:
+        """Score what is not in the journal yet; where each picture's line begins, in the order of the pictures."""
+        if len(journal):
+            say(f"{self.part}: going on; pictures done already: {len(journal)}")
+        order = array("Q")
+        items = (self._item(source, journal) for source in pictures)
+        with closing(self._scored(items, advance, jobs)) as scored:
+            for item, verdicts in scored:
+                at = item.known
+                if at is None:
+                    at = journal.add(item.mark, [asdict(verdict) for verdict in verdicts])
+                order.append(at)
+        return order
+
+    def _scored(
+        self, items: Iterable[_Item], advance: Callable[[int], None], jobs: int | None
+    ) -> Iterator[tuple[_Item, list[Verdict]]]:
+        rate, whole = self._options["false_alarm"], self._options["whole_image"]
+
+        def work(item: _Item) -> tuple[_Item, list[Verdict]]:
+            if item.known is not None:
+                return item, []
+            return item, self._detector.score(item.source, false_alarm_rate=rate, whole_image=whole)
+
+        for done, scored in enumerate(map_in_order(Call(work), items, jobs), 1):
+            advance(done)
+            yield scored
+
+    def _item(self, source: Source, journal: Journal) -> _Item:
+        if isinstance(source, str):
+            mark = Mark.of(digest(source), source)
+        else:
+            data = source.getbuffer()
+            mark = Mark(digest(hashlib.sha256(data).hexdigest()), len(data), 0)
+        at, found = journal.get(mark) or (None, [])
+        # What could not be read may have been mended meanwhile, without its size or time changing.
+        unreadable = any(row["scope"] == "unreadable" for row in found)
+        return _Item(source, mark, None if unreadable else at)
+
+    def _settings(self) -> dict[str, Any]:
+        info = self._detector.bundle.info.model_dump_json()
+        return {
+            "release": __version__,
+            "bundle": hashlib.sha256(info.encode()).hexdigest(),
+            "evidence": self._detector.evidence,
+            **self._options,
+        }
+
+
+def _verdict_of(fields: dict[str, Any]) -> Verdict:
+    """A verdict as it was before it became JSON."""
+    evidence = {name: ChannelVerdict(**one) for name, one in fields["evidence"].items()}
+    tuples = {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
+    return Verdict(**{**fields, **tuples, "evidence": evidence})

@@ -1,0 +1,150 @@
+"""Whatever the machine lacks: one line, and the exit code that is documented."""
+
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from tests.command import CAMERABORN, ENVIRONMENT, EXAMPLES, posix, run, run_here
+
+DEFAULT = EXAMPLES.parent / "models" / "default"
+# Verbs that write to standard output.
+SPEAKING = [
+    ["score", "a.jpg"],
+    ["verify"],
+    ["info"],
+    ["audit", "set.jsonl"],
+    ["data", "stats", "set.jsonl"],
+    ["--help"],
+    ["--version"],
+    ["bench", "run", "-h"],
+]
+full_disk = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has /dev/full")  # noqa: PTH110
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("failures")
+    for name, kind in (("a.jpg", "photo"), ("b.jpg", "generated")):
+        shutil.copy(EXAMPLES / f"{kind}-1.jpg", folder / name)
+    (folder / "list.csv").write_text("path,label\na.jpg,photo\nb.jpg,fake\n")
+    code, _, error = run_here("data", "import", "csv", "list.csv", "-o", "set.jsonl", cwd=folder)
+    assert code == 0, error
+    return folder
+
+
+def shell(line, cwd, **environment):
+    """Exit code and standard error of a line of a shell, in which `$C` is the program."""
+    done = subprocess.run(
+        ["bash", "-c", line],
+        cwd=cwd,
+        env=ENVIRONMENT | {"C": CAMERABORN} | environment,
+        capture_output=True,
+        timeout=300,
+    )
+    error = done.stderr.decode()
+    assert "Traceback" not in error, error
+    assert "Exception ignored" not in error, error
+    return done.returncode, error
+
+
+@posix
+@full_disk
+@pytest.mark.parametrize("command", SPEAKING, ids=" ".join)
+def test_a_full_disk_on_standard_output(desk, command):
+    code, error = shell(f"$C {' '.join(command)} > /dev/full", desk)
+    assert code == 2
+    assert "cameraborn: standard output: No space left on device: free some space" in error.splitlines()[-1]
+
+
+@posix
+@pytest.mark.parametrize("command", SPEAKING[:5], ids=" ".join)
+def test_a_reader_that_has_gone(desk, command):
+    # The reader closes its end at once; the writer starts when it has.
+    code, error = shell(f"{{ sleep 0.2; $C {' '.join(command)}; echo $? >&2; }} | true", desk)
+    assert error.splitlines()[-1] == "141"
+    assert len(error.splitlines()) == 1, error
+    assert code == 0  # of `true`
+
+
+@posix
+def test_closed_streams(desk):
+    code, error = shell("$C info >&-", desk)
+    assert (code, error) == (
+        2,
+        "cameraborn: standard output is closed: open it, if only as '> /dev/null'\n",
+    )
+    code, error = shell("$C score - <&-", desk)
+    assert (code, error.count("\n")) == (2, 1)
+    assert "standard input is closed" in error
+    assert shell("$C score a.jpg 2>&- > rows; [ $(wc -l < rows) = 2 ]", desk)[0] == 0
+    assert shell("$C score a.jpg 2>/dev/full > rows && [ $(wc -l < rows) = 2 ]", desk)[0] == 0
+
+
+@posix
+@pytest.mark.parametrize("megabytes", [300, 500])
+def test_memory_that_does_not_suffice(desk, megabytes):
+    code, error = shell(f"ulimit -v {megabytes * 1024}; $C score a.jpg", desk)
+    assert code in (0, 1, 2), error  # 1: the picture is unreadable, and its row says so
+    assert error.count("\n") <= 1, error
+
+
+@posix
+def test_no_home_and_a_home_that_cannot_be_written(desk):
+    code, error = shell("unset HOME; $C score a.jpg > rows", desk)
+    assert (code, error.count("\n")) == (0, 1)
+    code, error = shell("$C explain a.jpg -o why.png", desk, HOME="/proc")
+    assert (code, error.splitlines()[-1]) == (0, "why.png: drawn")
+
+
+@posix
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["score", "a.jpg", "-o", "/proc/rows.csv"],
+        ["explain", "a.jpg", "-o", "/proc/why.png"],
+        ["audit", "set.jsonl", "-o", "/proc/audit.csv"],
+        ["audit", "set.jsonl", "--equalise", "/proc/equal"],
+        ["data", "import", "folder", ".", "-o", "/proc/set.jsonl"],
+        ["data", "stats", "set.jsonl", "-o", "/proc/stats.png"],
+        ["data", "manipulate", "set.jsonl", "-o", "/proc/made"],
+        ["convert", DEFAULT, "-o", "/proc/bundle"],
+    ],
+    ids=lambda command: " ".join(map(str, command[:2])),
+)
+def test_a_folder_that_cannot_be_written_to(desk, command):
+    code, _, error = run_here(*command, cwd=desk)
+    assert code == 2
+    assert error.count("\n") == 1, error
+    assert error.startswith("cameraborn: ")
+
+
+@posix
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (["score", "."], 0),
+        (["data", "import", "folder", ".", "-o", "new.jsonl"], 0),
+        (["fit", ".", "-o", "bundle", "--copies", "0"], 2),  # too few photographs
+        (["fit", "a.jpg", "-o", "bundle", "--copies", "0"], 2),
+    ],
+    ids=lambda value: str(value),
+)
+def test_pipes_in_folders_do_not_hang(tmp_path, command, code):
+    shutil.copy(EXAMPLES / "photo-1.jpg", tmp_path / "a.jpg")
+    for name in ("pipe", "pipe.jpg"):
+        os.mkfifo(tmp_path / name)
+    got, _, error = run(*command, cwd=tmp_path, timeout=100)
+    assert got == code, error
+    if "." in command:
+        assert "2 files passed over: 2 not regular files\n" in error
+
+
+@posix
+def test_a_pipe_that_is_named_is_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with subprocess.Popen(["cp", EXAMPLES / "photo-1.jpg", tmp_path / "pipe.jpg"]):
+        code, out, error = run("score", "pipe.jpg", cwd=tmp_path)
+    assert code == 0, error
+    assert out.count("\n") == 2

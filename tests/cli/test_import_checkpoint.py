@@ -1,0 +1,48 @@
+"""`cameraborn import-checkpoint --layout` of a rival, as users meet it."""
+
+import hashlib
+
+import pytest
+import torch
+from safetensors import safe_open
+
+from cameraborn.rivals.ladeda import TinyLadedaNetwork
+from cameraborn.rivals.scoring import open_rival
+from tests.test_cli import run
+
+
+@pytest.fixture
+def published(tmp_path):
+    torch.save(TinyLadedaNetwork().state_dict(), tmp_path / "theirs.pth")
+    return tmp_path / "theirs.pth"
+
+
+def test_a_rivals_checkpoint_becomes_weights_that_score(published, tmp_path):
+    arguments = ("import-checkpoint", "theirs.pth", "--layout", "tiny-ladeda", "-o", "new/ours.safetensors")
+    code, _, error = run(*arguments, cwd=tmp_path)
+    assert code == 0, error
+    sha256 = hashlib.sha256(published.read_bytes()).hexdigest()
+    assert error == (
+        f"new/ours.safetensors: tiny-ladeda, from a file of sha256 {sha256}; now name it in a benchmark or a recipe: "
+        'weights = ["new/ours.safetensors"]\n'
+    )
+    with safe_open(tmp_path / "new" / "ours.safetensors", framework="pt") as file:
+        assert file.metadata() == {"network": "tiny-ladeda", "layout": "tiny-ladeda", "sha256": sha256}
+    rival = open_rival("tiny-ladeda", [tmp_path / "new" / "ours.safetensors"])
+    assert rival.loaded == {"network": sha256}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--layout", "tiny-ladedo"), "no layout is called 'tiny-ladedo': did you mean 'tiny-ladeda'?"),
+        (("--layout", "torchvison"), "no layout is called 'torchvison': did you mean 'torchvision'?"),
+        (("--layout", "npr"), "does not fit layout npr: missing: "),
+        (("--layout", "tiny-ladeda", "--new-fc"), "--new-fc: not for layout tiny-ladeda"),
+    ],
+)
+def test_a_wrong_layout_is_answered_and_writes_nothing(published, tmp_path, options, said):
+    code, _, error = run("import-checkpoint", "theirs.pth", *options, "-o", "ours.safetensors", cwd=tmp_path)
+    assert (code, error.count("\n")) == (2, 1)
+    assert said in error
+    assert not (tmp_path / "ours.safetensors").exists()

@@ -1,0 +1,141 @@
+"""No verb writes over what it reads, whatever it is called, nor over what is there unless it is told to."""
+
+import os
+import shutil
+
+import pytest
+from PIL import Image
+
+from cameraborn.data.manifest import Row, sha256_of, write_manifest
+from tests.command import EXAMPLES, posix
+from tests.command import run_here as run
+
+
+@pytest.fixture
+def desk(tmp_path):
+    """Pictures, a manifest of them, and files that somebody cares for."""
+    for number in (1, 2):
+        shutil.copy(EXAMPLES / f"photo-{number}.jpg", tmp_path / f"{number}.jpg")
+    with Image.open(EXAMPLES / "photo-1.jpg") as image:
+        image.save(tmp_path / "x.png")
+    rows = [
+        Row(path=str(path), sha256=sha256_of(path), label=label)
+        for path, label in ((tmp_path / "1.jpg", "photo"), (tmp_path / "2.jpg", "generated"))
+    ]
+    write_manifest(rows, tmp_path / "set.jsonl")
+    for name in ("notes.txt", "notes.csv", "notes.png", "notes.jsonl", "weights.safetensors"):
+        (tmp_path / name).write_text("what somebody cares for")
+    for name in ("folder", "run"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "thesis.txt").write_text("what somebody cares for")
+    return tmp_path
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+# A command, and the file or folder that is there already.
+THERE = [
+    (["score", "1.jpg", "-o", "notes.csv"], "notes.csv"),
+    (["score", "1.jpg", "-o", "notes.txt"], "notes.txt"),
+    (["explain", "x.png", "-o", "notes.png"], "notes.png"),
+    (["audit", "set.jsonl", "-o", "notes.txt"], "notes.txt"),
+    (["audit", "set.jsonl", "--equalise", "folder"], "folder"),
+    (["data", "import", "folder", ".", "-o", "notes.jsonl"], "notes.jsonl"),
+    (["data", "stats", "set.jsonl", "-o", "notes.png"], "notes.png"),
+    (["data", "manipulate", "set.jsonl", "-o", "folder"], "folder"),
+    (["data", "manipulate", "set.jsonl", "--preview", "notes.png"], "notes.png"),
+    (["fit", "1.jpg", "-o", "folder"], "folder"),
+    (["fit-binary", "1.jpg", "--generated", "2.jpg", "-o", "folder"], "folder"),
+    (["calibrate", "1.jpg", "--bundle", EXAMPLES.parent / "models" / "default", "-o", "folder"], "folder"),
+    (["convert", EXAMPLES.parent / "models" / "default", "-o", "folder"], "folder"),
+    (["export", "run", "-o", "folder"], "folder"),
+    (["import-checkpoint", "notes.txt", "-o", "weights.safetensors"], "weights.safetensors"),
+    (["weights", "run", "-o", "notes.png"], "notes.png"),
+]
+
+
+@pytest.mark.parametrize(("command", "there"), THERE, ids=lambda value: " ".join(map(str, value))[:50])
+def test_what_is_there_is_left_alone(desk, command, there):
+    before = contents(desk)
+    code, out, error = run(*command, cwd=desk)
+    assert (code, out, error.count("\n")) == (2, "", 1), error
+    assert there in error
+    assert "is there already" in error or "holds other files" in error
+    assert contents(desk) == before
+
+
+# A command that reads something under one name and would write to it under another, even with --overwrite.
+READ = [
+    ["score", "x.png", "-o", "link.csv"],
+    ["score", "x.png", "-o", "hard.csv"],
+    ["score", ".", "-o", "hard.csv"],
+    ["score", "-", "-o", "hard.csv"],
+    ["explain", "x.png", "-o", "x.png"],
+    ["explain", "x.png", "-o", "link.png"],
+    ["explain", "link.png", "-o", "x.png"],
+    ["explain", "x.png", "-o", "hard.png"],
+    ["audit", "set.jsonl", "-o", "set.jsonl"],
+    ["audit", "set.jsonl", "-o", "first.csv"],
+    ["data", "import", "folder", ".", "-o", "first.csv"],
+    ["data", "import", "rows", "set.jsonl", "-o", "set.jsonl"],
+    ["data", "stats", "set.jsonl", "-o", "manifest.png"],
+    ["data", "manipulate", "set.jsonl", "--preview", "manifest.png"],
+    ["data", "manipulate", "set.jsonl", "--preview", "first.png"],
+    ["fit", ".", "-o", "bundle", "--bundle", "bundle"],
+    ["fit", "bundle", "-o", "bundle"],
+    ["calibrate", "bundle", "--bundle", "bundle"],
+    ["calibrate", "1.jpg", "--bundle", "bundle", "-o", "bundle"],
+    ["convert", "bundle", "-o", "bundle"],
+]
+
+
+@posix
+@pytest.mark.parametrize("command", READ, ids=lambda command: " ".join(command))
+def test_what_is_read_is_never_replaced(desk, command):
+    for name in ("link.csv", "link.png"):
+        (desk / name).symlink_to(desk / "x.png")
+    for name in ("hard.csv", "hard.png"):
+        os.link(desk / "x.png", desk / name)
+    os.link(desk / "set.jsonl", desk / "manifest.png")
+    for name in ("first.csv", "first.png"):
+        os.link(desk / "1.jpg", desk / name)
+    shutil.copytree(EXAMPLES.parent / "models" / "default", desk / "bundle")
+    shutil.copy(EXAMPLES / "photo-1.jpg", desk / "bundle")
+    before = contents(desk)
+    more = [] if command == ["calibrate", "bundle", "--bundle", "bundle"] else ["--overwrite"]
+    code, out, error = run(*command, *more, cwd=desk, stdin=b"x.png\n")
+    assert (code, out) == (2, ""), error
+    assert "this command reads it and would write to it" in error
+    assert contents(desk) == before
+
+
+@pytest.mark.parametrize("ending", [".jpg", ".JPEG", ".png", ".webp", ".heic", ".jxl", ".dng"])
+def test_no_table_gets_a_pictures_name(desk, ending):
+    for command in (["score", "1.jpg"], ["audit", "set.jsonl"], ["data", "import", "folder", "."]):
+        code, _, error = run(*command, "-o", f"new{ending}", "--overwrite", cwd=desk)
+        assert (code, error.count("\n")) == (2, 1), error
+        assert "ends as a picture does" in error
+        assert not (desk / f"new{ending}").exists()
+
+
+def test_what_may_be_written_to(desk):
+    (desk / "empty.csv").touch()  # as mktemp makes it
+    assert run("score", "1.jpg", "-o", "empty.csv", cwd=desk)[0] == 0
+    assert (desk / "empty.csv").read_text().startswith("path,")
+    code, _, error = run("score", "1.jpg", "-o", "empty.csv", cwd=desk)
+    assert code == 2, error
+    assert run("score", "1.jpg", "2.jpg", "-o", "empty.csv", "--overwrite", cwd=desk)[0] == 0
+    assert (desk / "empty.csv").read_text().count("\n") == 3
+
+
+def test_a_run_begins_in_a_folder_of_its_own(desk):
+    (desk / "recipe.toml").write_text('output = "folder"\ndetectors = ["sharpness"]\n[[sets]]\nname = "a"\n'
+                                      'manifest = "set.jsonl"\n')  # fmt: skip
+    before = contents(desk)
+    for command in (["bench", "recipe.toml"], ["bench", "table1", "recipe.toml"]):
+        code, _, error = run(*command, cwd=desk)
+        assert (code, error.count("\n")) == (2, 1)
+        assert "folder: holds other files" in error
+    assert contents(desk) == before

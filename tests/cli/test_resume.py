@@ -1,0 +1,217 @@
+"""A long run that ends early loses nothing, and another goes on where it stopped."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+from PIL import Image
+
+from tests.command import CAMERABORN, ENVIRONMENT, EXAMPLES, posix, run, wait_until
+
+
+@pytest.fixture(scope="module")
+def album(tmp_path_factory):
+    """Sixty photographs, a broken one, and one without a face."""
+    folder = tmp_path_factory.mktemp("resume") / "album"
+    folder.mkdir()
+    for number in range(60):
+        shutil.copy(EXAMPLES / f"photo-{number % 5 + 1}.jpg", folder / f"{number:02}.jpg")
+    (folder / "broken.jpg").write_text("not a picture")
+    Image.new("RGB", (300, 300), (90, 120, 200)).save(folder / "sky.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(album):
+    """The rows of a run that nothing interrupts, by options."""
+    outputs = {}
+
+    def of(ending, *options):
+        if (ending, *options) not in outputs:
+            output = album.parent / f"whole{len(outputs)}{ending}"
+            code, _, error = run("score", "album", "-o", output, *options, cwd=album.parent)
+            assert code == 4, error
+            outputs[ending, *options] = output.read_bytes()
+        return outputs[ending, *options]
+
+    return of
+
+
+def killed(album, part, sent, *command, lines=3, after=0.0):
+    """What a run leaves and says that gets a signal once so many lines are in its journal."""
+    process = subprocess.Popen(
+        [CAMERABORN, *map(os.fspath, command)], cwd=album.parent, env=ENVIRONMENT, stderr=subprocess.PIPE
+    )
+    wait_until(
+        lambda: process.poll() is not None or (part.exists() and part.read_bytes().count(b"\n") >= lines)
+    )
+    time.sleep(after)
+    process.send_signal(sent)
+    _, error = process.communicate(timeout=60)
+    return process.returncode, error.decode()
+
+
+@posix
+@pytest.mark.parametrize(
+    ("ending", "options"),
+    [(".csv", []), (".json", ["--fdr", "0.5"]), (".txt", ["--jobs", "3"])],
+    ids=["csv", "fdr", "table"],
+)
+def test_a_run_that_was_killed_goes_on(album, tmp_path, whole, ending, options):
+    output, part = tmp_path / f"rows{ending}", tmp_path / f"rows{ending}.part"
+    command = ["score", "album", "-o", output, *options]
+    rng = random.Random(ending)
+    for _ in range(3):
+        code, _ = killed(
+            album,
+            part,
+            signal.SIGKILL,
+            *command,
+            *(["--resume"] if part.exists() else []),
+            after=rng.random(),
+        )
+        if code == 4:  # it was faster
+            break
+        assert code == -signal.SIGKILL
+        assert not output.exists()
+        lines = part.read_bytes().splitlines(keepends=True)
+        for line in lines[1:-1]:
+            json.loads(line.split(b" ", 3)[3])
+        part.write_bytes(part.read_bytes() + b"0123456789abcdef 12")  # a line that was cut off
+    if not output.exists():
+        known = len(part.read_bytes().splitlines()) - 2
+        code, _, error = run(*command, "--resume", cwd=album.parent)
+        assert code == 4
+        assert f"{part}: going on; pictures done already: {known}\n" in error
+    assert output.read_bytes() == whole(ending, *options)
+    assert list(tmp_path.iterdir()) == [output]
+
+
+@posix
+def test_what_is_kept_is_named_and_not_thrown_away(album, tmp_path):
+    output, part = tmp_path / "rows.csv", tmp_path / "rows.csv.part"
+    command = ["score", "album", "-o", output]
+    code, error = killed(album, part, signal.SIGINT, *command)
+    assert code == 130
+    assert f"{part}: the verdicts on " in error
+    kept = part.read_bytes()
+    code, _, error = run(*command, cwd=album.parent)
+    assert (code, error.count("\n")) == (2, 1)
+    assert "go on with --resume, or start again with --overwrite" in error
+    for options, named in (
+        (["--false-alarm", "0.1"], "false_alarm"),
+        (["--fdr", "0.1"], "fdr"),
+        (["--whole-image"], "whole_image"),
+        (["--evidence", "photographs"], "evidence"),
+    ):
+        code, _, error = run(*command, "--resume", *options, cwd=album.parent)
+        assert (code, error.count("\n")) == (2, 1)
+        assert f"of a run with another {named}: give the same options" in error
+    assert part.read_bytes() == kept
+    code, _, error = run("score", "album/00.jpg", "-o", output, "--overwrite", cwd=album.parent)
+    assert code == 0, error
+    assert list(tmp_path.iterdir()) == [output]
+
+
+def test_what_is_not_ours_is_not_taken_for_a_journal(album, tmp_path):
+    part = tmp_path / "rows.csv.part"
+    part.write_text("what somebody cares for\n")
+    for option in ([], ["--resume"], ["--overwrite"]):
+        code, _, error = run("score", "album/00.jpg", "-o", tmp_path / "rows.csv", *option, cwd=album.parent)
+        assert (code, error.count("\n")) == (2, 1)
+        assert "rows.csv.part" in error
+    assert part.read_text() == "what somebody cares for\n"
+
+
+def test_a_picture_that_changed_is_scored_again(album, tmp_path):
+    output = tmp_path / "rows.jsonl"
+    (tmp_path / "a.jpg").write_bytes((album / "00.jpg").read_bytes())
+    code, _, error = run("score", "a.jpg", "-o", output, cwd=tmp_path)
+    assert code == 0, error
+    assert run("score", "a.jpg", "-o", output, "--resume", cwd=tmp_path)[0] == 2  # it is complete
+    first = output.read_text()
+    output.unlink()
+    (tmp_path / "a.jpg").write_bytes((album / "01.jpg").read_bytes())
+    assert (
+        run("score", "a.jpg", "-o", output, "--resume", cwd=tmp_path)[0] == 0
+    )  # nothing is kept: from the start
+    assert output.read_text() != first
+
+
+@posix
+def test_a_disk_that_fills_up_keeps_what_was_done(album, tmp_path, whole):
+    output, part = tmp_path / "rows.csv", tmp_path / "rows.csv.part"
+    limited = f"ulimit -f 8; exec {CAMERABORN} score album -o {output}"  # blocks of 512 or 1024 bytes
+    done = subprocess.run(["sh", "-c", limited], cwd=album.parent, env=ENVIRONMENT, capture_output=True)
+    assert done.returncode == 2, done
+    assert b"rows.csv.part: cannot be written (File too large): free some space" in done.stderr
+    assert part.stat().st_size > 1000
+    code, _, error = run("score", "album", "-o", output, "--resume", cwd=album.parent)
+    assert (code, "pictures done already" in error) == (4, True)
+    assert output.read_bytes() == whole(".csv")
+
+
+def manifest(album, folder):
+    code, _, error = run(
+        "data", "import", "folder", album, "-o", folder / "set.jsonl", "--exclude", "g", cwd=folder
+    )
+    assert code == 0, error
+    return folder / "set.jsonl"
+
+
+@posix
+@pytest.mark.parametrize(
+    ("command", "product"),
+    [
+        (["data", "import", "folder", "ALBUM", "--faces", "-o", "faces.jsonl"], "faces.jsonl"),
+        (
+            ["audit", "set.jsonl", "--equalise", "equal", "-o", "audit.json", "--overwrite"],
+            "equal/manifest.jsonl",
+        ),
+        (["data", "manipulate", "set.jsonl", "-o", "made"], "made/manifest.jsonl"),
+        (["bench", "bench.toml"], "bench/scores.csv"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_other_long_verbs_survive_a_kill(album, tmp_path, command, product):
+    run("data", "import", "folder", album, "-o", "set.jsonl", cwd=tmp_path)
+    rows = (tmp_path / "set.jsonl").read_text().splitlines()
+    rows[::2] = [json.dumps(json.loads(row) | {"label": "generated"}) for row in rows[::2]]
+    (tmp_path / "set.jsonl").write_text("\n".join(rows) + "\n")
+    (tmp_path / "bench.toml").write_text(
+        'output = "bench"\ndetectors = ["sharpness", "jpeg_quality"]\ndegradations = ["none", "jpeg:75"]\n'
+        '[[sets]]\nname = "a"\nmanifest = "set.jsonl"\n'
+    )
+    command = [word.replace("ALBUM", str(album)) for word in command]
+    rng = random.Random(command[0])
+    for _ in range(3):
+        process = subprocess.Popen(
+            [CAMERABORN, *command], cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.PIPE
+        )
+        time.sleep(1 + 3 * rng.random())
+        process.kill()
+        process.communicate(timeout=60)
+        if process.returncode == 0:
+            break
+    code, _, error = run(*command, cwd=tmp_path)
+    finished = process.returncode == 0
+    assert code == 0 or (finished and "is there already" in error), error
+    made = (tmp_path / product).read_bytes()
+    shutil.rmtree(tmp_path / product.split("/")[0], ignore_errors=True)
+    (tmp_path / product).unlink(missing_ok=True)
+    code, _, error = run(*command, cwd=tmp_path)
+    assert code == 0, error
+    if command[0] == "bench":  # its rows have the time that each took
+        made, again = (
+            sorted(line.rsplit(b",", 1)[0] for line in data.splitlines())
+            for data in (made, (tmp_path / product).read_bytes())
+        )
+        assert len(made) == len(again)
+    else:
+        assert made == (tmp_path / product).read_bytes()
+    assert not list(tmp_path.rglob("*.part*"))
