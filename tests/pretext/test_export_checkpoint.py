@@ -60,9 +60,11 @@ def literal(state, pixels, normalise="clip"):
     return literal_forward(state, tensor, SIZE["layers"], normalise)[0].numpy()
 
 
-@pytest.mark.parametrize("imported_first", [False, True])
+OF_FACES = [name for name in FILES if name.partition(",")[0] not in ("torchvision", "timm")]
+
+
 @pytest.mark.parametrize(
-    "name", [name for name in FILES if name.partition(",")[0] not in ("torchvision", "timm")]
+    ("name", "imported_first"), [*((name, False) for name in OF_FACES), ("blades", True)]
 )
 def test_faces_get_the_feature_of_the_literal_network(tmp_path, name, imported_first):
     path, pixels = written(tmp_path, FILES[name]()), picture(SIDE)

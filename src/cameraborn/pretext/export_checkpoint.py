@@ -10,6 +10,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from cameraborn.detect.evidence.channel import Tensors
 from cameraborn.detect.evidence.kinds import GENERATORS
 from cameraborn.detect.evidence.known_generators import BinaryClassifier
 from cameraborn.errors import RecipeError
@@ -79,7 +80,7 @@ def _tasks(tensors: dict[str, Tensor]) -> tuple[str, ...]:
     return tuple(prompt_slices()) if "text" in heads else tuple(sorted(heads))
 
 
-def _classifier(tensors: dict[str, Tensor]) -> dict[str, object] | None:
+def _classifier(tensors: dict[str, Tensor]) -> Tensors | None:
     """The layers of BLADES' classifier, if the checkpoint has one."""
     found = {
         ours + name.removeprefix(theirs): value.numpy()

@@ -50,5 +50,5 @@ def _sum(value: Tensor) -> Tensor:
     """The sum over all processes, with a gradient."""
     from torch.distributed.nn.functional import all_reduce
 
-    total: Tensor = all_reduce(value, op=distributed.ReduceOp.SUM)
+    total: Tensor = all_reduce(value, op=distributed.ReduceOp.SUM)  # type: ignore[no-untyped-call]
     return total

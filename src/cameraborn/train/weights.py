@@ -232,7 +232,7 @@ def _published(path: Path) -> str:
     if path.suffix != ".safetensors":
         return "cameraborn"
     with safetensors.safe_open(path, framework="pt") as file:
-        return (file.metadata() or {}).get("layout", "cameraborn")
+        return str((file.metadata() or {}).get("layout", "cameraborn"))
 
 
 def _one_output(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
