@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from cameraborn.detect.detector import Detector
 from cameraborn.detect.verdict import Verdict
+
+if TYPE_CHECKING:
+    from cameraborn.detect.detector import Detector
 
 Word = Literal["flagged", "not flagged", "not judged", "unreadable"]
 
@@ -38,9 +40,9 @@ class Rows:
 
     def __init__(self, detector: Detector) -> None:
         self.channels: Sequence[str] = detector.channels
-        preprocessing = detector.bundle.info.preprocessing
-        self._smallest_picture = preprocessing.smallest_side
-        self._smallest_face = math.ceil(preprocessing.smallest_side / preprocessing.crop_scale)
+        info = detector.bundle.info
+        self._smallest_picture = info.smallest_side
+        self._smallest_face = math.ceil(info.smallest_side / info.crop_scale)
 
     def of(self, verdict: Verdict) -> Row:
         """The row of a verdict."""
