@@ -81,3 +81,24 @@ def test_without_a_terminal_a_line_now_and_then_says_how_much_is_left(monkeypatc
 )
 def test_durations(seconds, words):
     assert duration(seconds) == words
+
+
+def test_the_bundle_that_ships_is_not_calibrated_in_place(tmp_path):
+    code, _, error = run("calibrate", EXAMPLES, cwd=tmp_path)
+    assert code == 2
+    assert "give the new bundle's folder; the bundle that ships stays" in error
+
+
+def test_bundles_are_merged(tmp_path, tiny_bundle):
+    code, _, error = run("merge", tiny_bundle, tiny_bundle, "-o", "both", cwd=tmp_path)
+    assert code == 0, error
+    assert "both: holds photographs, photographs-2; now 'cameraborn calibrate" in error
+    code, _, error = run("merge", tiny_bundle, "-o", "one", cwd=tmp_path)
+    assert code == 2
+    assert "give two bundles or more" in error
+    code, _, error = run(
+        "merge", tiny_bundle, tiny_bundle, "--score-by", "generatrs", "-o", "other", cwd=tmp_path
+    )
+    assert code == 2
+    assert "no evidence channel 'generatrs': choose from photographs, photographs-2" in error
+    assert not (tmp_path / "other").exists()

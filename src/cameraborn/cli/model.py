@@ -211,7 +211,12 @@ def fit_binary(
 def calibrate(
     context: Context,
     photos: Photos,
-    bundle: Annotated[Path, Option("--bundle", help="Fitted bundle to calibrate, a folder or zip.")],
+    bundle: Annotated[
+        Path | None,
+        Option(
+            "--bundle", help="Fitted bundle to calibrate, a folder or zip.", show_default="the one that ships"
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         Option("--output", "-o", help="Folder of the new bundle.", file_okay=False, show_default="--bundle"),
@@ -242,12 +247,17 @@ def calibrate(
 ) -> None:
     """Measure held-out photographs, so that p-values hold.
 
-    Example: cameraborn calibrate other-photos/ --bundle my-bundle
+    Example: cameraborn calibrate my-photos/ -o my-bundle
     """
     from cameraborn.fit import calibrate as calibration_of
     from cameraborn.fit import photographs, views
 
     _refuse_filters(context, photos, "split", "kind")
+    if bundle is None and output is None:
+        raise BadParameter(
+            "give the new bundle's folder; the bundle that ships stays.", param_hint="--output"
+        )
+    bundle = bundle or default_bundle()
     if output is None:
         meaningless(context, "without -o, as the bundle is renewed in place", "overwrite")
     if output is None and not bundle.is_dir() and bundle.exists():
