@@ -48,15 +48,18 @@ def test_without_a_number_of_components_held_out_photographs_choose(network_bund
     assert len(mixtures[1].weights) == 1
 
 
-def test_a_new_fit_drops_the_older_calibration_and_what_has_seen_fakes(tiny_bundle, photographs):
+@pytest.mark.parametrize("scores", [True, False])
+def test_a_new_fit_drops_the_older_calibration_and_keeps_other_channels(tiny_bundle, photographs, scores):
     bundle = read_bundle(tiny_bundle)
     layer = (np.ones((2, WIDTH)), np.zeros(2))
     bundle = bundle.with_evidence(BinaryClassifier("generators", ((0, WIDTH),), (layer,)))
-    bundle = bundle.with_combination({"generators": None})
+    bundle = bundle.with_combination({"generators": None}) if scores else bundle
     again = fit(bundle, photographs["fit"], components=1, dimensions=4, options=OPTIONS)
     assert again.info.coverage is None
-    assert again.info.combined == ("photographs",)
-    assert not {"generators.safetensors", "calibration.csv", "golden.json"} & set(again.files)
+    assert again.info.combined == (("generators",) if scores else ("photographs",))
+    assert not {"calibration.csv", "golden.json"} & set(again.files)
+    assert again.files["generators.safetensors"] == bundle.files["generators.safetensors"]
+    assert again.files["photographs.safetensors"] != bundle.files["photographs.safetensors"]
     assert again.files["weights.safetensors"] == bundle.files["weights.safetensors"]
 
 

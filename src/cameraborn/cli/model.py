@@ -91,7 +91,7 @@ def fit(
     seed: CopiesSeed = 0,
     overwrite: Overwrite = False,
 ) -> None:
-    """Model your own photographs: fit the evidence of a bundle to them.
+    """Model your own photographs: fit the density of a bundle to them; its other channels of evidence stay.
 
     Example: cameraborn fit my-photos/ -o my-bundle
     """

@@ -368,11 +368,13 @@ def _digest(bundle: Bundle) -> str:
     return hashlib.sha256(bundle.info.model_dump_json().encode()).hexdigest()
 
 
+_ONE_PICTURE = (str, bytes, bytearray, memoryview, os.PathLike, Image.Image)
+
+
 def _is_one_picture(sources: object) -> bool:
     if isinstance(sources, np.ndarray):
         return sources.ndim < 4
-    one = str | bytes | bytearray | memoryview | os.PathLike | Image.Image
-    return isinstance(sources, one) or hasattr(sources, "read")
+    return isinstance(sources, _ONE_PICTURE) or hasattr(sources, "read")
 
 
 def _name_of(source: PictureSource) -> str:
