@@ -38,7 +38,7 @@ def test_a_detector_for_your_own_photographs(network, network_bundle, photograph
     )
     assert told == [(path, None) for path in mine]
     assert repr(fitted) == "<Detector mine: photographs; not calibrated>"
-    with pytest.raises(BundleError, match="not calibrated"):
+    with pytest.raises(BundleError, match="run 'cameraborn calibrate' first"):
         fitted.score(EXAMPLES / "photo-1.jpg")
     detector = cameraborn.calibrate_bundle(
         others, tmp_path / "mine", output=tmp_path / "done", options=OPTIONS
