@@ -96,7 +96,7 @@ def test_of_imagenet_s_network_the_feature_is_what_classes_are_told_from(tmp_pat
     inner = resnet_state(10)["fc.weight"].shape[1]
     state = resnet_state(10) | {"fc.weight": torch.eye(inner), "fc.bias": torch.zeros(inner)}
     expected = literal(state, pixels, "imagenet")
-    assert bundle.info.features == inner
+    assert bundle.info.networks[0].features == inner
     np.testing.assert_allclose(feature, expected, atol=1e-4 * np.abs(expected).max())
 
 

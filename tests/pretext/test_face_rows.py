@@ -8,7 +8,7 @@ from PIL import Image
 from cameraborn.data.manifest import Row, read_manifest, sha256_of, write_manifest
 from cameraborn.detect.bundle import Bundle
 from cameraborn.detect.observe import Observer
-from cameraborn.detect.schema import BundleInfo, Preprocessing
+from cameraborn.detect.schema import BundleInfo, Network, Preprocessing
 from cameraborn.errors import ManifestError
 from cameraborn.photo.decode import open_picture
 from cameraborn.photo.faces import FaceFinder
@@ -61,15 +61,14 @@ def test_a_row_without_a_box_gets_that_of_its_face_or_is_left_out(rows):
 
 def seen_in_scoring(row, *, rule, antialias):
     """What a network is given when a picture is scored [3 S S]: this one gives back what it takes."""
-    info = BundleInfo(
-        name="mirror",
-        network="the pixels themselves",
-        features=3 * SIDE * SIDE,
-        preprocessing=Preprocessing(
-            input="crop", crop_scale=1.3, crop_rule=rule, sides=(SIDE,), smallest_side=16, antialias=antialias
-        ),
+    cut = Preprocessing(
+        input="crop", crop_scale=1.3, crop_rule=rule, sides=(SIDE,), smallest_side=16, antialias=antialias
     )
-    bundle = Bundle.of_network(info, to_onnx(torch.nn.Flatten(), "crop", SIDE), b"")
+    mirror = Network(
+        file="network.onnx", description="the pixels themselves", features=3 * SIDE * SIDE, preprocessing=cut
+    )
+    info = BundleInfo(name="mirror", networks=(mirror,))
+    bundle = Bundle.of_network(info, to_onnx(torch.nn.Flatten(), "crop", SIDE))
     (seen, *_) = Observer(bundle).observe(open_picture(row.path))
     return torch.from_numpy(seen.measured.feature).reshape(3, SIDE, SIDE)
 

@@ -206,7 +206,7 @@ def test_importing_blades_says_whose_the_sentences_are(tmp_path):
     said, _, names = run()
     assert OURS in said
     assert not any(name.startswith("heads.text.") for name in names)
-    said, metadata, names = run("--sentences", path)
+    said, metadata, names = run("--sentences", path, "--overwrite")
     assert OURS not in said
     assert json.loads(metadata["sentences"]) == theirs
     assert {"heads.text.token_embedding.weight", "heads.text.text_fc.bias", "heads.text.logit_scale"} <= names
