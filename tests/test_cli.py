@@ -64,7 +64,7 @@ SCOPES = [
     (["faces/a.jpg"], 0, [("faces/a.jpg", "ok")]),
     (["faces"], 0, [("faces/a.jpg", "ok"), ("faces/b.jpg", "ok"), ("faces/deep/c.JPG", "ok")]),
     (["faces/*.jpg"], 0, [("faces/a.jpg", "ok"), ("faces/b.jpg", "ok")]),
-    (["faces/*", "--jobs", "3"], 0, None),
+    (["faces/*", "--jobs", "3"], 4, None),
     (["**/*.JPG"], 0, [("faces/deep/c.JPG", "ok")]),
     (["circle"], 0, [("circle/a.jpg", "ok")]),
     (["circle/**"], 0, [("circle/a.jpg", "ok")]),
