@@ -8,8 +8,8 @@ from typing import cast
 from cameraborn.bench.cache import FeatureCache
 from cameraborn.bench.config import BenchConfig
 from cameraborn.bench.kinds import KINDS
-from cameraborn.bench.record import OWN_THRESHOLD, DetectorRecord
-from cameraborn.bench.scorers import DetectorSection, FeatureSource, Looks, Uncalibrated
+from cameraborn.bench.record import DetectorRecord
+from cameraborn.bench.scorers import OWN_THRESHOLD, DetectorSection, FeatureSource, Looks, Uncalibrated
 from cameraborn.detect.verdict import Scorer
 
 

@@ -27,9 +27,9 @@ from cameraborn.bench.features import (
     refuse_seen,
     stacked,
 )
-from cameraborn.bench.record import PROTOCOL, SCORES, DetectorRecord, write_record
+from cameraborn.bench.record import SCORES, DetectorRecord, write_record
 from cameraborn.bench.run import Tally, read_sets, row_of
-from cameraborn.bench.scorers import ERROR_SCOPE, SEEN_SCOPE, FeatureSource
+from cameraborn.bench.scorers import ERROR_SCOPE, PROTOCOL, SEEN_SCOPE, FeatureSource
 from cameraborn.bench.scores import ScoreFile
 from cameraborn.bench.sets import Sample, read_photographs, refuse_overlap
 from cameraborn.degrade.named import UNDEGRADED

@@ -10,12 +10,12 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cameraborn.bench.config import BenchConfig
+from cameraborn.bench.scorers import OWN_THRESHOLD, PROTOCOL
 from cameraborn.detect.schema import software_versions
 from cameraborn.errors import BenchError
 from cameraborn.files import replacing
 
 SCORES, RUN = "scores.csv", "run.json"
-PROTOCOL, OWN_THRESHOLD = "aigfd", "own threshold"  # kinds of detector that no configuration names
 
 
 class DetectorRecord(BaseModel):

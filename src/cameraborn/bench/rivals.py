@@ -15,8 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from cameraborn.bench.cache import FeatureCache, Looked, digest
-from cameraborn.bench.record import OWN_THRESHOLD
-from cameraborn.bench.scorers import ERROR_SCOPE, DetectorSection
+from cameraborn.bench.scorers import ERROR_SCOPE, OWN_THRESHOLD, DetectorSection
 from cameraborn.data.manifest import not_as_listed, sha256_of
 from cameraborn.detect.conformal import check_rate, p_values
 from cameraborn.detect.verdict import Scored, Scorer

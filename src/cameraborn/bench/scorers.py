@@ -14,6 +14,7 @@ from cameraborn.files import Array
 
 ERROR_SCOPE = "unreadable"
 SEEN_SCOPE = "seen"
+PROTOCOL, OWN_THRESHOLD = "aigfd", "own threshold"  # kinds of detector that no configuration names
 
 
 class DetectorSection(BaseModel):

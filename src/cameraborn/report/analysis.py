@@ -18,8 +18,8 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cameraborn.bench.record import OWN_THRESHOLD, DetectorRecord
-from cameraborn.bench.scorers import ERROR_SCOPE, SEEN_SCOPE
+from cameraborn.bench.record import DetectorRecord
+from cameraborn.bench.scorers import ERROR_SCOPE, OWN_THRESHOLD, SEEN_SCOPE
 from cameraborn.degrade.named import UNDEGRADED
 from cameraborn.files import Array
 from cameraborn.report import metrics

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec
 
 import numpy as np
 
-from cameraborn.bench.record import PROTOCOL
+from cameraborn.bench.scorers import PROTOCOL
 from cameraborn.degrade.named import UNDEGRADED
 from cameraborn.errors import BenchError
 from cameraborn.files import Array, replacing

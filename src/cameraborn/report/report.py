@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cameraborn.bench.record import PROTOCOL
+from cameraborn.bench.scorers import PROTOCOL
 from cameraborn.files import replacing
 from cameraborn.report import overviews, plots, tables
 from cameraborn.report.analysis import Analysis, Figure

@@ -20,8 +20,8 @@ from cameraborn.bench.config import BenchConfig, ProtocolSection
 from cameraborn.bench.detectors import Detectors
 from cameraborn.bench.features import Advance, Features, features_of, stacked
 from cameraborn.bench.protocol import fit_density, read_protocol_photographs, run_protocol, section_of
-from cameraborn.bench.record import PROTOCOL
 from cameraborn.bench.run import read_sets, run
+from cameraborn.bench.scorers import PROTOCOL
 from cameraborn.bench.sets import Sample
 from cameraborn.detect.evidence.density import Mixture
 from cameraborn.errors import BenchError, CalibrationError

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cameraborn.bench.config import ProtocolSection
-from cameraborn.bench.record import PROTOCOL, DetectorRecord
+from cameraborn.bench.record import DetectorRecord
+from cameraborn.bench.scorers import PROTOCOL
 from cameraborn.degrade.named import UNDEGRADED
 from cameraborn.report.analysis import (
     Analysis,
