@@ -514,7 +514,8 @@ def test_weights_of_others_start_a_training(tmp_path):
         path = tmp_path / f"{number}.png"
         Image.fromarray(pixels).save(path)
         split, exif = "train" if number < 8 else "val", {"iso": 100.0 + number}
-        rows.append(Row(path=str(path), sha256=sha256_of(path), split=split, group=path.name, exif=exif))
+        known = {"split": split, "group": path.name, "exif": exif, "box": (8.0, 8.0, 56.0, 56.0)}
+        rows.append(Row(path=str(path), sha256=sha256_of(path), **known))
     write_manifest(rows, tmp_path / "data.jsonl")
     recipe = RECIPE.replace("widths = [4, 8]", 'type = "resnet50"\nlayers = [1, 1, 1, 1]\nwidth = 4')
     recipe = recipe.replace("steps = 3", "epochs = 1") + "[faces]\nsize = 64\n"
@@ -524,7 +525,8 @@ def test_weights_of_others_start_a_training(tmp_path):
     assert "step 2/2" in error
     code, _, error = run("export", "run", "-o", "bundle", cwd=tmp_path)
     assert code == 0, error
-    preprocessing = json.loads((tmp_path / "bundle" / "bundle.json").read_bytes())["preprocessing"]
+    (network,) = json.loads((tmp_path / "bundle" / "bundle.json").read_bytes())["networks"]
+    preprocessing = network["preprocessing"]
     assert (preprocessing["input"], preprocessing["sides"], preprocessing["crop_scale"]) == (
         "crop",
         [64],
