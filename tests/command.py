@@ -17,7 +17,7 @@ import pytest
 from cameraborn.cli import main
 
 CAMERABORN = shutil.which("cameraborn", path=sysconfig.get_path("scripts")) or "cameraborn"
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+EXAMPLES = Path(__file__).resolve().parent / "pictures"
 # COLUMNS is what a terminal would set; the rest of the environment decides nothing here.
 ENVIRONMENT = {
     name: value

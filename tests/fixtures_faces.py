@@ -8,7 +8,7 @@ from PIL import Image
 
 from cameraborn.data.manifest import Row, sha256_of, write_manifest
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+EXAMPLES = Path(__file__).resolve().parent / "pictures"
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from cameraborn.cli import main
 from tests.data.adapters.helpers import picture
 from tests.test_cli import CAMERABORN, ENVIRONMENT
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+EXAMPLES = Path(__file__).resolve().parents[1] / "pictures"
 
 
 def run(*args, cwd):

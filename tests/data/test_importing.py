@@ -18,7 +18,7 @@ from cameraborn.photo.faces import FaceFinder
 from tests.data.adapters.helpers import picture
 
 REAL_EXAMINE = importing.examine
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+EXAMPLES = Path(__file__).resolve().parents[1] / "pictures"
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from cameraborn.photo.decode import open_picture
 from cameraborn.photo.jpeg_parts import jpeg_parts
 from cameraborn.photo.jpeg_walk import can_walk, walk
 
-EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("photo-*.jpg"))
+EXAMPLES = sorted((Path(__file__).parents[1] / "pictures").glob("photo-*.jpg"))
 
 
 def photograph(size=(320, 256)):

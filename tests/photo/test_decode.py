@@ -28,7 +28,7 @@ from cameraborn.photo.decode import (
 )
 from cameraborn.photo.exif import Exif
 
-EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.jpg"))
+EXAMPLES = sorted((Path(__file__).parents[1] / "pictures").glob("*.jpg"))
 LOSSLESS = {"PNG": {}, "WEBP": {"lossless": True}, "TIFF": {}, "BMP": {}}
 LOSSY = {"JPEG": {"quality": 95}, "AVIF": {"quality": 95}}
 

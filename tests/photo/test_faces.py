@@ -24,7 +24,7 @@ def finder():
 
 
 def portrait(name):
-    with Image.open(ROOT / "examples" / name) as opened:
+    with Image.open(ROOT / "tests" / "pictures" / name) as opened:
         return opened.convert("RGB")
 
 
