@@ -51,11 +51,14 @@ def _network(network: Network) -> str:
 
 
 def _kind(info: BundleInfo) -> str:
-    if any(KINDS[record.kind].has_seen_fakes for record in info.channels):
-        return (
+    innocent = [record.name for record in info.channels if not KINDS[record.kind].has_seen_fakes]
+    if len(innocent) < len(info.channels):
+        text = (
             "A classifier for cameraborn: it has seen photographs and generated pictures, and flags what looks more "
             "like generated pictures than photographs do."
         )
+        beside = f" Of its channels, {' and '.join(innocent)} saw none: `--evidence` judges by one of them."
+        return text + beside * bool(innocent)
     text = (
         "A one-class detector for cameraborn: it models what photographs look like, and flags what is too unlikely. It "
         "has seen no generated picture."

@@ -1,0 +1,46 @@
+"""The bundle that ships: whole, calibrated on what it has not seen, and what a newcomer sees first."""
+
+from pathlib import Path
+
+import pytest
+
+from cameraborn.data.manifest import sha256_of
+from cameraborn.detect.bundle import SEEN_DIGITS
+from cameraborn.detect.detector import default_bundle, load
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.jpg"))
+
+
+@pytest.fixture(scope="module")
+def detector():
+    return load(verify=True)
+
+
+def test_its_channels(detector):
+    assert set(detector.channels) == {"photographs", "reconstructed", "generators"}
+    assert detector.bundle.info.combined == ("generators",)
+    seen_fakes = {channel.name: channel.has_seen_fakes for channel in detector.bundle.evidence}
+    assert seen_fakes == {"photographs": False, "reconstructed": False, "generators": True}
+
+
+def test_it_is_small():
+    assert sum(file.stat().st_size for file in default_bundle().iterdir()) <= 25e6
+
+
+def test_no_example_had_a_part_in_it(detector):
+    hashes = [sha256_of(path) for path in EXAMPLES]
+    assert not any(map(detector.bundle.has_seen, hashes))
+    calibrated = {row.photograph for row in detector.bundle.calibration_rows}
+    assert not calibrated & {digest[:SEEN_DIGITS] for digest in hashes}
+
+
+def test_photographs_of_the_examples_pass(detector):
+    verdicts = [v for v in detector.score_many(EXAMPLES) if "photo-" in v.path]
+    assert [verdict.flagged for verdict in verdicts] == [False] * 5
+    assert all(len(verdict.evidence) == 3 and verdict.decided_by == "generators" for verdict in verdicts)
+
+
+def test_photographs_alone_can_judge():
+    (verdict,) = load(evidence="photographs").score(EXAMPLES[0])
+    assert set(verdict.evidence) == {"photographs"}
+    assert verdict.p_value == verdict.evidence["photographs"].p_value
