@@ -9,8 +9,7 @@ again at JPEG quality 90, which no detector should mind, and 60.
 
 Columns: faces; how far their p-values moved (median and 90 % quantile of the absolute difference to the photograph as
 it is); which share is flagged at 5 %, before and after. The detector abstains (`damaged`) above a tenth of the box
-(`detect.abstain.DAMAGED_SHARE`): under it p-values move a third as far as by saving again at quality 90, above it they
-begin to move as far, and photographs are flagged that were not.
+(`detect.abstain.DAMAGED_SHARE`).
 """
 
 from __future__ import annotations
