@@ -1,8 +1,8 @@
 """Whether the EXIF of a camera is there, complete, and agrees with itself, with the picture and with that camera.
 
-EXIF 2.32 (CIPA DC-008) says how its values hang together. A *doubt* is a contradiction that cameras do not write, though
-old editors do; a *note* is what saving again explains just as well, or what photographs of the same camera show. A forger
-can write values that agree: this is a look at a claim, no proof.
+EXIF 2.32 (CIPA DC-008) says how its values hang together. A *doubt* is a contradiction that cameras do not write,
+though old editors do; a *note* is what saving again explains just as well, or what photographs of the same camera show.
+A forger can write values that agree: this is a look at a claim, no proof.
 
 Limits are wider than what 429 photographs show that may be given away (`tools/write_cameras.py` reads the same ones):
 the brightness that phones write is up to 9 steps away from f-number, time and ISO, and a focal length of 35 mm film is
