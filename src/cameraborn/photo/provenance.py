@@ -21,7 +21,7 @@ from cameraborn.photo.exif import MALFORMED, pillow_warnings_silenced
 from cameraborn.photo.provenance_c2pa import Manifest, manifest_of
 from cameraborn.photo.provenance_camera import Camera, CameraCheck, camera_of
 from cameraborn.photo.provenance_fields import Field, fields_of
-from cameraborn.photo.provenance_marks import Trace, source_type_of, traces_of
+from cameraborn.photo.provenance_marks import UNNAMED, Trace, source_type_of, traces_of
 from cameraborn.photo.provenance_stealth import LOSSLESS, stealth_field
 from cameraborn.photo.provenance_xmp import xmp_fields
 
@@ -155,10 +155,10 @@ def _says(traces: Sequence[Trace], camera: Camera | None) -> Says:
 
 def _summary(says: Says, traces: Sequence[Trace], camera: Camera | None) -> str:
     if says in ("generated", "partly generated"):
-        names = dict.fromkeys(
-            trace.generator for trace in traces if trace.extent == "whole" or says != "generated"
-        )
-        return f"{says} by {', '.join(names)}, as its metadata say"
+        extent = "whole" if says == "generated" else "part"
+        names = dict.fromkeys(trace.generator for trace in traces if trace.extent == extent)
+        named = [name for name in names if name != UNNAMED] or [UNNAMED]
+        return f"{says} by {', '.join(named)}, as its metadata say"
     if camera is None:
         return "no generator and no camera is named, which proves nothing"
     if camera.doubts:

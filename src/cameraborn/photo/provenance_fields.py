@@ -81,12 +81,12 @@ def png_texts(data: bytes) -> Iterator[tuple[str, str]]:
 
 def decoded(text: bytes) -> str:
     """UTF-8, which programs write also where the standard asks for Latin-1, else Latin-1; at most `MAX_TEXT`."""
-    text = text[:MAX_TEXT]
+    part = text[:MAX_TEXT]
     try:
-        return text.decode("utf-8")
+        return part.decode("utf-8")
     except UnicodeDecodeError as error:
-        cut = error.start > len(text) - 4 and error.reason == "unexpected end of data"
-        return text.decode("utf-8" if cut else "latin-1", "ignore")
+        cut_letter = len(part) < len(text) and error.start > len(part) - 4
+        return part.decode("utf-8" if cut_letter else "latin-1", "ignore")
 
 
 def _inflated(data: bytes) -> bytes:

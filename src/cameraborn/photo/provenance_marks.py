@@ -52,9 +52,8 @@ _FREE = (
 )
 _PROGRAM = (
     r"(?:PNG text (?:Software|Source|Model|Creator ?Tool)"
-    r"|EXIF (?:Software|Make|Model|HostComputer|RAWDevelopingSoftware|ImageEditingSoftware|Artist)"
-    r"|XMP (?:xmp:CreatorTool|stEvt:softwareAgent|tiff:(?:Software|Make|Model)|dc:creator"
-    r"|Iptc4xmpExt:AISystemUsed)"
+    r"|EXIF (?:Software|HostComputer|RAWDevelopingSoftware|ImageEditingSoftware)"
+    r"|XMP (?:xmp:CreatorTool|stEvt:softwareAgent|tiff:Software|Iptc4xmpExt:AISystemUsed)"
     r"|IPTC OriginatingProgram|C2PA (?:ingredient )?(?:claim_generator|softwareAgent|details|description))"
 )
 _CREDIT = r"(?:XMP photoshop:Credit|IPTC Credit|PNG text Credit|C2PA (?:ingredient )?description)"
@@ -89,7 +88,11 @@ MARKS: tuple[Mark, ...] = (
     _mark("InvokeAI", r"PNG text sd-metadata", r'"app_id"\s*:|"image"\s*:'),
     _mark("InvokeAI", r"PNG text Dream", r"\s-s ?\d", r"\s-S ?\d"),
     _mark("NovelAI", r"PNG text (?:Software|Title)|EXIF Software", r"^NovelAI\b|^AI generated image$"),
-    _mark("NovelAI", r"PNG text (?:Source|Comment)", r'NovelAI Diffusion|"signed_hash"\s*:'),
+    _mark(
+        "NovelAI",
+        r"PNG text (?:Source|Comment)",
+        r'NovelAI Diffusion|^Stable Diffusion [0-9A-F]{8}$|"signed_hash"\s*:',
+    ),
     _mark("NovelAI", r"PNG text Comment", r'"uc"\s*:', r'"sampler"\s*:'),
     _mark("NovelAI", r"pixels \w+", r'"Software"\s*:\s*"NovelAI|NovelAI Diffusion'),
     _mark("Easy Diffusion", r"PNG text use_stable_diffusion_model"),
@@ -103,11 +106,19 @@ MARKS: tuple[Mark, ...] = (
         r'"Label"\s*:\s*"?[123]\b',
         r'"(?:ContentProducer|ProduceID)"\s*:',
     ),
+    # Phones and photographers may be called Gemini or Flux: a camera's name must leave no doubt.
+    _mark("Midjourney", r"(?:EXIF|XMP tiff:)\s?(?:Make|Model)", r"(?i)\bmidjourney\b"),
+    _mark("Stable Diffusion", r"(?:EXIF|XMP tiff:)\s?(?:Make|Model)", r"(?i)\bstable[ _-]?diffusion\b"),
+    _mark("OpenAI", r"(?:EXIF|XMP tiff:)\s?(?:Make|Model)", r"(?i)\bopenai\b|\bdall[ ·•-]e\b"),
     _mark("Midjourney", _PROGRAM, r"(?i)\bmidjourney\b"),
     _mark("Adobe Firefly", _PROGRAM, r"(?i)\badobe[ _]firefly\b|^firefly\b"),
     _mark("OpenAI", _PROGRAM, r"(?i)\bopenai\b|\bdall[ ·•.-]?e\b|\bchatgpt\b|\bgpt-(?:4o|image)|^sora\b"),
     _mark("Microsoft", _PROGRAM, r"(?i)\b(?:bing )?image creator\b|\bmicrosoft_responsible_ai\b"),
-    _mark("Google AI", _PROGRAM, r"(?i)\bgoogle generative ai\b|\bimagen[ -]?\d|\bgemini\b|\bnano banana\b"),
+    _mark(
+        "Google AI",
+        _PROGRAM,
+        r"(?i)\bgoogle (?:generative ai|gemini)\b|\bimagen[ -]?\d|\bgemini[ -]\d|\bnano banana\b",
+    ),
     _mark("xAI Grok", _PROGRAM, r"(?i)^xai\b|\bgrok\b"),
     _mark("Stability AI", _PROGRAM, r"(?i)\bstability[ _]?ai\b|\bdreamstudio\b"),
     _mark("Stable Diffusion", _PROGRAM, r"(?i)\bstable[ _-]?diffusion\b|^sdxl\b"),
