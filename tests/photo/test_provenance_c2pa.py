@@ -16,6 +16,7 @@ from PIL import Image
 from cameraborn.photo.provenance import read_provenance
 from cameraborn.photo.provenance_c2pa import Manifest, read_manifest
 from cameraborn.photo.provenance_jumbf import manifest_store, read_boxes
+from cameraborn.photo.provenance_signature import can_check, signature_state
 from tests.photo.provenance_files import chunk, jpeg, png
 from tests.photo.test_provenance_cbor import encoded
 
@@ -80,6 +81,26 @@ def test_the_signature_is_never_taken_for_good():
     data = (FILES / "made.jpg").read_bytes()
     forged = data.replace(b"Test Generator", b"Best Generator")
     assert read_provenance(forged).c2pa.signature in ("unchecked", "invalid")
+
+
+@pytest.mark.skipif(not can_check(), reason="needs pip install 'cameraborn[c2pa]'")
+@pytest.mark.parametrize("ending", ["jpg", "png", "webp", "tif", "avif", "gif"])
+def test_the_reference_library_checks_the_signature(ending):
+    data = (FILES / f"made.{ending}").read_bytes()
+    assert read_provenance(data).c2pa.signature == "valid"
+    changed = bytearray(data)
+    changed[-20 if ending in ("jpg", "avif") else data.index(b"Test Generator")] ^= 1
+    assert manifest_of_changed(bytes(changed), ending) == "invalid"
+
+
+def manifest_of_changed(data, ending):
+    names = {"jpg": "JPEG", "tif": "TIFF"}
+    return signature_state(data, names.get(ending, ending.upper()))
+
+
+@pytest.mark.skipif(can_check(), reason="the library is installed")
+def test_without_the_library_nothing_is_checked():
+    assert read_provenance(FILES / "made.png").c2pa.signature == "unchecked"
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def read_provenance(
     image, format = recognised(data, path)
     with named_errors(path, format):
         fields = [*fields_of(image, data), *xmp_fields(image, data)]
-        manifest = manifest_of(image, data)
+        manifest = manifest_of(image, data, format)
         camera = camera_of(image)
         hidden = _hidden(image, format)
     software = _software(fields)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from PIL import Image
@@ -17,6 +17,7 @@ from PIL import Image
 from cameraborn.photo.provenance_cbor import CborError, decode_cbor
 from cameraborn.photo.provenance_fields import Field
 from cameraborn.photo.provenance_jumbf import Box, manifest_store, read_boxes
+from cameraborn.photo.provenance_signature import signature_state
 
 Signature = Literal["missing", "unchecked", "invalid", "valid", "trusted"]
 _ALGORITHMS = {-7: "ES256", -35: "ES384", -36: "ES512", -37: "PS256", -38: "PS384", -39: "PS512", -8: "EdDSA"}
@@ -43,15 +44,20 @@ class Manifest:
     fields: tuple[Field, ...] = ()  # programs, sources and descriptions, the active manifest's first
 
 
-def manifest_of(image: Image.Image, data: bytes) -> Manifest | None:
+def manifest_of(image: Image.Image, data: bytes, format: str) -> Manifest | None:
     """The manifest that a file carries; None where there is none. Never raises: what cannot be read is missing.
 
     Args:
         image: the opened file; it need not be loaded.
         data: the same file, encoded.
+        format: the name of its decoder, "JPEG".
     """
     store = manifest_store(image, data)
-    return read_manifest(store) if store else None
+    if not store:
+        return None
+    manifest = read_manifest(store)
+    state = signature_state(data, format) if manifest.signature == "unchecked" else None
+    return replace(manifest, signature=state) if state else manifest
 
 
 def read_manifest(store: bytes) -> Manifest:
