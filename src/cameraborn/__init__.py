@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from cameraborn.detect.explain_plot import plot_explanation
     from cameraborn.fit.bundles import calibrate_bundle, fit_bundle
     from cameraborn.photo.faces import Face, FaceFinder
+    from cameraborn.photo.provenance import Provenance, read_provenance
 else:
     _HOMES = {
         **dict.fromkeys(("Detector", "load"), "cameraborn.detect.detector"),
@@ -33,6 +34,7 @@ else:
         **dict.fromkeys(("calibrate_bundle", "fit_bundle"), "cameraborn.fit.bundles"),
         "plot_explanation": "cameraborn.detect.explain_plot",
         **dict.fromkeys(("Face", "FaceFinder"), "cameraborn.photo.faces"),
+        **dict.fromkeys(("Provenance", "read_provenance"), "cameraborn.photo.provenance"),
     }
 
     def __getattr__(name: str) -> object:
@@ -59,6 +61,7 @@ __all__ = [
     "ManifestError",
     "Picture",
     "PictureError",
+    "Provenance",
     "RecipeError",
     "Verdict",
     "__version__",
@@ -69,4 +72,5 @@ __all__ = [
     "open_picture",
     "plot_explanation",
     "read_exif",
+    "read_provenance",
 ]

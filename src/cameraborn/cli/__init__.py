@@ -20,6 +20,7 @@ from cameraborn.cli import (  # noqa: F401 (each adds its verbs to the applicati
     info,
     manipulate,
     model,
+    provenance,
     reconstruct,
     score,
     stats,

@@ -32,6 +32,7 @@ __all__ = ["EXIT_FLAGGED", "EXIT_NOTHING_READ", "EXIT_SOME_UNREADABLE", "EXIT_US
 VERBS = (
     "score",
     "explain",
+    "provenance",
     "fit",
     "fit-binary",
     "calibrate",

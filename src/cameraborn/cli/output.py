@@ -1,4 +1,4 @@
-"""How verdicts are written: tables for people, CSV and JSON.
+"""How rows are written: tables for people, CSV and JSON.
 
 Names of files come from strangers. A table shows what cannot be printed as an escape, so that no name can
 break a line or drive a terminal; machine formats keep names whole, and quote them.
@@ -12,11 +12,12 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Generic, TextIO, TypeVar
 
 from cameraborn.cli.failures import printable
 from cameraborn.cli.rows import Row, Rows, json_row
@@ -24,6 +25,8 @@ from cameraborn.detect.verdict import Verdict
 from cameraborn.errors import CamerabornError
 from cameraborn.files import Outputs, replacing
 from cameraborn.photo.decode import SUPPORTED_EXTENSIONS
+
+T = TypeVar("T")
 
 # What UTF-8 cannot hold (file names need not be text) is written as \udcXX, which JSON reads back as it was.
 ENCODING_ERRORS = "backslashreplace"
@@ -44,14 +47,27 @@ class Format(StrEnum):
     jsonl = "jsonl"
 
 
+@dataclass(frozen=True)
+class Form(Generic[T]):
+    """How things of one kind become rows."""
+
+    columns: Sequence[str]  # of CSV
+    csv_row: Callable[[T], Iterable[Any]]
+    json_row: Callable[[T], Mapping[str, Any]]
+    heading: str  # of the table
+    table_line: Callable[
+        [T, int | None, bool], str
+    ]  # the thing, columns of the terminal, whether it has colours
+
+
 @contextmanager
-def writer(format: Format, output: Path | None, rows: Rows) -> Iterator[Callable[[Verdict], None]]:
-    """A function that writes one verdict at once, so that a reader behind a pipe need not wait.
+def rows_writer(format: Format, output: Path | None, form: Form[T]) -> Iterator[Callable[[T], None]]:
+    """A function that writes one row at once, so that a reader behind a pipe need not wait.
 
     Args:
         format: how.
         output: the file, which appears when it is complete; standard output without one.
-        rows: what makes rows of verdicts.
+        form: what makes rows.
     """
     with opened(output) as out:
 
@@ -60,16 +76,16 @@ def writer(format: Format, output: Path | None, rows: Rows) -> Iterator[Callable
             out.flush()
 
         if format is Format.csv:
-            put(_csv_line(rows.csv_columns()))
-            yield lambda verdict: put(_csv_line(rows.csv_row(rows.of(verdict))))
+            put(_csv_line(form.columns))
+            yield lambda thing: put(_csv_line(form.csv_row(thing)))
         elif format is Format.jsonl:
-            yield lambda verdict: put(_json(rows.of(verdict)) + "\n")
+            yield lambda thing: put(_json(form.json_row(thing)) + "\n")
         elif format is Format.json:
             separator = "[\n "
 
-            def write(verdict: Verdict) -> None:
+            def write(thing: T) -> None:
                 nonlocal separator
-                put(separator + _json(rows.of(verdict)))
+                put(separator + _json(form.json_row(thing)))
                 separator = ",\n "
 
             yield write
@@ -79,8 +95,30 @@ def writer(format: Format, output: Path | None, rows: Rows) -> Iterator[Callable
             coloured = (
                 out.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM", "dumb") != "dumb"
             )
-            put(_TABLE_ROW.format("verdict", "p-value", "score", "face", "path") + "\n")
-            yield lambda verdict: put(table_line(rows.of(verdict), width=width, coloured=coloured) + "\n")
+            put(form.heading + "\n")
+            yield lambda thing: put(form.table_line(thing, width, coloured) + "\n")
+
+
+def writer(
+    format: Format, output: Path | None, rows: Rows
+) -> AbstractContextManager[Callable[[Verdict], None]]:
+    """A function that writes one verdict at once, as `rows_writer`.
+
+    Args:
+        format: how.
+        output: the file; standard output without one.
+        rows: what makes rows of verdicts.
+    """
+    form = Form[Verdict](
+        columns=rows.csv_columns(),
+        csv_row=lambda verdict: rows.csv_row(rows.of(verdict)),
+        json_row=lambda verdict: json_row(rows.of(verdict)),
+        heading=_TABLE_ROW.format("verdict", "p-value", "score", "face", "path"),
+        table_line=lambda verdict, width, coloured: table_line(
+            rows.of(verdict), width=width, coloured=coloured
+        ),
+    )
+    return rows_writer(format, output, form)
 
 
 @contextmanager
@@ -144,8 +182,8 @@ def _csv_line(values: Iterable[Any]) -> str:
     return line.getvalue()[:-2] + "\n"
 
 
-def _json(row: Row) -> str:
-    return json.dumps(json_row(row), ensure_ascii=False)
+def _json(row: Mapping[str, Any]) -> str:
+    return json.dumps(row, ensure_ascii=False)
 
 
 def table_line(row: Row, *, width: int | None = None, coloured: bool = False) -> str:
@@ -163,12 +201,13 @@ def table_line(row: Row, *, width: int | None = None, coloured: bool = False) ->
         which = "whole" if row.face is None else f"{row.face}:"
         face = f"{which} {max(x1 - x0, y1 - y0):.0f}px"
     columns = _TABLE_ROW.format(word, p, score, face, "")
-    line = columns + _shortened(printable(row.path), width and width - len(columns))
+    line = columns + shortened(printable(row.path), width and width - len(columns))
     line += "".join(f"  ({printable(note)})" for note in row.notes)
     return f"{_RED}{word}{_PLAIN}{line[len(word) :]}" if coloured and row.flagged else line
 
 
-def _shortened(text: str, width: int | None) -> str:
+def shortened(text: str, width: int | None) -> str:
+    """The end of a long path, in so many columns; the whole where the width is not known."""
     if width is None or len(text) <= width:
         return text
     return "..." + text[-max(width - 3, 12) :]

@@ -134,14 +134,14 @@ def read_exif(image: Image.Image) -> Exif:
         image: any Pillow picture, opened or loaded (PNG may keep its EXIF behind the pixels: load it first).
     """
     with pillow_warnings_silenced():
-        ifds = _read_ifds(image)
+        ifds = read_ifds(image)
     return _believed({tag.name: _read_tag(tag, ifds[tag.ifd]) for tag in TAGS})
 
 
 def read_orientation(image: Image.Image) -> int:
     """Return the EXIF (or XMP) orientation 1..8 of `image`; 1 where missing or invalid. Never raises."""
     with pillow_warnings_silenced():
-        value = _read_ifds(image)["IFD0"].get(ExifTags.Base.Orientation)
+        value = read_ifds(image)["IFD0"].get(ExifTags.Base.Orientation)
     return value if type(value) is int and 1 <= value <= 8 else 1
 
 
@@ -173,8 +173,8 @@ _silence_lock = threading.Lock()
 _silencing = 0
 
 
-def _read_ifds(image: Image.Image) -> dict[str, Mapping[int, object]]:
-    """Return the two IFDs that hold the tags; what is unreadable is empty."""
+def read_ifds(image: Image.Image) -> dict[str, Mapping[int, object]]:
+    """Return the two IFDs that hold the tags, "IFD0" and "Exif": tag -> value; what is unreadable is empty."""
     ifds: dict[str, Mapping[int, object]] = {"IFD0": {}, "Exif": {}}
     try:
         exif = image.getexif()
@@ -189,7 +189,7 @@ def _read_ifds(image: Image.Image) -> dict[str, Mapping[int, object]]:
 
 def _read_tag(tag: Tag, ifd: Mapping[int, object]) -> Fraction | str | None:
     if tag.kind == "text":
-        return _text(ifd.get(tag.id))
+        return text_of_tag(ifd.get(tag.id))
     if tag.name == "iso" and ifd.get(tag.id, tag.overflow) == tag.overflow:
         return _sensitivity(ifd)
     if tag.id in ifd or tag.apex_id is None:
@@ -221,7 +221,8 @@ def _power_of_two(exponent: float) -> Fraction | None:
     return Fraction(math.exp2(exponent)) if abs(exponent) < 1000 else None
 
 
-def _text(value: object) -> str | None:
+def text_of_tag(value: object) -> str | None:
+    """The text of an ASCII tag, as its writer meant it; None where the tag is no text."""
     if not isinstance(value, str):
         return None
     # Pillow reads ASCII tags as Latin-1, which keeps every byte; phones write UTF-8 there.

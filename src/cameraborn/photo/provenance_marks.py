@@ -1,0 +1,183 @@
+"""Marks that generators of pictures leave in metadata, in one table: who leaves it, in which field, and how it reads.
+
+The sources are the programs' own code and documents: Stable Diffusion WebUI (`modules/images.py`), ComfyUI (`nodes.py`,
+`comfy_extras/nodes_images.py`), InvokeAI (`image_files_disk.py`), SwarmUI ("Image Metadata Format"), NovelAI
+(`novelai-image-metadata`), the IPTC's vocabulary Digital Source Type (cv.iptc.org/newscodes/digitalsourcetype), C2PA
+2.1 (18.12, actions), China's TC260 (GB 45438-2025, appendix E). Where a service documents nothing, the mark is as
+others report it from its downloads: Midjourney's job number, xAI's signature, Google's credit line.
+
+Names of products count only in fields that name a program. A caption may speak of anything.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from cameraborn.photo.provenance_fields import Field
+
+Extent = Literal["whole", "part"]  # of the picture was generated, as the mark says
+_EXCERPT = 100  # characters
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A mark that was found."""
+
+    generator: str  # the program or service; "a generator that is not named" where the mark names none
+    place: str  # "PNG text parameters"
+    excerpt: str  # what stands there, cut
+    extent: Extent
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One line of the table."""
+
+    generator: str
+    where: re.Pattern[str]  # matched against a field's place and name
+    what: tuple[
+        re.Pattern[str], ...
+    ]  # all of them are searched in its text, one by one: no pattern looks far
+    extent: Extent = "whole"
+
+
+UNNAMED = "a generator that is not named"
+_UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_FREE = (
+    r"(?:PNG text (?:parameters|Comment|Description|UserComment)|EXIF (?:UserComment|ImageDescription|XPComment)"
+    r"|comment|XMP (?:exif:UserComment|dc:description)|pixels \w+)"
+)
+_PROGRAM = (
+    r"(?:PNG text (?:Software|Source|Model|Creator ?Tool)"
+    r"|EXIF (?:Software|HostComputer|RAWDevelopingSoftware|ImageEditingSoftware)"
+    r"|XMP (?:xmp:CreatorTool|stEvt:softwareAgent|tiff:Software|Iptc4xmpExt:AISystemUsed)"
+    r"|IPTC OriginatingProgram|C2PA (?:ingredient )?(?:claim_generator|softwareAgent|details|description))"
+)
+_CREDIT = r"(?:XMP photoshop:Credit|IPTC Credit|PNG text Credit|C2PA (?:ingredient )?description)"
+_SOURCE_TYPE = r"(?:XMP|C2PA(?: ingredient)?|PNG text|EXIF) (?:.*[:.])?[Dd]igitalSourceType"
+
+
+def _mark(generator: str, where: str, *what: str, extent: Extent = "whole") -> Mark:
+    return Mark(generator, re.compile(where), tuple(map(re.compile, what)), extent)
+
+
+# The first mark that fits a field is reported of it, so the particular stand before the general.
+MARKS: tuple[Mark, ...] = (
+    _mark("SwarmUI", _FREE, r'"sui_image_params"\s*:'),
+    _mark("Fooocus", r"PNG text fooocus_scheme"),
+    _mark("Fooocus", _FREE, r'Version: Fooocus|"version"\s*:\s*"Fooocus'),
+    _mark("SD.Next", _FREE, r"Steps: \d+, ", r"App: SD\.Next"),
+    _mark("Stable Diffusion WebUI", _FREE, r"\bSteps: \d+, ", r"\b(?:Sampler|CFG scale|Seed|Model hash): "),
+    _mark("Stable Diffusion WebUI", r"PNG text (?:postprocessing|extras)", r"Postprocess |Upscaler|GFPGAN"),
+    _mark(
+        "ComfyUI",
+        r"PNG text (?:prompt|workflow)|EXIF \w+|comment|XMP exif:UserComment",
+        r'"class_type"\s*:',
+        r'"inputs"\s*:',
+    ),
+    _mark(
+        "ComfyUI",
+        r"PNG text workflow|EXIF (?:Make|Model|ImageDescription|UserComment)",
+        r'"nodes"\s*:',
+        r'"links"\s*:',
+    ),
+    _mark("InvokeAI", r"PNG text invokeai_(?:metadata|workflow|graph)", r"\{"),
+    _mark("InvokeAI", r"PNG text sd-metadata", r'"app_id"\s*:|"image"\s*:'),
+    _mark("InvokeAI", r"PNG text Dream", r"\s-s ?\d", r"\s-S ?\d"),
+    _mark("NovelAI", r"PNG text (?:Software|Title)|EXIF Software", r"^NovelAI\b|^AI generated image$"),
+    _mark(
+        "NovelAI",
+        r"PNG text (?:Source|Comment)",
+        r'NovelAI Diffusion|^Stable Diffusion [0-9A-F]{8}$|"signed_hash"\s*:',
+    ),
+    _mark("NovelAI", r"PNG text Comment", r'"uc"\s*:', r'"sampler"\s*:'),
+    _mark("NovelAI", r"pixels \w+", r'"Software"\s*:\s*"NovelAI|NovelAI Diffusion'),
+    _mark("Easy Diffusion", r"PNG text use_stable_diffusion_model"),
+    _mark("Hugging Face", r"PNG text hf-job-id", _UUID),
+    _mark("Midjourney", rf"{_FREE}|IPTC Caption", rf"\bJob ID: {_UUID}"),
+    _mark("Google AI", _CREDIT, r"(?i)\b(?:made|created|generated) (?:with|by) google(?: generative)? ai\b"),
+    _mark("Google AI", _CREDIT, r"(?i)\bedited with google(?: generative)? ai\b", extent="part"),
+    _mark(
+        "a generator, labelled as GB 45438 asks",
+        rf"XMP TC260:AIGC|PNG text AIGC|{_FREE}",
+        r'"Label"\s*:\s*"?[123]\b',
+        r'"(?:ContentProducer|ProduceID)"\s*:',
+    ),
+    # Phones and photographers may be called Gemini or Flux: a camera's name must leave no doubt.
+    _mark("Midjourney", r"(?:EXIF|XMP tiff:)\s?(?:Make|Model)", r"(?i)\bmidjourney\b"),
+    _mark("Stable Diffusion", r"(?:EXIF|XMP tiff:)\s?(?:Make|Model)", r"(?i)\bstable[ _-]?diffusion\b"),
+    _mark("OpenAI", r"(?:EXIF|XMP tiff:)\s?(?:Make|Model)", r"(?i)\bopenai\b|\bdall[ ·•-]e\b"),
+    _mark("Midjourney", _PROGRAM, r"(?i)\bmidjourney\b"),
+    _mark("Adobe Firefly", _PROGRAM, r"(?i)\badobe[ _]firefly\b|^firefly\b"),
+    _mark("OpenAI", _PROGRAM, r"(?i)\bopenai\b|\bdall[ ·•.-]?e\b|\bchatgpt\b|\bgpt-(?:4o|image)|^sora\b"),
+    _mark("Microsoft", _PROGRAM, r"(?i)\b(?:bing )?image creator\b|\bmicrosoft_responsible_ai\b"),
+    _mark(
+        "Google AI",
+        _PROGRAM,
+        r"(?i)\bgoogle (?:generative ai|gemini)\b|\bimagen[ -]?\d|\bgemini[ -]\d|\bnano banana\b",
+    ),
+    _mark("xAI Grok", _PROGRAM, r"(?i)^xai\b|\bgrok\b"),
+    _mark("Stability AI", _PROGRAM, r"(?i)\bstability[ _]?ai\b|\bdreamstudio\b"),
+    _mark("Stable Diffusion", _PROGRAM, r"(?i)\bstable[ _-]?diffusion\b|^sdxl\b"),
+    _mark("FLUX", _PROGRAM, r"(?i)\bblack[ _]forest[ _]labs\b|\bflux[.-]?[12]\b"),
+    _mark("ComfyUI", _PROGRAM, r"(?i)\bcomfyui\b"),
+    _mark("InvokeAI", _PROGRAM, r"(?i)\binvoke-?ai\b"),
+    _mark("Draw Things", _PROGRAM, r"^Draw Things\b"),
+    _mark("Leonardo.Ai", _PROGRAM, r"(?i)\bleonardo\.ai\b"),
+    _mark("Ideogram", _PROGRAM, r"(?i)^ideogram\b"),
+    _mark("ByteDance", _PROGRAM, r"(?i)\bseedream\b|\bjimeng\b|\bbyteplus_modelark\b"),
+    _mark(UNNAMED, r"pixels stealth_\w+"),
+    _mark(UNNAMED, _SOURCE_TYPE, r"(?:^|/)trainedAlgorithmicMedia$"),
+    _mark(
+        UNNAMED,
+        _SOURCE_TYPE,
+        r"(?:^|/)(?:compositeWithTrainedAlgorithmicMedia|compositeSynthetic)$",
+        extent="part",
+    ),
+)
+
+_XAI_SIGNATURE = re.compile(r"Signature: ?[A-Za-z0-9+/=]{64,}")
+
+
+def traces_of(fields: Iterable[Field]) -> tuple[Trace, ...]:
+    """The marks in a file's fields, a trace a field at most, in the order of the fields."""
+    given = list(fields)
+    found = [trace for field in given if (trace := _trace(field)) is not None]
+    return tuple(dict.fromkeys([*found, *_xai(given)]))
+
+
+def _trace(field: Field) -> Trace | None:
+    for mark in MARKS:
+        if mark.where.fullmatch(field.where) is None:
+            continue
+        matches = [pattern.search(field.text) for pattern in mark.what]
+        if all(matches):
+            # What an earlier picture says that this one was made from holds for a part of it at most.
+            extent: Extent = "part" if "ingredient" in field.name else mark.extent
+            start = min((match.start() for match in matches if match), default=0)
+            return Trace(mark.generator, field.where, _excerpt(field.text, start), extent)
+    return None
+
+
+def _excerpt(text: str, start: int) -> str:
+    start = 0 if len(text) <= _EXCERPT else start
+    part = " ".join(text[start : start + _EXCERPT].split())
+    return part + "..." if len(text) > start + _EXCERPT else part
+
+
+def _xai(fields: list[Field]) -> Iterator[Trace]:
+    """xAI's pair: a signature as the description, and the picture's number as the artist."""
+    texts = {field.name: field.text for field in fields if field.place == "EXIF"}
+    description, artist = texts.get("ImageDescription", ""), texts.get("Artist", "")
+    if _XAI_SIGNATURE.match(description) and re.fullmatch(_UUID, artist, re.IGNORECASE):
+        yield Trace("xAI Grok", "EXIF ImageDescription", _excerpt(description, 0), "whole")
+
+
+def source_type_of(fields: Iterable[Field]) -> str | None:
+    """The last word of the IPTC's Digital Source Type, such as `digitalCapture`; the file's own before ingredients'."""
+    found = [field for field in fields if re.fullmatch(_SOURCE_TYPE, field.where)]
+    found.sort(key=lambda field: "ingredient" in field.name)
+    return next((field.text.rstrip("/").rpartition("/")[2][:_EXCERPT] for field in found), None)
