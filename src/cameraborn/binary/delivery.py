@@ -29,7 +29,10 @@ from cameraborn.photo.crops import longer_side
 SIDE = 256  # pixels; a larger face is shrunk to it before the network
 TILE = 32  # pixels; of shuffled patches
 
-_FACE_SCALE, _FACE_SHIFT = (1.15, 1.5), 0.07  # of the square: sides of the box, and how far its middle is moved
+_FACE_SCALE, _FACE_SHIFT = (
+    (1.15, 1.5),
+    0.07,
+)  # of the square: sides of the box, and how far its middle is moved
 _ANYWHERE = (144, 352)  # sides of squares from pictures of no face, pixels
 _SMALLEST_FACE = 16  # pixels
 _TURNED, _SMALLEST_TURNED = 0.35, 160  # share that is turned, and from which side on, pixels
@@ -130,9 +133,7 @@ def resized(square: Pixels, side: int, rng: Rng) -> Pixels:
     return shrink(square, side, rng)
 
 
-def antialiased(
-    square: Pixels, side: int, filter: Image.Resampling = Image.Resampling.LANCZOS
-) -> Pixels:
+def antialiased(square: Pixels, side: int, filter: Image.Resampling = Image.Resampling.LANCZOS) -> Pixels:
     """Shrunk by Pillow, which takes all pixels into account."""
     return np.asarray(Image.fromarray(square).resize((side, side), filter))
 

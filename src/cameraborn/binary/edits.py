@@ -125,16 +125,11 @@ def stored(x: Pixels, rng: Rng, format: Format, lowest: int = 72) -> Pixels:
 
 def encoded(x: Pixels, format: Format, quality: int, *, halved: bool = True) -> Pixels:
     """Compressed and read again; `halved`: a JPEG's colours have half the resolution."""
-    if format == "webp":
-        settings = (cv2.IMWRITE_WEBP_QUALITY, quality)
-    else:
+    settings = [cv2.IMWRITE_WEBP_QUALITY, quality]
+    if format == "jpg":
         full, half = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420
-        settings = (
-            cv2.IMWRITE_JPEG_QUALITY,
-            quality,
-            cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
-            half if halved else full,
-        )
+        settings = [cv2.IMWRITE_JPEG_QUALITY, quality]
+        settings += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, half if halved else full]
     _, file = cv2.imencode(f".{format}", cv2.cvtColor(np.ascontiguousarray(x), cv2.COLOR_RGB2BGR), settings)
     decoded = cv2.imdecode(file, cv2.IMREAD_COLOR)
     assert decoded is not None  # it was encoded a line ago
@@ -176,4 +171,5 @@ def _bisected(
 
 
 def _levels(values: NDArray[np.floating]) -> Pixels:
-    return np.clip(values + 0.5, 0, 255).astype(np.uint8)
+    levels: Pixels = np.clip(values + 0.5, 0, 255).astype(np.uint8)
+    return levels

@@ -24,6 +24,7 @@ from cameraborn.detect.store import write_bundle
 from cameraborn.errors import CamerabornError, RecipeError
 from cameraborn.networks.section import InputKind
 from cameraborn.photo.crops import CropRule
+from cameraborn.photo.patches import PATCH_SIZE
 from cameraborn.train.run_folder import RECORD, DataRecord, read_record
 
 R = TypeVar("R", bound=BaseModel)
@@ -46,6 +47,7 @@ class ExportedNetwork:
         seen: SHA-256 of every picture that was learnt from.
         input_kind: what the graph takes.
         side: side of that input, pixels.
+        smallest_side: smaller crops are too small to score, pixels; None: what is usual for the input.
         crop_scale: side of the crop over the longer side of the face's box.
         crop_rule: how the picture's edge cuts the crop.
         antialias: how the crop is shrunk.
@@ -63,6 +65,7 @@ class ExportedNetwork:
     seen: tuple[str, ...]
     input_kind: InputKind
     side: int
+    smallest_side: int | None = None
     crop_scale: float = CROP_SCALE
     crop_rule: CropRule = "square"
     antialias: bool = True
@@ -196,10 +199,13 @@ def preprocessing_of(network: ExportedNetwork, options: BundleOptions) -> Prepro
     usual = (network.side,) if faces else _SIDES[:1] if network.is_binary else _SIDES
     return Preprocessing(
         input=network.input_kind,
+        patch=PATCH_SIZE if faces else network.side,
         crop_scale=options.crop_scale or network.crop_scale,
         crop_rule=network.crop_rule,
         sides=tuple(sorted(sides or usual, reverse=True)),
-        smallest_side=options.smallest_side or (_SMALLEST_FACE if faces else _SMALLEST_SIDE),
+        smallest_side=options.smallest_side
+        or network.smallest_side
+        or (_SMALLEST_FACE if faces else _SMALLEST_SIDE),
         antialias=network.antialias,
         unit_length=network.unit_length if options.unit_length is None else options.unit_length,
     )
