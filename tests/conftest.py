@@ -103,7 +103,7 @@ def photographs(tmp_path_factory):
 def tiny_bundle(tmp_path_factory, network_bundle, photographs):
     """The folder of a bundle that scores."""
     options = ViewOptions(copies=2, jobs=1)
-    fitted = fit(network_bundle, photographs["fit"], components=2, dimensions=4, options=options)
+    fitted = fit(network_bundle, photographs["fit"], components=2, dimensions=2, options=options)
     done = calibrate(fitted, photographs["calibration"], options=options)
     assert len(done.calibration_rows) >= 30
     folder = tmp_path_factory.mktemp("bundles") / "tiny"

@@ -1,5 +1,6 @@
-"""Write docs/cli.md from the --help of every verb: python tools/write_cli_docs.py"""
+"""Write docs/cli.md from the --help of every verb, and docs/rows.schema.json: python tools/write_cli_docs.py"""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import typer
 
 from cameraborn.cli import app
+from cameraborn.cli.rows import schema
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "cli.md"
 WIDTH = 80  # whatever the terminal's
@@ -27,7 +29,14 @@ def sections(
     name: str,
 ) -> Iterator[str]:
     """A section for a command, then those of the commands inside it, in the order of its help."""
-    context = typer.Context(command, parent=parent, info_name=name, terminal_width=WIDTH, color=False)
+    context = typer.Context(
+        command,
+        parent=parent,
+        info_name=name,
+        terminal_width=WIDTH,
+        color=False,
+        help_option_names=["-h", "--help"],
+    )
     yield f"\n## {context.command_path}\n\n```text\n{command.get_help(context)}\n```\n"
     for verb in command.list_commands(context) if hasattr(command, "commands") else ():
         yield from sections(command.commands[verb], context, verb)
@@ -35,3 +44,4 @@ def sections(
 
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
+    PAGE.with_name("rows.schema.json").write_text(json.dumps(schema(), indent=1) + "\n", encoding="utf-8")

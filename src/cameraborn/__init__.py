@@ -22,10 +22,16 @@ from cameraborn.photo.exif import Exif, read_exif
 
 if TYPE_CHECKING:
     from cameraborn.detect.detector import Detector, load
+    from cameraborn.detect.explain import Explanation, explain
+    from cameraborn.detect.explain_plot import plot_explanation
+    from cameraborn.fit.bundles import calibrate_bundle, fit_bundle
     from cameraborn.photo.faces import Face, FaceFinder
 else:
     _HOMES = {
         **dict.fromkeys(("Detector", "load"), "cameraborn.detect.detector"),
+        **dict.fromkeys(("Explanation", "explain"), "cameraborn.detect.explain"),
+        **dict.fromkeys(("calibrate_bundle", "fit_bundle"), "cameraborn.fit.bundles"),
+        "plot_explanation": "cameraborn.detect.explain_plot",
         **dict.fromkeys(("Face", "FaceFinder"), "cameraborn.photo.faces"),
     }
 
@@ -35,6 +41,10 @@ else:
             raise AttributeError(f"module 'cameraborn' has no attribute '{name}'")
         return getattr(import_module(_HOMES[name]), name)
 
+    def __dir__() -> list[str]:
+        """Also what is imported at its first use, for a notebook's completion."""
+        return sorted({*globals(), *_HOMES})
+
 
 __version__ = "0.1.0"
 __all__ = [
@@ -43,6 +53,7 @@ __all__ = [
     "CamerabornError",
     "Detector",
     "Exif",
+    "Explanation",
     "Face",
     "FaceFinder",
     "ManifestError",
@@ -51,7 +62,11 @@ __all__ = [
     "RecipeError",
     "Verdict",
     "__version__",
+    "calibrate_bundle",
+    "explain",
+    "fit_bundle",
     "load",
     "open_picture",
+    "plot_explanation",
     "read_exif",
 ]

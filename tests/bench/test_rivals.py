@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from cameraborn import open_picture
-from cameraborn.bench.config import read_config
+from cameraborn.bench.config import BenchConfig, read_config
 from cameraborn.bench.detectors import Detectors
 from cameraborn.bench.protocol import run_protocol
 from cameraborn.bench.run import run
@@ -31,6 +31,28 @@ from cameraborn.train.run_folder import DataRecord
 from tests.rivals.formula import formula_
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+
+
+@pytest.fixture(scope="module")
+def config_of(album, manifest):
+    """A function that makes a configuration of the test set without bundles."""
+
+    def make(output, **changes):
+        fields = {
+            "output": output,
+            "degradations": ["none"],
+            "sets": [{"name": "set", "manifest": manifest, "tracks": "kind"}],
+            "draws": 100,
+            "protocol": {
+                "fit": {"folders": [album / "fit"]},
+                "held_out": {"folders": [album / "held_out"]},
+                "components": 1,
+                "dimensions": 2,
+            },
+        }
+        return BenchConfig.model_validate(fields | changes)
+
+    return make
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +83,6 @@ def measured(tmp_path_factory, config_of, weights):
             {"encoder": "efficientnet-lite0", "weights": [weights["efficientnet-lite0"]]},
             "sharpness",
         ],
-        degradations=["none"],
         false_alarm_rate=0.1,
     )
     run(config, jobs=2)
@@ -192,7 +213,7 @@ def test_other_weights_are_another_detector(tmp_path, config_of, weights):
 
 def test_without_held_out_photographs_its_own_threshold_decides(tmp_path, config_of, weights):
     tiny = {"rival": "tiny-ladeda", "weights": [weights["tiny-ladeda"]], "whole_image": True}
-    config = config_of(tmp_path / "out", detectors=[tiny], degradations=["none"], protocol=None)
+    config = config_of(tmp_path / "out", detectors=[tiny], protocol=None)
     run(config, jobs=1)
     rows = list(read_scores(config.output / "scores.csv"))
     assert {row.detector for row in rows} == {"tiny-ladeda"}
@@ -215,7 +236,6 @@ def test_photographs_that_training_has_seen_are_neither_scored_nor_held_out(
     config = config_of(
         tmp_path / "out",
         detectors=[{"rival": "tiny-ladeda", "weights": [file]}],
-        degradations=["none"],
         calibration={"folders": [album / "held_out"]},
         protocol=None,
     )
@@ -228,7 +248,7 @@ def test_photographs_that_training_has_seen_are_neither_scored_nor_held_out(
 
 def test_photographs_that_calibrate_are_not_tested_and_are_enough(tmp_path, config_of, album, weights):
     tiny = {"rival": "tiny-ladeda", "weights": [weights["tiny-ladeda"]]}
-    fields = {"detectors": [tiny], "degradations": ["none"], "protocol": None}
+    fields = {"detectors": [tiny], "protocol": None}
     config = config_of(tmp_path / "out", calibration={"folders": [album / "gan"]}, **fields)
     with pytest.raises(BenchError, match="both calibrated with and tested"):
         run(config, jobs=1)

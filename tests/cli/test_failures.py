@@ -59,7 +59,7 @@ def test_a_full_disk_on_standard_output(desk, command):
 
 
 @posix
-@pytest.mark.parametrize("command", SPEAKING[:5], ids=" ".join)
+@pytest.mark.parametrize("command", SPEAKING[:2], ids=" ".join)
 def test_a_reader_that_has_gone(desk, command):
     # The reader closes its end at once; the writer starts when it has.
     code, error = shell(f"{{ sleep 0.2; $C {' '.join(command)}; echo $? >&2; }} | true", desk)
@@ -125,19 +125,19 @@ def test_a_folder_that_cannot_be_written_to(desk, command):
     ("command", "code"),
     [
         (["score", "."], 0),
-        (["data", "import", "folder", ".", "-o", "new.jsonl"], 0),
+        (["data", "import", "folder", ".", "-o", "../new.jsonl"], 0),
         (["fit", ".", "-o", "bundle", "--copies", "0"], 2),  # too few photographs
-        (["fit", "a.jpg", "-o", "bundle", "--copies", "0"], 2),
     ],
     ids=lambda value: str(value),
 )
 def test_pipes_in_folders_do_not_hang(tmp_path, command, code):
-    shutil.copy(EXAMPLES / "photo-1.jpg", tmp_path / "a.jpg")
+    (folder := tmp_path / "album").mkdir()
+    shutil.copy(EXAMPLES / "photo-1.jpg", folder / "a.jpg")
     for name in ("pipe", "pipe.jpg"):
-        os.mkfifo(tmp_path / name)
-    got, _, error = run(*command, cwd=tmp_path, timeout=100)
+        os.mkfifo(folder / name)
+    got, _, error = run(*command, cwd=folder, timeout=100)
     assert got == code, error
-    if "." in command:
+    if code == 0:
         assert "2 files passed over: 2 not regular files\n" in error
 
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from cameraborn.cli.common import duration, reporting
 from cameraborn.detect.store import write_bundle
 from tests.conftest import EXAMPLES
 from tests.test_cli import run
@@ -60,3 +61,44 @@ def test_what_is_wrong_is_one_line(tmp_path, network, photographs, arguments, me
     (line,) = [line for line in error.splitlines() if line.startswith("cameraborn: ")]
     assert message in line
     assert not (tmp_path / "out").exists()
+
+
+def test_without_a_terminal_a_line_now_and_then_says_how_much_is_left(monkeypatch, capsys):
+    clock = iter([0.0, 4.0, 12.0, 20.0, 30.0, 80.0])
+    monkeypatch.setattr("cameraborn.cli.common.time.monotonic", lambda: next(clock))
+    with reporting("calibrating", "photographs", 25) as report:
+        for number in range(5):
+            report(f"{number}.jpg", None)
+    assert capsys.readouterr().err.splitlines() == [
+        "calibrating: 2/25, about 2 minutes left",
+        "calibrating: 5/25, about 5 minutes left",
+        "5 photographs, 0 left out",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.2, "2 seconds"), (40, "40 seconds"), (360, "6 minutes"), (9000, "2.5 hours")]
+)
+def test_durations(seconds, words):
+    assert duration(seconds) == words
+
+
+def test_the_bundle_that_ships_is_not_calibrated_in_place(tmp_path):
+    code, _, error = run("calibrate", EXAMPLES, cwd=tmp_path)
+    assert code == 2
+    assert "give the new bundle's folder; the bundle that ships stays" in error
+
+
+def test_bundles_are_merged(tmp_path, tiny_bundle):
+    code, _, error = run("merge", tiny_bundle, tiny_bundle, "-o", "both", cwd=tmp_path)
+    assert code == 0, error
+    assert "both: holds photographs, photographs-2; now 'cameraborn calibrate" in error
+    code, _, error = run("merge", tiny_bundle, "-o", "one", cwd=tmp_path)
+    assert code == 2
+    assert "give two bundles or more" in error
+    code, _, error = run(
+        "merge", tiny_bundle, tiny_bundle, "--score-by", "generatrs", "-o", "other", cwd=tmp_path
+    )
+    assert code == 2
+    assert "no evidence channel 'generatrs': choose from photographs, photographs-2" in error
+    assert not (tmp_path / "other").exists()

@@ -2,15 +2,25 @@
 
 import dataclasses
 import io
+import os
+import re
+import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib import rc_context
 from PIL import Image
 
 import cameraborn
-from cameraborn.detect.explain import NEAREST, explain, occlusion, patch_influence
-from cameraborn.detect.explain_plot import plot
+from cameraborn.detect.describe import describe_category
+from cameraborn.detect.detector import Detector
+from cameraborn.detect.explain import NEAREST, REACH, explain, occlusion, patch_influence
+from cameraborn.detect.explain_plot import plot_explanation
 from cameraborn.errors import CamerabornError, PictureError
+from cameraborn.fit.calibrate import calibrate
+from cameraborn.fit.density import fit
+from cameraborn.fit.views import ViewOptions
 
 from ..conftest import EXAMPLES, encoded
 
@@ -86,21 +96,57 @@ def test_what_cannot_be_explained(detector, tmp_path):
 @pytest.mark.parametrize("ending", ["png", "pdf", "svg"])
 def test_it_is_drawn(explanation, tmp_path, ending):
     output = tmp_path / f"drawn.{ending}"
-    plot(explanation, output)
+    plot_explanation(explanation, output)
     start = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}[ending]
     assert output.read_bytes().startswith(start)
     assert [path.name for path in tmp_path.iterdir()] == [output.name]
 
 
 def test_the_drawing_says_what_it_rests_on_and_what_it_does_not_prove(explanation, tmp_path):
-    from matplotlib import rc_context
-
     with rc_context({"svg.fonttype": "none"}):
-        plot(explanation, tmp_path / "drawn.svg")
+        plot_explanation(explanation, tmp_path / "drawn.svg")
     text = (tmp_path / "drawn.svg").read_text(encoding="utf-8")
     assert f"p-value {explanation.verdict.p_value:.3f}" in text
     assert "What this does not prove" in text
     assert "photo-1.jpg, face 0" in text
+
+
+@pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
+@pytest.mark.parametrize("name", [b"p\xff.jpg", "人物 $1$.jpg".encode(), b"line\nbreak.jpg"])
+def test_every_name_is_drawn(explanation, tmp_path, name, ending):
+    path = os.fsdecode(os.path.join(os.fsencode(tmp_path), name))  # noqa: PTH118 (bytes)
+    named = dataclasses.replace(explanation, verdict=dataclasses.replace(explanation.verdict, path=path))
+    output = Path(path + f".{ending}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plot_explanation(named, output)
+    assert output.stat().st_size > 1000
+
+
+def test_the_category_that_it_was_compared_with_is_named(network_bundle, photographs, tmp_path):
+    options = ViewOptions(copies=3, jobs=1)
+    fitted = fit(network_bundle, photographs["fit"], components=1, dimensions=4, options=options)
+    bundle = calibrate(fitted, photographs["calibration"], options=options, class_size=25)
+    taxonomy = bundle.calibration.taxonomy
+    for name in ("photo-1.jpg", "photo-3.jpg"):
+        explained = explain(Detector(bundle), EXAMPLES / name)
+        assert explained.category in {describe_category(cells, taxonomy) for cells in taxonomy.categories}
+        place = [describe_category(cells, taxonomy) for cells in taxonomy.categories].index(
+            explained.category
+        )
+        np.testing.assert_array_equal(explained.among, bundle.calibration.scores[place])
+        with rc_context({"svg.fonttype": "none"}):
+            plot_explanation(explained, tmp_path / "drawn.svg")
+        words = " ".join(re.findall(r">([^<>]+)</text>", (tmp_path / "drawn.svg").read_text("utf-8")))
+        assert explained.category == explained.condition or f"compared with: {explained.category}" in words
+
+
+def test_the_scale_of_the_map_is_that_of_held_out_photographs(detector, explanation):
+    low, high = np.quantile(explanation.among, [0.1, 0.9])
+    assert explanation.reach == pytest.approx(REACH * (high - low))
+    assert (
+        explain(detector, EXAMPLES / "photo-2.jpg").reach == explanation.reach
+    )  # whatever is in the picture
 
 
 def test_an_abstention_is_drawn_too(detector, explanation, tmp_path):
@@ -109,7 +155,7 @@ def test_an_abstention_is_drawn_too(detector, explanation, tmp_path):
         poor = encoded(np.asarray(image.convert("RGB")), quality=lowest - 2)
     abstained = explain(detector, poor)
     assert abstained.verdict.scope == "beyond-calibration"
-    plot(abstained, tmp_path / "abstained.png")
+    plot_explanation(abstained, tmp_path / "abstained.png")
     with pytest.raises(CamerabornError, match="not a kind of picture"):
-        plot(dataclasses.replace(explanation), tmp_path / "drawn.bmp")
+        plot_explanation(dataclasses.replace(explanation), tmp_path / "drawn.bmp")
     assert [path.name for path in tmp_path.iterdir()] == ["abstained.png"]

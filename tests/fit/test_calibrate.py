@@ -74,7 +74,7 @@ def test_the_number_of_jobs_changes_nothing(network_bundle, photographs):
     made = []
     for jobs in (1, 3):
         options = ViewOptions(copies=2, jobs=jobs)
-        bundle = fit(network_bundle, photographs["fit"], components=2, dimensions=3, options=options)
+        bundle = fit(network_bundle, photographs["fit"], components=2, dimensions=2, options=options)
         made.append(calibrate(bundle, photographs["calibration"][:8], options=options).files)
     assert made[0] == made[1]
 

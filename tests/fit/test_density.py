@@ -48,15 +48,18 @@ def test_without_a_number_of_components_held_out_photographs_choose(network_bund
     assert len(mixtures[1].weights) == 1
 
 
-def test_a_new_fit_drops_the_older_calibration_and_what_has_seen_fakes(tiny_bundle, photographs):
+@pytest.mark.parametrize("scores", [True, False])
+def test_a_new_fit_drops_the_older_calibration_and_keeps_other_channels(tiny_bundle, photographs, scores):
     bundle = read_bundle(tiny_bundle)
     layer = (np.ones((2, WIDTH)), np.zeros(2))
     bundle = bundle.with_evidence(BinaryClassifier("generators", ((0, WIDTH),), (layer,)))
-    bundle = bundle.with_combination({"generators": None})
+    bundle = bundle.with_combination({"generators": None}) if scores else bundle
     again = fit(bundle, photographs["fit"], components=1, dimensions=4, options=OPTIONS)
     assert again.info.coverage is None
-    assert again.info.combined == ("photographs",)
-    assert not {"generators.safetensors", "calibration.csv", "golden.json"} & set(again.files)
+    assert again.info.combined == (("generators",) if scores else ("photographs",))
+    assert not {"calibration.csv", "golden.json"} & set(again.files)
+    assert again.files["generators.safetensors"] == bundle.files["generators.safetensors"]
+    assert again.files["photographs.safetensors"] != bundle.files["photographs.safetensors"]
     assert again.files["weights.safetensors"] == bundle.files["weights.safetensors"]
 
 
@@ -124,6 +127,19 @@ def test_operations_cannot_be_learnt_from_nothing(network_bundle):
 def test_too_few_to_fit(network_bundle, photographs):
     with pytest.raises(CalibrationError, match="too few"):
         fit(network_bundle, photographs["fit"][:2], components=2, dimensions=4, options=OPTIONS)
+
+
+def test_copies_are_no_photographs(network_bundle, photographs):
+    """35 photographs passed a minimum of 64, as each came with copies."""
+    options = ViewOptions(copies=9, jobs=1)
+    few = photographs["fit"][:7]
+    with pytest.raises(CalibrationError, match=r"^7 photographs are too few .* which need 8: "):
+        fit(network_bundle, few, components=1, dimensions=4, options=options)
+    with pytest.raises(
+        CalibrationError, match=r"^6 photographs are too few .* which need 8: "
+    ):  # 1 is held out
+        fit(network_bundle, few, components=None, dimensions=4, options=options)
+    fit(network_bundle, photographs["fit"][:8], components=1, dimensions=4, options=OPTIONS)
 
 
 def test_what_was_seen_adds_up(fitted, photographs):

@@ -20,9 +20,9 @@ REC_2020 = (0.3127, 0.3290, 0.708, 0.292, 0.170, 0.797, 0.131, 0.046)
 REC_709 = (0.3127, 0.3290, 0.640, 0.330, 0.300, 0.600, 0.150, 0.060)
 
 
-def png(*chunks, icc=None):
+def png(*chunks, icc=None, image=None):
     stream = io.BytesIO()
-    Image.new("RGB", (20, 20), COLOUR).save(stream, "PNG", icc_profile=icc)
+    (image or Image.new("RGB", (20, 20), COLOUR)).save(stream, "PNG", icc_profile=icc)
     data = stream.getvalue()
     made = b"".join(
         struct.pack(">L", len(body)) + kind + body + struct.pack(">L", zlib.crc32(kind + body))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cameraborn.photo.patches import PATCH_SIZE, grid_patches, shrink_to, square_resize
+from cameraborn.photo.patches import PATCH_SIZE, grid_patches, shrink_to, square_resize, tile_patches
 
 SIDES = st.integers(PATCH_SIZE, 700)
 
@@ -90,3 +90,19 @@ def test_antialiased_resizing_forgets_what_is_too_fine():
     pixels = np.repeat(checks[:, :, None], 3, axis=2).astype(np.uint8)
     assert np.ptp(square_resize(pixels, 64)[2:-2, 2:-2].astype(int)) <= 2
     assert square_resize(pixels, 300).shape == (300, 300, 3)
+
+
+@pytest.mark.parametrize(("H", "W", "count"), [(470, 470, 49), (64, 64, 1), (127, 200, 3)])
+def test_tiles_are_the_middle_row_by_row_without_overlap(H, W, count):
+    pixels = np.random.default_rng(0).integers(0, 256, (H, W, 3), np.uint8)
+    tiles = tile_patches(pixels)
+    assert tiles.shape == (count, 3, 64, 64)
+    y, x, across = H % 64 // 2, W % 64 // 2, W // 64
+    for number, tile in enumerate(tiles):
+        top, left = y + 64 * (number // across), x + 64 * (number % across)
+        assert np.array_equal(tile, pixels[top : top + 64, left : left + 64].transpose(2, 0, 1))
+
+
+def test_a_picture_under_a_patch_has_no_tiles():
+    with pytest.raises(ValueError, match="too small for a patch"):
+        tile_patches(np.zeros((63, 200, 3), np.uint8))

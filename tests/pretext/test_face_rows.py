@@ -8,7 +8,7 @@ from PIL import Image
 from cameraborn.data.manifest import Row, read_manifest, sha256_of, write_manifest
 from cameraborn.detect.bundle import Bundle
 from cameraborn.detect.observe import Observer
-from cameraborn.detect.schema import BundleInfo, Preprocessing
+from cameraborn.detect.schema import BundleInfo, Network, Preprocessing
 from cameraborn.errors import ManifestError
 from cameraborn.photo.decode import open_picture
 from cameraborn.photo.faces import FaceFinder
@@ -20,6 +20,7 @@ from cameraborn.pretext.tasks import TASKS
 from cameraborn.train.loop import train
 from cameraborn.train.onnx import to_onnx
 from cameraborn.train.pictures import MemoryBudget
+from cameraborn.train.processes import Processes
 from cameraborn.train.run_folder import read_record
 from tests.conftest import EXAMPLES
 
@@ -60,15 +61,14 @@ def test_a_row_without_a_box_gets_that_of_its_face_or_is_left_out(rows):
 
 def seen_in_scoring(row, *, rule, antialias):
     """What a network is given when a picture is scored [3 S S]: this one gives back what it takes."""
-    info = BundleInfo(
-        name="mirror",
-        network="the pixels themselves",
-        features=3 * SIDE * SIDE,
-        preprocessing=Preprocessing(
-            input="crop", crop_scale=1.3, crop_rule=rule, sides=(SIDE,), smallest_side=16, antialias=antialias
-        ),
+    cut = Preprocessing(
+        input="crop", crop_scale=1.3, crop_rule=rule, sides=(SIDE,), smallest_side=16, antialias=antialias
     )
-    bundle = Bundle.of_network(info, to_onnx(torch.nn.Flatten(), "crop", SIDE), b"")
+    mirror = Network(
+        file="network.onnx", description="the pixels themselves", features=3 * SIDE * SIDE, preprocessing=cut
+    )
+    info = BundleInfo(name="mirror", networks=(mirror,))
+    bundle = Bundle.of_network(info, to_onnx(torch.nn.Flatten(), "crop", SIDE))
     (seen, *_) = Observer(bundle).observe(open_picture(row.path))
     return torch.from_numpy(seen.measured.feature).reshape(3, SIDE, SIDE)
 
@@ -105,3 +105,61 @@ def test_too_few_faces_is_one_line(rows, tmp_path):
         ManifestError, match=r"2 usable photographs in split 'train', as 1 show no face, \d+ are"
     ):
         train(PretextObjective, face_recipe(tmp_path / "m.jsonl", batch_size=4), tmp_path / "run")
+
+
+@pytest.fixture
+def stored(rows, tmp_path):
+    """A face with three of its four variants on disk, each of a grey of its own, a face without, and a lone variant."""
+    made = []
+    for name, manipulation, grey in (
+        ("7", "", 0),
+        ("7_0", "mouth-vertical", 40),
+        ("7_1", "mouth", 80),
+        ("7_3", "affine", 120),
+        ("8", "", 160),
+        ("9_2", "eye", 200),
+    ):
+        path = tmp_path / f"{name}.png"
+        Image.new("RGB", (100, 100), (grey, grey, grey)).save(path)
+        made.append(
+            Row(
+                path=str(path),
+                sha256=sha256_of(path),
+                box=(10, 10, 90, 90),
+                group="g",
+                split="train",
+                exif={"iso": 100.0},
+                manipulation=manipulation,
+            )
+        )
+    return made
+
+
+def test_variants_on_disk_are_one_face_drawn_as_the_authors_draw_them(stored):
+    section = FaceSection(size=SIDE)
+    tasks = [TASKS["face"], TASKS["blades_fine"]]
+    made = FaceDataset(stored, tasks, faces=section, seed=0, budget=MemoryBudget(8))
+    assert len(made) == 3
+    drawn = [made[epoch, 0] for epoch in range(800)]
+    greys = [int(pixels[0, 0, 0]) for pixels, _ in drawn]
+    # Half the time the original, and an eighth of the time that of the variant which is not there.
+    expected = {0: 5 / 8, 40: 1 / 8, 80: 1 / 8, 120: 1 / 8}
+    assert {grey: greys.count(grey) / 800 for grey in expected} == pytest.approx(expected, abs=0.05)
+    assert sum(greys.count(grey) for grey in expected) == 800
+    for (pixels, targets), grey in zip(drawn, greys, strict=True):
+        assert torch.equal(pixels, torch.full_like(pixels, grey))  # as they are on disk
+        assert targets[0] == float(grey > 0)
+    assert {tuple(targets[1:].tolist()) for _, targets in drawn} == {(0, 0, 0), (1, 0, 0), (1, 1, 1)}
+    assert made[0, 2][1].tolist()[0] == 1  # a variant whose original is not there stays what it is
+
+
+def test_an_epoch_has_one_sample_a_face(stored, faces, tmp_path):
+    listed = list(read_manifest(faces))
+    write_manifest([*listed, *stored], tmp_path / "m.jsonl")
+    recipe = face_recipe(tmp_path / "m.jsonl", steps=1)
+    objective = PretextObjective(recipe, Processes(torch.device("cpu")))
+    shown = {row.path for row in objective.rows}
+    assert {row.path for row in stored} & shown == {stored[place].path for place in (0, 4, 5)}
+    assert [row.path for row in objective.beside] == [stored[place].path for place in (1, 2, 3)]
+    train(PretextObjective, recipe, tmp_path / "run")
+    assert {row.sha256 for row in stored} <= set(read_record(tmp_path / "run").seen)

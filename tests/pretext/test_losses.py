@@ -286,3 +286,17 @@ def test_class_cross_entropy_is_the_literal_one():
     expected = [-math.log(softmax(row)[label]) for row, label in ((logits[0], 2), (logits[2], 0))]
     loss = class_cross_entropy(logits, torch.tensor([2.0, math.nan, 0.0]))
     assert float(loss) == pytest.approx(sum(expected) / 2)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 2.0])
+def test_what_the_authors_focal_fidelity_adds(gamma):
+    """Their sum over all classes, of which the wrong ones leave the root of epsilon each."""
+    generator = torch.Generator().manual_seed(0)
+    logits, classes = torch.randn(40, 5, generator=generator, dtype=torch.float64), torch.arange(40) % 5
+    p, one_hot = logits.softmax(dim=1), torch.nn.functional.one_hot(classes, 5)
+    true = p[torch.arange(40), classes]
+    theirs = ((1 - true) ** gamma * (1 - (p * one_hot + 1e-8).sqrt().sum(dim=1))).mean()
+    lower = ((1 - true) ** gamma * 4e-4).mean()
+    torch.testing.assert_close(
+        focal_fidelity(logits, classes.double(), gamma=gamma), theirs + lower, atol=1e-9, rtol=0
+    )

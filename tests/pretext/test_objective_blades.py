@@ -193,3 +193,13 @@ def test_two_processes_learn_the_weights_of_one(tmp_path):
         theirs = load_file(tmp_path / f"of{rank}")
         torch.testing.assert_close(theirs["slopes"], alone["slopes"], rtol=0.02, atol=1e-6)
         torch.testing.assert_close(theirs["weights"], alone["weights"])
+
+
+def test_a_frozen_text_tower_stays_as_it_is(faces, tmp_path):
+    recipe = blades_recipe(faces, prompts=TINY_TOWER | {"freeze": True}, bilevel=None, steps=2, ema=0.0)
+    train(PretextObjective, recipe, tmp_path)
+    torch.manual_seed(recipe.optimise.seed)
+    before, after = build_network(recipe).state_dict(), load_file(tmp_path / "network.safetensors")
+    moved = {name for name, value in before.items() if not torch.equal(value, after[name])}
+    assert {name for name in moved if name.startswith("heads.text.")} == {"heads.text.logit_scale"}
+    assert "encoder.conv1.weight" in moved

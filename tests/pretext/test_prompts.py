@@ -1,21 +1,34 @@
 """The fifty prompts: order, slices, tokens, and which towers they are for."""
 
+import csv
 import gzip
+import json
 
 import pytest
 import torch
+from safetensors import safe_open
+from typer.testing import CliRunner
 
+from cameraborn.cli import app
 from cameraborn.errors import RecipeError
 from cameraborn.networks.tokenizer import END, MERGES, START, Tokenizer
+from cameraborn.pretext.objective import PretextObjective
 from cameraborn.pretext.prompts import (
+    OURS,
+    answers,
     load_text_tower,
     prompt_heads,
     prompt_slices,
+    read_sentences,
     read_tokenizer,
     sentences,
 )
 from cameraborn.pretext.recipe import PromptSection
 from cameraborn.pretext.tasks import TASKS
+from cameraborn.train.processes import Processes
+from tests.train.test_weights import FILES, written
+
+from .test_objective import face_recipe
 
 TINY = {"width": 8, "layers": 1, "heads": 2, "embedding": 6}
 
@@ -125,3 +138,83 @@ def test_a_vocabulary_that_is_not_clips_is_refused(tmp_path, data, message):
         path.write_bytes(data)
     with pytest.raises(RecipeError, match=message):
         read_tokenizer(path)
+
+
+def table(folder, rows=None, header=("task", "answer", "sentence")):
+    path = folder / "sentences.csv"
+    theirs = [(*answer, f"face number {n}, which is {answer[1]}") for n, answer in enumerate(answers())]
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([header, *(theirs if rows is None else rows(theirs))])
+    return path, [sentence for *_, sentence in theirs]
+
+
+def test_given_sentences_are_what_the_tower_reads(tmp_path):
+    path, theirs = table(tmp_path)
+    assert read_sentences(path) == theirs
+    torch.manual_seed(0)
+    heads = prompt_heads(PromptSection(**TINY, sentences=path), prompt_slices(), 4)
+    feature = torch.randn(3, 4)
+    with torch.no_grad():
+        logits = torch.cat(list(heads(feature).values()), dim=1)
+        # One sentence at a time, by the tower itself.
+        texts = torch.cat([heads.text(torch.from_numpy(Tokenizer().batch([text]))) for text in theirs])
+        unit = feature / feature.norm(dim=1, keepdim=True)
+        expected = heads.text.logit_scale.exp() * unit @ texts.T
+    torch.testing.assert_close(logits, expected, atol=1e-5, rtol=1e-6)
+    with torch.no_grad():
+        torch.manual_seed(0)
+        ours = torch.cat(
+            list(prompt_heads(PromptSection(**TINY), prompt_slices(), 4)(feature).values()), dim=1
+        )
+    assert (ours - logits).abs().max() > 0.01
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        (lambda rows: rows[:-1], "line 51: nothing in place of blades_fine,nose"),
+        (lambda rows: [rows[1], rows[0], *rows[2:]], "line 2: blades_iso,medium in place of blades_iso,low"),
+        (lambda rows: [*rows, rows[0]], "line 52: blades_iso,low in place of no more,answers"),
+        (lambda rows: [*rows[:4], (*rows[4][:2], " "), *rows[5:]], "line 6: no sentence of its own"),
+        (lambda rows: [*rows[:4], (*rows[4][:2], rows[0][2]), *rows[5:]], "line 6: no sentence of its own"),
+        (lambda rows: [row[:2] for row in rows], "line 2: blades_iso,low in place of"),
+    ],
+)
+def test_a_table_that_is_not_the_fifty_answers_is_refused(tmp_path, rows, says):
+    with pytest.raises(RecipeError, match=says):
+        read_sentences(table(tmp_path, rows)[0])
+
+
+def test_tables_that_are_none(tmp_path):
+    with pytest.raises(RecipeError, match="first line is not task,answer,sentence"):
+        read_sentences(table(tmp_path, header=("a", "b", "c"))[0])
+    with pytest.raises(RecipeError, match=r"none.csv: cannot be read"):
+        read_sentences(tmp_path / "none.csv")
+
+
+def test_importing_blades_says_whose_the_sentences_are(tmp_path):
+    path, theirs = table(tmp_path)
+    checkpoint, output = written(tmp_path, FILES["blades"]()), tmp_path / "ours.safetensors"
+
+    def run(*more):
+        ran = CliRunner().invoke(
+            app, ["import-checkpoint", str(checkpoint), "-o", str(output), *map(str, more)]
+        )
+        with safe_open(output, framework="pt") as file:
+            return ran.stderr, file.metadata(), set(file.keys())
+
+    said, _, names = run()
+    assert OURS in said
+    assert not any(name.startswith("heads.text.") for name in names)
+    said, metadata, names = run("--sentences", path, "--overwrite")
+    assert OURS not in said
+    assert json.loads(metadata["sentences"]) == theirs
+    assert {"heads.text.token_embedding.weight", "heads.text.text_fc.bias", "heads.text.logit_scale"} <= names
+
+
+def test_training_on_with_an_imported_tower_says_whose_the_sentences_are(faces, tmp_path):
+    recipe = face_recipe(faces, tasks={"blades_iso": 1.0})
+    processes = Processes(torch.device("cpu"))
+    for given, notices in ((None, [f"{tmp_path / 'OC.pth'}: {OURS}"]), (tmp_path / "s.csv", [])):
+        section = PromptSection(weights=tmp_path / "OC.pth", sentences=given)
+        assert PretextObjective(recipe.model_copy(update={"prompts": section}), processes).notices == notices

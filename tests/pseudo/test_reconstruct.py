@@ -194,7 +194,7 @@ def test_from_autoencoders_to_a_bundle_that_tells_reconstructed_photographs(face
     assert figures["portrait/reconstructed"] > 0.7
     alone = export_run(tmp_path / "run")
     assert [channel.name for channel in alone.evidence] == ["reconstructed"]
-    assert alone.beside is None
+    assert len(alone.weights) == 1
     seen = {digest for row in rows if row.split == "train" for digest in (row.sha256, row.original)}
     assert set(alone.seen) == seen
 

@@ -82,7 +82,7 @@ def test_the_constant_schedule_stays_after_its_warm_up():
 
 def test_sgd_moves_with_its_momentum():
     network = nn.Linear(1, 1, bias=False)
-    start = float(network.weight)
+    start = network.weight.item()
     settings = OptimiseSection(
         steps=9, optimiser="sgd", learning_rate=0.1, betas=(0.9, 0.999), weight_decay=0.0
     )
@@ -90,7 +90,7 @@ def test_sgd_moves_with_its_momentum():
     for _ in range(2):
         network.weight.grad = torch.ones(1, 1)
         optimiser.step()
-    assert float(network.weight) == pytest.approx(start - 0.1 * 1 - 0.1 * (0.9 + 1))
+    assert network.weight.item() == pytest.approx(start - 0.1 * 1 - 0.1 * (0.9 + 1))
 
 
 def test_a_constant_rate_stays():

@@ -94,6 +94,7 @@ def _exported(recipe: BinaryRecipe, network: RegularisedClassifier, record: Data
         seen=record.seen,
         input_kind=section.input_kind,
         side=PATCH_SIZE,
+        tiles=section.tiles,
         evidence=(BinaryClassifier.from_tensors(GENERATORS, ((0, encoder.features),), layers),),
     )
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, astuple
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 from typer import Context
 
@@ -26,14 +26,12 @@ from cameraborn.cli.common import (
 )
 from cameraborn.cli.failures import printable
 from cameraborn.cli.output import opened, text_outputs
-from cameraborn.data.audit import Audit
-from cameraborn.data.audit import audit as audit_rows
-from cameraborn.data.cue_audit import CueAudit
-from cameraborn.data.equalise import TREATMENT, Treatment
-from cameraborn.data.equalise import equalise as equalise_rows
-from cameraborn.data.select import Selection, select
 from cameraborn.errors import ManifestError
 from cameraborn.files import refuse_foreign
+
+if TYPE_CHECKING:
+    from cameraborn.data.audit import Audit
+    from cameraborn.data.cue_audit import CueAudit
 
 _ROW = "{:<19}{:>6}{:>14}  {:<9}  {:<22}{}"
 _SHOWN = 10  # sets of copies in the table; the JSON has all
@@ -86,6 +84,10 @@ def audit(
     \b
       cameraborn audit test-set.jsonl --equalise equal/
     """
+    from cameraborn.data.audit import audit as audit_rows
+    from cameraborn.data.equalise import TREATMENT, Treatment
+    from cameraborn.data.equalise import equalise as equalise_rows
+    from cameraborn.data.select import Selection, select
 
     if equalise is None:
         meaningless(context, "without --equalise", "size", "quality")
@@ -150,6 +152,8 @@ def _copies_lines(found: Audit) -> Iterator[str]:
 
 
 def _write_csv(found: Audit, out: TextIO) -> None:
+    from cameraborn.data.cue_audit import CueAudit
+
     table = csv.writer(out, lineterminator="\n")
     table.writerow(CueAudit.__dataclass_fields__)
     table.writerows(astuple(cue) for cue in (found.together, *found.cues))

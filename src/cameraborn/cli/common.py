@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -158,6 +159,9 @@ PerSource = Annotated[
 Kind = Annotated[list[str] | None, Option(help="Kind of the manifest rows to take; may be repeated.")]
 
 
+_FIRST_ESTIMATE, _EACH = 10.0, 50.0  # seconds until the first line on time, and so many more between two
+
+
 @contextmanager
 def progress(word: str, total: int | None) -> Iterator[Callable[..., None]]:
     """A bar on standard error if that is a terminal; it yields a function that sets how much is done, of how much."""
@@ -177,25 +181,41 @@ def progress(word: str, total: int | None) -> Iterator[Callable[..., None]]:
 
 
 @contextmanager
-def reporting(word: str, counted: str = "") -> Iterator[Callable[[str, str | None], None]]:
+def reporting(
+    word: str, counted: str = "", total: int | None = None
+) -> Iterator[Callable[[str, str | None], None]]:
     """Counts pictures on a terminal, and gives a line to each one that is left out.
 
+    Where there is no terminal, a line each minute says how many of the `total` are done, and how long the rest takes.
     The last line tells how many there were, if `counted` says what they are.
     """
-    with progress(word, None) as advance:
+    with progress(word, total) as advance:
         done = left_out = 0
+        started = told = time.monotonic()
 
         def report(path: str, problem: str | None) -> None:
-            nonlocal done, left_out
+            nonlocal done, left_out, told
             done += 1
             left_out += problem is not None
-            advance(done)
+            advance(done, total)
+            now = time.monotonic()
+            if total and now - told > _FIRST_ESTIMATE + _EACH * (told > started) and not sys.stderr.isatty():
+                left = (total - done) * (now - started) / done
+                say(f"{word}: {done}/{total}, about {duration(left)} left")
+                told = now
             if problem:
                 complain(f"left out: {problem}")
 
         yield report
     if counted:
         say(f"{done} {counted}, {left_out} left out")
+
+
+def duration(seconds: float) -> str:
+    """For people: `40 seconds`, `6 minutes`, `2.5 hours`."""
+    if seconds < 90:
+        return f"{max(2, round(seconds))} seconds"
+    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
 
 
 def passed_over(census: Census) -> None:

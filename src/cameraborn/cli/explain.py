@@ -40,10 +40,10 @@ def explain(
     Example: cameraborn explain portrait.jpg -o why.png
     """
     from cameraborn.detect.explain import explain as explained
-    from cameraborn.detect.explain_plot import plot
+    from cameraborn.detect.explain_plot import plot_explanation
 
     contradicting(context, "face", "whole_image")
     Outputs(output, overwrite=overwrite).reads(picture, bundle)
     explanation = explained(load(bundle, evidence=evidence), picture, face=face, whole_image=whole_image)
-    plot(explanation, output)
+    plot_explanation(explanation, output)
     say(f"{output}: drawn")

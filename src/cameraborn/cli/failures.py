@@ -21,6 +21,8 @@ EXIT_NOTHING_READ, EXIT_USAGE, EXIT_FLAGGED, EXIT_SOME_UNREADABLE = 1, 2, 3, 4
 # As a shell reports programs ended by SIGINT, SIGPIPE and SIGTERM.
 EXIT_INTERRUPTED, EXIT_BROKEN_PIPE, EXIT_TERMINATED = 130, 141, 143
 
+_WRITING = {errno.ENOSPC, errno.EFBIG, errno.EIO, errno.EBADF, errno.EDQUOT}
+
 quiet = threading.Event()  # --quiet was given
 
 
@@ -82,7 +84,9 @@ def in_one_line() -> Iterator[None]:
 
 def _fail(line: str) -> NoReturn:
     complain(f"cameraborn: {line}")
-    if not _standard_output_works():
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
         _drop_standard_output()
     sys.exit(EXIT_USAGE)
 
@@ -93,17 +97,9 @@ def _of_the_system(error: OSError) -> str:
         return f"the machine has too little memory or too many processes ({reason}): give a smaller --jobs"
     if error.filename is not None:
         return f"{os.fsdecode(error.filename)}: {reason}: check the path and the disk"
-    if not _standard_output_works():
-        return f"standard output: {reason}: free some space, or give a file with -o"
+    if error.errno in _WRITING:  # files are named wherever one is written
+        return f"standard output: {reason}: free some space, or write to another place"
     return f"a file cannot be read or written: {reason}: check the disk"
-
-
-def _standard_output_works() -> bool:
-    try:
-        sys.stdout.flush()
-    except (OSError, ValueError):
-        return False
-    return True
 
 
 def _drop_standard_output() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -149,7 +149,7 @@ class Kept:
 
     def _scored(
         self, items: Iterable[_Item], advance: Callable[[int], None], jobs: int | None
-    ) -> Iterator[tuple[_Item, list[Verdict]]]:
+    ) -> Generator[tuple[_Item, list[Verdict]], None, None]:
         rate, whole = self._options["false_alarm"], self._options["whole_image"]
 
         def work(item: _Item) -> tuple[_Item, list[Verdict]]:

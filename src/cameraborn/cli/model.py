@@ -91,7 +91,7 @@ def fit(
     seed: CopiesSeed = 0,
     overwrite: Overwrite = False,
 ) -> None:
-    """Model your own photographs: fit the evidence of a bundle to them.
+    """Model your own photographs: fit the density of a bundle to them; its other channels of evidence stay.
 
     Example: cameraborn fit my-photos/ -o my-bundle
     """
@@ -109,10 +109,11 @@ def fit(
     )
     census = Census()
     found = photographs.find_photographs(photos, split=split, kinds=kind or (), census=census)
-    with reporting("fitting", "photographs") as report:
+    chosen = list(photographs.cap_per_source(outputs.watched(found, path_of), per_source))
+    with reporting("fitting", "photographs", len(chosen)) as report:
         fitted = density.fit(
             read_bundle(bundle or default_bundle()),
-            photographs.cap_per_source(outputs.watched(found, path_of), per_source),
+            chosen,
             components=_count_or_auto(components),
             dimensions=dimensions or None,
             covariance=covariance,
@@ -210,7 +211,12 @@ def fit_binary(
 def calibrate(
     context: Context,
     photos: Photos,
-    bundle: Annotated[Path, Option("--bundle", help="Fitted bundle to calibrate, a folder or zip.")],
+    bundle: Annotated[
+        Path | None,
+        Option(
+            "--bundle", help="Fitted bundle to calibrate, a folder or zip.", show_default="the one that ships"
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         Option("--output", "-o", help="Folder of the new bundle.", file_okay=False, show_default="--bundle"),
@@ -241,12 +247,17 @@ def calibrate(
 ) -> None:
     """Measure held-out photographs, so that p-values hold.
 
-    Example: cameraborn calibrate other-photos/ --bundle my-bundle
+    Example: cameraborn calibrate my-photos/ -o my-bundle
     """
     from cameraborn.fit import calibrate as calibration_of
     from cameraborn.fit import photographs, views
 
     _refuse_filters(context, photos, "split", "kind")
+    if bundle is None and output is None:
+        raise BadParameter(
+            "give the new bundle's folder; the bundle that ships stays.", param_hint="--output"
+        )
+    bundle = bundle or default_bundle()
     if output is None:
         meaningless(context, "without -o, as the bundle is renewed in place", "overwrite")
     if output is None and not bundle.is_dir() and bundle.exists():
@@ -258,10 +269,11 @@ def calibrate(
     options = views.ViewOptions(whole_image=whole_image, copies=copies, jobs=jobs, seed=seed)
     census = Census()
     found = photographs.find_photographs(photos, split=split, kinds=kind or (), census=census)
-    with reporting("calibrating", "photographs") as report:
+    chosen = list(photographs.cap_per_source(outputs.watched(found, path_of), per_source))
+    with reporting("calibrating", "photographs", len(chosen)) as report:
         calibrated = calibration_of.calibrate(
             read_bundle(bundle),
-            photographs.cap_per_source(outputs.watched(found, path_of), per_source),
+            chosen,
             options=options,
             class_size=class_size,
             tail="both" if two_sided else "upper",

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from cameraborn.detect.detector import Detector
 from cameraborn.detect.verdict import Verdict
+
+if TYPE_CHECKING:
+    from cameraborn.detect.detector import Detector
 
 Word = Literal["flagged", "not flagged", "not judged", "unreadable"]
 
@@ -38,9 +40,9 @@ class Rows:
 
     def __init__(self, detector: Detector) -> None:
         self.channels: Sequence[str] = detector.channels
-        preprocessing = detector.bundle.info.preprocessing
-        self._smallest_picture = preprocessing.smallest_side
-        self._smallest_face = math.ceil(preprocessing.smallest_side / preprocessing.crop_scale)
+        info = detector.bundle.info
+        self._smallest_picture = info.smallest_side
+        self._smallest_face = math.ceil(info.smallest_side / info.crop_scale)
 
     def of(self, verdict: Verdict) -> Row:
         """The row of a verdict."""
@@ -62,8 +64,7 @@ class Rows:
         cells = json_row(row) | {f"evidence_{name}": one.p_value for name, one in row.evidence.items()}
         cells["box"] = None if row.box is None else " ".join(f"{side:.1f}" for side in row.box)
         cells["flagged"] = None if row.flagged is None else str(row.flagged).lower()
-        texts = {name: "; ".join(cell) for name, cell in cells.items() if isinstance(cell, tuple)}
-        return ((cells | texts).get(column) for column in self.csv_columns())
+        return (cells.get(column) for column in self.csv_columns())
 
 
 def word_of(verdict: Verdict) -> Word:
@@ -82,9 +83,11 @@ def schema() -> Mapping[str, Any]:
     """The JSON Schema of a row."""
     from pydantic import TypeAdapter
 
+    row = TypeAdapter(Row).json_schema()
+    row["properties"]["notes"] = {"title": "Notes", "type": "string"}  # with "; " between them
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **TypeAdapter(Row).json_schema(),
+        **row,
         "title": "Row of cameraborn score",
         "additionalProperties": False,
         "required": list(COLUMNS),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import sys
 import time
@@ -171,6 +172,15 @@ def import_checkpoint_(
         bool,
         Option("--new-fc", help="Replace the file's last layer by a fresh one to 768 features."),
     ] = False,
+    sentences: Annotated[
+        Path | None,
+        Option(
+            help="Table of the sentences that BLADES' text tower was taught (columns task, answer, sentence): it "
+            "is kept too, for recipes with prompts.",
+            show_default="none: the text tower is left behind",
+            dir_okay=False,
+        ),
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Turn a published checkpoint into weights to start from, or to score with.
@@ -182,6 +192,7 @@ def import_checkpoint_(
     needs_torch()
     from cameraborn import rivals
     from cameraborn.data.manifest import sha256_of
+    from cameraborn.pretext.prompts import OURS, read_sentences
     from cameraborn.train.run_folder import write_tensors
     from cameraborn.train.weights import import_checkpoint
 
@@ -190,9 +201,13 @@ def import_checkpoint_(
         _import_of_rivals(file, layout, output, new_fc=new_fc)
         return
     _known_layout(layout)
-    imported = import_checkpoint(file, layout, new_fc=new_fc)
+    known = read_sentences(sentences) if sentences is not None else None
+    imported = import_checkpoint(file, layout, new_fc=new_fc, text=known is not None)
+    if known is not None and not any(name.startswith("heads.text.") for name in imported.tensors):
+        raise CamerabornError(f"--sentences: {file} holds no text tower of BLADES: leave it out")
     output.parent.mkdir(parents=True, exist_ok=True)
-    write_tensors(imported.tensors, output, {"layout": imported.layout, "sha256": sha256_of(file)})
+    metadata = {"layout": imported.layout, "sha256": sha256_of(file)}
+    write_tensors(imported.tensors, output, metadata | ({"sentences": json.dumps(known)} if known else {}))
     heads = sorted({name.split(".")[1] for name in imported.tensors if not name.startswith("encoder.")})
     say(
         f"{output}: {imported.layout}, an encoder"
@@ -200,6 +215,8 @@ def import_checkpoint_(
         + f"; {len(imported.dropped)} other tensors left behind; now 'cameraborn train RECIPE --init {output}', "
         f"or 'cameraborn export {output} --recipe RECIPE -o BUNDLE'"
     )
+    if imported.layout == "blades" and known is None:
+        say(f"{output}: without its text tower; {OURS}")
 
 
 def _import_of_rivals(file: Path, layout: str, output: Path, *, new_fc: bool) -> None:

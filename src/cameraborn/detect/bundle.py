@@ -169,9 +169,10 @@ class Bundle:
         Raises:
             BundleError: there are none, or the table is damaged.
         """
+        operations = self.coverage.operations
         text = self._file(_CALIBRATION, "run 'cameraborn calibrate' first").decode("utf-8")
         try:
-            return read_rows(text, self.coverage.operations)
+            return read_rows(text, operations)
         except ValueError as error:
             raise BundleError(
                 f"{self.origin}: {_CALIBRATION} is damaged ({error}): calibrate again"

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import numpy as np
+from PIL import Image
+
+from cameraborn.detect.abstain import notes_on, unfit
 from cameraborn.detect.bundle import Bundle
-from cameraborn.detect.conformal import Calibration, benjamini_hochberg
+from cameraborn.detect.conformal import Calibration, benjamini_hochberg, smallest_rate
 from cameraborn.detect.evidence.channel import Features
 from cameraborn.detect.golden import GOLDEN_TOLERANCE, golden_picture
 from cameraborn.detect.observe import FeatureStore, Measurement, Observation, Observer
@@ -20,11 +26,16 @@ from cameraborn.engine.local import map_in_order
 from cameraborn.engine.stage import Call
 from cameraborn.errors import BundleError, PictureError
 from cameraborn.files import Array, Box, Pixels
-from cameraborn.photo.decode import Picture, PictureSource, open_picture
+from cameraborn.photo.decode import Picture, PictureSource
+from cameraborn.photo.frames import frames
 
 
 class Detector:
-    """Scores pictures with a bundle; thread-safe, and can be sent to another process.
+    """Scores pictures with a bundle; one may serve many threads.
+
+    It can be copied, pickled and sent to processes of any kind. One that was loaded from a bundle on disk travels as
+    the bundle's path, and is loaded again at the other end; any other takes its bundle along. `cameraborn.explain`
+    explains a verdict; `cameraborn.fit_bundle` and `cameraborn.calibrate_bundle` make a detector for your photographs.
 
     Args:
         bundle: what to score with; `cameraborn.load()` gives the one that ships.
@@ -53,9 +64,35 @@ class Detector:
         self._deciding = bundle.info.combined if evidence is None else (evidence,)
         self.observer = Observer(bundle, threads=threads, features=features)
         self._options: dict[str, Any] = {"threads": threads, "evidence": evidence, "features": features}
+        self._path: Path | None = None
+
+    @classmethod
+    def of_path(cls, path: Path, **options: Any) -> Self:  # noqa: ANN401 (those of the class)
+        """The detector of a bundle's folder or zip.
+
+        Raises:
+            BundleError: as `read_bundle`.
+        """
+        detector = cls(read_bundle(path), **options)
+        detector._path = path.absolute()  # which holds wherever a process was started
+        return detector
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return partial(type(self), **self._options), (self.bundle,)
+        if self._path is None:
+            return partial(type(self), **self._options), (self.bundle,)
+        return _again, (type(self), self._path, _digest(self.bundle), self._options)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.bundle.info.name}: {self._abilities()}>"
+
+    def _abilities(self) -> str:
+        judged_by = ", ".join(self.channels) or "no evidence yet"
+        if self.bundle.info.coverage is None:
+            return f"{judged_by}; not calibrated"
+        calibration = self.calibration
+        photographs = len({row.photograph for row in self.bundle.calibration_rows})
+        lowest = smallest_rate(calibration.smallest, calibration.tail)
+        return f"{judged_by}; {photographs:,} held-out photographs; false-alarm rates from {lowest:.2g}"
 
     def score(
         self,
@@ -76,10 +113,9 @@ class Detector:
         self.calibration.check_rate(false_alarm_rate)
         path = name or _name_of(source)
         try:
-            picture = open_picture(source, name=name)
+            picture, observations = self.look(source, whole_image=whole_image, name=name)
         except PictureError as error:
             return [replace(self._blank(path), error=str(error))]
-        observations = self.observe(picture, whole_image=whole_image)
         return self.judge(picture, observations, path=path, false_alarm_rate=false_alarm_rate)
 
     def score_many(
@@ -93,15 +129,44 @@ class Detector:
         """Judge many pictures, `jobs` at a time (default: one a processor); verdicts come in the order of the sources.
 
         A generator: at most a few pictures a job are in memory, however many there are.
+
+        Raises:
+            TypeError: `sources` is one picture.
+            CalibrationError: the bundle's calibration cannot support the rate.
+            BundleError: the bundle lacks evidence or a calibration.
         """
+        if _is_one_picture(sources):
+            raise TypeError(
+                f"score_many takes many pictures, not one {type(sources).__name__}: use score, or give a list"
+            )
         self.calibration.check_rate(false_alarm_rate)
         score = partial(self.score, false_alarm_rate=false_alarm_rate, whole_image=whole_image)
-        for verdicts in map_in_order(Call(score), sources, jobs):
-            yield from verdicts
+        return (verdict for verdicts in map_in_order(Call(score), sources, jobs) for verdict in verdicts)
 
     def score_crop(self, pixels: Pixels) -> float:
         """The score of pixels [H W 3], whatever is on them."""
         return float(self.scores(self.observer.feature(pixels)[None])[0])
+
+    def look(
+        self, source: PictureSource, *, whole_image: bool = False, name: str | None = None
+    ) -> tuple[Picture, list[Observation]]:
+        """What `score` judges: the picture and its faces; of an animation, the first frame that surely shows a face.
+
+        Where no frame does, it is the first with a doubtful face, or the first of all.
+
+        Raises:
+            PictureError: the picture cannot be read.
+        """
+        with closing(frames(source, name=name)) as pictures:
+            best: tuple[Picture, list[Observation]] | None = None
+            for _, picture in pictures:
+                seen = self.observe(picture, whole_image=whole_image)
+                if any(one.scope != "doubtful-face" for one in seen):
+                    return picture, seen
+                if best is None or (seen and not best[1]):
+                    best = picture, seen
+        assert best is not None  # there is a first picture, or an error
+        return best
 
     def observe(
         self, picture: Picture, *, whole_image: bool = False, most: int | None = None
@@ -114,12 +179,20 @@ class Detector:
     ) -> list[Verdict]:
         """A verdict on each observation of a picture; without any, one that says that there is no face."""
         H, W, _ = picture.pixels.shape
-        blank = replace(self._blank(path), width=W, height=H, scope="no-face")
+        blank = replace(self._blank(path), width=W, height=H, notes=notes_on(picture))
         if not observations:
-            return [blank]
+            return [replace(blank, scope=unfit(picture) or "no-face")]
         return [
             self._judge(
-                seen, replace(blank, face=seen.face, box=seen.box, scope=seen.scope), false_alarm_rate
+                seen,
+                replace(
+                    blank,
+                    face=seen.face,
+                    box=seen.box,
+                    face_confidence=seen.confidence,
+                    scope=unfit(picture, seen.box) or seen.scope,
+                ),
+                false_alarm_rate,
             )
             for seen in observations
         ]
@@ -195,17 +268,19 @@ class Detector:
             return blank
         found = {channel.name: channel.surprise(measured.feature[None]) for channel in self._channels}
         score = float((self.bundle.combine(found) if self.evidence is None else found[self.evidence])[0])
-        covered = self._covers(measured, whole_image=seen.face is None)
-        calibrations = self.bundle.channel_calibrations if covered else {}
+        scope = blank.scope
+        if scope == "ok" and not self._covers(measured, whole_image=seen.face is None):
+            scope = "beyond-calibration"
+        calibrations = self.bundle.channel_calibrations if scope == "ok" else {}
         p_values = {
             name: calibrations[name].p_value(float(surprise[0]), measured.condition)
             for name, surprise in found.items()
             if name in calibrations
         }
         evidence = {name: ChannelVerdict(float(one[0]), p_values.get(name)) for name, one in found.items()}
-        blank = replace(blank, score=score, evidence=evidence)
-        if not covered:
-            return replace(blank, scope="beyond-calibration")
+        blank = replace(blank, score=score, evidence=evidence, scope=scope)
+        if scope != "ok":
+            return blank
         p = self.calibration.p_value(score, measured.condition)
         deciding = [name for name in self._deciding if name in p_values]
         decided_by = min(deciding, key=p_values.__getitem__, default=None)
@@ -247,7 +322,7 @@ def load(
         BundleError: the bundle is missing, foreign or damaged, or (with `verify`) computes something else here.
     """
     path = Path(bundle) if bundle is not None else default_bundle()
-    detector = Detector(read_bundle(path), threads=threads, evidence=evidence)
+    detector = Detector.of_path(path, threads=threads, evidence=evidence)
     if verify:
         detector.verify()
     return detector
@@ -276,6 +351,30 @@ def control_discoveries(verdicts: Iterable[Verdict], rate: float) -> list[Verdic
         verdict if verdict.p_value is None else replace(verdict, flagged=bool(next(flags)))
         for verdict in verdicts
     ]
+
+
+def _again(kind: type[Detector], path: Path, digest: str, options: dict[str, Any]) -> Detector:
+    """What was pickled, loaded from its bundle."""
+    detector = kind.of_path(path, **options)
+    if _digest(detector.bundle) != digest:
+        raise BundleError(
+            f"{path}: not the bundle that this detector was pickled with: put that one back, or load the detector anew"
+        )
+    return detector
+
+
+def _digest(bundle: Bundle) -> str:
+    """Of all that a bundle on disk holds: `bundle.json` has the hashes of its files."""
+    return hashlib.sha256(bundle.info.model_dump_json().encode()).hexdigest()
+
+
+_ONE_PICTURE = (str, bytes, bytearray, memoryview, os.PathLike, Image.Image)
+
+
+def _is_one_picture(sources: object) -> bool:
+    if isinstance(sources, np.ndarray):
+        return sources.ndim < 4
+    return isinstance(sources, _ONE_PICTURE) or hasattr(sources, "read")
 
 
 def _name_of(source: PictureSource) -> str:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from cameraborn.detect.schema import Preprocessing
 from cameraborn.errors import BundleError
-from cameraborn.photo.patches import grid_patches, shrink_to, square_resize
+from cameraborn.photo.patches import grid_patches, shrink_to, square_resize, tile_patches
 
 PATCHES_AT_ONCE = 256  # a large whole picture has thousands: memory stays bounded
 
@@ -39,6 +39,7 @@ class Encoder:
             reason = str(error).splitlines()[0]
             raise BundleError(f"{name} cannot be run ({reason}): get the bundle again") from error
         self._input = self._session.get_inputs()[0].name
+        self._patches = tile_patches if self.preprocessing.patches == "tiles" else grid_patches
 
     def feature(self, crop: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The feature of a crop at each size, one after another: [H W 3] to [sides x D].
@@ -50,7 +51,7 @@ class Encoder:
         """
         crops = self._sizes(crop)
         if self.preprocessing.input == "patches":
-            stacks = [grid_patches(pixels, self.preprocessing.patch) for pixels in crops]
+            stacks = [self._patches(pixels, self.preprocessing.patch) for pixels in crops]
             ends = np.cumsum([len(stack) for stack in stacks])[:-1]
             means = [
                 part.mean(axis=0) for part in np.split(self.patch_features(np.concatenate(stacks)), ends)
@@ -58,7 +59,7 @@ class Encoder:
             feature = np.concatenate(means)
         elif self.preprocessing.input == "patch-set":
             feature = np.concatenate(
-                [self._run(grid_patches(pixels, self.preprocessing.patch))[0] for pixels in crops]
+                [self._run(self._patches(pixels, self.preprocessing.patch))[0] for pixels in crops]
             )
         else:
             feature = np.concatenate([self._run(pixels.transpose(2, 0, 1)[None])[0] for pixels in crops])

@@ -15,16 +15,16 @@ from PIL import Image, ImageFilter
 from cameraborn.detect.describe import describe_category
 from cameraborn.detect.detector import Detector
 from cameraborn.detect.held_out import CalibrationRow
-from cameraborn.detect.observe import Measurement
 from cameraborn.detect.verdict import Verdict
 from cameraborn.errors import PictureError
 from cameraborn.files import Array, Pixels
-from cameraborn.photo.decode import PictureSource, open_picture
+from cameraborn.photo.decode import PictureSource
 from cameraborn.photo.patches import shrink_to
 
 STRIDE = 16  # of the patches behind the map, in pixels of the crop as the network sees it
 OCCLUSIONS = 12  # hidden squares along each side
 NEAREST = 5
+REACH = 0.25  # of the range of the middle 80 % of held-out scores
 _RATE = 0.5  # the flag is not shown
 
 
@@ -37,9 +37,11 @@ class Explanation:
         picture: the upright picture [H W 3].
         crop: what the network saw [h w 3].
         influence: how each region moved the score, in its units, positive = less like a photograph: [h w].
+        reach: an influence that regions of held-out photographs hardly ever have; the scale of a map.
         method: how the map was made, for people.
         among: held-out scores of the verdict's category of condition, sorted: [n].
-        condition: the condition that the face is in, in words; its category may hold more than that.
+        condition: the condition that the face is in, in words.
+        category: the category of conditions that it was compared with, in words; it may be merged of several.
         nearest: held-out photographs of that category with the nearest scores, nearest first.
     """
 
@@ -47,9 +49,11 @@ class Explanation:
     picture: Pixels
     crop: Pixels
     influence: Array
+    reach: float
     method: str
     among: Array
     condition: str
+    category: str
     nearest: tuple[CalibrationRow, ...]
 
 
@@ -62,8 +66,7 @@ def explain(
         PictureError: the picture cannot be read, shows no such face, or the face is too small to be scored.
         BundleError: the bundle lacks a model or a calibration.
     """
-    picture = open_picture(source)
-    seen = detector.observe(picture, whole_image=whole_image)
+    picture, seen = detector.look(source, whole_image=whole_image)
     if not seen:
         raise PictureError(
             f"{picture.name}: no face in it: use --whole-image with a bundle for whole pictures"
@@ -81,33 +84,43 @@ def explain(
         influence, method = patch_influence(detector, chosen.crop), "what each patch adds to the score"
     else:
         influence, method = occlusion(detector, chosen.crop), "how the score falls when a region is hidden"
+    taxonomy = detector.calibration.taxonomy
+    category = taxonomy.category_of(chosen.measured.condition)
+    among = detector.calibration.scores[category]
     return Explanation(
         verdict,
         picture.pixels,
         chosen.crop,
         influence,
+        reach_among(among),
         method,
-        *_comparison(detector, verdict, chosen.measured),
+        among,
+        describe_category([taxonomy.cell_of(chosen.measured.condition)], taxonomy),
+        describe_category(taxonomy.categories[category], taxonomy),
+        _nearest(detector, verdict, category),
     )
 
 
-def _comparison(
-    detector: Detector, verdict: Verdict, measured: Measurement
-) -> tuple[Array, str, tuple[CalibrationRow, ...]]:
-    """The held-out scores of the face's category, its condition in words, and the nearest photographs."""
-    calibration, score = detector.calibration, verdict.score
+def reach_among(scores: Array) -> float:
+    """An influence that regions of photographs with these scores [n] hardly ever have.
+
+    A region moves a score by a part of what photographs differ by; which part is measured (benchmarks/map_scale.py).
+    """
+    low, high = np.quantile(scores, [0.1, 0.9])
+    return max(REACH * float(high - low), 1e-9)
+
+
+def _nearest(detector: Detector, verdict: Verdict, category: int) -> tuple[CalibrationRow, ...]:
+    """The held-out photographs of a category with the nearest scores, nearest first."""
+    taxonomy, score = detector.calibration.taxonomy, verdict.score
     assert score is not None  # every crop that was measured is scored
-    taxonomy = calibration.taxonomy
-    category = taxonomy.category_of(measured.condition)
     rows, evidence = detector.bundle.calibration_rows, detector.evidence
     members = [
         row if evidence is None else replace(row, score=row.surprises[evidence])
         for row in rows
         if taxonomy.category_of(row.condition) == category
     ]
-    nearest = sorted(members, key=lambda row: abs(row.score - score))[:NEAREST]
-    words = describe_category([taxonomy.cell_of(measured.condition)], taxonomy)
-    return calibration.scores[category], words, tuple(nearest)
+    return tuple(sorted(members, key=lambda row: abs(row.score - score))[:NEAREST])
 
 
 def _sees_whole_patches(detector: Detector) -> bool:

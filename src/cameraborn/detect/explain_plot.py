@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cameraborn.detect.explain import Explanation
+from cameraborn.detect.plot_text import clipped, drawable
 from cameraborn.errors import CamerabornError
 from cameraborn.files import replacing
 
@@ -24,7 +26,7 @@ CAPTION = (
 )
 
 
-def plot(explanation: Explanation, output: Path) -> None:
+def plot_explanation(explanation: Explanation, output: str | os.PathLike[str]) -> None:
     """Draw picture, map, histogram and nearest photographs into one file: PNG, PDF or SVG by its ending.
 
     Written beside and renamed.
@@ -32,6 +34,7 @@ def plot(explanation: Explanation, output: Path) -> None:
     Raises:
         CamerabornError: matplotlib is missing, or the ending is none of these.
     """
+    output = Path(output)
     ending = output.suffix.lower().lstrip(".")
     if ending not in ("png", "pdf", "svg"):
         raise CamerabornError(
@@ -62,9 +65,9 @@ def plot(explanation: Explanation, output: Path) -> None:
 
 def _title(figure: Any, explanation: Explanation) -> None:  # noqa: ANN401 (matplotlib is imported late)
     verdict = explanation.verdict
-    name = Path(verdict.path).name
+    name = clipped(Path(verdict.path).name, 80)
     face = "" if verdict.face is None else f", face {verdict.face}"
-    figure.text(0.03, 0.945, f"{name}{face}", fontsize=15, color=INK, weight="bold", va="center")
+    figure.text(0.03, 0.945, **drawable(f"{name}{face}"), fontsize=15, color=INK, weight="bold", va="center")
     if verdict.p_value is None:
         said = f"The detector abstains ({verdict.scope}): the score has no p-value."
     else:
@@ -72,10 +75,10 @@ def _title(figure: Any, explanation: Explanation) -> None:  # noqa: ANN401 (matp
             f"p-value {verdict.p_value:.3f}: of {len(explanation.among)} held-out photographs of the same kind of "
             f"condition, about {100 * verdict.p_value:.1f} in 100 are at least as surprising."
         )
+    said += "".join(f" Note: {note}." for note in verdict.notes)
     figure.text(0.03, 0.9, said, fontsize=10.5, color=INK, va="center")
-    figure.text(
-        0.975, 0.945, f"cameraborn · {verdict.bundle}", fontsize=9, color=MUTED, ha="right", va="center"
-    )
+    bundle = drawable(f"cameraborn · {clipped(verdict.bundle, 40)}")
+    figure.text(0.975, 0.975, **bundle, fontsize=9, color=MUTED, ha="right", va="center")
 
 
 def _picture(axes: Axes, explanation: Explanation) -> None:
@@ -92,7 +95,7 @@ def _picture(axes: Axes, explanation: Explanation) -> None:
 
 def _influence(figure: Any, axes: Axes, explanation: Explanation) -> None:  # noqa: ANN401
     grey = explanation.crop.mean(axis=2)
-    reach = max(float(np.abs(explanation.influence).max()), 1e-9)
+    reach = explanation.reach
     axes.imshow(grey, cmap="gray", vmin=0, vmax=255)
     shown = axes.imshow(explanation.influence, cmap="RdBu_r", vmin=-reach, vmax=reach, alpha=0.55)
     bar = figure.colorbar(shown, ax=axes, orientation="horizontal", fraction=0.045, pad=0.04, aspect=28)
@@ -134,13 +137,15 @@ def _histogram(axes: Axes, explanation: Explanation) -> None:
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color(MUTED)
     axes.set_title(
-        f"Scores of {len(among)} held-out photographs", fontsize=9.5, color=INK, loc="left", pad=24
+        f"Scores of {len(among)} held-out photographs", fontsize=9.5, color=INK, loc="left", pad=50
     )
-    condition = textwrap.shorten(explanation.condition, 58, placeholder=" …")
+    lines = [f"seen as: {explanation.condition}"]
+    if explanation.category != explanation.condition:
+        lines.append(f"compared with: {explanation.category}")
+    told = "\n".join(textwrap.fill(line, 76) for line in lines)
     axes.annotate(
-        f"seen as: {condition}", (0, 1), xytext=(0, 9), xycoords="axes fraction", textcoords="offset points",
-        fontsize=8,
-        color=MUTED,
+        told, (0, 1), xytext=(0, 5), xycoords="axes fraction", textcoords="offset points", fontsize=7,
+        color=MUTED, va="bottom",
     )  # fmt: skip
 
 
@@ -150,17 +155,13 @@ def _nearest(axes: Axes, explanation: Explanation) -> None:
     for number, row in enumerate(explanation.nearest):
         y = 0.9 - 0.19 * number
         quality = "no JPEG" if row.jpeg_quality is None else f"JPEG {row.jpeg_quality}"
-        source = _clipped(row.source or "unknown source", 28)
+        source = drawable(clipped(row.source or "unknown source", 28))
         axes.text(0.0, y, f"{row.score:.2f}", fontsize=8.5, color=INK, transform=axes.transAxes, va="center")
-        axes.text(0.14, y, source, fontsize=8.5, color=INK, transform=axes.transAxes, va="center")
+        axes.text(0.14, y, **source, fontsize=8.5, color=INK, transform=axes.transAxes, va="center")
         axes.text(
             1.0, y, f"face {row.face_size} px, {quality}", fontsize=8.5, color=MUTED, transform=axes.transAxes,
             va="center", ha="right",
         )  # fmt: skip
-
-
-def _clipped(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def _label(axes: Axes, text: str) -> None:

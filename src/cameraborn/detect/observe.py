@@ -7,13 +7,14 @@ can be kept in a store and asked for by the digest of the crop, so that a networ
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cameraborn.degrade.residual_statistics import ResidualStatistics, residual_statistics
+from cameraborn.detect.abstain import SURE_FACE
 from cameraborn.detect.bundle import Bundle
 from cameraborn.detect.condition import Condition
 from cameraborn.detect.encoder import Encoder
@@ -70,16 +71,20 @@ class Observation:
         box: x0, y0, x1, y1 in upright pixels.
         crop: the pixels around the face [h w 3], as they were in the picture.
         measured: None if the crop is too small.
+        confidence: how sure the face finder is at a second look, in [0, 1); None for a whole picture.
     """
 
     face: int | None
     box: Box
     crop: Pixels
     measured: Measurement | None
+    confidence: float | None = None
 
     @property
     def scope(self) -> Scope:
-        """`ok` as far as can be seen before judging, or `too-small`."""
+        """`ok` as far as can be seen before judging, `doubtful-face` or `too-small`."""
+        if self.confidence is not None and self.confidence < SURE_FACE:
+            return "doubtful-face"
         return "too-small" if self.measured is None else "ok"
 
 
@@ -119,9 +124,15 @@ class Observer:
             whole_image: take the whole picture; look for no faces.
             most: number of faces at most.
         """
-        boxes = self.boxes(picture.pixels, whole_image=whole_image)[:most]
+        if whole_image:
+            return [self._observe(picture, box, None) for box in self.boxes(picture.pixels, whole_image=True)]
+        faces = self.faces.find(picture.pixels)[:most]
         return [
-            self._observe(picture, box, None if whole_image else number) for number, box in enumerate(boxes)
+            replace(
+                self._observe(picture, face.box, number),
+                confidence=self.faces.second_look(picture.pixels, face),
+            )
+            for number, face in enumerate(faces)
         ]
 
     def measure(self, crop: Pixels, size: float, jpeg_quality: int | None) -> Measurement:

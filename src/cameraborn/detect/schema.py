@@ -42,6 +42,8 @@ class Preprocessing(_Record):
 
     input: Literal["patches", "patch-set", "crop"] = "patches"
     patch: int = Field(default=64, ge=16)  # p, the side of a patch
+    # The fewest patches that cover the crop, overlapping; or those of its middle that do not overlap (SDAIE's authors).
+    patches: Literal["cover", "tiles"] = "cover"
     crop_scale: float = Field(gt=0)  # side of the square crop / longer side of the face box
     crop_rule: CropRule = "square"  # how the picture's edge cuts the crop, see `photo.crops`
     # Crops are encoded shrunk to each of these, falling; those that are smaller already, as they are

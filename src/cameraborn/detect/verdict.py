@@ -8,7 +8,9 @@ from typing import Any, Literal, Protocol
 
 from cameraborn.files import Box
 
-Scope = Literal["ok", "no-face", "too-small", "beyond-calibration", "unreadable"]
+Scope = Literal[
+    "ok", "no-face", "doubtful-face", "too-small", "damaged", "hdr", "beyond-calibration", "unreadable"
+]
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class Verdict:
         bundle: the name of the bundle that judged.
         evidence: what each channel of evidence says, by name.
         decided_by: of the channels that make the score, the one with the smallest p-value; None where none has one.
+        face_confidence: how sure the face finder is that this is a face, in [0, 1); None where there is none.
+        notes: what else a reader should know of the file: damage, high dynamic range, the frame of an animation.
     """
 
     path: str
@@ -58,10 +62,12 @@ class Verdict:
     bundle: str
     evidence: Mapping[str, ChannelVerdict] = field(default_factory=dict, hash=False)
     decided_by: str | None = None
+    face_confidence: float | None = None
+    notes: tuple[str, ...] = ()
 
     def to_mapping(self) -> dict[str, Any]:
-        """The fields by name, ready for JSON."""
-        return asdict(self)
+        """The fields by name, ready for JSON; the notes are one text."""
+        return asdict(self) | {"notes": "; ".join(self.notes)}
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,13 @@ from cameraborn.degrade.random import OPERATIONS
 from cameraborn.detect.bundle import Bundle
 from cameraborn.detect.evidence.channel import Features, select
 from cameraborn.detect.evidence.combine import Standard
-from cameraborn.detect.evidence.density import Density, Mixture, choose_components, fit_mixture
+from cameraborn.detect.evidence.density import (
+    Density,
+    Mixture,
+    check_enough,
+    choose_components,
+    fit_mixture,
+)
 from cameraborn.detect.evidence.em import Covariance
 from cameraborn.detect.evidence.kinds import PHOTOGRAPHS
 from cameraborn.detect.operations import learn_operation_classifier
@@ -47,9 +53,10 @@ def fit(
 ) -> Bundle:
     """A copy of the bundle with evidence fitted to the photographs.
 
-    Channels that have seen generated pictures, and an older calibration, are dropped. The mixture's options are those
-    of `fit_mixture`. Without a number of `components`, it is that of `CANDIDATES` under which photographs held out from
-    the fit are likeliest.
+    An older calibration is dropped. All other channels stay; where one that has seen generated pictures makes the
+    score, it goes on doing so, and the density stands beside it. The mixture's options are those of `fit_mixture`.
+    Without a number of `components`, it is that of `CANDIDATES` under which photographs held out from the fit are
+    likeliest.
 
     Raises:
         CalibrationError: too few of the photographs show a face that can be used.
@@ -58,8 +65,10 @@ def fit(
     if not views:
         raise no_usable_face("none of the photographs")
     features = features_of(views)
+    views_each = len(views) / len({view.sha256 for view in views})
 
     def fit_to(some: Features, K: int) -> Mixture:
+        check_enough(round(len(some) / views_each), K, dimensions or some.shape[1], covariance, shrinkage)
         return fit_mixture(
             some,
             components=K,
@@ -76,10 +85,18 @@ def fit(
         choices = choose_components(read, CANDIDATES, fit_to, groups=groups, seed=options.seed)
         components = max(choices, key=lambda choice: choice.held_out_log_likelihood).components
     density = Density(PHOTOGRAPHS, columns, fit_to(read, components))
-    kept = bundle.without_evidence(channel.name for channel in bundle.evidence if channel.has_seen_fakes)
-    fitted = with_what_was_learnt(kept.with_evidence(density), views, examples, options)
-    standards = {name: Standard.of(surprise) for name, surprise in fitted.surprises(features).items()}
-    return fitted.with_combination({PHOTOGRAPHS: standards.pop(PHOTOGRAPHS), **standards})
+    fitted = with_what_was_learnt(bundle.with_evidence(density), views, examples, options)
+    surprises = fitted.surprises(features)
+    return fitted.with_combination({name: Standard.of(surprises[name]) for name in _that_score(fitted)})
+
+
+def _that_score(bundle: Bundle) -> tuple[str, ...]:
+    """What makes the score: the same where it has seen generated pictures, else all channels, the density first."""
+    with_fakes = {channel.name for channel in bundle.evidence if channel.has_seen_fakes}
+    if with_fakes & set(bundle.info.combined):
+        return bundle.info.combined
+    names = (channel.name for channel in bundle.evidence)
+    return PHOTOGRAPHS, *(name for name in names if name not in {PHOTOGRAPHS, *with_fakes})
 
 
 def with_what_was_learnt(

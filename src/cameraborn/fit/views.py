@@ -21,6 +21,7 @@ from cameraborn.degrade.random import (
     random_recompression,
 )
 from cameraborn.degrade.residual_statistics import ResidualStatistics
+from cameraborn.detect.abstain import unfit
 from cameraborn.detect.bundle import Bundle
 from cameraborn.detect.condition import Condition
 from cameraborn.detect.observe import Feature, Measurement, Observer, longer_side
@@ -171,8 +172,10 @@ class ViewStage(Stage[Photograph, Viewed]):
             (seen.crop, longer_side(seen.box), seen.measured)
             for seen in self._observer.observe(picture, whole_image=self.options.whole_image)
             if seen.measured is not None
+            and seen.scope == "ok"  # what is not judged is not learnt from
+            and unfit(picture, seen.box) is None
         ]
-        if self.options.faceless and not found:
+        if self.options.faceless and not found and unfit(picture) is None:
             middle = _middle_square(picture.pixels)
             if self._observer.is_large_enough(middle):
                 size = len(middle) / self._observer.bundle.info.crop_scale

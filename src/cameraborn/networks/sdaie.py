@@ -211,6 +211,11 @@ class SdaieSection(NetworkSection):
         """Width of the feature."""
         return FEATURES
 
+    @property
+    def tiles(self) -> bool:
+        """With the authors' feature go the authors' patches: which patch is the first decides."""
+        return self.pool == "first"
+
     def encoder(self) -> SdaieNet:
         """SDAIE's network."""
         return SdaieNet(pool=self.pool)

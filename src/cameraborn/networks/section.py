@@ -44,6 +44,11 @@ class NetworkSection(BaseModel, ABC):
         """Whether the encoder is shown a face, not patches of the picture."""
         return self.input_kind == "crop"
 
+    @property
+    def tiles(self) -> bool:
+        """Whether scoring takes patches that do not overlap, of crops that are not shrunk."""
+        return False
+
     def encoder_sizes(self) -> dict[str, Any]:
         """The arguments of the encoder."""
         return self.model_dump(exclude=set(self.not_of_the_encoder))

@@ -69,6 +69,11 @@ def suppress(candidates: Candidates, *, average: bool = False) -> Candidates:
     return np.array(kept).reshape(-1, 5)
 
 
+def overlap(one: Box, other: Box) -> float:
+    """Intersection over union of two boxes."""
+    return float(_overlaps(np.array(one), np.array([other]))[0][0])
+
+
 def _overlaps(one: Array, many: Candidates) -> tuple[Array, Array]:
     """Intersection over union, and over the smaller of the two, of one box with many [N 5]."""
     sides = np.minimum(one[2:4], many[:, 2:4]) - np.maximum(one[:2], many[:, :2])

@@ -58,6 +58,7 @@ _DECODERS: dict[str, type[ImageFile.ImageFile]] = {
     "GIF": GifImageFile,
     "AVIF": AvifImageFile,
 }
+ANIMATED = frozenset({"GIF", "WEBP", "PNG", "AVIF"})  # pages of a TIFF are other pictures
 _HDR = "cameraborn.hdr"  # what we put into `Image.info`
 _DAMAGED = (*MALFORMED, EOFError, RuntimeError, zlib.error)  # what decoders raise on damaged files
 _UPRIGHT = {  # EXIF orientation -> what undoes it
@@ -91,6 +92,7 @@ class Picture:
     has_exif: bool = False  # an EXIF block is there, whatever it says
     damage: Damage = field(default_factory=Damage)  # of the file
     hdr: str | None = None  # "PQ" or "HLG": the pixels are not what a display of high dynamic range shows
+    frame: int | None = None  # which frame of an animation this is, from 0; None if it is none
 
 
 def open_picture(source: PictureSource, *, name: str | None = None, max_pixels: int = MAX_PIXELS) -> Picture:
@@ -285,7 +287,17 @@ def _from_image(image: Image.Image, name: str, format: str, max_pixels: int, dat
         has_exif=bool(image.info.get("exif")) or exif != Exif(),
         damage=damage,
         hdr=image.info.get(_HDR),
+        frame=_frame_of(image, format),
     )
+
+
+def _frame_of(image: Image.Image, format: str) -> int | None:
+    if format not in ANIMATED:
+        return None
+    try:
+        return image.tell() if getattr(image, "is_animated", False) else None
+    except _DAMAGED:  # looking for a second frame, behind the picture that was read
+        return None
 
 
 def _upright(image: Image.Image, name: str, format: str, max_pixels: int) -> Image.Image:

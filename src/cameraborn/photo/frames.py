@@ -6,7 +6,7 @@ all, later ones ever further apart.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import replace
 
 import numpy as np
@@ -25,12 +25,11 @@ from cameraborn.photo.feed import EndOfFile
 
 LAST_FRAME = 1000  # what comes later is not looked at
 _DENSE = 8  # frames that are taken one by one; from frame n on, every n / 8th
-_ANIMATED = frozenset({"GIF", "WEBP", "PNG", "AVIF"})  # pages of a TIFF are other pictures
 
 
 def frames(
     source: PictureSource, *, name: str | None = None, max_pixels: int = MAX_PIXELS
-) -> Iterator[tuple[int, Picture]]:
+) -> Generator[tuple[int, Picture], None, None]:
     """Number, from 0, and picture of frames as a viewer shows them, lazily; of anything else, its one picture.
 
     At most some 60, of the first `LAST_FRAME`. All have the facts of the file in common; an animation that ends in the
@@ -51,7 +50,7 @@ def frames(
     data, label = read_encoded(source, name)
     first = open_picture(data, name=label, max_pixels=max_pixels)
     yield 0, first
-    if first.format not in _ANIMATED:
+    if first.frame is None:
         return
     image, _ = recognised(data, label)
     own = dict(image.info)
@@ -64,5 +63,6 @@ def frames(
             except (EOFError, EndOfFile):
                 return
         image.info = own | image.info  # some decoders begin anew at each frame
-        yield number, replace(first, pixels=open_picture(image, name=label, max_pixels=max_pixels).pixels)
+        pixels = open_picture(image, name=label, max_pixels=max_pixels).pixels
+        yield number, replace(first, pixels=pixels, frame=number)
         number += max(1, number // _DENSE)

@@ -43,6 +43,7 @@ def export_run(folder: Path, beside: Path | None = None) -> ExportedNetwork:
         seen=tuple(sorted({digest for run in runs for digest in run.data.seen})),
         input_kind=kind,
         side=side,
+        tiles=first.network.tiles,
         crop_scale=first.faces.crop_scale if kind == "crop" else CROP_SCALE,
         crop_rule=first.faces.crop if kind == "crop" else "square",
         antialias=first.faces.antialias,

@@ -10,10 +10,12 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from cameraborn.detect.evidence.channel import Tensors
 from cameraborn.detect.evidence.kinds import GENERATORS
 from cameraborn.detect.evidence.known_generators import BinaryClassifier
 from cameraborn.errors import RecipeError
 from cameraborn.pretext.architectures import ARCHITECTURES
+from cameraborn.pretext.prompts import prompt_slices
 from cameraborn.pretext.recipe import Recipe
 from cameraborn.train.encoders import describe
 from cameraborn.train.export import CROP_SCALE, ExportedNetwork, as_safetensors, record_beside
@@ -56,11 +58,12 @@ def export_checkpoint(
         weights=(as_safetensors(tensors),),
         description=f"{describe(encoder, section)}, layout {imported.layout}",
         features=features,
-        tasks=tuple(sorted({name.split(".")[1] for name in tensors if name.startswith("heads.")})),
+        tasks=_tasks(tensors),
         manifest_sha256=record.manifest_sha256,
         seen=record.seen,
         input_kind=kind,
         side=ARCHITECTURES[kind].side(recipe),
+        tiles=section.tiles,
         crop_scale=recipe.faces.crop_scale if kind == "crop" else CROP_SCALE,
         crop_rule=recipe.faces.crop if kind == "crop" else "square",
         antialias=recipe.faces.antialias,
@@ -72,7 +75,12 @@ def export_checkpoint(
     )
 
 
-def _classifier(tensors: dict[str, Tensor]) -> dict[str, object] | None:
+def _tasks(tensors: dict[str, Tensor]) -> tuple[str, ...]:
+    heads = {name.split(".")[1] for name in tensors if name.startswith("heads.")}
+    return tuple(prompt_slices()) if "text" in heads else tuple(sorted(heads))
+
+
+def _classifier(tensors: dict[str, Tensor]) -> Tensors | None:
     """The layers of BLADES' classifier, if the checkpoint has one."""
     found = {
         ours + name.removeprefix(theirs): value.numpy()

@@ -31,6 +31,7 @@ from cameraborn.photo.face_points import points_at
 from cameraborn.photo.faces import FaceFinder
 from cameraborn.photo.patches import square_resize
 from cameraborn.pretext.dataset import targets_of
+from cameraborn.pretext.face_rows import faces_among
 from cameraborn.pretext.kinds import Task, columns_of
 from cameraborn.pretext.recipe import FaceSection
 from cameraborn.pseudo.manipulate import Kind, ManipulationOptions, draw_kind, interpolated, manipulate
@@ -143,18 +144,42 @@ class _Faces:
 
 
 class FaceDataset(_Faces, Dataset[tuple[Tensor, Tensor]]):
-    """A face of each photograph: (crop uint8 [3 S S], targets float [columns], nan if missing)."""
+    """A face of each photograph: (crop uint8 [3 S S], targets float [columns], nan if missing).
+
+    A face with variants on disk is shown as it is there, or as one of them: nothing else is done to it, or how it was
+    stored would tell what is manipulated.
+    """
+
+    def __init__(
+        self,
+        rows: Sequence[Row],
+        tasks: Sequence[Task],
+        *,
+        faces: FaceSection,
+        seed: int,
+        budget: MemoryBudget,
+    ) -> None:
+        super().__init__(rows, tasks, faces=faces, seed=seed, budget=budget)
+        self.shown = faces_among(rows)
+
+    def __len__(self) -> int:
+        return len(self.shown)
 
     def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """The sample of (epoch, index)."""
         epoch, index = key
         faces, rng = self.faces, np.random.default_rng([self.seed, epoch, index])
-        crop, landmarks = self.crops[index]
-        if on_disk := self.rows[index].manipulation:
-            pixels, targets = crop, self.labelled(self.targets[index], on_disk)
+        face = self.shown[index]
+        known = self.targets[face.place]
+        kind = draw_kind(rng, faces.manipulations) if self.manipulates else ""
+        on_disk = self.rows[face.place].manipulation
+        if face.variants or on_disk:
+            place = face.variants.get(kind, face.place)
+            pixels, _ = self.crops[place]
+            targets = self.labelled(known, self.rows[place].manipulation)
         else:
-            kind = draw_kind(rng, faces.manipulations) if self.manipulates else ""
-            pixels, targets = self.make(crop, landmarks, self.targets[index], kind, rng)
+            crop, landmarks = self.crops[face.place]
+            pixels, targets = self.make(crop, landmarks, known, kind, rng)
         if rng.random() < faces.postprocess_probability:
             # Half the network's side is left at least: less is no face that anybody would judge.
             pixels, _ = random_recompression(pixels, rng, smallest_side=faces.size // 2)

@@ -117,7 +117,8 @@ def binary_fidelity(logits: Tensor, labels: Tensor) -> Tensor:
 def focal_fidelity(logits: Tensor, classes: Tensor, *, gamma: float = 2.0) -> Tensor:
     """Mean of (1 - p_y)^gamma (1 - sqrt(p_y)): what is already told well weighs little, as most photographs are alike.
 
-    The authors' code also adds the root of its epsilon for every wrong class, which only shifts the loss.
+    The authors' code also takes the root of its epsilon, 1e-4, for each wrong class, which lowers the loss by
+    (1 - p_y)^gamma (C - 1) 1e-4: a constant where gamma is 0, else a slope against the right answer, as small as that.
 
     Args:
         logits: [B C].

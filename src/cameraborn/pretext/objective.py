@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from cameraborn.data.manifest import Row
 from cameraborn.pretext.architectures import ARCHITECTURES, build_network
+from cameraborn.pretext.face_rows import with_variants
 from cameraborn.pretext.kinds import columns_of
-from cameraborn.pretext.prompts import load_text_tower
+from cameraborn.pretext.prompts import OURS, load_text_tower
 from cameraborn.pretext.recipe import PretextSection, Recipe
 from cameraborn.pretext.selection import check_levels, select_rows
 from cameraborn.pretext.tasks import TASKS, Task
@@ -39,11 +40,10 @@ class PretextObjective(Objective):
         self.tasks = [TASKS[name] for name in recipe.pretext.tasks]
         self.architecture = ARCHITECTURES[recipe.network.input_kind]
         self.budget = MemoryBudget(recipe.data.cache_mb)
-        self.rows, self.val_rows, faceless = select_rows(
+        self.rows, self.beside, self.val_rows, notices = select_rows(
             recipe.data, self.tasks, settings.pictures_a_step, faces=recipe.network.sees_faces
         )
-        if faceless:
-            self.notices = (f"{recipe.data.manifest}: {faceless} photographs show no face and are left out",)
+        self.notices = [*notices, *_notices(recipe)]
         self.weights_from = recipe.init
         self.lower: Sequence[Row] = self.rows
         self.upper: Sequence[Row] = ()
@@ -69,6 +69,9 @@ class PretextObjective(Objective):
             load_init(network, recipe.init)
         if recipe.prompts is not None and recipe.prompts.weights is not None:
             load_text_tower(network.heads.text, recipe.prompts.weights)
+        if recipe.prompts is not None and recipe.prompts.freeze:
+            network.heads.text.requires_grad_(False)
+            network.heads.text.logit_scale.requires_grad_(True)
         return network  # type: ignore[no-any-return]
 
     def batches(self, steps: range) -> Iterator[Levels]:
@@ -105,8 +108,9 @@ class PretextObjective(Objective):
         return Validator(shown, self.tasks, self.processes.device, precision)
 
     def _batches(self, rows: Sequence[Row], steps: range, seed_offset: int = 0) -> Iterator[Batch]:
-        dataset = self.architecture.training(rows, self.tasks, self.recipe, self.budget)
         settings = self.recipe.optimise
+        shown = with_variants(rows, [*self.rows, *self.beside]) if self.beside else rows
+        dataset = self.architecture.training(shown, self.tasks, self.recipe, self.budget)
         return batches(dataset, len(rows), settings, self.processes, steps, seed_offset=seed_offset)
 
     def _losses(self, forward: Forward, batch: Batch) -> dict[str, Tensor]:
@@ -120,6 +124,12 @@ class PretextObjective(Objective):
         forward = forward_pass(network, self.processes.device, None)
         world = self.processes.world
         return {name: whole_gradient(loss, world) for name, loss in self._losses(forward, batch).items()}
+
+
+def _notices(recipe: Recipe) -> Iterator[str]:
+    prompts = recipe.prompts
+    if prompts is not None and prompts.weights is not None and prompts.sentences is None:
+        yield f"{prompts.weights}: {OURS}"
 
 
 def task_losses(

@@ -1,13 +1,20 @@
 """BLADES' fifty prompts (arXiv 2507.22824): what each task's answers are called, and where they stand.
 
 Every answer of every task is a sentence; the heads are one row of fifty cosines, cut into tasks. The order and the
-words are those of the authors' code, so that their checkpoints' cosines mean what they meant; the sentences around
-the words are ours wherever theirs are not known.
+words are those of the authors' code. The sentences around the words are our own. Most differ from the authors', which
+are public with their code, so a text tower of theirs needs theirs, given as a file. A detector uses the picture's half
+alone and does not depend on sentences.
+
+The file is a CSV table with the columns `task`, `answer` and `sentence`, a line for each of the answers in our order:
+
+    blades_iso,low,a photo of ...
 """
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,9 +30,52 @@ if TYPE_CHECKING:
     from cameraborn.pretext.recipe import PromptSection
 
 
+OURS = (
+    "the sentences around BLADES' answers are ours, and an imported text tower was taught its authors': its logits "
+    "shift, though a detector's features do not; give theirs as a table (prompts.sentences)"
+)
+
+
+def answers() -> list[tuple[str, str]]:
+    """The fifty answers in order: task and class."""
+    return [(name, word) for name, task in TASKS.items() if task.prompt for word in task.classes]
+
+
 def sentences() -> list[str]:
-    """The fifty prompts."""
-    return [task.prompt.format(word) for task in TASKS.values() if task.prompt for word in task.classes]
+    """The fifty prompts of our own."""
+    return [TASKS[task].prompt.format(word) for task, word in answers()]
+
+
+def read_sentences(path: Path) -> list[str]:
+    """Fifty prompts from a table.
+
+    Raises:
+        RecipeError: it cannot be read, or does not name every answer once, in order, with a sentence of its own.
+    """
+    columns = ["task", "answer", "sentence"]
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            table = csv.reader(file)
+            header, rows = next(table, []), [row for row in table if row]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise RecipeError(f"{path}: cannot be read as a table ({error}): give a CSV file in UTF-8") from error
+    if header != columns:
+        raise RecipeError(f"{path}: its first line is not {','.join(columns)}: begin with these columns")
+    expected = answers()
+    for number, (answer, row) in enumerate(zip_longest(expected, rows), 2):
+        task, word = answer or ("no more", "answers")
+        if row is None or answer is None or row[:2] != [task, word] or len(row) != len(columns):
+            found = ",".join(row[:2]) if row else "nothing"
+            raise RecipeError(
+                f"{path}, line {number}: {found} in place of {task},{word}: list all fifty in this order"
+            )
+    given = [row[2].strip() for row in rows]
+    for number, sentence in enumerate(given, 2):
+        if not sentence or given.index(sentence) != number - 2:
+            raise RecipeError(
+                f"{path}, line {number}: no sentence of its own ({sentence!r}): give each answer one"
+            )
+    return given
 
 
 def prompt_slices() -> dict[str, slice]:
@@ -62,7 +112,8 @@ def prompt_heads(section: PromptSection, tasks: Iterable[str], features: int) ->
     """The heads of some tasks, over a text tower from random weights.
 
     Raises:
-        RecipeError: weights are to be imported, and CLIP's merges are not given: they would read letters for words.
+        RecipeError: weights are to be imported, and CLIP's merges are not given: they would read letters for words; or
+            the table of sentences is broken.
     """
     tokenizer = read_tokenizer(section.vocabulary)
     if section.weights is not None and not tokenizer.complete:
@@ -77,7 +128,8 @@ def prompt_heads(section: PromptSection, tasks: Iterable[str], features: int) ->
         embedding=section.embedding,
         features=features,
     )
-    tokens, slices = torch.from_numpy(tokenizer.batch(sentences())), prompt_slices()
+    prompts = sentences() if section.sentences is None else read_sentences(section.sentences)
+    tokens, slices = torch.from_numpy(tokenizer.batch(prompts)), prompt_slices()
     return PromptHeads(text, tokens, {task: slices[task] for task in tasks})
 
 

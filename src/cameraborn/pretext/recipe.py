@@ -70,7 +70,9 @@ class PromptSection(Section):
     """Heads by text prompts, as BLADES has them, in place of plain ones; the sizes are those of CLIP RN50's tower."""
 
     vocabulary: Path | None = None  # CLIP's bpe_simple_vocab_16e6.txt.gz; without it every byte is a token
+    sentences: Path | None = None  # a table of the fifty sentences, see `pretext.prompts`; else our own
     weights: Path | None = None  # a checkpoint of BLADES, whose text tower is gone on with; else a random one
+    freeze: bool = False  # the text tower stays as it is; the scale of the cosines is learnt all the same
     width: int = Field(default=512, ge=1)
     layers: int = Field(default=12, ge=1)
     heads: int = Field(default=8, ge=1)

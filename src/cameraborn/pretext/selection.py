@@ -10,7 +10,7 @@ from typing import NamedTuple
 from cameraborn.data.manifest import Row
 from cameraborn.data.select import check_files, check_groups_apart, evenly, select_each
 from cameraborn.errors import ManifestError
-from cameraborn.pretext.face_rows import with_faces
+from cameraborn.pretext.face_rows import faces_among, with_faces
 from cameraborn.pretext.tasks import Task
 from cameraborn.pseudo.names import RECONSTRUCTED
 from cameraborn.train.recipe import DataSection
@@ -19,11 +19,15 @@ _FEWEST_TO_VALIDATE = 2
 
 
 class Selected(NamedTuple):
-    """Rows to train on and to validate on, and how many were left out because they show no face."""
+    """Rows to train on and to validate on, and what a user should know of them.
+
+    Variants of faces to train on stand apart: each is shown in place of its face (`pretext.face_rows`).
+    """
 
     train: Sequence[Row]
+    variants: Sequence[Row]
     val: Sequence[Row]
-    faceless: int
+    notices: tuple[str, ...]
 
 
 def select_rows(
@@ -38,7 +42,7 @@ def select_rows(
         faces: the network sees faces: each row then has the box of one.
 
     Raises:
-        ManifestError: one of the two is too small, a group is in both, or a tag is the same everywhere.
+        ManifestError: one of the two is too small, a group is in both, or every tag is the same everywhere.
     """
     # Faces manipulated on disk: to be learnt from; validation makes its own, the same way for each kind.
     untouched = ("", RECONSTRUCTED)
@@ -50,13 +54,16 @@ def select_rows(
             data.val_selection(label="photo", manipulations=untouched),
         )
     )
-    faceless = 0
+    faceless, variants = 0, list[Row]()
     if faces:
         listed = len(train_rows) + len(val_rows)
         boxless = [row for row in (*train_rows, *val_rows) if row.box is None]
         check_files(data.manifest, boxless)
         train_rows, val_rows = with_faces(train_rows), with_faces(val_rows)
         faceless = listed - len(train_rows) - len(val_rows)
+        shown = faces_among(train_rows)
+        variants = [train_rows[place] for face in shown for place in face.variants.values()]
+        train_rows = [train_rows[face.place] for face in shown]
     for split, rows, fewest in (
         (data.train_split, train_rows, pictures_a_step),
         (data.val_split, val_rows, _FEWEST_TO_VALIDATE),
@@ -68,8 +75,9 @@ def select_rows(
                 "import more, or fix the recipe's splits and kinds"
             )
     check_groups_apart(data.manifest, train_rows, val_rows)
-    _check_variety(data.manifest, train_rows, tasks)
-    return Selected(train_rows, evenly(val_rows, data.val_limit), faceless)
+    notices = [f"{data.manifest}: {faceless} photographs show no face and are left out"] if faceless else []
+    notices += _check_variety(data.manifest, train_rows, tasks)
+    return Selected(train_rows, variants, evenly(val_rows, data.val_limit), tuple(notices))
 
 
 def check_levels(
@@ -92,7 +100,9 @@ def _teaches(row: Row, task: Task) -> bool:
     return any(math.isfinite(value) for value in task.target(row.exif, row.manipulation))
 
 
-def _check_variety(manifest: Path, rows: Sequence[Row], tasks: Sequence[Task]) -> None:
+def _check_variety(manifest: Path, rows: Sequence[Row], tasks: Sequence[Task]) -> list[str]:
+    """A line for each task that these rows cannot teach; an error if they teach none."""
+    idle = list[str]()
     for task in tasks:
         if task.name == RECONSTRUCTED and len({bool(row.manipulation) for row in rows}) < 2:
             raise ManifestError(
@@ -104,7 +114,10 @@ def _check_variety(manifest: Path, rows: Sequence[Row], tasks: Sequence[Task]) -
         values = {value for row in rows for value in task.target(row.exif) if math.isfinite(value)}
         if len(values) < 2:
             known = f"the same {task.tag} ({values.pop():g})" if values else f"no {task.tag}"
-            raise ManifestError(
+            idle.append(
                 f"{manifest}: all training photographs have {known}, so task '{task.name}' has no pairs to learn from: "
                 "import photographs of other cameras and settings, or take the task out of the recipe"
             )
+    if len(idle) == len(tasks):
+        raise ManifestError(idle[0])
+    return idle

@@ -236,7 +236,7 @@ def _heat_table(
     rows: Sequence[EqualNumbers],
     shade: str,
     texts: Sequence[str],
-    printed: Sequence[Mapping[str, object]],
+    printed: Sequence[Mapping[str, object]] = (),
 ) -> Plot:
     detectors = list(dict.fromkeys(row.detector.name for row in rows))
     generators = list(dict.fromkeys(row.comparison.name for row in rows))

@@ -31,6 +31,7 @@ R = TypeVar("R", bound=BaseModel)
 CROP_SCALE = 1.5  # side of a crop that patches are taken from, over the longer side of the face's box
 _SIDES, _SMALLEST_SIDE = (256, 128), 160  # of networks that see patches, pixels
 _SMALLEST_FACE = 64
+_AS_IT_IS = 2**16  # a side that no picture has: nothing is shrunk
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class ExportedNetwork:
         input_kind: what the graph takes.
         side: side of that input, pixels.
         smallest_side: smaller crops are too small to score, pixels; None: what is usual for the input.
+        tiles: patches do not overlap and crops are not shrunk, as SDAIE's authors have it.
         crop_scale: side of the crop over the longer side of the face's box.
         crop_rule: how the picture's edge cuts the crop.
         antialias: how the crop is shrunk.
@@ -66,6 +68,7 @@ class ExportedNetwork:
     input_kind: InputKind
     side: int
     smallest_side: int | None = None
+    tiles: bool = False
     crop_scale: float = CROP_SCALE
     crop_rule: CropRule = "square"
     antialias: bool = True
@@ -197,15 +200,17 @@ def preprocessing_of(network: ExportedNetwork, options: BundleOptions) -> Prepro
             f"--side {options.sides[0]}: the network was trained on crops of {network.side} pixels: leave it out"
         )
     usual = (network.side,) if faces else _SIDES[:1] if network.is_binary else _SIDES
+    smallest = _SMALLEST_FACE if faces else _SMALLEST_SIDE
+    if network.tiles:
+        usual, smallest = (_AS_IT_IS,), PATCH_SIZE
     return Preprocessing(
         input=network.input_kind,
         patch=PATCH_SIZE if faces else network.side,
+        patches="tiles" if network.tiles else "cover",
         crop_scale=options.crop_scale or network.crop_scale,
         crop_rule=network.crop_rule,
         sides=tuple(sorted(sides or usual, reverse=True)),
-        smallest_side=options.smallest_side
-        or network.smallest_side
-        or (_SMALLEST_FACE if faces else _SMALLEST_SIDE),
+        smallest_side=options.smallest_side or network.smallest_side or smallest,
         antialias=network.antialias,
         unit_length=network.unit_length if options.unit_length is None else options.unit_length,
     )

@@ -38,6 +38,7 @@ from cameraborn.train.pictures import Batch
 from cameraborn.train.processes import Processes, process_group
 from cameraborn.train.recipe import OptimiseSection, TrainingRecipe
 from cameraborn.train.run_folder import Log, State, Stateful, record_of, start_or_resume, write_tensors
+from cameraborn.train.shared_norm import share_batch_norm
 
 Forward = Callable[..., Any]  # of inputs as a dataset gives them, to what the network makes of them
 R = TypeVar("R", bound=TrainingRecipe)
@@ -62,6 +63,7 @@ class Objective(ABC):
 
     Attributes:
         rows: every row that is learnt from; their number decides the length of an epoch.
+        beside: rows that are shown in place of some of these.
         val_rows: rows that are validated on.
         weights_from: a file of weights that training starts from, if any.
         checkpointed: what else training changes, by its name in a checkpoint.
@@ -70,6 +72,7 @@ class Objective(ABC):
     """
 
     rows: Sequence[Row]
+    beside: Sequence[Row] = ()
     val_rows: Sequence[Row] = ()
     weights_from: Path | None = None
     checkpointed: Mapping[str, Stateful] = {}
@@ -147,7 +150,7 @@ def train(
     with process_group() as processes:
         configure(recipe.optimise, processes)
         aim = objective(recipe, processes)
-        start(recipe, folder, processes, aim.rows, aim.val_rows, aim.weights_from)
+        start(recipe, folder, processes, [*aim.rows, *aim.beside], aim.val_rows, aim.weights_from)
         for line in aim.notices if processes.is_main else ():
             notice(line)
         network, figures = fit(aim, recipe, folder, processes, report)
@@ -206,9 +209,11 @@ def fit(
     settings, device, world = recipe.optimise, processes.device, processes.world
     network = objective.build().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = copy.deepcopy(network).requires_grad_(False)
-    if world > 1 and device.type == "cuda":
-        # Statistics of the whole batch too.
-        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+    if world > 1:  # statistics of the whole batch too
+        if device.type == "cuda":
+            network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+        else:
+            share_batch_norm(network)
     precision = PRECISIONS[settings.precision]
     scaler = torch.amp.GradScaler(device.type, enabled=precision is torch.float16)
     optimiser = objective.optimiser(network, settings)

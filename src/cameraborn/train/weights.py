@@ -32,6 +32,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from cameraborn.errors import RecipeError
+from cameraborn.networks.clip import split_blades_checkpoint
 from cameraborn.networks.resnet import ResNet
 from cameraborn.train.weights_efficientnet import CLASSES, efficientnet_shapes, import_efficientnet
 from cameraborn.train.weights_sdaie import (
@@ -103,7 +104,7 @@ class Imported:
 
 
 def import_checkpoint(
-    path: Path, layout: str = "auto", *, new_fc: bool = False, classes: bool = False
+    path: Path, layout: str = "auto", *, new_fc: bool = False, classes: bool = False, text: bool = False
 ) -> Imported:
     """Read a checkpoint of others.
 
@@ -112,6 +113,7 @@ def import_checkpoint(
         layout: one of `LAYOUTS`, or `auto`.
         new_fc: put a fresh last layer to 768 features in place of the file's; classes need one to be trained on.
         classes: a last layer that gives classes is read as it is.
+        text: BLADES' text tower is kept, as `heads.text.*`, for recipes with prompts.
 
     Raises:
         RecipeError: the file cannot be read safely, or is not of that layout; the message lists both sides.
@@ -160,7 +162,12 @@ def import_checkpoint(
     expected = {f"encoder.{key}": tuple(value.shape) for key, value in reference.items()}
     expected |= _expected_heads(name, tensors, reference["fc.weight"].shape[0])
     _compare(path, f"layout {name}", expected, tensors, unknown)
-    return Imported({key: tensors[key] for key in expected}, name, tuple(dropped))
+    kept = {key: tensors[key] for key in expected}
+    if text and name == "blades":
+        tower = split_blades_checkpoint({key: weights[key] for key in dropped if key in weights})[1]
+        kept |= {f"heads.text.{key}": value for key, value in tower.items()}
+        dropped = []
+    return Imported(kept, name, tuple(dropped))
 
 
 def load_init(network: nn.Module, path: Path) -> None:
@@ -230,7 +237,7 @@ def _published(path: Path) -> str:
     if path.suffix != ".safetensors":
         return "cameraborn"
     with safetensors.safe_open(path, framework="pt") as file:
-        return (file.metadata() or {}).get("layout", "cameraborn")
+        return str((file.metadata() or {}).get("layout", "cameraborn"))
 
 
 def _one_output(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -247,6 +247,30 @@ def test_trees_with_photographs_beside_each_generator(tmp_path):
     }
 
 
+def test_photographs_stay_with_the_generator_whose_folder_they_are_in(tmp_path):
+    """CNNSpot's and GenImage's sets: pictures of one name in two generators' folders have nothing in common."""
+    source = tree(
+        tmp_path,
+        "progan/cat/0_real/1.png",
+        "progan/cat/1_fake/1.png",
+        "Midjourney/0_real/1.png",
+        "Midjourney/1_fake/1.png",
+        "ADM/val/nature/1.jpg",
+        "celeba-face/1.jpg",
+        "ddim/1.png",
+    )
+    found = by_name(source, rows("tree", source))
+    assert {name: (row.kind, row.source, row.group) for name, row in found.items()} == {
+        "progan/cat/0_real/1.png": ("progan", "progan/0_real", "progan/1"),
+        "progan/cat/1_fake/1.png": ("progan", "progan", "progan/1"),
+        "Midjourney/0_real/1.png": ("midjourney", "midjourney/0_real", "midjourney/1"),
+        "Midjourney/1_fake/1.png": ("midjourney", "midjourney", "midjourney/1"),
+        "ADM/val/nature/1.jpg": ("adm", "adm/nature", "adm/1"),
+        "celeba-face/1.jpg": ("", "celeba-face", "1"),
+        "ddim/1.png": ("", "ddim", "1"),
+    }
+
+
 def test_one_folder_of_a_tree(tmp_path):
     source = tree(tmp_path, "SDXL/1.png", "ffhq/00000/2.png")
     (generated,) = rows("tree", source / "SDXL")

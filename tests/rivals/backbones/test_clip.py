@@ -4,18 +4,18 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from cameraborn.networks.clip import Attention
 from cameraborn.rivals.backbones.clip import (
     AttentionPool,
     ModifiedResNet,
     VisionTransformer,
-    _Attention,
     picture_tower,
 )
 from tests.rivals.formula import formula_, formula_pictures
 
 
 def test_attention_is_torchs():
-    ours, theirs = formula_(_Attention(128)), nn.MultiheadAttention(128, 2, batch_first=True)
+    ours, theirs = formula_(Attention(128, 2, causal=False)), nn.MultiheadAttention(128, 2, batch_first=True)
     theirs.load_state_dict(ours.state_dict())
     tokens = torch.randn(2, 5, 128)
     with torch.no_grad():

@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from cameraborn.networks.resnet import stages
 from cameraborn.rivals.backbones.efficientnet import EfficientNet, _Block, _rounded, _SameConv
-from cameraborn.rivals.backbones.resnet import BasicBlock, stages
+from cameraborn.rivals.backbones.resnet import BasicBlock
 from cameraborn.rivals.backbones.tiny_autoencoder import tiny_decoder, tiny_encoder
 from cameraborn.rivals.backbones.xception import Block, Xception
 from tests.rivals.formula import formula_, formula_pictures
@@ -19,7 +20,7 @@ def test_a_basic_block_is_two_convolutions_beside_the_identity():
         literal = torch.relu(y + block.downsample[1](block.downsample[0](maps)))
         assert torch.equal(block(maps), literal)
     assert BasicBlock(4, 4, 1).downsample is None
-    assert [len(stage) for stage in stages(BasicBlock, (2, 1, 3))] == [2, 1, 3]
+    assert [len(stage) for stage in stages(BasicBlock, (2, 1, 3), 64, expansion=1)] == [2, 1, 3]
 
 
 @pytest.mark.parametrize(("first_relu", "grow_first"), [(True, True), (False, True), (True, False)])

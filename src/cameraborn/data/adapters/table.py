@@ -22,6 +22,8 @@ _YES_NO = {**dict.fromkeys(("true", "yes", "1"), True), **dict.fromkeys(("false"
 def csv_entries(source: Path, options: Options) -> Iterator[Entry]:
     """Rows of a CSV file with a header; paths are relative to it; columns that we do not know are ignored.
 
+    Headings count in any case, and paths may be written as on Windows.
+
     Columns: `path`, `label` (photo, real, 0; generated, fake, 1), `split`, `generator`, `source`, `group`, `kind`,
     `manipulation`, `licence`, `research_only` (true, false), `box` (four numbers with spaces between), and the tags of
     `photo.exif.Exif`, as numbers or as EXIF tools write them. Commas, semicolons or tabs divide the columns.
@@ -37,7 +39,8 @@ def csv_entries(source: Path, options: Options) -> Iterator[Entry]:
             file.seek(0)
             delimiter = max(",;\t", key=header.count)
             table = csv.DictReader(file, delimiter=delimiter)
-            if "path" not in (table.fieldnames or ()):
+            table.fieldnames = [name.strip().lower() for name in table.fieldnames or ()]
+            if "path" not in table.fieldnames:
                 raise ManifestError(f"{source}: no column 'path': name it in the first line")
             for cells in table:
                 yield _entry(source, f"{source}, line {table.line_num}", cells)
@@ -57,4 +60,10 @@ def _entry(file: Path, where: str, cells: Mapping[str | None, Any]) -> Entry:
     if "research_only" in values:
         fields["research_only"] = _YES_NO.get(values["research_only"].lower(), values["research_only"])
     fields["exif"] = Exif.from_mapping({tag.name: values.get(tag.name) for tag in TAGS}).to_mapping()
-    return listed_entry(where, file.parent / values["path"], fields)
+    return listed_entry(where, _file_of(file.parent, values["path"]), fields)
+
+
+def _file_of(folder: Path, path: str) -> Path:
+    r"""The file of a row: as it is written, or if there is none, with `\` between folders as on Windows."""
+    file, other = folder / path, folder / path.replace("\\", "/")
+    return other if other.is_file() and not file.is_file() else file

@@ -32,8 +32,12 @@ _PHOTOGRAPHS = frozenset(
     }
 )
 _GENERATED = frozenset(("fake", "fakes", "1_fake", "ai", "generated", "synthetic"))
+_PAIRED = frozenset(
+    ("0_real", "1_fake", "nature", "ai", "real", "fake")
+)  # a pair of them in each generator's folder
 _SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 _CONTAINERS = frozenset(("data", "dataset", "images", "imgs", "img", "image", "png", "jpg"))
+_KNOWN = _GENERATED | _PHOTOGRAPHS | _CONTAINERS | frozenset(_SPLITS)
 _GENERATORS = {  # AIGFD-EXIF's folders, by the names of its tables
     "vq-gan_celebahq": "vqgan",
     "stable_diffusion_v_2_1_text2img_p2g3": "sdv21",
@@ -46,8 +50,11 @@ def tree_entries(source: Path, options: Options) -> Iterator[Entry | LeftOut]:
     """Pictures in folders of generators and of photographs, under `source`.
 
     Pictures of one name are one group, because such sets condition their generators on the photograph or the prompt of
-    that name. Where a `train.txt` or `test.txt` lists photographs, they are the splits `fit` and `test`, and the
-    generated pictures are `test`; otherwise a folder `train`, `val` or `test` is the split.
+    that name. Photographs in a generator's folder (`progan/0_real` beside `progan/1_fake`) stay with it: both have its
+    name as their kind, which is a track of `bench`, and one name in two such folders is chance and no group.
+
+    Where a `train.txt` or `test.txt` lists photographs, they are the splits `fit` and `test`, and the generated
+    pictures are `test`; otherwise a folder `train`, `val` or `test` is the split.
     """
     if not source.is_dir():
         raise ManifestError(f"{source}: no such folder: give a folder with a folder for each generator")
@@ -57,6 +64,7 @@ def tree_entries(source: Path, options: Options) -> Iterator[Entry | LeftOut]:
         folders = [top.name, *path.parent.relative_to(source.absolute()).parts]
         generator = _generator(folders)
         photographs = next((name for name in reversed(folders) if name.lower() in _PHOTOGRAPHS), top.name)
+        track = _track(folders)
         split = next((_SPLITS[name.lower()] for name in folders[1:] if name.lower() in _SPLITS), "")
         if lists:
             split = "test" if generator else lists.get(path.name, "")
@@ -64,10 +72,19 @@ def tree_entries(source: Path, options: Options) -> Iterator[Entry | LeftOut]:
             path,
             label="generated" if generator else "photo",
             generator=generator,
-            source=generator or photographs,
-            group=path.stem,
+            source=generator or "/".join(filter(None, (track, photographs))),
+            kind=track,
+            group="/".join(filter(None, (track, path.stem))),
             split=split,
         )
+
+
+def _track(folders: list[str]) -> str:
+    """The generator in whose folder these pictures stand in a pair of folders, `0_real` and `1_fake`; else empty."""
+    names = [name.lower() for name in folders[1:]]
+    pair = next((place for place, name in enumerate(names) if name in _PAIRED), 0)
+    outer = [name for name in names[:pair] if name not in _KNOWN]
+    return _GENERATORS.get(outer[0], outer[0]) if outer else ""
 
 
 def _generator(folders: list[str]) -> str:
@@ -77,8 +94,7 @@ def _generator(folders: list[str]) -> str:
             return ""
         if name.lower() in _GENERATED:
             break
-    known = _GENERATED | _PHOTOGRAPHS | _CONTAINERS | set(_SPLITS)
-    names = [name for name in folders[1:] if name.lower() not in known]
+    names = [name for name in folders[1:] if name.lower() not in _KNOWN]
     name = (names[0] if names else folders[0]).lower()
     return _GENERATORS.get(name, name)
 

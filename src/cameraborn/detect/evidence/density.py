@@ -289,7 +289,7 @@ def choose_components(
         try:
             mixture = fit(inside, components)
         except CalibrationError as error:
-            refused = error
+            refused = refused or error  # of the fewest components
             continue
         fitted = float(mixture.log_likelihood(inside).mean())
         bic = mixture.free_parameters * math.log(len(inside)) - 2 * fitted * len(inside)
@@ -299,22 +299,47 @@ def choose_components(
     return choices
 
 
+def check_enough(
+    photographs: int,
+    components: int,
+    Q: int,
+    covariance: Covariance = Covariance.full,
+    shrinkage: float = 0.0,
+) -> None:
+    """See that a mixture can be fitted to so many photographs.
+
+    Copies of a photograph are not independent: whoever fits to copies as well has to count the photographs.
+
+    Args:
+        photographs: their number.
+        components: K.
+        Q: number of dimensions that are modelled.
+        covariance: full, tied or diag.
+        shrinkage: as of `fit_mixture`.
+
+    Raises:
+        CalibrationError: they are too few.
+    """
+    covariances = components if covariance is Covariance.full else 1
+    if covariance is Covariance.diag or shrinkage > 0:
+        needed = components * _SAMPLES_PER_DIMENSION
+    else:
+        needed = max(Q * covariances, components) * _SAMPLES_PER_DIMENSION
+    if max(2, needed) > photographs:
+        raise CalibrationError(
+            f"{photographs} photographs are too few for {components} Gaussian(s) of {covariance} covariance in {Q} "
+            f"dimensions, which need {max(2, needed)}: give more photographs, or lower --components or --dimensions, "
+            "or raise --shrinkage"
+        )
+
+
 def _check(
     x: NDArray[np.floating], components: int, dimensions: int | None, settings: Settings, xp: ModuleType
 ) -> None:
     N, D = x.shape
-    Q = D if dimensions is None else dimensions
-    covariances = components if settings.covariance is Covariance.full else 1
-    if settings.covariance is Covariance.diag or settings.shrinkage > 0:
-        needed = components * _SAMPLES_PER_DIMENSION
-    else:
-        needed = max(Q * covariances, components) * _SAMPLES_PER_DIMENSION
-    if max(2, needed) > N:
-        raise CalibrationError(
-            f"{N} photographs are too few for {components} Gaussian(s) of {settings.covariance} covariance in {Q} "
-            f"dimensions, which need {max(2, needed)}: give more photographs, or lower --components or --dimensions, "
-            "or raise --shrinkage"
-        )
+    check_enough(
+        N, components, D if dimensions is None else dimensions, settings.covariance, settings.shrinkage
+    )
     if not _largest(x, xp) <= _LARGEST:  # nor NaN
         raise CalibrationError(
             f"some features are beyond {_LARGEST:g} or not finite: the network of this bundle is damaged, "

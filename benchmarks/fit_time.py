@@ -1,0 +1,86 @@
+"""How long `fit` and `calibrate` take for a photograph, over scoring it, and where the time goes.
+
+    python benchmarks/fit_time.py PHOTOGRAPHS -o benchmarks/results/fit_time.csv --every 200
+
+Processor time of one core, with the options that the verbs have by default. `over_score` is the time for one photograph
+over that of `Detector.score` in the same run; `network`, `copies` and `statistics` are shares of it: running networks,
+making the copies, and telling from their pixels what category they are in.
+"""
+
+from __future__ import annotations
+
+import argparse
+import cProfile
+import pstats
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from common import processor, show, write_table
+
+from cameraborn.detect.detector import load
+from cameraborn.fit.photographs import Photograph
+from cameraborn.fit.views import ViewOptions, ViewStage
+
+PARTS = {
+    "network": ("encoder.py", "_run"),
+    "copies": ("views.py", "_copies"),
+    "statistics": ("residual_statistics.py", "residual_statistics"),
+}
+
+
+def measured(work: Callable[[Photograph], object], photographs: list[Photograph]) -> dict[str, float]:
+    profile = cProfile.Profile(time.process_time)
+    profile.enable()
+    for photograph in photographs:
+        work(photograph)
+    profile.disable()
+    stats = pstats.Stats(profile)
+    total: float = stats.total_tt  # type: ignore[attr-defined]
+    spent = {
+        (Path(file).name, name): cumulative
+        for (file, _, name), (_, _, _, cumulative, _) in stats.stats.items()  # type: ignore[attr-defined]
+    }
+    return {"seconds": total / len(photographs)} | {
+        part: spent.get(place, 0.0) / total for part, place in PARTS.items()
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("photographs", type=Path, help="folder")
+    parser.add_argument("--bundle", type=Path)
+    parser.add_argument("--every", type=int, default=1, help="take every nth photograph")
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    options = parser.parse_args()
+    photographs = [
+        Photograph(str(path), "") for path in sorted(options.photographs.iterdir())[:: options.every]
+    ]
+    detector = load(options.bundle)
+    detector.score(photographs[0].path)  # opens what is opened once
+    fitting = ViewStage(detector.bundle, ViewOptions(jobs=1), frozenset(photographs))
+    calibrating = ViewStage(
+        detector.bundle, ViewOptions(copies=24, handled=True, every_operation=True, jobs=1)
+    )
+    stages = {"score": lambda photograph: detector.score(photograph.path)}
+    for name, stage in (("fit", fitting), ("calibrate", calibrating)):
+        stage.setup()
+        stages[name] = stage.work
+    rows: list[dict[str, object]] = []
+    scoring = 0.0
+    for name, work in stages.items():
+        found = measured(work, photographs)
+        scoring = scoring or found["seconds"]
+        shares = {part: f"{found[part]:.2f}" for part in PARTS}
+        rows.append(
+            {"work": name, "photographs": len(photographs), "over_score": f"{found['seconds'] / scoring:.1f}"}
+            | shares
+        )
+        show(rows[-1])
+    write_table(rows, options.output, machine=processor())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""Options: those that contradict are refused, defaults come from files and the environment, lists come in any shape."""
+
+import json
+import shutil
+
+import pytest
+
+from cameraborn.cli.common import app
+from tests.command import EXAMPLES, posix, rows_of, run, run_here
+
+PHOTO = EXAMPLES / "photo-1.jpg"
+
+REFUSED = [
+    (["score", "a", "--fdr", "0.1", "--false-alarm", "0.1"], "--fdr and --false-alarm contradict"),
+    (["score", "a", "--resume"], "--resume means nothing without -o"),
+    (["score", "a", "--overwrite"], "--overwrite means nothing without -o"),
+    (["score", "a", "-0"], "--null means nothing without -"),
+    (["score", "a", "-o", "rows.csv", "--format", "json"], "ends as csv does, and --format says json"),
+    (["score", "a", "-o", "/dev/null", "--resume"], "kept for files alone"),
+    (
+        ["explain", PHOTO, "-o", "b.png", "--face", "1", "--whole-image"],
+        "--face and --whole-image contradict",
+    ),
+    (["fit", PHOTO, "-o", "b", "--whole-image", "--faceless"], "--whole-image and --faceless contradict"),
+    (["fit", PHOTO, "-o", "b", "--copies", "0", "--handled"], "--handled means nothing without copies"),
+    (["fit", PHOTO, "-o", "b", "--split", "train"], "--split means nothing without a manifest"),
+    (["fit-binary", PHOTO, "--generated", PHOTO, "-o", "b", "--generated-kind", "x"], "without a manifest"),
+    (["calibrate", PHOTO, "--bundle", "b", "--kind", "face"], "--kind means nothing without a manifest"),
+    (["calibrate", PHOTO, "--bundle", "b", "--overwrite"], "renewed in place"),
+    (["audit", "a.jsonl", "--size", "64"], "--size means nothing without --equalise"),
+    (["audit", "a.jsonl", "--quality", "80"], "--quality means nothing without --equalise"),
+    (["data", "manipulate", "a", "-o", "b", "--kind", "mouth", "--both-eyes"], "without the eye"),
+    (
+        ["data", "manipulate", "a", "-o", "b", "--kind", "eye", "--vertical-only"],
+        "without mouth-vertical or nose",
+    ),
+    (["data", "reconstruct", "a", "--autoencoders", "c", "-o", "b", "--smallest-side", "600"], "is above"),
+    (["data", "import", "folder", "a", "--exif", "c", "-o", "b"], "--exif means nothing to layout folder"),
+]
+
+
+@pytest.mark.parametrize(("command", "says"), REFUSED, ids=lambda value: " ".join(map(str, value))[:60])
+def test_what_contradicts_is_refused(tmp_path, command, says):
+    code, out, error = run_here(*command, cwd=tmp_path)
+    assert (code, out, error.count("\n")) == (2, "", 1)
+    assert says in error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_letter_says_it_too(tmp_path):
+    assert run_here("-V", cwd=tmp_path) == run_here("--version", cwd=tmp_path)
+    for verb in ([], ["score"], ["data"], ["data", "import"], ["bench"], ["bench", "run"]):
+        assert run_here(*verb, "-h", cwd=tmp_path) == run_here(*verb, "--help", cwd=tmp_path)
+
+
+def test_quiet_says_errors_alone(tmp_path):
+    shutil.copy(PHOTO, tmp_path / "a.jpg")
+    code, out, error = run_here("score", "a.jpg", "-q", cwd=tmp_path)
+    assert (code, out.count("\n"), error) == (0, 2, "")
+    code, _, error = run_here("score", "b.jpg", "--quiet", "--bundle", "nowhere", cwd=tmp_path)
+    assert (code, error.count("\n")) == (2, 1)
+    assert run_here("score", "a.jpg", cwd=tmp_path)[2] != ""  # it does not stay quiet
+
+
+def test_defaults_come_from_a_file_the_environment_and_the_command_line(tmp_path):
+    shutil.copy(PHOTO, tmp_path / "a.jpg")
+    (tmp_path / "mine.toml").write_text(
+        '[score]\nfalse-alarm = 0.9\nformat = "jsonl"\n[data.import]\njobs = 1\n'
+    )
+
+    def flagged(*more, **environment):
+        code, out, error = run_here(*more, "score", "a.jpg", cwd=tmp_path, **environment)
+        assert code == 0, error
+        return rows_of(out)[0]["verdict"]
+
+    config = ["--config", "mine.toml"]
+    assert flagged(*config) == "flagged"
+    assert flagged(CAMERABORN_CONFIG="mine.toml") == "flagged"
+    assert flagged(*config, CAMERABORN_SCORE_FALSE_ALARM="0.05") == "not flagged"
+    _, out, _ = run_here(*config, "score", "a.jpg", "--false-alarm", "0.05", cwd=tmp_path)
+    assert rows_of(out)[0]["verdict"] == "not flagged"
+    code, _, error = run_here(*config, "score", "a.jpg", "--fdr", "0.5", cwd=tmp_path)
+    assert code == 0, error  # what the file says contradicts nothing
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[scor]\njobs = 1\n", "mine.toml: no verb is called 'scor': did you mean 'score'?"),
+        ("[score]\njob = 1\n", "mine.toml: no option of score is called 'job': did you mean 'jobs'?"),
+        ("jobs = 1\n", "jobs: stands outside the tables"),
+        ("[score\n", "mine.toml: not TOML"),
+        (None, "mine.toml: cannot be read"),
+    ],
+)
+def test_a_file_of_defaults_that_is_wrong(tmp_path, text, says):
+    if text is not None:
+        (tmp_path / "mine.toml").write_text(text)
+    code, out, error = run_here("--config", "mine.toml", "score", "a.jpg", cwd=tmp_path)
+    assert (code, out, error.splitlines()[-1].startswith("cameraborn: ")) == (2, "", True)
+    assert says in error
+
+
+def test_lists_and_pictures_on_standard_input(tmp_path):
+    for name in ("a.jpg", "line\nbreak.jpg"):
+        shutil.copy(PHOTO, tmp_path / name)
+    score = ("score", "-", "--format", "jsonl")
+    code, out, error = run_here(*score, "-0", cwd=tmp_path, stdin=b"a.jpg\0line\nbreak.jpg\0")
+    assert [row["path"] for row in rows_of(out)] == ["a.jpg", "line\nbreak.jpg"], error
+    assert run_here(*score, "-0", cwd=tmp_path, stdin=b"a.jpg")[1] == out.splitlines(keepends=True)[0]
+    code, out, error = run_here(*score, cwd=tmp_path, stdin=PHOTO.read_bytes())
+    assert (code, [row["path"] for row in rows_of(out)]) == (0, ["-"]), error
+    for given, says in ((b"a.jpg\0b.jpg\0", "give -0"), (b"\xff\x0a" + bytes(50), "standard input: JPEG XL")):
+        code, out, error = run_here("score", "-", "--format", "jsonl", cwd=tmp_path, stdin=given)
+        assert (code, out, error.count("\n")) == (2, "", 1)
+        assert says in error
+
+
+def test_a_table_from_windows(tmp_path):
+    (tmp_path / "images").mkdir()
+    shutil.copy(PHOTO, tmp_path / "images" / "portrait.jpg")
+    (tmp_path / "list.csv").write_text("\ufeffPath;LABEL\r\nimages\\portrait.jpg;real\r\n", encoding="utf-8")
+    code, _, error = run_here("data", "import", "csv", "list.csv", "-o", "set.jsonl", cwd=tmp_path)
+    assert code == 0, error
+    assert json.loads((tmp_path / "set.jsonl").read_text())["path"] == "images/portrait.jpg"
+
+
+def test_info_tells_what_can_be_asked_for(tmp_path):
+    code, out, error = run_here("info", "--format", "json", cwd=tmp_path)
+    assert (code, error) == (0, "")
+    facts = json.loads(out)
+    rate = facts["smallest false-alarm rate"]
+    assert [channel["name"] for channel in facts["channels"]] == ["photographs", "reconstructed"]
+    assert f"name: {facts['name']}\n" in run_here("info", cwd=tmp_path)[1]
+    for asked, code in ((1.001 * rate, 0), (0.9 * rate, 2)):
+        assert run_here("score", PHOTO, "--false-alarm", asked_text(asked), cwd=tmp_path)[0] == code
+
+
+def asked_text(rate):
+    return f"{rate:.9f}"
+
+
+@posix
+def test_completion_is_offered(tmp_path):
+    code, out, _ = run(
+        cwd=tmp_path, _CAMERABORN_COMPLETE="complete_bash", COMP_WORDS="cameraborn sc", COMP_CWORD="1"
+    )
+    assert (code, out.split()) == (0, ["score"])
+    assert app.info.name == "cameraborn"

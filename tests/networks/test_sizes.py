@@ -1,0 +1,22 @@
+"""The table of parameters and multiply-adds, against sizes that are published or counted by hand."""
+
+import importlib.util
+from pathlib import Path
+
+from cameraborn.networks.registry import NETWORKS
+
+TOOL = Path(__file__).resolve().parents[2] / "tools" / "network_sizes.py"
+
+
+def test_every_network_has_its_row(capsys):
+    spec = importlib.util.spec_from_file_location("network_sizes", TOOL)
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    tool.main()
+    rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()[2:]]
+    sizes = {name: (int(p.replace(",", "")), int(ops.replace(",", ""))) for name, _, p, ops in rows}
+    assert set(sizes) == set(NETWORKS)
+    # torchvision's ResNet-50 has 25,557,032 parameters and 4.09 G multiply-adds at 224 pixels; fc is 768 wide here.
+    parameters, operations = sizes["resnet50"]
+    assert parameters == 25_557_032 - 2049 * (1000 - 768)
+    assert abs(operations - 4.09e9) < 0.02e9
