@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from typer.testing import CliRunner
 
 from cameraborn.binary.export import export_binary, is_binary
 from cameraborn.binary.face_rows import face_rows
@@ -26,6 +27,7 @@ from cameraborn.binary.generators import (
 from cameraborn.binary.generators_recipe import GeneratorsRecipe
 from cameraborn.binary.overlap import RECORD, OverlapWeights, overlap_weights
 from cameraborn.binary.sampling import FaceBatches, Sampler, base_weights
+from cameraborn.cli import app
 from cameraborn.data.manifest import Row, read_manifest, sha256_of, write_manifest
 from cameraborn.detect.store import read_bundle
 from cameraborn.errors import ManifestError, RecipeError
@@ -441,9 +443,57 @@ def test_there_are_recipes_for_a_processor_and_an_accelerator():
         ({"patches": [{"side": 100}]}, "not divisible by 32"),
         ({"patches": []}, "patches"),
         ({"network": SMALL | {"spectrum": True}}, "network.spectrum"),
-        ({"network": {"type": "sdaie"}}, "network"),
+        ({"network": {"type": "sdaie"}}, "sees no single patches"),
+        ({"network": {"type": "efficientnet"}}, "did you mean 'efficientnet-lite0'"),
     ],
 )
 def test_a_wrong_recipe_names_the_field(toys, changes, named):
     with pytest.raises(ValueError, match=named):
         recipe_of(toys, **changes)
+
+
+TOML = """
+kind = "generators"
+[data]
+manifest = "{folder}/faces.jsonl"
+more_manifests = ["{folder}/pairs.jsonl"]
+[network]
+type = "patch"
+widths = [6, 8]
+features = 8
+[[patches]]
+side = 64
+[optimise]
+steps = 2
+batch_size = 4
+precision = "float32"
+threads = 1
+workers = 0
+"""
+
+
+def test_the_command_line_trains_and_exports(toys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("r.toml").write_text(TOML.format(folder=toys))
+    trained = CliRunner().invoke(app, ["train", "r.toml"])
+    assert trained.exit_code == 0, trained.output
+    assert "redrawn/above:" in trained.output
+    exported = CliRunner().invoke(app, ["export", "runs/r", "-o", "bundle"])
+    assert exported.exit_code == 0, exported.output
+    assert "now 'cameraborn calibrate PHOTOS --bundle bundle'" in exported.output
+    assert read_bundle(Path("bundle")).info.preprocessing.patch == PATCH
+    alone = CliRunner().invoke(app, ["export", "runs/r", "--beside", "runs/r", "-o", "both"])
+    assert alone.exit_code == 2
+    file = CliRunner().invoke(
+        app, ["export", "runs/r/network.safetensors", "--recipe", "r.toml", "-o", "other"]
+    )
+    assert file.exit_code == 2
+    assert "exported from its run: give the folder" in file.output
+
+
+def test_init_on_the_command_line_replaces_the_recipes(toys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("r.toml").write_text(TOML.format(folder=toys))
+    done = CliRunner().invoke(app, ["train", "r.toml", "--init", "missing.safetensors"])
+    assert done.exit_code == 2
+    assert "missing.safetensors: no such file" in done.output

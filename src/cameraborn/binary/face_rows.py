@@ -61,7 +61,11 @@ def face_rows(recipe: GeneratorsRecipe) -> tuple[FaceRows, FaceRows]:
     check_groups_apart(data.manifest, train.all, val.all)
     _check_held_out(data, rows, train)
     limit = data.val_limit
-    shown = FaceRows(tuple(evenly(val.photographs, limit)), tuple(evenly(val.fakes, limit)), val.pairs)
+    shown = FaceRows(
+        tuple(evenly(val.photographs, limit)),
+        tuple(evenly(val.fakes, limit)),
+        tuple(evenly(val.pairs, limit)),
+    )
     return train, shown
 
 

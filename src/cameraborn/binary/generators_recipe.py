@@ -11,6 +11,7 @@ from cameraborn.binary.delivery import TILE, Lottery
 from cameraborn.networks.efficientnet_lite import EfficientNetLiteSection
 from cameraborn.networks.patchnet import PatchNetworkSection
 from cameraborn.photo.patches import PATCH_SIZE
+from cameraborn.train.encoders import NetworkSection
 from cameraborn.train.recipe import DataSection, Section, TrainingRecipe
 
 
@@ -80,9 +81,7 @@ class GeneratorsRecipe(TrainingRecipe):
 
     kind: Literal["generators"]
     data: FacesSection
-    network: Annotated[EfficientNetLiteSection | PatchNetworkSection, Field(discriminator="type")] = (
-        EfficientNetLiteSection(residual=True)
-    )
+    network: NetworkSection = EfficientNetLiteSection(residual=True)
     init: Path | None = None  # weights of the encoder: published ones, or what import-checkpoint made of them
     dropout: float = Field(default=0.2, ge=0, lt=1)  # of the features
     decline: float = Field(
@@ -110,6 +109,10 @@ class GeneratorsRecipe(TrainingRecipe):
         if self.overlap is not None and self.init is None:
             raise ValueError("overlap: is measured by the network that training starts from: give init")
         network = self.network
+        if network.input_kind != "patches":
+            raise ValueError(
+                f"network.type {network.type!r} sees no single patches: choose efficientnet-lite0 or patch"
+            )
         if isinstance(network, PatchNetworkSection) and network.spectrum:
             raise ValueError(f"network.spectrum: reads patches of {PATCH_SIZE} pixels alone: leave it out")
         return self

@@ -181,7 +181,7 @@ class TrainingRecipe(WholeRecipe):
 
 
 def kind_of(path: Path) -> str:
-    """What kind of recipe a file is: `binary`, `autoencoders`, `rival`, or `pretext` where it says nothing.
+    """What kind a recipe is of: `binary`, `generators`, `autoencoders`, `rival`, or `pretext` where it says nothing.
 
     Raises:
         RecipeError: the file is missing or not TOML.
