@@ -173,7 +173,7 @@ def super_resolution(param: Path) -> Painter:
         H, W, _ = pixels.shape
         filter = _FILTERS[np.random.default_rng(seed).integers(len(_FILTERS))]
         given = Image.fromarray(pixels).resize((-(-W // factor), -(-H // factor)), filter)
-        x = np.asarray(given, np.float32).transpose(2, 0, 1) / 255
+        x: NDArray[np.float32] = np.asarray(given, np.float32).transpose(2, 0, 1) / np.float32(255)
         if border:
             x = np.pad(x, ((0, 0), (border, border), (border, border)), mode="reflect")
         levels = (enlarge(x).clip(0, 1) * 255).round().astype(np.uint8)
