@@ -17,8 +17,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 from cache import Pixels
-from lottery import SIDE
 from numpy.typing import NDArray
+
+from cameraborn.binary.delivery import SIDE
 
 STEPS = (1.0, 3.0)
 REACH = 2048  # of third differences of 0..255

@@ -23,13 +23,15 @@ import numpy as np
 import onnxruntime
 import torch
 from cache import Cache, Pixels, Row
-from lottery import antialiased, deliver, face_square, sharpness
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
+from cameraborn.binary.delivery import Lottery, antialiased, deliver, face_square
+from cameraborn.binary.edits import sharpness
 from cameraborn.degrade.named import degrade
+from cameraborn.photo.crops import square_crop
 
 DEGRADATIONS = {"jpeg75": "jpeg:75", "half": "resize:0.5:bicubic", "webp80": "webp:80"}
 AT_MOST = 60  # fakes of one generator
@@ -38,15 +40,15 @@ Scores = NDArray[np.float64]
 
 
 LARGEST = 512  # px, of pictures as they are kept
-LOTTERY = {"strength": 0.6, "native": 1.0, "light": 0.5}  # what a training delivery is like
+LOTTERY = Lottery(strength=0.6, native=1.0, light=0.5)  # what a training delivery is like
 Looks = tuple[
     tuple[int, int, int], ...
 ]  # scales that a face is looked at: largest side, patches' side, patches at most
 
 
-def laid(pixels: Pixels, box: list[float] | None, largest: int = LARGEST) -> Pixels:
+def laid(pixels: Pixels, box: list[float], largest: int = LARGEST) -> Pixels:
     """As the detector lays a face before the network: 1.3 times its box, shrunk to `largest`, never enlarged."""
-    return shrunk(face_square(pixels, box, None), largest)
+    return shrunk(square_crop(pixels, box, 1.3), largest)
 
 
 def shrunk(square: Pixels, largest: int) -> Pixels:
@@ -73,7 +75,7 @@ def items(cache: Cache, held_out: Set[int]) -> Iterator[tuple[str, int, Pixels]]
         if validation or row["set"] == "fakes":
             for draw in range(2):
                 rng = np.random.default_rng([5, number, draw])
-                picture = deliver(face_square(pixels, row["box"], rng), rng, **LOTTERY)
+                picture = deliver(face_square(pixels, row["box"], rng), rng, LOTTERY)
                 yield "lottery", number, shrunk(picture, LARGEST)
         if validation or row["set"] == "dev":
             for kind, name in DEGRADATIONS.items():

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 from evaluate import LOTTERY, patches_of, session
-from lottery import deliver
 from safetensors.torch import load_file
 from sampling import Sampler
 from sklearn.metrics import roc_auc_score
 
+from cameraborn.binary.delivery import deliver
 from train import built
 
 
@@ -39,7 +39,7 @@ def main() -> None:
     for n in rng.permutation(len(entries))[: options.most]:
         seed = int(rng.integers(2**31))
         for label, picture in enumerate(sampler.pair(entries[n])):
-            x = patches_of(deliver(picture, np.random.default_rng(seed), **LOTTERY), 128, 4)
+            x = patches_of(deliver(picture, np.random.default_rng(seed), LOTTERY), 128, 4)
             score = run.run(None, {"pixels": np.ascontiguousarray(x.transpose(0, 3, 1, 2), np.float32)})[
                 0
             ].mean()

@@ -22,7 +22,6 @@ import cv2
 import numpy as np
 import torch
 from cache import Cache, Row
-from lottery import face_square
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
@@ -30,6 +29,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
 from cameraborn.networks.efficientnet_lite import EfficientNetLite
+from cameraborn.photo.crops import square_crop
 
 SMALL = 40
 COVARIATES = 24
@@ -59,7 +59,7 @@ def main() -> None:
         for start in range(0, len(numbers), 32):
             faces = []
             for n in numbers[start : start + 32]:
-                square = face_square(cache.pixels(n), cache.rows[n]["box"], None)
+                square = square_crop(cache.pixels(n), cache.rows[n]["box"], 1.3)
                 small = cv2.resize(square, (SMALL, SMALL), interpolation=cv2.INTER_AREA)
                 faces.append(cv2.resize(small, (112, 112), interpolation=cv2.INTER_LINEAR))
             x = torch.from_numpy(np.stack(faces)).permute(0, 3, 1, 2).float()

@@ -22,9 +22,8 @@ import numpy as np
 import torch
 from cache import Cache, Pixels
 from PIL import Image
-from safetensors.torch import load_file
-from torch import Tensor, nn
-from torch.nn import functional as F
+
+from cameraborn.pseudo.decoders import tiny_autoencoder
 
 AUTOENCODERS = ("taesd", "taesdxl", "taesd3", "taef1", "taef2")
 ESRGAN = "realesrgan-x4plus"  # Wang et al. 2021 (arXiv 2107.10833): trained against a discriminator; seconds a picture
@@ -37,68 +36,6 @@ FILTERS = (
     Image.Resampling.LANCZOS,
     Image.Resampling.BOX,
 )
-
-
-class Block(nn.Module):
-    """relu(convolutions + identity), with a normalised 1x1 branch where the weights hold one."""
-
-    def __init__(self, pooled: bool) -> None:
-        super().__init__()
-        conv = [nn.Conv2d(64, 64, 3, padding=1) for _ in range(3)]
-        self.conv = nn.Sequential(conv[0], nn.ReLU(), conv[1], nn.ReLU(), conv[2])
-        narrow, wide = nn.Conv2d(64, 256, 1, bias=False), nn.Conv2d(256, 64, 1, bias=False)
-        self.pool = nn.Sequential(narrow, nn.GroupNorm(4, 256), nn.ReLU(), wide) if pooled else None
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[N 64 H W] to the same shape."""
-        if self.pool is not None:
-            x = x + self.pool(x)
-        return F.relu(self.conv(x) + x)
-
-
-class Clamp(nn.Module):
-    """A soft limit of latents."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Any shape."""
-        return torch.tanh(x / 3) * 3
-
-
-def _sequential(path: Path, layers: dict[int, nn.Module]) -> nn.Sequential:
-    """A Sequential whose places hold what the file's keys say, and `layers` elsewhere."""
-    tensors = load_file(path)
-    length = max(int(key.split(".")[0]) for key in tensors) + 1
-    built: list[nn.Module] = []
-    for place in range(length):
-        if f"{place}.conv.0.weight" in tensors:
-            built.append(Block(f"{place}.pool.0.weight" in tensors))
-        elif f"{place}.weight" in tensors:
-            outputs, inputs = tensors[f"{place}.weight"].shape[:2]
-            bias = f"{place}.bias" in tensors
-            stride = 2 if "encoder" in path.name and not bias else 1
-            built.append(nn.Conv2d(inputs, outputs, 3, stride, 1, bias=bias))
-        else:
-            built.append(layers[place])
-    net = nn.Sequential(*built).eval()
-    net.load_state_dict(tensors)
-    return net.to(memory_format=torch.channels_last)
-
-
-def autoencoder(weights: Path, name: str) -> Callable[[Pixels, float, int], Pixels]:
-    """A function of pixels [H W 3] (sides multiples of 8), the noise on their latents, and a seed."""
-    encoder = _sequential(weights / f"{name}_encoder.safetensors", {})
-    up = {place: nn.Upsample(scale_factor=2) for place in (6, 11, 16)}
-    decoder = _sequential(weights / f"{name}_decoder.safetensors", {0: Clamp(), 2: nn.ReLU(), **up})
-
-    @torch.inference_mode()
-    def paint(pixels: Pixels, noise: float, seed: int) -> Pixels:
-        x = torch.from_numpy(pixels.transpose(2, 0, 1).copy())[None].float() / 255
-        latents = encoder(x.contiguous(memory_format=torch.channels_last))
-        latents = latents + noise * torch.randn(latents.shape, generator=torch.Generator().manual_seed(seed))
-        levels = decoder(latents)[0].clamp(0, 1).mul(255).round().to(torch.uint8)
-        return levels.permute(1, 2, 0).contiguous().numpy()
-
-    return paint
 
 
 def super_resolution(weights: Path, name: str) -> Callable[[Pixels], Pixels]:
@@ -168,7 +105,10 @@ def main() -> None:
     folder = options.work / "redrawn"
     folder.mkdir(exist_ok=True)
     weights = options.shared / "weights"
-    painters = {name: autoencoder(weights, name) for name in AUTOENCODERS}
+    painters = {
+        name: tiny_autoencoder(*(weights / f"{name}_{part}.safetensors" for part in ("encoder", "decoder")))
+        for name in AUTOENCODERS
+    }
     enlargers = {name: super_resolution(weights, name) for name in ("spanx2_ch48", "waifu2x_photo_x2")}
     names = [*painters, *enlargers]
     if options.esrgan is not None:

@@ -16,8 +16,10 @@ from pathlib import Path
 
 import numpy as np
 from cache import Cache, Pixels, Row
-from lottery import brought_to_sharpness, deliver, face_square, patch, sharpness, stored
 from numpy.typing import NDArray
+
+from cameraborn.binary.delivery import Lottery, deliver, face_square, patch
+from cameraborn.binary.edits import brought_to_sharpness, sharpness, stored
 
 MATCHED_PAIRS = 0.6  # share of redrawings that are made as sharp as their photograph
 NATIVE = 0.15  # of photographs: crops that show anything
@@ -47,7 +49,7 @@ class Sampler:
         self.cache = Cache(work / "cache")
         self.held_out = frozenset(json.loads((work / "held_out.json").read_text()))
         self.work, self.everything = work, everything
-        self.lottery, self.shuffle = lottery or {}, shuffle
+        self.lottery, self.shuffle = Lottery(**(lottery or {})), shuffle
         self.base, self.overlap = np.load(work / "propensity.npy").astype(float)
         self.photographs: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
         self.fakes: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
@@ -102,7 +104,7 @@ class Sampler:
         square = face_square(self.cache.pixels(number), row["box"], rng)
         if row["label"] == "photo" and rng.random() < self.webp:
             square = stored(square, rng, "webp")
-        return deliver(square, rng, **self.lottery)
+        return deliver(square, rng, self.lottery)
 
     def draw_photograph(self, rng: np.random.Generator) -> int:
         """The number of a row."""
@@ -127,7 +129,7 @@ class Sampler:
             original, redrawn = (stored(x, np.random.default_rng(seed), "webp") for x in (original, redrawn))
         elif rng.random() < 0.8:
             redrawn = stored(redrawn, rng, "jpg")
-        one, other = (deliver(x, np.random.default_rng(seed), **self.lottery) for x in (original, redrawn))
+        one, other = (deliver(x, np.random.default_rng(seed), self.lottery) for x in (original, redrawn))
         return one, other
 
     def batch(

@@ -13,7 +13,7 @@ from cameraborn.data.adapters import LAYOUTS, Options
 from cameraborn.data.equalise import Treatment, equalise
 from cameraborn.data.manifest import read_manifest, sha256_of
 from cameraborn.networks.autoencoder import Autoencoder
-from cameraborn.pseudo.reconstruct import ReconstructOptions, copies_of, write_reconstructed
+from cameraborn.pseudo.reconstruct import ReconstructOptions, copies_of, painter_of, write_reconstructed
 from cameraborn.pseudo.variants import VariantFolder
 from tests.conftest import varied_copies
 from tests.data.adapters.helpers import picture
@@ -136,7 +136,9 @@ def reconstruct(manifest, folder):
     options = ReconstructOptions(("one",))
     with VariantFolder(folder, {}) as filled:
         for name, number, row in copies_of(list(read_manifest(manifest)), 1):
-            filled.add(write_reconstructed(row, name, number, folder, {"one": untrained}, options))
+            filled.add(
+                write_reconstructed(row, name, number, folder, {"one": painter_of(untrained)}, options)
+            )
         filled.finish()
 
 

@@ -21,7 +21,7 @@ from cameraborn.pretext.recipe import Recipe
 from cameraborn.pretext.selection import select_rows
 from cameraborn.pretext.tasks import TASKS
 from cameraborn.pseudo.autoencoders import train_autoencoders
-from cameraborn.pseudo.reconstruct import ReconstructOptions, reconstruct, write_reconstructed
+from cameraborn.pseudo.reconstruct import ReconstructOptions, painter_of, reconstruct, write_reconstructed
 from cameraborn.train.loop import train
 
 from ..conftest import EXAMPLES, encoded
@@ -54,7 +54,9 @@ def folder_for(folder):
 
 def test_both_are_written_of_one_size_and_their_rows_say_what_they_are(tmp_path, autoencoder):
     row = photograph(tmp_path)
-    rows = write_reconstructed(row, "photo-0", 0, folder_for(tmp_path), {"one": autoencoder}, options())
+    rows = write_reconstructed(
+        row, "photo-0", 0, folder_for(tmp_path), {"one": painter_of(autoencoder)}, options()
+    )
     original, reconstructed = (open_picture(tmp_path / made.path).pixels for made in rows)
     assert original.shape == reconstructed.shape == (160, 200, 3)
     np.testing.assert_array_equal(original, open_picture(row.path).pixels[:160, :200])
@@ -73,7 +75,7 @@ def test_only_what_was_not_shrunk_is_recompressed(tmp_path, autoencoder):
             f"photo-{number}",
             number,
             folder_for(tmp_path),
-            {"one": autoencoder},
+            {"one": painter_of(autoencoder)},
             options(noise=0.0, handled=0),
         )
         original = open_picture(tmp_path / f"originals/photo-{number}.png").pixels
@@ -86,7 +88,12 @@ def test_further_copies_are_shrunk_and_the_same_each_time(tmp_path, autoencoder)
     row = photograph(tmp_path)
     first, again = (
         write_reconstructed(
-            row, "photo-1", 1, folder_for(tmp_path / place), {"one": autoencoder}, options(handled=0)
+            row,
+            "photo-1",
+            1,
+            folder_for(tmp_path / place),
+            {"one": painter_of(autoencoder)},
+            options(handled=0),
         )
         for place in "ab"
     )
@@ -106,7 +113,12 @@ def test_both_are_handled_alike(tmp_path, autoencoder, monkeypatch):
 
     monkeypatch.setattr("cameraborn.pseudo.reconstruct.random_operations", noted)
     rows = write_reconstructed(
-        photograph(tmp_path), "photo-1", 1, folder_for(tmp_path), {"one": autoencoder}, options(handled=1)
+        photograph(tmp_path),
+        "photo-1",
+        1,
+        folder_for(tmp_path),
+        {"one": painter_of(autoencoder)},
+        options(handled=1),
     )
     (original, *drawn), (reconstructed, *again) = handled
     assert drawn == again
@@ -117,7 +129,9 @@ def test_both_are_handled_alike(tmp_path, autoencoder, monkeypatch):
 def test_what_cannot_be_reconstructed(tmp_path, autoencoder):
     row = photograph(tmp_path, side=(90, 90))
     with pytest.raises(PictureError, match="too small to reconstruct"):
-        write_reconstructed(row, "photo-0", 0, folder_for(tmp_path), {"one": autoencoder}, options())
+        write_reconstructed(
+            row, "photo-0", 0, folder_for(tmp_path), {"one": painter_of(autoencoder)}, options()
+        )
     for wrong in ({"manipulation": "reconstructed"}, {"label": "generated"}):
         with pytest.raises(PictureError, match="not an untouched photograph"):
             write_reconstructed(
@@ -125,7 +139,7 @@ def test_what_cannot_be_reconstructed(tmp_path, autoencoder):
                 "photo-0",
                 0,
                 folder_for(tmp_path),
-                {"one": autoencoder},
+                {"one": painter_of(autoencoder)},
                 options(),
             )
 
@@ -180,7 +194,7 @@ def test_from_autoencoders_to_a_bundle_that_tells_reconstructed_photographs(face
     assert figures["portrait/reconstructed"] > 0.7
     alone = export_run(tmp_path / "run")
     assert [channel.name for channel in alone.evidence] == ["reconstructed"]
-    assert alone.beside is None
+    assert len(alone.weights) == 1
     seen = {digest for row in rows if row.split == "train" for digest in (row.sha256, row.original)}
     assert set(alone.seen) == seen
 

@@ -18,7 +18,7 @@ def row(digit, original=""):
 
 
 def test_copies_stand_for_themselves_and_their_originals(manifest):
-    record = record_of(manifest, [row("a"), row("b", original="c"), row("a")])
+    record = record_of([manifest], [row("a"), row("b", original="c"), row("a")])
     assert record.seen == ("a" * 64, "b" * 64, "c" * 64)
     assert record.manifest_sha256 == sha256_of(manifest)
 
@@ -27,9 +27,9 @@ def test_what_the_first_weights_had_seen_is_seen(manifest, tmp_path):
     """A network that starts from another run's has seen that run's photographs too."""
     earlier = tmp_path / "earlier"
     earlier.mkdir()
-    write_text(earlier / RECORD, record_of(manifest, [row("d")]).model_dump_json())
-    assert record_of(manifest, [row("a")], earlier / "network.safetensors").seen == ("a" * 64, "d" * 64)
-    assert record_of(manifest, [row("a")], tmp_path / "published.safetensors").seen == ("a" * 64,)
+    write_text(earlier / RECORD, record_of([manifest], [row("d")]).model_dump_json())
+    assert record_of([manifest], [row("a")], earlier / "network.safetensors").seen == ("a" * 64, "d" * 64)
+    assert record_of([manifest], [row("a")], tmp_path / "published.safetensors").seen == ("a" * 64,)
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"manifest_sha256": "", "seen": [], "more": 1}'])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from cameraborn.binary.export_generators import export_generators
 from cameraborn.binary.recipe import BinaryRecipe
 from cameraborn.binary.regularised import RegularisedClassifier
 from cameraborn.detect.evidence.kinds import GENERATORS
@@ -23,7 +24,7 @@ from cameraborn.train.weights import import_checkpoint
 
 def is_binary(folder: Path) -> bool:
     """Whether a run's folder is that of a classifier."""
-    return _kind_of(folder) == "binary"
+    return _kind_of(folder) in ("binary", "generators")
 
 
 def refuse_rival(folder: Path) -> None:
@@ -52,6 +53,8 @@ def export_binary(folder: Path) -> ExportedNetwork:
     Raises:
         RecipeError: the folder holds no finished run, or its weights are damaged or of another network.
     """
+    if _kind_of(folder) == "generators":
+        return export_generators(folder)
     run = read_finished(folder, BinaryRecipe, _classifier)
     return _exported(run.recipe, run.network, run.data)
 

@@ -1,4 +1,4 @@
-"""`cameraborn data reconstruct`: photographs reconstructed by autoencoders, to learn from."""
+"""`cameraborn data reconstruct`: photographs reconstructed by autoencoders and published decoders, to learn from."""
 
 from __future__ import annotations
 
@@ -18,23 +18,40 @@ from cameraborn.files import Outputs
 
 if TYPE_CHECKING:
     from cameraborn.data.manifest import Row
+    from cameraborn.pseudo.decoders import Painter
+
+HELD_OUT = "calibration"  # the split that is never redrawn by decoders
 
 
 @data.command("reconstruct")
 def reconstruct_(
     context: Context,
     manifest: Annotated[Path, Argument(help="Manifest file of the photographs.", dir_okay=False)],
-    autoencoders: Annotated[
-        Path,
-        Option(help="Folder of a run of 'cameraborn train' with kind = \"autoencoders\".", file_okay=False),
-    ],
     output: Annotated[
         Path, Option("--output", "-o", help="Folder for the pictures and their manifest.", file_okay=False)
     ],
+    autoencoders: Annotated[
+        Path | None,
+        Option(help="Folder of a run of 'cameraborn train' with kind = \"autoencoders\".", file_okay=False),
+    ] = None,
+    decoders: Annotated[
+        Path | None,
+        Option(
+            help="Folder of published decoders: NAME_encoder.safetensors and NAME_decoder.safetensors of the TAESD "
+            "family, NAME.param and NAME.bin of ncnn.",
+            file_okay=False,
+        ),
+    ] = None,
     split: Annotated[
         list[str] | None,
-        Option(help="Split to take photographs from; may be repeated.", show_default="all splits"),
+        Option(
+            help="Split to take photographs from; may be repeated.",
+            show_default="all splits; with --decoders, all but calibration",
+        ),
     ] = None,
+    around_faces: Annotated[
+        bool, Option("--around-faces", help="Cut photographs with a face's box to a square around the face.")
+    ] = False,
     copies: Annotated[
         int, Option(min=1, help="Copies of each photograph; all but the first are shrunk.")
     ] = 2,
@@ -57,16 +74,23 @@ def reconstruct_(
     seed: Annotated[int, Option(min=0, help="Random seed of the copies.")] = 0,
     jobs: Jobs = None,
 ) -> None:
-    """Reconstruct photographs by autoencoders that were trained on photographs, for the task `reconstructed`.
+    """Reconstruct photographs by autoencoders and decoders, for the task `reconstructed` and detectors of generators.
 
     The decoder of an autoencoder leaves traces in the pixels that are akin to those of generators. Each original is
     written too, after the same treatment. A run that was interrupted goes on when started again.
+
+    Give --autoencoders, --decoders or both. With --decoders, photographs that calibrate are not redrawn: what
+    calibrates must not be learnt from.
 
     Example: two copies of each photograph.
 
     \b
       cameraborn data reconstruct photos.jsonl --autoencoders runs/autoencoders -o reconstructed
     """
+    if autoencoders is None and decoders is None:
+        raise CamerabornError("nothing reconstructs: give --autoencoders FOLDER, --decoders FOLDER, or both")
+    if decoders is not None and HELD_OUT in (split or ()):
+        raise CamerabornError(f"--split {HELD_OUT}: what calibrates must not be redrawn: leave it out")
     if smallest_side > largest_side:
         raise CamerabornError(
             f"--smallest-side {smallest_side} is above --largest-side {largest_side}: change either"
@@ -74,8 +98,7 @@ def reconstruct_(
     if copies == 1:
         meaningless(context, "with one copy, which is not shrunk", "handled")
     needs_torch()
-    from cameraborn.data.manifest import read_manifest, sha256_of
-    from cameraborn.pseudo.autoencoders import read_autoencoders
+    from cameraborn.data.manifest import read_manifest
     from cameraborn.pseudo.reconstruct import (
         ReconstructOptions,
         copies_of,
@@ -85,7 +108,7 @@ def reconstruct_(
     from cameraborn.pseudo.variants import VariantFolder
 
     one_thread_a_picture()
-    ready = read_autoencoders(autoencoders)
+    ready, weights = _painters(autoencoders, decoders)
     options = ReconstructOptions(
         autoencoders=tuple(ready),
         copies=copies,
@@ -94,11 +117,19 @@ def reconstruct_(
         noise=noise,
         handled=handled,
         seed=seed,
+        around_faces=around_faces,
     )
     outputs = Outputs(filled=output)
     outputs.reads(manifest)
     listed = outputs.watched(read_manifest(manifest), lambda row: row.path)
-    rows = [row for row in listed if not split or row.split in split]
+    rows, held_out = [], 0
+    for row in listed:
+        if decoders is not None and row.split == HELD_OUT:
+            held_out += 1
+        elif not split or row.split in split:
+            rows.append(row)
+    if held_out and not split:
+        say(f"{held_out} rows of split '{HELD_OUT}' are not redrawn: what calibrates must not be learnt from")
 
     def make(item: tuple[str, int, Row]) -> tuple[list[Row], str | None]:
         name, number, row = item
@@ -109,9 +140,35 @@ def reconstruct_(
         except PictureError as error:
             return [], None if number else str(error)
 
-    weights = {name: sha256_of(autoencoders / f"{name}.safetensors") for name in ready}
     settings = {**asdict(options), "autoencoders": weights}
+    if not around_faces:
+        del settings["around_faces"]  # folders of earlier releases do not say it
     with progress("reconstructing", copies * len(rows)) as advance, VariantFolder(output, settings) as filled:
         made = map_in_order(Call(make), copies_of(rows, copies), jobs)
         written, _ = fill(filled, made, advance, "copies", "no photograph could be reconstructed")
     say(f"{filled.manifest}: {written} photographs and as many reconstructed")
+
+
+def _painters(
+    autoencoders: Path | None, decoders: Path | None
+) -> tuple[dict[str, Painter], dict[str, str | list[str]]]:
+    """What reconstructs, and the SHA-256 of its files, by name."""
+    from cameraborn.data.manifest import sha256_of
+    from cameraborn.pseudo.autoencoders import read_autoencoders
+    from cameraborn.pseudo.decoders import files_of, read_decoders
+    from cameraborn.pseudo.reconstruct import painter_of
+
+    painters: dict[str, Painter] = {}
+    weights: dict[str, str | list[str]] = {}
+    if autoencoders is not None:
+        for name, autoencoder in read_autoencoders(autoencoders).items():
+            painters[name] = painter_of(autoencoder)
+            weights[name] = sha256_of(autoencoders / f"{name}.safetensors")
+    if decoders is not None:
+        for name, painter in read_decoders(decoders).items():
+            if name in painters:
+                raise CamerabornError(f"{decoders}: an autoencoder is called {name} too: rename one's files")
+            painters[name] = painter
+            own = [path for path in files_of(decoders) if path.name.startswith((f"{name}_", f"{name}."))]
+            weights[name] = [sha256_of(path) for path in own]
+    return painters, weights

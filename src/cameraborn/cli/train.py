@@ -108,6 +108,22 @@ def _binary(recipe: Path, init: Path | None) -> _Run:
     return partial(loop.train, BinaryObjective, settings, notice=say)
 
 
+def _generators(recipe: Path, init: Path | None) -> _Run:
+    """What runs the recipe of a detector of known generators."""
+    from cameraborn.binary.generators import GeneratorsObjective
+    from cameraborn.binary.generators_recipe import GeneratorsRecipe
+    from cameraborn.train import loop
+
+    settings = GeneratorsRecipe.read(recipe)
+    settings = settings if init is None else settings.model_copy(update={"init": init})
+
+    def run(folder: Path, report: Callable[[Any], None]) -> dict[str, float]:
+        objective = partial(GeneratorsObjective, folder=folder)
+        return loop.train(objective, settings, folder, report, notice=say)
+
+    return run
+
+
 def _autoencoders(recipe: Path, init: Path | None) -> _Run:
     """What runs a recipe of autoencoders."""
     from cameraborn.pseudo.autoencoders import AutoencodersRecipe, train_autoencoders
@@ -130,6 +146,7 @@ def _rival(recipe: Path, init: Path | None) -> _Run:
 _KINDS: dict[str, Callable[[Path, Path | None], _Run]] = {
     "binary": _binary,
     "autoencoders": _autoencoders,
+    "generators": _generators,
     "rival": _rival,
 }
 
@@ -146,7 +163,8 @@ def import_checkpoint_(
     layout: Annotated[
         str,
         Option(
-            help="Layout of the checkpoint: aigfd, blades, exif-as-language, sdaie, sdaie-binary, torchvision, timm, "
+            help="Layout of the checkpoint: aigfd, blades, exif-as-language, sdaie, sdaie-binary, "
+            "efficientnet-lite0, torchvision, timm, "
             "or auto, which tells these by the names in the file; or one of docs/rivals.md."
         ),
     ] = "auto",
@@ -167,9 +185,9 @@ def import_checkpoint_(
 ) -> None:
     """Turn a published checkpoint into weights to start from, or to score with.
 
-    Reads AIGFD-EXIF, BLADES (OC, BC), SDAIE, EXIF-as-Language, ResNet-50 of torchvision and timm, and the rivals and
-    encoders of docs/rivals.md. Nothing in the file is run; a name in it that is not known, or one that is missing, is
-    an error.
+    Reads AIGFD-EXIF, BLADES (OC, BC), SDAIE, EXIF-as-Language, EfficientNet-Lite0, ResNet-50 of torchvision and timm,
+    and the rivals and encoders of docs/rivals.md. Nothing in the file is run; a name in it that is not known, or one
+    that is missing, is an error.
     """
     needs_torch()
     from cameraborn import rivals
@@ -247,7 +265,9 @@ def _of_checkpoint(file: Path, recipe: Path | None, layout: str, new_fc: bool) -
         raise CamerabornError(
             f"{file}: a checkpoint does not say how faces are cut: give its --recipe, see configs/"
         )
-    if kind_of(recipe) == "binary":
+    if (kind := kind_of(recipe)) == "generators":
+        raise CamerabornError(f"{recipe}: a detector of generators is exported from its run: give the folder")
+    if kind == "binary":
         return export_binary_checkpoint(file, BinaryRecipe.read(recipe), layout)
     return export_checkpoint(file, Recipe.read(recipe), layout, new_fc=new_fc)
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from cameraborn.data.manifest import Row, read_manifest
 from cameraborn.errors import ManifestError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ def check_files(manifest: Path, rows: Sequence[Row]) -> None:
         )
 
 
-def evenly(rows: Sequence[Row], limit: int | None) -> Sequence[Row]:
+def evenly(rows: Sequence[T], limit: int | None) -> Sequence[T]:
     """At most `limit` rows, evenly chosen from all through the list; None: all."""
     if limit is None or len(rows) <= limit:
         return rows

@@ -31,6 +31,7 @@ from torch.utils.data import Dataset
 from cameraborn.data.manifest import Row
 from cameraborn.data.select import select
 from cameraborn.errors import ManifestError, RecipeError
+from cameraborn.files import Pixels
 from cameraborn.networks.autoencoder import Autoencoder, Discriminator, Upsampling
 from cameraborn.photo.patches import PATCH_SIZE
 from cameraborn.train import loop
@@ -192,7 +193,7 @@ class ReconstructionObjective(loop.Objective):
         recipe: AutoencodersRecipe,
         section: AutoencoderSection,
         rows: Sequence[Row],
-        pictures: PictureCache,
+        pictures: PictureCache[Pixels],
         processes: Processes,
     ) -> None:
         self.recipe, self.section, self.rows, self.processes = recipe, section, rows, processes
@@ -258,7 +259,9 @@ class Difference:
 class PhotographPatches(Dataset[Tensor]):
     """A random patch uint8 [3 64 64] of each photograph; of another one where it is too small."""
 
-    def __init__(self, pictures: PictureCache, count: int, augment: AugmentSection, seed: int) -> None:
+    def __init__(
+        self, pictures: PictureCache[Pixels], count: int, augment: AugmentSection, seed: int
+    ) -> None:
         self.pictures, self.count, self.augment, self.seed = pictures, count, augment, seed
 
     def __getitem__(self, key: tuple[int, int]) -> Tensor:

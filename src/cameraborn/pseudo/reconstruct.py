@@ -1,8 +1,8 @@
-"""Photographs reconstructed by autoencoders, on disk: what the task `reconstructed` learns from.
+"""Photographs reconstructed by autoencoders and published decoders, on disk: what the task `reconstructed` learns from.
 
     FOLDER/originals/ID-0.png       the photograph, its sides cut to multiples of 8; ID-1.png, ... shrunk
     FOLDER/manipulated/ID-0.png     the same, reconstructed
-    FOLDER/manifest.jsonl           their rows
+    FOLDER/manifest.jsonl           their rows; `generator` says by what
 
 An original and its reconstruction have been through the same up to the autoencoder. Autoencoders leave nothing of
 JPEG's blocks, so a reconstruction that was not shrunk is recompressed as its file was: else blocks would tell the two
@@ -26,9 +26,13 @@ from cameraborn.degrade.random import INTERPOLATING, random_operations, shrink_r
 from cameraborn.errors import PictureError
 from cameraborn.files import Pixels
 from cameraborn.networks.autoencoder import Autoencoder
+from cameraborn.photo.crops import square_crop
 from cameraborn.photo.decode import open_picture
+from cameraborn.pseudo.decoders import Painter
 from cameraborn.pseudo.names import RECONSTRUCTED
 from cameraborn.pseudo.variants import MANIPULATED, ORIGINALS, named, write_png
+
+_FACE_SCALE = (1.3, 1.5)  # side of the square around a face over the longer side of its box
 
 
 @dataclass(frozen=True)
@@ -36,13 +40,14 @@ class ReconstructOptions:
     """How photographs are reconstructed.
 
     Attributes:
-        autoencoders: names of the autoencoders; each copy is by one of them, drawn at random.
+        autoencoders: names of the autoencoders and decoders; each copy is by one of them, drawn at random.
         copies: copies of each photograph; the first at its own size, each further one shrunk at random.
         handled: share of the shrunk copies that go through a random operation after the autoencoder.
         smallest_side: smallest side of a copy, pixels.
         largest_side: largest side of a copy, pixels; a larger photograph is cut to its middle.
         noise: largest strength of the noise on the autoencoder's latents.
         seed: random seed of the copies.
+        around_faces: a photograph with a face's box is first cut to a square around the face.
     """
 
     autoencoders: tuple[str, ...]
@@ -52,6 +57,7 @@ class ReconstructOptions:
     noise: float = 0.15
     handled: float = 0.5
     seed: int = 0
+    around_faces: bool = False
 
 
 def one_thread_a_picture() -> None:
@@ -71,7 +77,7 @@ def write_reconstructed(
     name: str,
     number: int,
     folder: Path,
-    autoencoders: Mapping[str, Autoencoder],
+    painters: Mapping[str, Painter],
     options: ReconstructOptions,
 ) -> list[Row]:
     """Write one copy of a photograph and its reconstruction; return both rows, paths relative to `folder`.
@@ -86,13 +92,15 @@ def write_reconstructed(
         )
     picture = open_picture(row.path)
     rng = np.random.default_rng([options.seed, int(row.sha256[:16], 16), number])
-    autoencoder = autoencoders[options.autoencoders[rng.integers(len(options.autoencoders))]]
-    original = _prepared(picture.pixels, number, options, rng)
+    painter = options.autoencoders[rng.integers(len(options.autoencoders))]
+    pixels = picture.pixels
+    if options.around_faces and row.box is not None:
+        pixels = square_crop(pixels, row.box, float(rng.uniform(*_FACE_SCALE)))
+    original = _prepared(pixels, number, options, rng)
     if original is None:
         raise PictureError(f"{row.path}: under {options.smallest_side} pixels: too small to reconstruct")
-    reconstructed = reconstruct(
-        autoencoder, original, noise=float(rng.uniform(0.0, options.noise)), seed=int(rng.integers(2**31))
-    )
+    noise, seed = float(rng.uniform(0.0, options.noise)), int(rng.integers(2**31))
+    reconstructed = painters[painter](original, noise, seed)
     if number == 0 and picture.jpeg_quality is not None:
         reconstructed = recompressed(reconstructed, "JPEG", picture.jpeg_quality)
     if number and rng.random() < options.handled:
@@ -112,8 +120,17 @@ def write_reconstructed(
             "landmarks": None,
             "points": {},
         }
-        rows.append(row.model_copy(update=changes | ({"exif": {}} if done else {})))
+        rows.append(row.model_copy(update=changes | ({"exif": {}, "generator": painter} if done else {})))
     return rows
+
+
+def painter_of(autoencoder: Autoencoder) -> Painter:
+    """An autoencoder of ours beside those of others."""
+
+    def paint(pixels: Pixels, noise: float, seed: int) -> Pixels:
+        return reconstruct(autoencoder, pixels, noise=noise, seed=seed)
+
+    return paint
 
 
 @torch.no_grad()

@@ -48,6 +48,7 @@ class ExportedNetwork:
         seen: SHA-256 of every picture that was learnt from.
         input_kind: what the graph takes.
         side: side of that input, pixels.
+        smallest_side: smaller crops are too small to score, pixels; None: what is usual for the input.
         tiles: patches do not overlap and crops are not shrunk, as SDAIE's authors have it.
         crop_scale: side of the crop over the longer side of the face's box.
         crop_rule: how the picture's edge cuts the crop.
@@ -66,6 +67,7 @@ class ExportedNetwork:
     seen: tuple[str, ...]
     input_kind: InputKind
     side: int
+    smallest_side: int | None = None
     tiles: bool = False
     crop_scale: float = CROP_SCALE
     crop_rule: CropRule = "square"
@@ -203,11 +205,12 @@ def preprocessing_of(network: ExportedNetwork, options: BundleOptions) -> Prepro
         usual, smallest = (_AS_IT_IS,), PATCH_SIZE
     return Preprocessing(
         input=network.input_kind,
+        patch=PATCH_SIZE if faces else network.side,
         patches="tiles" if network.tiles else "cover",
         crop_scale=options.crop_scale or network.crop_scale,
         crop_rule=network.crop_rule,
         sides=tuple(sorted(sides or usual, reverse=True)),
-        smallest_side=options.smallest_side or smallest,
+        smallest_side=options.smallest_side or network.smallest_side or smallest,
         antialias=network.antialias,
         unit_length=network.unit_length if options.unit_length is None else options.unit_length,
     )

@@ -193,7 +193,7 @@ def start(
     """
     if processes.is_main:
         check_files(recipe.data.manifest, [*rows, *val_rows])
-        start_or_resume(folder, recipe, record_of(recipe.data.manifest, rows, weights_from))
+        start_or_resume(folder, recipe, record_of(recipe.data.manifests, rows, weights_from))
     processes.barrier()
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import cv2
 import numpy as np
@@ -45,17 +45,29 @@ class MemoryBudget:
         return enough
 
 
-class PictureCache:
+class InMemory(Protocol):
+    """What says how much memory it takes, as arrays do."""
+
+    @property
+    def nbytes(self) -> int:
+        """Its bytes."""
+        ...
+
+
+P = TypeVar("P", bound=InMemory)
+
+
+class PictureCache(Generic[P]):
     """Pictures kept in memory while the budget lasts; the rest is read each time it is asked for.
 
     Args:
         count: number of pictures.
-        read: gives the picture of an index, [H W 3].
+        read: gives the picture of an index: [H W 3], or an object that holds it.
         budget: memory to take from.
     """
 
-    def __init__(self, count: int, read: Callable[[int], Pixels], budget: MemoryBudget) -> None:
-        self._read, self._kept = read, dict[int, Pixels]()
+    def __init__(self, count: int, read: Callable[[int], P], budget: MemoryBudget) -> None:
+        self._read, self._kept = read, dict[int, P]()
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             for start in range(0, count, _AT_ONCE):
                 if not budget.left:
@@ -66,12 +78,12 @@ class PictureCache:
                         return
                     self._kept[index] = pixels
 
-    def __getitem__(self, index: int) -> Pixels:
+    def __getitem__(self, index: int) -> P:
         kept = self._kept.get(index)
         return self._read(index) if kept is None else kept
 
 
-def whole_pictures(rows: Sequence[Row], budget: MemoryBudget) -> PictureCache:
+def whole_pictures(rows: Sequence[Row], budget: MemoryBudget) -> PictureCache[Pixels]:
     """The decoded pictures of rows, upright."""
     read = partial(_read, [row.path for row in rows])  # unlike a closure, it can be sent to a worker
     return PictureCache(len(rows), read, budget)
@@ -139,9 +151,19 @@ def batches(
         rank=processes.rank,
         world=processes.world,
     )
+    return load(dataset, settings, processes, batch_sampler=sampler)
+
+
+def load(
+    dataset: Dataset[Any],
+    settings: OptimiseSection,
+    processes: Processes,
+    **order: Any,  # noqa: ANN401 (arguments of DataLoader)
+) -> Iterator[Batch]:
+    """What a data set gives, made by the recipe's workers; `order` tells the `DataLoader` in which order."""
     loader = DataLoader(
         dataset,
-        batch_sampler=sampler,
+        **order,
         num_workers=settings.workers,
         prefetch_factor=_READY if settings.workers else None,
         pin_memory=processes.device.type == "cuda",

@@ -50,6 +50,11 @@ class DataSection(Section):
     cache_mb: int = Field(default=4096, ge=0)  # memory of one process for decoded pictures
     val_limit: int | None = Field(default=None, ge=2)  # number of photographs to validate on, evenly chosen
 
+    @property
+    def manifests(self) -> tuple[Path, ...]:
+        """All manifests that are read."""
+        return (self.manifest,)
+
     def train_selection(self, **fields: Any) -> Selection:  # noqa: ANN401 (fields of Selection)
         """The rows to learn from; `fields` narrow the selection further."""
         return Selection(self.train_split, self.kinds, research_only=self.allow_research_only, **fields)
@@ -176,7 +181,7 @@ class TrainingRecipe(WholeRecipe):
 
 
 def kind_of(path: Path) -> str:
-    """What kind of recipe a file is: `binary`, `autoencoders`, `rival`, or `pretext` where it says nothing.
+    """What kind a recipe is of: `binary`, `generators`, `autoencoders`, `rival`, or `pretext` where it says nothing.
 
     Raises:
         RecipeError: the file is missing or not TOML.

