@@ -22,6 +22,7 @@ from cameraborn.cli import (  # noqa: F401 (each adds its verbs to the applicati
     model,
     reconstruct,
     score,
+    serve,
     stats,
     train,
     weights,

@@ -32,6 +32,7 @@ __all__ = ["EXIT_FLAGGED", "EXIT_NOTHING_READ", "EXIT_SOME_UNREADABLE", "EXIT_US
 VERBS = (
     "score",
     "explain",
+    "serve",
     "fit",
     "fit-binary",
     "calibrate",
@@ -271,6 +272,13 @@ def needs_torch() -> None:
 def needs_matplotlib() -> None:
     """Say how to install what drawing needs, if it is missing."""
     _needs("drawing", "plots", "matplotlib")
+
+
+def needs_server() -> None:
+    """Say how to install what the server needs, if it is missing."""
+    _needs(
+        "serving", "serve", "fastapi", "fastapi_offline", "uvicorn", "python_multipart", "prometheus_client"
+    )
 
 
 def _needs(work: str, extra: str, *packages: str) -> None:
