@@ -16,6 +16,7 @@ from tests.serve.test_app import problem_of
 from tests.serve.test_limits import slow
 
 TOKEN = "2a9f" * 16
+LOCKED = (("POST", "/v1/score"), ("POST", "/v1/explain"), ("GET", "/v1/bundle"), ("GET", "/metrics"))
 
 
 @pytest.fixture
@@ -54,12 +55,7 @@ def test_a_token_is_needed_for_all_but_probes(tiny_bundle, tokens):
     with running(tiny_bundle, "--tokens", tokens, "--host", "0.0.0.0", "--access-log") as server:
         server.client.base_url = server.url.replace("0.0.0.0", "127.0.0.1")
         for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {TOKEN}"}):
-            for method, path in (
-                ("POST", "/v1/score"),
-                ("POST", "/v1/explain"),
-                ("GET", "/v1/bundle"),
-                ("GET", "/metrics"),
-            ):
+            for method, path in LOCKED:
                 answer = server.client.request(method, path, headers=headers)
                 problem_of(answer, 401, "unauthorised")
                 assert answer.headers["www-authenticate"] == "Bearer"
