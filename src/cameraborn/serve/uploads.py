@@ -49,7 +49,7 @@ class EncodedPictures(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    pictures: list[EncodedPicture]
+    pictures: list[EncodedPicture] = Field(min_length=1)
 
 
 BODY = {
@@ -63,6 +63,7 @@ BODY = {
                     "properties": {
                         "file": {
                             "type": "array",
+                            "minItems": 1,
                             "items": {"type": "string", "contentMediaType": "application/octet-stream"},
                         }
                     },
