@@ -20,10 +20,10 @@ class Running:
         self.process, self.lines = process, []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        wait_until(lambda: LISTENING.search(self.log) or process.poll() is not None)
+        wait_until(lambda: LISTENING.search(self.log) or process.poll() is not None, 300)
         assert process.poll() is None, self.log
         self.url = LISTENING.search(self.log)[1]
-        self.client = httpx.Client(base_url=self.url, timeout=60, headers=headers)
+        self.client = httpx.Client(base_url=self.url, timeout=300, headers=headers)
 
     def _read(self):
         self.lines.extend(self.process.stderr)
@@ -45,7 +45,7 @@ class Running:
     def end(self):
         """Ask it to end, and return its exit code."""
         self.process.terminate()
-        code = self.process.wait(60)
+        code = self.process.wait(300)
         self._reader.join(10)
         return code
 

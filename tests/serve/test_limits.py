@@ -19,6 +19,7 @@ from tests.serve.running import PHOTO, running
 from tests.serve.test_app import problem_of
 
 MAX_BYTES = 400_000
+PATIENT = ("--max-seconds", 300)  # the machine may be busy
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +75,7 @@ def test_too_many_faces(strict, route):
     assert "pair.jpg: shows more than 1 faces" in problem_of(answer, 422, "too-many-faces")
 
 
-def slow(tmp_path, frames=60, side=1500):
+def slow(tmp_path, frames=40, side=400):
     """An animation without a face, which takes a while: every one of its frames is looked at."""
     rng = np.random.default_rng(0)
     pictures = [Image.fromarray(rng.integers(0, 255, (side, side), np.uint8)) for _ in range(frames)]
@@ -85,16 +86,16 @@ def slow(tmp_path, frames=60, side=1500):
 
 @pytest.fixture(scope="module")
 def animation(tmp_path_factory):
-    return slow(tmp_path_factory.mktemp("slow"), frames=12, side=1200)
+    return slow(tmp_path_factory.mktemp("slow"))
 
 
 def test_a_request_that_takes_too_long_is_answered_in_time_and_its_work_ends(tiny_bundle, animation):
     with running(tiny_bundle, "--jobs", 1, "--max-seconds", 1) as server:
         began = time.monotonic()
-        answer = server.score(animation)
+        answer = server.score(*[animation] * 4)
         assert "1 s" in problem_of(answer, 503, "out-of-time")
         assert int(answer.headers["retry-after"]) >= 1
-        assert time.monotonic() - began < 30  # all frames would take far longer than one
+        assert time.monotonic() - began < 30  # whatever else this machine does
         wait_until(lambda: server.metric("cameraborn_pictures_working") == 0)
         assert server.metric("cameraborn_pictures_pending") == 0
 
@@ -113,7 +114,7 @@ def connected(server):
 
 
 def test_a_full_queue_refuses_and_says_when_to_come_back(tiny_bundle, animation):
-    with running(tiny_bundle, "--jobs", 1, "--max-queue", 2) as server:
+    with running(tiny_bundle, "--jobs", 1, "--max-queue", 2, *PATIENT) as server:
         with ThreadPoolExecutor(2) as clients:
             accepted = [clients.submit(server.score, animation) for _ in range(2)]
             wait_until(lambda: server.metric("cameraborn_requests_under_way") == 2)
@@ -129,7 +130,7 @@ def test_a_full_queue_refuses_and_says_when_to_come_back(tiny_bundle, animation)
 
 
 def test_who_hangs_up_is_forgotten_and_others_are_answered(tiny_bundle, animation):
-    with running(tiny_bundle, "--jobs", 1, "--max-queue", 2) as server:
+    with running(tiny_bundle, "--jobs", 1, "--max-queue", 2, *PATIENT) as server:
         begun = server.client.build_request(
             "POST", "/v1/score", files={"file": ("slow.gif", animation.read_bytes())}
         )
@@ -148,10 +149,10 @@ def test_who_hangs_up_is_forgotten_and_others_are_answered(tiny_bundle, animatio
 
 
 def test_a_small_request_need_not_wait_for_all_of_a_large_one(tiny_bundle, animation):
-    with running(tiny_bundle, "--jobs", 1) as server, ThreadPoolExecutor(1) as clients:
+    with running(tiny_bundle, "--jobs", 1, *PATIENT) as server, ThreadPoolExecutor(1) as clients:
         large = clients.submit(server.score, *[animation] * 4)
         wait_until(lambda: server.metric("cameraborn_pictures_working") == 1)
-        with httpx.Client(base_url=server.url, timeout=60) as other:
+        with httpx.Client(base_url=server.url, timeout=300) as other:
             answer = other.post("/v1/score", files={"file": (PHOTO.name, PHOTO.read_bytes())})
         assert answer.json()[0]["scope"] == "ok"
         assert not large.done()

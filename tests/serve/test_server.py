@@ -13,7 +13,7 @@ from cameraborn.serve.server import is_loopback
 from tests.command import posix, run, wait_until
 from tests.serve.running import PHOTO, running
 from tests.serve.test_app import problem_of
-from tests.serve.test_limits import slow
+from tests.serve.test_limits import PATIENT, slow
 
 TOKEN = "2a9f" * 16
 LOCKED = (("POST", "/v1/score"), ("POST", "/v1/explain"), ("GET", "/v1/bundle"), ("GET", "/metrics"))
@@ -108,12 +108,12 @@ def test_a_bundle_that_cannot_judge_is_refused_before_listening(network_bundle, 
 @posix
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_finishes_what_was_accepted(tiny_bundle, tmp_path, number):
-    path = slow(tmp_path, frames=5, side=1000)
-    with running(tiny_bundle, "--jobs", 1) as server, ThreadPoolExecutor(3) as clients:
+    path = slow(tmp_path)
+    with running(tiny_bundle, "--jobs", 1, *PATIENT) as server, ThreadPoolExecutor(3) as clients:
         asked = [clients.submit(server.score, path, PHOTO) for _ in range(3)]
         wait_until(lambda: server.metric("cameraborn_requests_under_way") == 3)
         os.kill(server.process.pid, number)
         for answer in (one.result() for one in asked):
             assert [row["scope"] for row in answer.json()] == ["no-face", "ok"]
-        assert server.process.wait(60) == 0
+        assert server.process.wait(300) == 0
         assert server.log.endswith("stopped: everything that was accepted is answered\n")
