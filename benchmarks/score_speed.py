@@ -33,8 +33,8 @@ from PIL import Image
 
 import cameraborn
 from cameraborn.cli.output import Format, writer
-from cameraborn.cli.rows import Rows
 from cameraborn.detect import detector as detector_module
+from cameraborn.detect.rows import Rows
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "score_speed.csv"

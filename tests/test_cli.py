@@ -20,9 +20,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cameraborn.cli.rows import COLUMNS
 from cameraborn.data.manifest import Row, sha256_of, write_manifest
 from cameraborn.detect.conformal import benjamini_hochberg
+from cameraborn.detect.rows import COLUMNS
 
 from .command import CAMERABORN, ENVIRONMENT, EXAMPLES, posix, rows_of, run, wait_until
 

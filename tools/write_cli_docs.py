@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from cameraborn.cli import app
-from cameraborn.cli.rows import schema
+from cameraborn.detect.rows import schema
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "cli.md"
 WIDTH = 80  # whatever the terminal's

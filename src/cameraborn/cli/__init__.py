@@ -23,6 +23,7 @@ from cameraborn.cli import (  # noqa: F401 (each adds its verbs to the applicati
     provenance,
     reconstruct,
     score,
+    serve,
     stats,
     train,
     weights,

@@ -33,6 +33,7 @@ VERBS = (
     "score",
     "explain",
     "provenance",
+    "serve",
     "fit",
     "fit-binary",
     "calibrate",
@@ -272,6 +273,13 @@ def needs_torch() -> None:
 def needs_matplotlib() -> None:
     """Say how to install what drawing needs, if it is missing."""
     _needs("drawing", "plots", "matplotlib")
+
+
+def needs_server() -> None:
+    """Say how to install what the server needs, if it is missing."""
+    _needs(
+        "serving", "serve", "fastapi", "fastapi_offline", "uvicorn", "python_multipart", "prometheus_client"
+    )
 
 
 def _needs(work: str, extra: str, *packages: str) -> None:

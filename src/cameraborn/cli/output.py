@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Generic, TextIO, TypeVar
 
 from cameraborn.cli.failures import printable
-from cameraborn.cli.rows import Row, Rows, json_row
+from cameraborn.detect.rows import Row, Rows, json_row
 from cameraborn.detect.verdict import Verdict
 from cameraborn.errors import CamerabornError
 from cameraborn.files import Outputs, replacing

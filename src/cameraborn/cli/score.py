@@ -31,9 +31,9 @@ from cameraborn.cli.common import (
 from cameraborn.cli.inputs import STANDARD_INPUT, StandardInput, inputs
 from cameraborn.cli.keep import kept_or_streamed
 from cameraborn.cli.output import Format, format_of, text_outputs, writer
-from cameraborn.cli.rows import Rows
 from cameraborn.detect.conformal import check_discovery_rate
 from cameraborn.detect.detector import control_discoveries, load
+from cameraborn.detect.rows import Rows
 from cameraborn.detect.verdict import Verdict
 from cameraborn.photo.sniff import Census
 

@@ -115,7 +115,7 @@ class Detector:
         try:
             picture, observations = self.look(source, whole_image=whole_image, name=name)
         except PictureError as error:
-            return [replace(self._blank(path), error=str(error))]
+            return [self.unreadable(path, error)]
         return self.judge(picture, observations, path=path, false_alarm_rate=false_alarm_rate)
 
     def score_many(
@@ -158,13 +158,25 @@ class Detector:
             PictureError: the picture cannot be read.
         """
         with closing(frames(source, name=name)) as pictures:
-            best: tuple[Picture, list[Observation]] | None = None
-            for _, picture in pictures:
-                seen = self.observe(picture, whole_image=whole_image)
-                if any(one.scope != "doubtful-face" for one in seen):
-                    return picture, seen
-                if best is None or (seen and not best[1]):
-                    best = picture, seen
+            return self.look_at((picture for _, picture in pictures), whole_image=whole_image)
+
+    def look_at(
+        self, pictures: Iterable[Picture], *, whole_image: bool = False, most: int | None = None
+    ) -> tuple[Picture, list[Observation]]:
+        """The same of frames that someone else decodes; no more of them are taken than are needed.
+
+        Args:
+            pictures: the frames of an animation, or the one picture; at least one.
+            whole_image: take the whole picture; look for no faces.
+            most: number of faces at most, largest first.
+        """
+        best: tuple[Picture, list[Observation]] | None = None
+        for picture in pictures:
+            seen = self.observe(picture, whole_image=whole_image, most=most)
+            if any(one.scope != "doubtful-face" for one in seen):
+                return picture, seen
+            if best is None or (seen and not best[1]):
+                best = picture, seen
         assert best is not None  # there is a first picture, or an error
         return best
 
@@ -196,6 +208,10 @@ class Detector:
             )
             for seen in observations
         ]
+
+    def unreadable(self, path: str, error: PictureError) -> Verdict:
+        """What is said of a picture that cannot be read."""
+        return replace(self._blank(path), error=str(error))
 
     @property
     def channels(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ this is the patch's own pull. For networks of whole crops it says how much the s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,10 +16,11 @@ from PIL import Image, ImageFilter
 from cameraborn.detect.describe import describe_category
 from cameraborn.detect.detector import Detector
 from cameraborn.detect.held_out import CalibrationRow
+from cameraborn.detect.observe import Observation
 from cameraborn.detect.verdict import Verdict
 from cameraborn.errors import PictureError
 from cameraborn.files import Array, Pixels
-from cameraborn.photo.decode import PictureSource
+from cameraborn.photo.decode import Picture, PictureSource
 from cameraborn.photo.patches import shrink_to
 
 STRIDE = 16  # of the patches behind the map, in pixels of the crop as the network sees it
@@ -66,7 +68,25 @@ def explain(
         PictureError: the picture cannot be read, shows no such face, or the face is too small to be scored.
         BundleError: the bundle lacks a model or a calibration.
     """
-    picture, seen = detector.look(source, whole_image=whole_image)
+    return explain_observed(
+        detector, *detector.look(source, whole_image=whole_image), face=face, whole_image=whole_image
+    )
+
+
+def explain_observed(
+    detector: Detector,
+    picture: Picture,
+    seen: Sequence[Observation],
+    *,
+    face: int = 0,
+    whole_image: bool = False,
+) -> Explanation:
+    """The same of a picture whose faces (or whose whole) were observed before.
+
+    Raises:
+        PictureError: as `explain`, but for a picture that cannot be read.
+        BundleError: as `explain`.
+    """
     if not seen:
         raise PictureError(
             f"{picture.name}: no face in it: use --whole-image with a bundle for whole pictures"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import textwrap
 from pathlib import Path
@@ -40,6 +41,20 @@ def plot_explanation(explanation: Explanation, output: str | os.PathLike[str]) -
         raise CamerabornError(
             f"{output}: not a kind of picture that is written: end it in .png, .pdf or .svg"
         )
+    with replacing(output) as part:
+        part.write_bytes(draw_explanation(explanation, ending))
+
+
+def draw_explanation(explanation: Explanation, format: str = "png") -> bytes:
+    """The same picture as the bytes of a file.
+
+    Args:
+        explanation: what is drawn.
+        format: png, pdf or svg.
+
+    Raises:
+        CamerabornError: matplotlib is missing.
+    """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -59,8 +74,9 @@ def plot_explanation(explanation: Explanation, output: str | os.PathLike[str]) -
     figure.text(
         0.03, 0.025, textwrap.fill(CAPTION, 190), fontsize=8, color=MUTED, va="bottom", linespacing=1.45
     )
-    with replacing(output) as part:
-        figure.savefig(part, format=ending, metadata={"Date": None} if ending == "svg" else None)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format=format, metadata={"Date": None} if format == "svg" else None)
+    return drawn.getvalue()
 
 
 def _title(figure: Any, explanation: Explanation) -> None:  # noqa: ANN401 (matplotlib is imported late)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
-from cameraborn.cli.rows import COLUMNS, Row, schema
+from cameraborn.detect.rows import COLUMNS, Row, schema
 from tests.command import EXAMPLES, rows_of, run_here
 
 SCHEMA = Path(__file__).resolve().parents[2] / "docs" / "rows.schema.json"

@@ -1,0 +1,199 @@
+"""How `cameraborn serve` answers many clients, some of which are broken: python benchmarks/serve_load.py FOLDER
+
+The same pictures are scored by `cameraborn score` and by the server, at 1, 8 and 64 clients for two minutes each. A
+tenth of the requests is malformed (a picture cut off, no JSON, no picture at all), and one in fifty clients hangs up
+half way through its request. Every answer is compared with the row that `score` wrote for that picture. Expected: no
+lost or mixed-up answer, no growth of memory from the first to the last round, and a throughput of at least 0.9 times
+that of `score`, its start excluded (it is measured by scoring one picture).
+
+--seconds 5 for a short run. The clients take part of the same processors: that part is in the figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import numpy as np
+from common import processor, show, write_table
+
+RESULTS = Path(__file__).resolve().parent / "results" / "serve_load.csv"
+COMMAND = [sys.executable, "-m", "cameraborn"]
+CLIENTS = (1, 8, 64)
+MALFORMED, HANG_UP = 0.1, 0.02  # shares of the requests
+BROKEN = (
+    (b"{", {"Content-Type": "application/json"}, 422),
+    (b'{"pictures": []}', {"Content-Type": "application/json"}, 422),
+    (b"--x\r\n", {"Content-Type": "multipart/form-data; boundary=y"}, 422),
+    (b"?", {"Content-Type": "text/plain"}, 415),
+)
+Rows = Mapping[str, Sequence[object]]
+
+
+@dataclass
+class Seen:
+    """What the clients of one round saw."""
+
+    seconds: list[float] = field(default_factory=list)  # of answers to sound requests
+    counts: Counter[str] = field(default_factory=Counter)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path, help="pictures with a face, each under 32 MiB")
+    parser.add_argument("--bundle", type=Path, help="folder or zip (default: the one that ships)")
+    parser.add_argument("--seconds", type=float, default=120.0, help="length of each round")
+    parser.add_argument("-o", "--output", type=Path, default=RESULTS)
+    arguments = parser.parse_args()
+    bundle = ["--bundle", str(arguments.bundle.resolve())] if arguments.bundle else []
+    pictures = {path.name: path.read_bytes() for path in sorted(arguments.folder.iterdir()) if path.is_file()}
+    expected, alone = scored(arguments.folder, list(pictures), bundle)
+    table: list[dict[str, object]] = [{"clients": "score", "pictures_per_s": round(alone, 2)}]
+    show(table[0])
+    server = subprocess.Popen([*COMMAND, "serve", "--port", "0", *bundle], stderr=subprocess.PIPE, text=True)
+    try:
+        url = address_of(server)
+        for clients in CLIENTS:
+            before = memory(server.pid)
+            seen, lasted = a_round(url, clients, arguments.seconds, pictures, expected)
+            table.append(summary(clients, seen, lasted, alone, (before, memory(server.pid))))
+            show(table[-1])
+    finally:
+        server.terminate()
+        server.wait(90)
+    write_table(table, arguments.output, machine=f"{os.cpu_count()} cores, {processor()}")
+
+
+def scored(folder: Path, names: Sequence[str], bundle: Sequence[str]) -> tuple[Rows, float]:
+    """The rows of `score` by picture, and how many pictures it scores in a second after its start."""
+
+    def run(some: Sequence[str]) -> tuple[str, float]:
+        command = [*COMMAND, "score", "--format", "jsonl", *bundle, *some]
+        started = time.perf_counter()
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        return done.stdout, time.perf_counter() - started
+
+    run(names[:1])  # the disk's cache is warm for both
+    (_, start), (text, seconds) = run(names[:1]), run(names)
+    rows: dict[str, list[object]] = {name: [] for name in names}
+    for line in text.splitlines():
+        row = json.loads(line)
+        rows[row["path"]].append(row)
+    return rows, (len(names) - 1) / max(seconds - start, 1e-9)
+
+
+def address_of(server: subprocess.Popen[str]) -> str:
+    """Where it listens; what it says later is read and dropped."""
+    assert server.stderr is not None
+    for line in server.stderr:
+        if found := re.search(r"listening on (\S+:\d+)", line):
+            threading.Thread(target=server.stderr.read, daemon=True).start()
+            return found[1]
+    sys.exit("the server did not start")
+
+
+def a_round(
+    url: str, clients: int, seconds: float, pictures: Mapping[str, bytes], expected: Rows
+) -> tuple[Seen, float]:
+    """So many clients, each asking again and again, and how long the last answer took to come."""
+    every = [Seen() for _ in range(clients)]
+    started = time.perf_counter()
+    threads = [
+        threading.Thread(target=client, args=(url, number, started + seconds, pictures, expected, seen))
+        for number, seen in enumerate(every)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    lasted = time.perf_counter() - started
+    counts = sum((seen.counts for seen in every), Counter())
+    return Seen([value for seen in every for value in seen.seconds], counts), lasted
+
+
+def client(
+    url: str, number: int, end: float, pictures: Mapping[str, bytes], expected: Rows, seen: Seen
+) -> None:
+    """Ask until the time is over."""
+    rng, names = np.random.default_rng(number), list(pictures)
+    with httpx.Client(base_url=url, timeout=120) as asking:
+        while time.perf_counter() < end:
+            draw, name = rng.random(), names[rng.integers(len(names))]
+            if draw < MALFORMED:
+                body, headers, status = BROKEN[rng.integers(len(BROKEN))]
+                answer = asking.post("/v1/score", content=body, headers=headers)
+                seen.counts["malformed" if answer.status_code == status else "wrong"] += 1
+            elif draw < MALFORMED + HANG_UP:
+                hang_up(url, pictures[name])
+                seen.counts["hung up"] += 1
+            else:
+                ask(asking, name, pictures[name], expected[name], seen)
+
+
+def ask(asking: httpx.Client, name: str, data: bytes, rows: Sequence[object], seen: Seen) -> None:
+    """One sound request, whose answer is compared with the rows of `score`."""
+    began = time.perf_counter()
+    try:
+        answer = asking.post("/v1/score", files={"file": (name, data)})
+    except httpx.HTTPError:
+        seen.counts["lost"] += 1
+        return
+    if answer.status_code in (429, 503):
+        seen.counts["refused"] += 1
+        time.sleep(float(answer.headers["retry-after"]))
+        return
+    seen.seconds.append(time.perf_counter() - began)
+    seen.counts["right" if answer.status_code == 200 and answer.json() == rows else "wrong"] += 1
+
+
+def hang_up(url: str, data: bytes) -> None:
+    """Send half of a request."""
+    address = urlsplit(url)
+    head = f"POST /v1/score HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(data)}\r\n\r\n".encode()
+    with socket.create_connection((address.hostname or "", address.port or 0)) as peer:
+        peer.sendall(head + data[: len(data) // 2])
+
+
+def summary(
+    clients: int, seen: Seen, lasted: float, alone: float, memories: tuple[float, float]
+) -> dict[str, object]:
+    """A row of the table."""
+    right = seen.counts["right"]
+    p50, p95, p99 = np.percentile(seen.seconds or [float("nan")], [50, 95, 99])
+    return {
+        "clients": clients,
+        "pictures_per_s": round(right / lasted, 2),
+        "over_score": round(right / lasted / alone, 3),
+        **{f"{name}_s": round(float(value), 3) for name, value in (("p50", p50), ("p95", p95), ("p99", p99))},
+        **{name.replace(" ", "_"): seen.counts[name] for name in ("right", "wrong", "lost", "refused")},
+        **{name.replace(" ", "_"): seen.counts[name] for name in ("malformed", "hung up")},
+        "memory_before_mib": round(memories[0]),
+        "memory_after_mib": round(memories[1]),
+    }
+
+
+def memory(pid: int) -> float:
+    """Resident memory of a process, in MiB; Linux."""
+    text = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    found = re.search(r"VmRSS:\s+(\d+)", text)
+    assert found is not None
+    return int(found[1]) / 1024
+
+
+if __name__ == "__main__":
+    main()

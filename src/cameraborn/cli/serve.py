@@ -1,0 +1,83 @@
+"""`cameraborn serve`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from cameraborn import __version__
+from cameraborn.cli.common import BundlePath, Evidence, Jobs, Option, app, needs_server, say
+from cameraborn.errors import CamerabornError
+
+_RATE = 0.05  # what requests ask for unless they say something else
+
+
+@app.command()
+def serve(
+    host: Annotated[
+        str,
+        Option(metavar="ADDRESS", help="Address to listen on; any but this machine's own needs --tokens."),
+    ] = "127.0.0.1",
+    port: Annotated[int, Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8000,
+    tokens: Annotated[
+        Path | None,
+        Option(
+            metavar="FILE",
+            help="Hashes of bearer tokens, as sha256sum writes them; each request then needs a token.",
+            show_default="none is needed",
+            dir_okay=False,
+        ),
+    ] = None,
+    bundle: BundlePath = None,
+    evidence: Evidence = None,
+    jobs: Jobs = None,
+    max_bytes: Annotated[int, Option(min=1, help="Largest size of a request, in bytes.")] = 32 << 20,
+    max_pixels: Annotated[int, Option(min=1, help="Largest number of pixels of a picture.")] = 50_000_000,
+    max_faces: Annotated[int, Option(min=1, help="Largest number of faces in a picture.")] = 64,
+    max_files: Annotated[int, Option(min=1, help="Largest number of pictures in a request.")] = 32,
+    max_seconds: Annotated[float, Option(min=0.1, help="Longest time for a request, in seconds.")] = 60.0,
+    max_queue: Annotated[int, Option(min=1, help="Largest number of requests that are under way.")] = 100,
+    access_log: Annotated[
+        bool, Option("--access-log", help="Say a line a request on standard error: address, path, status.")
+    ] = False,
+) -> None:
+    """Answer the rows of score over HTTP: POST /v1/score; http://ADDRESS:PORT/docs tells the rest.
+
+    Pictures stay in memory: nothing is written to disk or logged. SIGTERM and Ctrl-C end it, when what was accepted is
+    answered; its exit code is then 0.
+
+    A token and its hash: openssl rand -hex 32 > token; tr -d '\\n' < token | sha256sum >> tokens.txt
+
+    Example: cameraborn serve --port 8000 & curl -F file=@portrait.jpg http://127.0.0.1:8000/v1/score
+    """
+    needs_server()
+    from cameraborn.detect.detector import load
+    from cameraborn.serve.app import make_app
+    from cameraborn.serve.limits import Limits
+    from cameraborn.serve.server import is_loopback, serve
+    from cameraborn.serve.tokens import read_tokens
+
+    if tokens is None and not is_loopback(host):
+        raise CamerabornError(
+            f"--host {host}: others could reach the server: give --tokens, or leave --host out to listen here alone"
+        )
+    hashes = () if tokens is None else read_tokens(tokens)
+    detector = load(bundle, evidence=evidence)
+    detector.check_rate(_RATE)
+    limits = Limits(max_bytes, max_pixels, max_faces, max_files, max_seconds, max_queue)
+    application = make_app(
+        detector, limits, jobs=jobs or os.cpu_count() or 1, version=__version__, tokens=hashes, host=host
+    )
+    try:
+        serve(
+            application,
+            host,
+            port,
+            access_log=access_log,
+            listening=lambda address: say(
+                f"{detector.bundle.info.name}: listening on {address}, of which /docs tells what can be asked"
+            ),
+        )
+    except KeyboardInterrupt:  # as asked; everything is answered
+        say("stopped: everything that was accepted is answered")

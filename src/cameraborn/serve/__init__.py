@@ -1,0 +1,1 @@
+"""The detector behind HTTP: the rows of `score`, explanations, and what operators ask."""

@@ -1,0 +1,289 @@
+"""The application: its routes, and what it answers when something is wrong."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi_offline import FastAPIOffline
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp
+
+from cameraborn.detect.detector import Detector, control_discoveries
+from cameraborn.detect.rows import Row, Rows, json_row, schema
+from cameraborn.detect.verdict import Verdict
+from cameraborn.errors import CalibrationError, PictureError
+from cameraborn.serve.facts import BundleFacts, facts_of
+from cameraborn.serve.gate import Gate
+from cameraborn.serve.limits import PROBLEM, Limits, Problem, Refusal, malformed, problem
+from cameraborn.serve.metrics import CONTENT_TYPE, Metrics
+from cameraborn.serve.pool import ClientGone, Pool, unless_gone
+from cameraborn.serve.tokens import is_known
+from cameraborn.serve.uploads import BODY, Body, EncodedPictures, Upload, in_words
+from cameraborn.serve.work import Work
+
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+_GONE_STATUS = 499  # as web servers call it; nobody reads this answer
+
+
+class ScoreOptions(BaseModel):
+    """What can be asked of /v1/score in the query; the options of `cameraborn score`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    false_alarm: float = Field(
+        0.05, gt=0, lt=1, description="Share of photographs that you accept to be flagged."
+    )
+    fdr: float | None = Field(
+        None, gt=0, lt=1, description="False-discovery rate of the pictures of this request, instead."
+    )
+    whole_image: bool = Field(False, description="Take the whole of each picture instead of the faces in it.")
+
+
+class ExplainOptions(BaseModel):
+    """What can be asked of /v1/explain in the query; the options of `cameraborn explain`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    face: int = Field(0, ge=0, le=100_000, description="Number of the face, as in the rows of score.")
+    whole_image: bool = Field(False, description="Take the whole of the picture instead of a face in it.")
+
+
+class State(BaseModel):
+    """Whether the server is well."""
+
+    status: str
+
+
+class Service:
+    """The routes.
+
+    Args:
+        detector: it judges, and is calibrated.
+        limits: what a request may ask.
+        jobs: pictures that are worked on at a time.
+        version: of the software.
+    """
+
+    def __init__(self, detector: Detector, limits: Limits, jobs: int, version: str) -> None:
+        self.pool = Pool(jobs, limits)
+        self.metrics = Metrics(self.pool)
+        self._detector, self._limits = detector, limits
+        self._rows, self._facts = Rows(detector), facts_of(detector, version)
+
+    async def score(self, request: Request, options: Annotated[ScoreOptions, Query()]) -> Response:
+        """Judge every face in the pictures: the rows of `cameraborn score`, a row a face.
+
+        Pictures come as files of multipart/form-data or as base64 in JSON.
+        One that cannot be read is a row that says so.
+        """
+        if {"fdr", "false_alarm"} <= options.model_fields_set:
+            raise malformed("fdr and false_alarm contradict each other: give one of them")
+        self._detector.check_rate(options.false_alarm)
+        async with self._served(request) as (uploads, stop):
+            work = Work(self._detector, self._limits, stop, options.whole_image)
+            verdicts = await unless_gone(request, self._judged(work, uploads, options.false_alarm))
+        if options.fdr is not None:
+            verdicts = control_discoveries(verdicts, options.fdr)
+        self.metrics.judged(len(uploads), verdicts)
+        rows = [json_row(self._rows.of(verdict)) for verdict in verdicts]
+        return Response(json.dumps(rows, ensure_ascii=False), media_type="application/json")
+
+    async def explain(self, request: Request, options: Annotated[ExplainOptions, Query()]) -> Response:
+        """Draw what moved the score of one face of one picture, and where it lies among photographs: a PNG."""
+        async with self._served(request) as (uploads, stop):
+            if len(uploads) > 1:
+                raise malformed("more than one picture: send the one to be explained")
+            work = Work(self._detector, self._limits, stop, options.whole_image)
+            drawn = await unless_gone(request, self._explained(work, uploads, options.face))
+        return Response(drawn, media_type="image/png")
+
+    async def bundle(self) -> BundleFacts:
+        """What the server judges with, and which false-alarm rates can be asked for."""
+        return self._facts
+
+    async def health(self) -> State:
+        """Answers as long as the server runs."""
+        return State(status="ok")
+
+    async def ready(self) -> State:
+        """Whether the server takes more requests now."""
+        if self.pool.is_full:
+            after = {"Retry-After": str(self.pool.retry_after)}
+            raise Refusal(503, "queue-full", "no further request is accepted now: try again later", after)
+        return State(status="ready")
+
+    async def prometheus(self) -> Response:
+        """Metrics for Prometheus: requests, errors by kind, the queue, latency, pictures and verdicts."""
+        return Response(self.metrics.text(), media_type=CONTENT_TYPE)
+
+    @asynccontextmanager
+    async def _served(self, request: Request) -> AsyncIterator[tuple[list[Upload], threading.Event]]:
+        """A request's pictures, while it is let in."""
+        async with self.pool.accepted() as stop:
+            yield await Body(request, self._limits).pictures(), stop
+
+    async def _judged(self, work: Work, uploads: Sequence[Upload], rate: float) -> list[Verdict]:
+        await self.pool.each(work.check_size, uploads)  # all, before the first one costs time
+        found = await self.pool.each(partial(work.judge, false_alarm_rate=rate), uploads)
+        return [verdict for verdicts in found for verdict in verdicts]
+
+    async def _explained(self, work: Work, uploads: Sequence[Upload], face: int) -> bytes:
+        await self.pool.each(work.check_size, uploads)
+        (drawn,) = await self.pool.each(partial(work.explain, face=face), uploads)
+        return drawn
+
+
+def make_app(
+    detector: Detector,
+    limits: Limits,
+    *,
+    jobs: int,
+    version: str,
+    tokens: Collection[bytes] = (),
+    host: str = "",
+) -> ASGIApp:
+    """The application.
+
+    Args:
+        detector: it judges, and is calibrated.
+        limits: what a request may ask.
+        jobs: pictures that are worked on at a time.
+        version: of the software.
+        tokens: hashes of the tokens of which each request needs one; without any, none needs one.
+        host: the address that the server listens on; without tokens, requests must call it so.
+    """
+    service = Service(detector, limits, jobs, version)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        service.pool.close()
+
+    app = FastAPIOffline(
+        redoc_url=None,
+        title="cameraborn",
+        version=version,
+        description="Was this face born in a camera? Flags AI-generated faces at a false-alarm rate you choose.",
+        lifespan=lifespan,
+        swagger_ui_parameters={"validatorUrl": None},  # it would send the page's address to a stranger
+        openapi_url="/openapi.json",
+    )
+    app.include_router(_routes(service, tokens))
+    app.add_api_route("/healthz", service.health, tags=["state"])
+    app.add_api_route("/readyz", service.ready, tags=["state"], responses=refusals(503))
+    _answer_errors(app, service.metrics)
+    app.openapi = partial(_document, app)  # type: ignore[method-assign]
+    return Gate(app, service.metrics, None if tokens else {*LOOPBACK_NAMES, host})
+
+
+def _routes(service: Service, tokens: Collection[bytes]) -> APIRouter:
+    """What needs a token, if there are any."""
+    bearer = HTTPBearer(auto_error=False, description="One of the tokens whose hashes the server was given.")
+
+    async def authorised(given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> None:
+        if given is None or not is_known(given.credentials, tokens):
+            raise Refusal(
+                401,
+                "unauthorised",
+                "no token that is known here: send one as 'Authorization: Bearer TOKEN'",
+                {"WWW-Authenticate": "Bearer"},
+            )
+
+    locked = refusals(401) if tokens else {}
+    work = locked | refusals(413, 415, 422, 429, 503)
+    rows = answer("A row a face.", "application/json", {"type": "array", "items": _ref("Row")})
+    drawn = answer("The drawing.", "image/png", {"type": "string", "contentMediaType": "image/png"})
+    text = answer("Metrics.", "text/plain", {"type": "string"})
+    router = APIRouter(dependencies=[Depends(authorised)] if tokens else [])
+    sent: dict[str, Any] = {"methods": ["POST"], "response_class": Response, "openapi_extra": BODY}
+    router.add_api_route("/v1/score", service.score, responses=work | rows, **sent)
+    router.add_api_route("/v1/explain", service.explain, responses=work | drawn, **sent)
+    router.add_api_route("/v1/bundle", service.bundle, responses=locked)
+    router.add_api_route(
+        "/metrics", service.prometheus, response_class=Response, responses=locked | text, tags=["state"]
+    )
+    return router
+
+
+Responses = dict[int | str, dict[str, Any]]
+
+
+def answer(what: str, media: str, schema: Mapping[str, Any]) -> Responses:
+    """What the document says of a successful answer."""
+    return {200: {"description": what, "content": {media: {"schema": schema}}}}
+
+
+def refusals(*statuses: int) -> Responses:
+    """What the document says of these statuses."""
+    content = {PROBLEM: {"schema": _ref("Problem")}}
+    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
+
+
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _answer_errors(app: FastAPI, metrics: Metrics) -> None:
+    """Every error is answered as a `Problem`, and counted."""
+
+    def told(make: Callable[[Any], Refusal]) -> Callable[[Request, Any], Awaitable[JSONResponse]]:
+        async def answer(_: Request, error: Any) -> JSONResponse:  # noqa: ANN401 (each its own kind)
+            refusal = make(error)
+            metrics.refused(refusal.kind)
+            return problem(refusal)
+
+        return answer
+
+    gone = Refusal(_GONE_STATUS, "client-gone", "the sender hung up")
+    full = Refusal(
+        503, "out-of-memory", "the memory does not suffice: try again later", {"Retry-After": "10"}
+    )
+    inside = Refusal(
+        500, "internal-error", "an error of the server, which its log tells of: tell its operator"
+    )
+    app.add_exception_handler(Refusal, told(lambda refusal: refusal))
+    app.add_exception_handler(RequestValidationError, told(lambda error: malformed(in_words(error))))
+    app.add_exception_handler(HTTPException, told(_of_http))
+    app.add_exception_handler(CalibrationError, told(lambda error: Refusal(422, "rate", str(error))))
+    app.add_exception_handler(PictureError, told(lambda error: Refusal(422, "picture", str(error))))
+    app.add_exception_handler(ClientDisconnect, told(lambda _: gone))
+    app.add_exception_handler(ClientGone, told(lambda _: gone))
+    app.add_exception_handler(MemoryError, told(lambda _: full))
+    app.add_exception_handler(Exception, told(lambda _: inside))
+
+
+def _of_http(error: HTTPException) -> Refusal:
+    phrase = HTTPStatus(error.status_code).phrase
+    return Refusal(
+        error.status_code,
+        phrase.lower().replace(" ", "-"),
+        f"{error.detail}: /docs tells what can be asked",
+        error.headers or {},
+    )
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document, with what the routes read and write by themselves."""
+    if app.openapi_schema is None:
+        document = FastAPI.openapi(app)
+        _, found = TypeAdapter.json_schemas(
+            [(model.__name__, "validation", TypeAdapter(model)) for model in (Row, EncodedPictures, Problem)],
+            ref_template="#/components/schemas/{model}",
+        )
+        row = schema()
+        found["$defs"]["Row"] |= {"required": row["required"], "additionalProperties": False}
+        found["$defs"]["Row"]["properties"]["notes"] = row["properties"]["notes"]
+        document["components"]["schemas"] |= found["$defs"]
+    return app.openapi_schema or {}

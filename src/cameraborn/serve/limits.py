@@ -1,0 +1,133 @@
+"""What one request may ask of the server, and how it is told that it asks too much.
+
+A refusal is answered as JSON of the form "problem details" (RFC 9457), with a `kind` for programs to go by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+
+PROBLEM = "application/problem+json"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a request may ask.
+
+    The server holds at most `max_queue` bodies of `max_bytes` in memory, and decodes one picture of `max_pixels` a job.
+
+    Attributes:
+        max_bytes: size of a request's body.
+        max_pixels: size of a picture, by its header.
+        max_faces: faces in a picture.
+        max_files: pictures in a request.
+        max_seconds: time for a request, from its headers to its answer.
+        max_queue: requests that are accepted at a time.
+    """
+
+    max_bytes: int = 32 << 20
+    max_pixels: int = 50_000_000
+    max_faces: int = 64
+    max_files: int = 32
+    max_seconds: float = 60.0
+    max_queue: int = 100
+
+
+@dataclass
+class Refusal(Exception):
+    """A request that is not answered as its sender hoped.
+
+    Attributes:
+        status: the HTTP status.
+        kind: what is wrong, in a word for programs.
+        detail: one line for people: what is wrong and what to do next.
+        headers: of the answer.
+    """
+
+    status: int
+    kind: str
+    detail: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Problem(BaseModel):
+    """Why a request was refused (RFC 9457)."""
+
+    title: str = Field(description="The name of the HTTP status.")
+    status: int = Field(description="The HTTP status.")
+    kind: str = Field(description="What is wrong, in a word for programs.")
+    detail: str = Field(description="What is wrong and what to do next, in a line for people.")
+
+
+def problem(refusal: Refusal) -> JSONResponse:
+    """The answer to a refused request."""
+    title = HTTPStatus(refusal.status).phrase
+    told = Problem(title=title, status=refusal.status, kind=refusal.kind, detail=refusal.detail)
+    return JSONResponse(told.model_dump(), refusal.status, dict(refusal.headers), PROBLEM)
+
+
+def too_many_bytes(limits: Limits) -> Refusal:
+    """The body is too large."""
+    allowed = f"{limits.max_bytes / 2**20:g} MiB"
+    return Refusal(
+        413,
+        "too-many-bytes",
+        f"the request is larger than {allowed}: send fewer or smaller pictures at a time",
+    )
+
+
+def too_many_files(limits: Limits) -> Refusal:
+    """There are too many pictures."""
+    return Refusal(
+        413, "too-many-files", f"there are more than {limits.max_files} pictures: send fewer at a time"
+    )
+
+
+def too_many_pixels(name: str, size: tuple[int, int], limits: Limits) -> Refusal:
+    """A picture is too large."""
+    return Refusal(
+        422,
+        "too-many-pixels",
+        f"{name}: {size[0]} x {size[1]} pixels are more than the limit of {limits.max_pixels:,}: "
+        "make it smaller first",
+    )
+
+
+def too_many_faces(name: str, limits: Limits) -> Refusal:
+    """A picture shows too many faces."""
+    return Refusal(
+        422,
+        "too-many-faces",
+        f"{name}: shows more than {limits.max_faces} faces: cut it into several pictures",
+    )
+
+
+def malformed(detail: str) -> Refusal:
+    """The request is not of the form that the document at /openapi.json describes."""
+    return Refusal(422, "malformed-request", detail)
+
+
+def busy(limits: Limits, seconds: int) -> Refusal:
+    """Too many requests are under way."""
+    return Refusal(
+        429,
+        "queue-full",
+        f"{limits.max_queue} requests are under way already: try again in {seconds} s",
+        {"Retry-After": str(seconds)},
+    )
+
+
+def out_of_time(limits: Limits, seconds: int) -> Refusal:
+    """The request took too long."""
+    return Refusal(
+        503,
+        "out-of-time",
+        f"the request took more than {limits.max_seconds:g} s: send fewer or smaller pictures, "
+        f"or try again in {seconds} s",
+        {"Retry-After": str(seconds)},
+    )

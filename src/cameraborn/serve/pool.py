@@ -1,0 +1,140 @@
+"""Threads that all requests share, and a door that lets only so many requests in.
+
+A request never has more pictures in the threads' queue than there are threads, so that one with many pictures does not
+keep those with one waiting. Pictures are not batched over the network: see docs/decisions.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+
+from cameraborn.serve.limits import Limits, busy, out_of_time
+
+S = TypeVar("S")
+T = TypeVar("T")
+_RECENT = 0.1  # weight of the newest picture in the mean time of one
+_LONGEST_RETRY = 60  # seconds
+
+
+class ClientGone(Exception):
+    """The sender hung up before its answer was ready."""
+
+
+class Pool:
+    """Works on pictures in threads, for many requests at a time.
+
+    Args:
+        jobs: number of threads.
+        limits: how many requests come in, and for how long.
+
+    Attributes:
+        requests: how many are under way.
+        pending: pictures of theirs that are not finished.
+        working: pictures that threads are working on, also for requests that have ended.
+    """
+
+    def __init__(self, jobs: int, limits: Limits) -> None:
+        self.requests = self.pending = self.working = 0
+        self._jobs, self._limits = jobs, limits
+        self._threads = ThreadPoolExecutor(jobs, "picture")
+        self._lock = threading.Lock()
+        self._seconds = 0.1  # that a picture takes
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no request is let in."""
+        return self.requests >= self._limits.max_queue
+
+    @property
+    def retry_after(self) -> int:
+        """Whole seconds after which it is worth to try again."""
+        ahead = max(self.pending, self.working) * self._seconds / self._jobs
+        return min(max(1, math.ceil(ahead)), _LONGEST_RETRY)
+
+    @asynccontextmanager
+    async def accepted(self) -> AsyncIterator[threading.Event]:
+        """Let a request in; it yields an event that is set when the work for it is to stop.
+
+        Raises:
+            Refusal: too many are under way, or the time is over.
+        """
+        if self.is_full:
+            raise busy(self._limits, self.retry_after)
+        stop = threading.Event()
+        self.requests += 1
+        try:
+            async with asyncio.timeout(self._limits.max_seconds):
+                yield stop
+        except TimeoutError:
+            raise out_of_time(self._limits, self.retry_after) from None
+        finally:
+            stop.set()
+            self.requests -= 1
+
+    async def each(self, work: Callable[[S], T], items: Sequence[S]) -> list[T]:
+        """What `work` makes of each item, in order; after an exception or when cancelled, no further item is begun."""
+        loop, own, left = asyncio.get_running_loop(), asyncio.Semaphore(self._jobs), len(items)
+        self.pending += left
+
+        async def one(item: S) -> T:
+            nonlocal left
+            async with own:
+                result = await loop.run_in_executor(self._threads, self._timed, work, item)
+            left -= 1
+            self.pending -= 1
+            return result
+
+        tasks = [asyncio.ensure_future(one(item)) for item in items]
+        try:
+            return await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            self.pending -= left
+            left = 0
+
+    def close(self) -> None:
+        """Begin nothing more."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _timed(self, work: Callable[[S], T], item: S) -> T:
+        started = time.monotonic()
+        with self._lock:
+            self.working += 1
+        try:
+            return work(item)
+        finally:
+            with self._lock:
+                self.working -= 1
+                self._seconds += _RECENT * (time.monotonic() - started - self._seconds)
+
+
+async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """The result of some work, which is cancelled when the sender hangs up; the body has been read.
+
+    Raises:
+        ClientGone: the sender hung up.
+    """
+    working, watching = asyncio.ensure_future(work), asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientGone
+        return working.result()
+    finally:
+        working.cancel()
+        watching.cancel()
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

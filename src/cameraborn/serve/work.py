@@ -1,0 +1,93 @@
+"""What is done for one picture in a thread: judging it or explaining it, within the limits."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+
+from cameraborn.detect.detector import Detector
+from cameraborn.detect.explain import explain_observed
+from cameraborn.detect.explain_plot import draw_explanation
+from cameraborn.detect.observe import Observation
+from cameraborn.detect.verdict import Verdict
+from cameraborn.errors import PictureError
+from cameraborn.photo.decode import Picture, recognised
+from cameraborn.photo.frames import frames
+from cameraborn.serve.limits import Limits, too_many_faces, too_many_pixels
+from cameraborn.serve.uploads import Upload
+
+_drawing = threading.Lock()  # matplotlib is not made for threads
+
+
+class Stopped(Exception):
+    """Nobody waits for the result any more."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """The work of one request.
+
+    Attributes:
+        detector: it judges.
+        limits: what a picture may be.
+        stop: set when nobody waits any more; work ends before the next frame.
+        whole_image: judge whole pictures.
+    """
+
+    detector: Detector
+    limits: Limits
+    stop: threading.Event
+    whole_image: bool
+
+    def check_size(self, upload: Upload) -> None:
+        """See by its header that a picture is not too large; what cannot be read is left to `judge`.
+
+        Raises:
+            Refusal: it is.
+        """
+        try:
+            image, _ = recognised(upload.data, upload.name)
+        except PictureError:
+            return
+        if image.width * image.height > self.limits.max_pixels:
+            raise too_many_pixels(upload.name, image.size, self.limits)
+
+    def judge(self, upload: Upload, false_alarm_rate: float) -> list[Verdict]:
+        """The verdicts on a picture, as `Detector.score` gives them.
+
+        Raises:
+            Refusal: it shows too many faces.
+        """
+        try:
+            picture, seen = self._look(upload)
+        except PictureError as error:
+            return [self.detector.unreadable(upload.name, error)]
+        return self.detector.judge(picture, seen, path=upload.name, false_alarm_rate=false_alarm_rate)
+
+    def explain(self, upload: Upload, face: int) -> bytes:
+        """A PNG that explains the verdict on one face.
+
+        Raises:
+            PictureError: the picture cannot be read, or has no such face.
+            Refusal: it shows too many faces.
+        """
+        picture, seen = self._look(upload)
+        explanation = explain_observed(self.detector, picture, seen, face=face, whole_image=self.whole_image)
+        with _drawing:
+            return draw_explanation(explanation, "png")
+
+    def _look(self, upload: Upload) -> tuple[Picture, list[Observation]]:
+        most = self.limits.max_faces
+        found = self.detector.look_at(self._frames(upload), whole_image=self.whole_image, most=most + 1)
+        if len(found[1]) > most:
+            raise too_many_faces(upload.name, self.limits)
+        return found
+
+    def _frames(self, upload: Upload) -> Iterator[Picture]:
+        with closing(frames(upload.data, name=upload.name, max_pixels=self.limits.max_pixels)) as found:
+            for _, picture in found:
+                if self.stop.is_set():
+                    raise Stopped
+                yield picture
