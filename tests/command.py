@@ -18,6 +18,7 @@ from cameraborn.cli import main
 
 CAMERABORN = shutil.which("cameraborn", path=sysconfig.get_path("scripts")) or "cameraborn"
 EXAMPLES = Path(__file__).resolve().parent / "pictures"
+ROOT = Path(__file__).resolve().parents[1]
 # COLUMNS is what a terminal would set; the rest of the environment decides nothing here.
 ENVIRONMENT = {
     name: value

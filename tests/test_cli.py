@@ -170,8 +170,8 @@ def test_a_false_discovery_rate_is_controlled_over_the_set(score):
     assert code == 4
     assert "false-discovery rate of 0.9" in error
     rows, before = rows_of(out), rows_of(plain)
-    unflagged = [{**row, "flagged": None} for row in rows]
-    assert unflagged == [{**row, "flagged": None} for row in before]
+    decided = {"flagged": None, "verdict": None}
+    assert [row | decided for row in rows] == [row | decided for row in before]
     p = [row["p_value"] for row in rows if row["p_value"] is not None]
     expected = [bool(flag) for flag in benjamini_hochberg(p, 0.9)]
     assert [row["flagged"] for row in rows if row["p_value"] is not None] == expected
@@ -267,7 +267,8 @@ def test_output_file(score, album, tmp_path):
     assert error.startswith("3 pictures; 3 faces: ")
     before = rows.read_bytes()
     assert before.startswith(
-        b"path,face,box,width,height,score,p_value,flagged,scope,error,bundle,decided_by,verdict,needed_px,evidence_photographs\n"
+        b"path,face,box,width,height,score,p_value,flagged,scope,error,bundle,decided_by,face_confidence,notes,"
+        b"verdict,needed_px,evidence_photographs\n"
     )
     assert score("sky.png", "-o", rows, "--false-alarm", "7")[0] == 2
     assert rows.read_bytes() == before
@@ -356,7 +357,7 @@ def test_progress_bar_only_on_a_terminal(score, album, tiny_bundle, tmp_path):
 
 
 @posix
-@pytest.mark.parametrize("columns", [80, 200])
+@pytest.mark.parametrize("columns", [80, 300])
 def test_table_on_a_terminal(album, tiny_bundle, tmp_path, columns):
     deep = tmp_path / ("a" * 40) / ("b" * 40)
     deep.mkdir(parents=True)

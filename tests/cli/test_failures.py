@@ -6,9 +6,9 @@ import subprocess
 
 import pytest
 
-from tests.command import CAMERABORN, ENVIRONMENT, EXAMPLES, posix, run, run_here
+from tests.command import CAMERABORN, ENVIRONMENT, EXAMPLES, ROOT, posix, run, run_here
 
-DEFAULT = EXAMPLES.parent / "models" / "default"
+DEFAULT = ROOT / "models" / "default"
 # Verbs that write to standard output.
 SPEAKING = [
     ["score", "a.jpg"],

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from cameraborn.data.manifest import Row, sha256_of, write_manifest
-from tests.command import EXAMPLES, posix
+from tests.command import EXAMPLES, ROOT, posix
 from tests.command import run_here as run
 
 
@@ -48,8 +48,8 @@ THERE = [
     (["data", "manipulate", "set.jsonl", "--preview", "notes.png"], "notes.png"),
     (["fit", "1.jpg", "-o", "folder"], "folder"),
     (["fit-binary", "1.jpg", "--generated", "2.jpg", "-o", "folder"], "folder"),
-    (["calibrate", "1.jpg", "--bundle", EXAMPLES.parent / "models" / "default", "-o", "folder"], "folder"),
-    (["convert", EXAMPLES.parent / "models" / "default", "-o", "folder"], "folder"),
+    (["calibrate", "1.jpg", "--bundle", ROOT / "models" / "default", "-o", "folder"], "folder"),
+    (["convert", ROOT / "models" / "default", "-o", "folder"], "folder"),
     (["export", "run", "-o", "folder"], "folder"),
     (["import-checkpoint", "notes.txt", "-o", "weights.safetensors"], "weights.safetensors"),
     (["weights", "run", "-o", "notes.png"], "notes.png"),
@@ -101,7 +101,7 @@ def test_what_is_read_is_never_replaced(desk, command):
     os.link(desk / "set.jsonl", desk / "manifest.png")
     for name in ("first.csv", "first.png"):
         os.link(desk / "1.jpg", desk / name)
-    shutil.copytree(EXAMPLES.parent / "models" / "default", desk / "bundle")
+    shutil.copytree(ROOT / "models" / "default", desk / "bundle")
     shutil.copy(EXAMPLES / "photo-1.jpg", desk / "bundle")
     before = contents(desk)
     more = [] if command == ["calibrate", "bundle", "--bundle", "bundle"] else ["--overwrite"]

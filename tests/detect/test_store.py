@@ -175,16 +175,17 @@ def test_writing_leaves_other_folders_alone(tiny_bundle, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "thesis"]
 
 
-def test_writing_replaces_an_older_bundle_and_what_a_crash_left(tiny_bundle, network_bundle, tmp_path):
+def test_writing_replaces_an_older_bundle_and_no_other_folder(tiny_bundle, network_bundle, tmp_path):
     bundle = read_bundle(tiny_bundle)
-    for left_over in ("b.part", "b.old"):
-        (tmp_path / left_over).mkdir()
-        (tmp_path / left_over / "network.onnx").write_bytes(b"half")
+    for somebodys in ("b.part", "b.old"):
+        (tmp_path / somebodys).mkdir()
+        (tmp_path / somebodys / "network.onnx").write_bytes(b"kept")
     (tmp_path / "b").mkdir()
     write_bundle(bundle, tmp_path / "b")
     write_bundle(network_bundle, tmp_path / "b")
     assert set(read_bundle(tmp_path / "b").files) == set(network_bundle.files)
-    assert [path.name for path in tmp_path.iterdir()] == ["b"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "b.old", "b.part"]
+    assert (tmp_path / "b.old" / "network.onnx").read_bytes() == b"kept"
 
 
 def test_a_failed_write_leaves_the_older_bundle(tiny_bundle, tmp_path):

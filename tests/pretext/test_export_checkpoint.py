@@ -190,7 +190,7 @@ def test_a_published_checkpoint_becomes_a_detector_without_training(tmp_path, ph
     assert f"now 'cameraborn fit PHOTOS --bundle {network} -o BUNDLE'" in said
     few = ("--copies", 1, "--jobs", 1)
     paths = {name: [photo.path for photo in held] for name, held in photographs.items()}
-    run("fit", *paths["fit"], "--bundle", network, "-o", fitted, "--components", 2, "--dimensions", 3, *few)
+    run("fit", *paths["fit"], "--bundle", network, "-o", fitted, "--components", 1, "--dimensions", 3, *few)
     run("calibrate", *paths["calibration"], "--bundle", fitted, *few)
     verdicts = load(fitted).score(paths["fit"][0])
     assert verdicts
@@ -201,7 +201,7 @@ def test_a_published_checkpoint_becomes_a_detector_without_training(tmp_path, ph
     ("args", "says"),
     [
         (("{file}",), "does not say how faces are cut: give its --recipe"),
-        (("{file}", "--recipe", "{recipe}", "--layout", "bmp"), "bmp: not a layout"),
+        (("{file}", "--recipe", "{recipe}", "--layout", "bmp"), "no layout is called 'bmp'"),
         (("{file}", "--recipe", "{recipe}", "--beside", "{folder}"), "a checkpoint stands alone"),
         (("{folder}", "--recipe", "{recipe}"), "is a run, which has its own: leave it out"),
         (("{folder}/none.pth", "--recipe", "{recipe}"), "no such file"),
