@@ -35,6 +35,8 @@ from cameraborn.serve.work import Work
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
+_BEARER = HTTPBearer(auto_error=False, description="One of the tokens whose hashes the server was given.")
+
 
 class ScoreOptions(BaseModel):
     """What can be asked of /v1/score in the query; the options of `cameraborn score`."""
@@ -189,9 +191,8 @@ def make_app(
 
 def _routes(service: Service, tokens: Collection[bytes]) -> APIRouter:
     """What needs a token, if there are any."""
-    bearer = HTTPBearer(auto_error=False, description="One of the tokens whose hashes the server was given.")
 
-    async def authorised(given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> None:
+    async def authorised(given: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]) -> None:
         if given is None or not is_known(given.credentials, tokens):
             raise Refusal(
                 401,
