@@ -175,3 +175,10 @@ def test_discovery_rates_are_between_0_and_1(rate):
     check_discovery_rate(0.1)
     with pytest.raises(CalibrationError, match=r"false-discovery rate of .* is not between 0 and 1"):
         check_discovery_rate(rate)
+
+
+@pytest.mark.parametrize("tail", ["upper", "both"])
+def test_the_smallest_rate_of_all_is_refused_in_a_short_line(tail):
+    with pytest.raises(CalibrationError, match=r"at least [12]e\+308 calibration photographs") as refused:
+        check_rate(5e-324, 100, tail)
+    assert len(str(refused.value)) < 250

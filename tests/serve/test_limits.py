@@ -75,7 +75,7 @@ def test_too_many_faces(strict, route):
     assert "pair.jpg: shows more than 1 faces" in problem_of(answer, 422, "too-many-faces")
 
 
-def slow(tmp_path, frames=40, side=400):
+def slow(tmp_path, frames=40, side=300):
     """An animation without a face, which takes a while: every one of its frames is looked at."""
     rng = np.random.default_rng(0)
     pictures = [Image.fromarray(rng.integers(0, 255, (side, side), np.uint8)) for _ in range(frames)]
@@ -164,17 +164,18 @@ def test_nothing_is_written_to_disk(tiny_bundle, tmp_path):
     trace = tmp_path / "written"
     trace.mkdir()
     with running(tiny_bundle, cwd=trace, TMPDIR=str(trace), MPLCONFIGDIR=str(tmp_path / "fonts")) as server:
+        before = [*trace.iterdir()]  # ONNX Runtime leaves a file when it starts
         large = encoded(np.random.default_rng(0).integers(0, 255, (1500, 1500, 3), np.uint8), quality=98)
         assert len(large) > 3 << 20  # a form's parser keeps less in memory unless told otherwise
         with ThreadPoolExecutor(1) as clients:
             asked = clients.submit(one_form, server, large)
             while not asked.done():
-                assert [*trace.iterdir()] == []
+                assert [*trace.iterdir()] == before
                 assert not deleted_files(server.process.pid)
                 time.sleep(0.01)
         assert asked.result().json()[0]["scope"] == "no-face"
         assert server.client.post("/v1/explain", files={"file": PHOTO.read_bytes()}).status_code == 200
-        assert [*trace.iterdir()] == []
+        assert [*trace.iterdir()] == before
 
 
 def deleted_files(pid):

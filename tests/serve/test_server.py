@@ -91,7 +91,7 @@ def test_a_file_of_tokens_that_cannot_be_used(tiny_bundle, tmp_path, text, probl
 def test_a_port_that_is_taken(tiny_bundle, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        code, _, error = run("serve", "--port", port, "--bundle", tiny_bundle, cwd=tmp_path)
+        code, _, error = run("serve", "--port", str(port), "--bundle", tiny_bundle, cwd=tmp_path)
     assert code == 2
     assert error.startswith(f"cameraborn: 127.0.0.1:{port}: cannot be listened on (Address already in use")
     assert error.count("\n") == 1

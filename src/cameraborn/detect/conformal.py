@@ -9,6 +9,7 @@ a category of their condition (`condition`). Which evidence a score comes from i
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -76,6 +77,9 @@ def p_values(scores: NDArray[np.floating], calibration: NDArray[np.floating], ta
     return both
 
 
+_COUNTABLE = 10**12  # photographs: more are told as a power of ten
+
+
 def check_rate(rate: float, n: int, tail: Tail = "upper") -> None:
     """See that n calibration photographs can support a false-alarm rate.
 
@@ -88,9 +92,11 @@ def check_rate(rate: float, n: int, tail: Tail = "upper") -> None:
             f"a false-alarm rate of {rate:g} is not between 0 and 1: 0.05 flags 5 photographs in 100"
         )
     if rate < smallest_rate(n, tail):
-        needed = math.ceil((1 if tail == "upper" else 2) / rate - 1e-9) - 1
+        # What is asked for may be too small to divide by.
+        needed = math.ceil(min((1 if tail == "upper" else 2) / rate, sys.float_info.max) - 1e-9) - 1
+        count = f"{needed}" if needed < _COUNTABLE else f"{needed:.0e}"
         raise CalibrationError(
-            f"a false-alarm rate of {rate:g} needs at least {needed} calibration photographs and this bundle has {n} "
+            f"a false-alarm rate of {rate:g} needs at least {count} calibration photographs and this bundle has {n} "
             f"(in its smallest category): calibrate with more, or ask for {smallest_rate(n, tail):.2g} or above"
         )
 

@@ -26,7 +26,7 @@ from cameraborn.detect.verdict import Verdict
 from cameraborn.errors import CalibrationError, PictureError
 from cameraborn.serve.facts import BundleFacts, facts_of
 from cameraborn.serve.gate import Gate
-from cameraborn.serve.limits import PROBLEM, Limits, Problem, Refusal, malformed, problem
+from cameraborn.serve.limits import CLIENT_GONE, PROBLEM, Limits, Problem, Refusal, malformed, problem
 from cameraborn.serve.metrics import CONTENT_TYPE, Metrics
 from cameraborn.serve.pool import ClientGone, Pool, unless_gone
 from cameraborn.serve.tokens import is_known
@@ -34,7 +34,8 @@ from cameraborn.serve.uploads import BODY, Body, EncodedPictures, Upload, in_wor
 from cameraborn.serve.work import Work
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
-_GONE_STATUS = 499  # as web servers call it; nobody reads this answer
+
+_BEARER = HTTPBearer(auto_error=False, description="One of the tokens whose hashes the server was given.")
 
 
 class ScoreOptions(BaseModel):
@@ -190,9 +191,8 @@ def make_app(
 
 def _routes(service: Service, tokens: Collection[bytes]) -> APIRouter:
     """What needs a token, if there are any."""
-    bearer = HTTPBearer(auto_error=False, description="One of the tokens whose hashes the server was given.")
 
-    async def authorised(given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> None:
+    async def authorised(given: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]) -> None:
         if given is None or not is_known(given.credentials, tokens):
             raise Refusal(
                 401,
@@ -246,7 +246,7 @@ def _answer_errors(app: FastAPI, metrics: Metrics) -> None:
 
         return answer
 
-    gone = Refusal(_GONE_STATUS, "client-gone", "the sender hung up")
+    gone = Refusal(CLIENT_GONE[0], "client-gone", "the sender hung up")
     full = Refusal(
         503, "out-of-memory", "the memory does not suffice: try again later", {"Retry-After": "10"}
     )

@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 PROBLEM = "application/problem+json"
+CLIENT_GONE = (499, "Client Closed Request")  # as web servers call it; only the counts and the log show it
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Problem(BaseModel):
 
 def problem(refusal: Refusal) -> JSONResponse:
     """The answer to a refused request."""
-    title = HTTPStatus(refusal.status).phrase
+    title = CLIENT_GONE[1] if refusal.status == CLIENT_GONE[0] else HTTPStatus(refusal.status).phrase
     told = Problem(title=title, status=refusal.status, kind=refusal.kind, detail=refusal.detail)
     return JSONResponse(told.model_dump(), refusal.status, dict(refusal.headers), PROBLEM)
 
