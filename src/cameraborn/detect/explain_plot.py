@@ -88,8 +88,8 @@ def _title(figure: Any, explanation: Explanation) -> None:  # noqa: ANN401 (matp
         said = f"The detector abstains ({verdict.scope}): the score has no p-value."
     else:
         said = (
-            f"p-value {verdict.p_value:.3f}: of {len(explanation.among)} held-out photographs of the same kind of "
-            f"condition, about {100 * verdict.p_value:.1f} in 100 are at least as surprising."
+            f"p-value {verdict.p_value:.3f}: of {len(explanation.among)} comparable photographs, "
+            f"{100 * verdict.p_value:.1f} in 100 are as surprising."
         )
     said += "".join(f" Note: {note}." for note in verdict.notes)
     figure.text(0.03, 0.9, said, fontsize=10.5, color=INK, va="center")
