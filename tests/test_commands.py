@@ -14,8 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # What a page's commands need that no clone has, or no test can wait for.
 NOT_RUN = {
     "python3 -m venv": "installs packages; the continuous integration runs it",
-    "cameraborn fit my-photographs/": "needs some hundred photographs; see test_from_photographs_to_a_verdict",
-    "cameraborn calibrate more-of-my-photographs/": "needs some hundred photographs",
+    "cameraborn calibrate my-photographs/": "needs some hundred photographs",
 }
 PAGES = {  # how many blocks of each page are run, from the first; the others name data that are not in the repository
     "README.md": None,

@@ -130,7 +130,8 @@ def test_info_tells_what_can_be_asked_for(tmp_path):
     assert (code, error) == (0, "")
     facts = json.loads(out)
     rate = facts["smallest false-alarm rate"]
-    assert [channel["name"] for channel in facts["channels"]] == ["photographs", "reconstructed"]
+    names = [channel["name"] for channel in facts["channels"]]
+    assert names == ["generators", "photographs", "reconstructed"]
     assert f"name: {facts['name']}\n" in run_here("info", cwd=tmp_path)[1]
     for asked, code in ((1.001 * rate, 0), (0.9 * rate, 2)):
         assert run_here("score", PHOTO, "--false-alarm", asked_text(asked), cwd=tmp_path)[0] == code

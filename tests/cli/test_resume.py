@@ -172,9 +172,10 @@ def test_a_disk_that_fills_up_keeps_what_was_done(album, tmp_path, whole):
 )
 def test_other_long_verbs_survive_a_kill(album, tmp_path, command, product):
     run("data", "import", "folder", album, "-o", "set.jsonl", cwd=tmp_path)
-    rows = (tmp_path / "set.jsonl").read_text().splitlines()
-    rows[::2] = [json.dumps(json.loads(row) | {"label": "generated"}) for row in rows[::2]]
-    (tmp_path / "set.jsonl").write_text("\n".join(rows) + "\n")
+    rows = [json.loads(line) for line in (tmp_path / "set.jsonl").read_text().splitlines()]
+    generated = sorted({row["sha256"] for row in rows})[::2]
+    rows = [row | ({"label": "generated"} if row["sha256"] in generated else {}) for row in rows]
+    (tmp_path / "set.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (tmp_path / "bench.toml").write_text(
         'output = "bench"\ndetectors = ["sharpness", "jpeg_quality"]\ndegradations = ["none", "jpeg:75"]\n'
         '[[sets]]\nname = "a"\nmanifest = "set.jsonl"\n'

@@ -32,7 +32,7 @@ def test_a_resnet_is_exported_as_it_is(faces, tmp_path):
     assert exported.tasks == ("iso", "fnumber", "exposure", "focal", "face")
     assert exported.description.startswith("ResNet {")
     network = build_network(recipe)
-    network.load_state_dict(safetensors.torch.load(exported.weights))
+    network.load_state_dict(safetensors.torch.load(exported.weights[0]))
     session = onnxruntime.InferenceSession(exported.onnx, providers=["CPUExecutionProvider"])
     for count in (1, 3):
         crops = torch.randint(0, 256, (count, 3, 64, 64), dtype=torch.uint8)
@@ -50,7 +50,7 @@ def test_a_run_is_exported_whole(run, toys):  # noqa: F811
     assert set(exported.seen) == {row.sha256 for row in read_manifest(toys) if row.split == "train"}
 
     network = build_network(recipe_of(toys, steps=3))
-    network.load_state_dict(safetensors.torch.load(exported.weights))
+    network.load_state_dict(safetensors.torch.load(exported.weights[0]))
     patches = torch.randint(0, 256, (3, 3, 64, 64), dtype=torch.uint8)
     session = onnxruntime.InferenceSession(exported.onnx, providers=["CPUExecutionProvider"])
     with torch.no_grad():

@@ -85,7 +85,7 @@ def test_attention_of_positions_and_of_channels_stays_between_0_and_1():
 
 
 def test_am_softmax_is_its_formula():
-    outputs, generated = torch.randn(4, 2), torch.tensor([0, 1, 1, 0])
+    outputs, generated = 2 * torch.rand(4, 2) - 1, torch.tensor([0, 1, 1, 0])  # cosines
     total = torch.zeros(())
     for cosines, label in zip(outputs, generated, strict=True):
         right, wrong = cosines[label], cosines[1 - label]
