@@ -177,7 +177,7 @@ def test_other_long_verbs_survive_a_kill(album, tmp_path, command, product):
     rows = [row | ({"label": "generated"} if row["sha256"] in generated else {}) for row in rows]
     (tmp_path / "set.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (tmp_path / "bench.toml").write_text(
-        'output = "bench"\ndetectors = ["sharpness", "jpeg_quality"]\ndegradations = ["none", "jpeg:75"]\n'
+        'output = "bench"\ndetectors = ["sharpness", "brightness"]\ndegradations = ["none", "jpeg:75"]\n'
         '[[sets]]\nname = "a"\nmanifest = "set.jsonl"\n'
     )
     command = [word.replace("ALBUM", str(album)) for word in command]
