@@ -214,7 +214,7 @@ def test_from_autoencoders_to_a_bundle_that_tells_reconstructed_photographs(face
     assert (alone.density_columns, both.density_columns) == (((0, 8),), ((0, 8),))
 
     # Without a task that needs them, reconstructed photographs teach nothing.
-    train_rows, _ = select_rows(learnt(manifest, {"iso": 1.0}).data, [TASKS["iso"]], 4)
+    train_rows = select_rows(learnt(manifest, {"iso": 1.0}).data, [TASKS["iso"]], 4).train
     assert {row.manipulation for row in train_rows} == {""}
 
     again = CliRunner().invoke(app, [*command, "--copies", "2"])
