@@ -39,7 +39,13 @@ from cameraborn.detect.describe import describe_category
 from cameraborn.detect.detector import Detector, default_bundle
 from cameraborn.detect.held_out import CalibrationRow
 from cameraborn.detect.store import read_bundle
-from cameraborn.fit.calibrate import FACE_SIZE_EDGES, calibration_rows, one_per_category, taxonomy_of
+from cameraborn.fit.calibrate import (
+    FACE_SIZE_EDGES,
+    calibration_rows,
+    one_per_category,
+    taxonomy_of,
+    with_scores,
+)
 from cameraborn.fit.photographs import Photograph, cap_per_source, find_photographs
 from cameraborn.fit.views import ViewOptions, take_views
 from cameraborn.photo.decode import open_picture
@@ -66,7 +72,7 @@ def rows_of(bundle: Bundle, photographs: list[Photograph], copies: int) -> dict[
     """Of each photograph, by its path: as it is and after random operations, as in `calibrate`."""
     options = ViewOptions(copies=copies, handled=True, every_operation=True, jobs=1)
     return {
-        views[0].photograph.path: calibration_rows(bundle, views)
+        views[0].photograph.path: with_scores(bundle, calibration_rows(bundle, views))
         for views in take_views(bundle, photographs, options, lambda *_: None)
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import platform
 import shlex
@@ -30,6 +31,21 @@ def write_table(rows: Sequence[Mapping[str, object]], path: Path, **same: object
         table = csv.DictWriter(out, columns, lineterminator="\n")
         table.writeheader()
         table.writerows({**row, "command": command, **same} for row in rows)
+
+
+def parser_of_photographs(doc: str | None) -> argparse.ArgumentParser:
+    """A parser of the options of benchmarks that look at a folder of photographs with a bundle."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("photographs", type=Path, help="folder")
+    parser.add_argument("--bundle", type=Path)
+    parser.add_argument("--every", type=int, default=1, help="take every nth photograph")
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    return parser
+
+
+def some_photographs(options: argparse.Namespace) -> list[Path]:
+    """The photographs that the options name."""
+    return sorted(options.photographs.iterdir())[:: options.every]
 
 
 def processor() -> str:

@@ -14,15 +14,13 @@ it is); which share is flagged at 5 %, before and after. The detector abstains (
 
 from __future__ import annotations
 
-import argparse
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
-from common import show, write_table
+from common import parser_of_photographs, show, some_photographs, write_table
 from damage import DAMAGES, compressed, variants
 from PIL import Image
 
@@ -138,20 +136,14 @@ def table(found: list[Moved], checks: dict[str, list[Moved]]) -> Iterator[dict[s
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("photographs", type=Path, help="folder")
-    parser.add_argument("--bundle", type=Path)
-    parser.add_argument("--every", type=int, default=1, help="take every nth photograph")
+    parser = parser_of_photographs(__doc__)
     parser.add_argument("--format", nargs="+", choices=DAMAGES, default=list(DAMAGES), help="of `damage.py`")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("-o", "--output", type=Path, required=True)
     options = parser.parse_args()
     detector, rng = load(options.bundle), np.random.default_rng(options.seed)
     found: list[Moved] = []
     checks: dict[str, list[Moved]] = {"saved again at quality 90": [], "saved again at quality 60": []}
-    paths = sorted(options.photographs.iterdir())[:: options.every]
+    paths = some_photographs(options)
     for number, path in enumerate(paths):
         data = path.read_bytes()
         found += moves(detector, data, options.format, rng)

@@ -9,14 +9,13 @@ making the copies, and telling from their pixels what category they are in.
 
 from __future__ import annotations
 
-import argparse
 import cProfile
 import pstats
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from common import processor, show, write_table
+from common import parser_of_photographs, processor, show, some_photographs, write_table
 
 from cameraborn.detect.detector import load
 from cameraborn.fit.photographs import Photograph
@@ -47,17 +46,8 @@ def measured(work: Callable[[Photograph], object], photographs: list[Photograph]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("photographs", type=Path, help="folder")
-    parser.add_argument("--bundle", type=Path)
-    parser.add_argument("--every", type=int, default=1, help="take every nth photograph")
-    parser.add_argument("-o", "--output", type=Path, required=True)
-    options = parser.parse_args()
-    photographs = [
-        Photograph(str(path), "") for path in sorted(options.photographs.iterdir())[:: options.every]
-    ]
+    options = parser_of_photographs(__doc__).parse_args()
+    photographs = [Photograph(str(path), "") for path in some_photographs(options)]
     detector = load(options.bundle)
     detector.score(photographs[0].path)  # opens what is opened once
     fitting = ViewStage(detector.bundle, ViewOptions(jobs=1), frozenset(photographs))

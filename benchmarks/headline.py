@@ -16,11 +16,11 @@ from pathlib import Path
 
 import numpy as np
 from common import show, write_table
-from scipy.stats import beta
 
 from cameraborn import Detector, Verdict, load
 from cameraborn.data.manifest import Row, read_manifest
-from cameraborn.files import Box
+from cameraborn.photo.candidates import overlap
+from cameraborn.report.metrics import clopper_pearson
 
 RATES = (0.05, 0.01)
 OVERLAP = 0.3  # intersection over union, from which a face is that of the row
@@ -65,15 +65,6 @@ def face_of(row: Row, verdicts: list[Verdict]) -> Verdict | None:
     return verdicts[best] if overlaps[best] >= OVERLAP else None
 
 
-def overlap(one: Box, other: Box) -> float:
-    """Intersection over union."""
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    shared = max(width, 0.0) * max(height, 0.0)
-    areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other))
-    return shared / (areas - shared)
-
-
 def line_of(name: str, kind: str, label: str, verdicts: list[Verdict | None]) -> dict[str, object]:
     """Counts and shares of one set."""
     p_values = np.array([v.p_value for v in verdicts if v is not None and v.p_value is not None])
@@ -86,7 +77,7 @@ def line_of(name: str, kind: str, label: str, verdicts: list[Verdict | None]) ->
     }
     for rate in RATES:
         flagged = int((p_values <= rate).sum())
-        low, high = interval(flagged, len(p_values))
+        low, high = clopper_pearson(flagged, len(p_values))
         percent = f"{100 * rate:g}"
         line |= {
             f"flagged_at_{percent}": round(flagged / max(1, len(p_values)), 3),
@@ -94,13 +85,6 @@ def line_of(name: str, kind: str, label: str, verdicts: list[Verdict | None]) ->
             f"high_at_{percent}": round(high, 3),
         }
     return line
-
-
-def interval(k: int, n: int) -> tuple[float, float]:
-    """The exact 95 % interval of a share (Clopper and Pearson 1934)."""
-    low = float(beta.ppf(0.025, k, n - k + 1)) if k else 0.0
-    high = float(beta.ppf(0.975, k + 1, n - k)) if k < n else 1.0
-    return low, high
 
 
 def draw(judged: dict[tuple[str, str, str], list[Verdict | None]], path: Path) -> None:

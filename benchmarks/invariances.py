@@ -18,7 +18,6 @@ Columns: faces judged both times; median, 90 % quantile and largest absolute dif
 
 from __future__ import annotations
 
-import argparse
 import io
 from collections import defaultdict
 from collections.abc import Iterator
@@ -26,7 +25,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from common import show, write_table
+from common import parser_of_photographs, show, some_photographs, write_table
 from PIL import Image, ImageOps
 
 from cameraborn.detect.detector import Detector, load
@@ -118,17 +117,10 @@ def row(change: str, pairs: list[Pair], spread: float) -> dict[str, object]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("photographs", type=Path, help="folder")
-    parser.add_argument("--bundle", type=Path)
-    parser.add_argument("--every", type=int, default=1, help="take every nth photograph")
-    parser.add_argument("-o", "--output", type=Path, required=True)
-    options = parser.parse_args()
+    options = parser_of_photographs(__doc__).parse_args()
     detector = load(options.bundle)
     found: dict[str, list[Pair]] = defaultdict(list)
-    for path in sorted(options.photographs.iterdir())[:: options.every]:
+    for path in some_photographs(options):
         for change, pair in pairs_of(detector, path):
             found[change].append(pair)
     spread = float(np.std([before.score or 0 for before, _ in found["as PNG"]]))

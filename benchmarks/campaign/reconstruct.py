@@ -23,7 +23,7 @@ import torch
 from cache import Cache, Pixels
 from PIL import Image
 
-from cameraborn.pseudo.decoders import tiny_autoencoder
+from cameraborn.pseudo.decoders import ncnn_network, tiny_autoencoder
 
 AUTOENCODERS = ("taesd", "taesdxl", "taesd3", "taef1", "taef2")
 ESRGAN = "realesrgan-x4plus"  # Wang et al. 2021 (arXiv 2107.10833): trained against a discriminator; seconds a picture
@@ -40,23 +40,14 @@ FILTERS = (
 
 def super_resolution(weights: Path, name: str) -> Callable[[Pixels], Pixels]:
     """A function that doubles the sides of pixels [H W 3]; Real-ESRGAN's makes them four times as long."""
-    import ncnn
-
-    net = ncnn.Net()
-    net.opt.num_threads = 1
-    net.load_param(str(weights / f"{name}.param"))
-    net.load_model(str(weights / f"{name}.bin"))
+    network = ncnn_network(weights / f"{name}.param")
     waifu = name.startswith("waifu2x")
 
     def enlarge(pixels: Pixels) -> Pixels:
         x = pixels.astype(np.float32).transpose(2, 0, 1) / 255
         if waifu:
             x = np.pad(x, ((0, 0), (7, 7), (7, 7)), mode="reflect")
-        x = np.ascontiguousarray(x)  # named: ncnn does not keep it alive
-        extractor = net.create_extractor()
-        extractor.input("Input1" if waifu else "data", ncnn.Mat(x).clone())
-        _, result = extractor.extract("Eltwise4" if waifu else "output")
-        levels = np.array(result).clip(0, 1).transpose(1, 2, 0) * 255
+        levels = network(x).clip(0, 1).transpose(1, 2, 0) * 255
         return np.ascontiguousarray(levels.round().astype(np.uint8))
 
     return enlarge

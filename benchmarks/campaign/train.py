@@ -23,8 +23,10 @@ from patch_residual import PatchResidual
 from safetensors.torch import save_file
 from sampling import Composition, Sampler, sharpness_of
 from sklearn.metrics import roc_auc_score
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
+
+from cameraborn.binary.generators import smoothed_cross_entropy
+from cameraborn.train.optimise import average as follow
 
 DECLINE = 0.3  # of the time, at the end
 WARM_UP = 100  # steps
@@ -60,21 +62,6 @@ def save(
     (folder / "state.tmp").replace(folder / "state.pt")
     save_file({k: v.contiguous() for k, v in average.state_dict().items()}, folder / "average.tmp")
     (folder / "average.tmp").replace(folder / "average.safetensors")
-
-
-def follow(average: nn.Module, net: nn.Module, decay: float) -> None:
-    """Move the averaged weights and statistics towards the network's."""
-    with torch.no_grad():
-        for a, b in zip(average.state_dict().values(), net.state_dict().values(), strict=True):
-            if a.dtype.is_floating_point:
-                a.lerp_(b, 1 - decay)
-            else:
-                a.copy_(b)
-
-
-def loss_of(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
-    """Cross-entropy, labels drawn a little to the middle."""
-    return F.binary_cross_entropy_with_logits(logits, labels * (1 - smoothing) + smoothing / 2)
 
 
 def main() -> None:
@@ -161,7 +148,7 @@ def main() -> None:
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(options, step, spent)
         logits = net(x)
-        loss = loss_of(logits, y, options.smoothing)
+        loss = smoothed_cross_entropy(logits, y, options.smoothing)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(net.parameters(), 5.0)

@@ -34,6 +34,12 @@ def test_onnx_computes_what_torch_does(name, sizes):
         np.testing.assert_allclose(features, features_of(shown), atol=1e-4)
 
 
+def test_a_file_tells_nothing_of_the_machine_that_made_it():
+    file = to_onnx(NETWORKS["patch"](widths=(8, 12), features=10).encoder())
+    assert b"cameraborn" not in file  # as in paths of stack traces and names of classes
+    assert b"File " not in file
+
+
 def test_half_weights_halve_the_file_and_hardly_move_the_feature():
     torch.manual_seed(0)
     encoder = NETWORKS["efficientnet-lite0"]().encoder()

@@ -6,8 +6,10 @@ Its bundle is ready for `cameraborn calibrate`, or to be merged with that of pho
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from torch import nn
 
 from cameraborn.binary.generators import PATCH, GeneratorsNetwork
 from cameraborn.binary.generators_recipe import GeneratorsRecipe
@@ -17,6 +19,7 @@ from cameraborn.detect.evidence.known_generators import BinaryClassifier
 from cameraborn.train.encoders import describe
 from cameraborn.train.export import ExportedNetwork, read_finished
 from cameraborn.train.onnx import to_onnx, with_half_weights
+from cameraborn.train.run_folder import DataRecord
 
 
 def export_generators(folder: Path) -> ExportedNetwork:
@@ -26,27 +29,30 @@ def export_generators(folder: Path) -> ExportedNetwork:
         RecipeError: the folder holds no finished run, or its weights are damaged or of another network.
     """
     run = read_finished(folder, GeneratorsRecipe, GeneratorsNetwork)
-    encoder = run.network.encoder
+    described = f"{describe(run.network.encoder, run.recipe.network)}, of known generators"
+    return exported(run.network.encoder, run.network.head, described, run.data)
+
+
+def exported(encoder: Any, head: nn.Linear, description: str, data: DataRecord) -> ExportedNetwork:  # noqa: ANN401
+    """An encoder of patches and the one logit behind it, with what they have seen, ready for a bundle."""
     return ExportedNetwork(
         onnx=with_half_weights(to_onnx(encoder, "patches", PATCH)),
         weights=(),
-        description=f"{describe(encoder, run.recipe.network)}, of known generators",
+        description=description,
         features=encoder.features,
         tasks=("generated",),
-        manifest_sha256=run.data.manifest_sha256,
-        seen=run.data.seen,
+        manifest_sha256=data.manifest_sha256,
+        seen=data.seen,
         input_kind="patches",
         side=PATCH,
         smallest_side=PATCH,
-        evidence=(
-            BinaryClassifier.from_tensors(GENERATORS, ((0, encoder.features),), _two_logits(run.network)),
-        ),
+        evidence=(BinaryClassifier.from_tensors(GENERATORS, ((0, encoder.features),), _two_logits(head)),),
     )
 
 
-def _two_logits(network: GeneratorsNetwork) -> Tensors:
+def _two_logits(head: nn.Linear) -> Tensors:
     """The head as logits of photograph, which is 0, and of generated."""
-    weight, bias = (value.detach().numpy() for value in (network.head.weight, network.head.bias))
+    weight, bias = (value.detach().numpy() for value in (head.weight, head.bias))
     return {
         "0.weight": np.concatenate([np.zeros_like(weight), weight]),
         "0.bias": np.concatenate([np.zeros_like(bias), bias]),

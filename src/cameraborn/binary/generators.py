@@ -29,8 +29,8 @@ from cameraborn.binary.sampling import Batch, FaceBatches, Sampler, base_weights
 from cameraborn.data.manifest import Row, group_of
 from cameraborn.errors import RecipeError
 from cameraborn.files import Array, Pixels
-from cameraborn.networks.efficientnet_lite import EfficientNetLite
-from cameraborn.photo.crops import square_window
+from cameraborn.networks.efficientnet_lite import EfficientNetLite, with_silent_residual
+from cameraborn.photo.crops import square_crop
 from cameraborn.photo.patches import grid_patches, shrink_to, square_resize
 from cameraborn.train.export import CROP_SCALE
 from cameraborn.train.loop import Forward, Objective
@@ -43,7 +43,6 @@ from cameraborn.train.weights import fill, import_checkpoint
 
 PATCH = 128  # pixels; side of the patches that validation and the exported detector look at
 VALIDATION_PATCHES = 4  # of each face, on a grid
-_STEM = "encoder._conv_stem.weight"
 
 
 class GeneratorsNetwork(nn.Module):
@@ -70,10 +69,10 @@ def begun(recipe: GeneratorsRecipe) -> GeneratorsNetwork:
     network = GeneratorsNetwork(recipe)
     if recipe.init is None:
         return network
-    tensors = dict(import_checkpoint(recipe.init).tensors)
-    stem, encoder = tensors.get(_STEM), network.encoder
-    if isinstance(encoder, EfficientNetLite) and encoder.residual and stem is not None and stem.shape[1] == 3:
-        tensors[_STEM] = torch.cat([stem, torch.zeros_like(stem)], dim=1)
+    tensors = import_checkpoint(recipe.init).tensors
+    encoder = network.encoder
+    if isinstance(encoder, EfficientNetLite) and encoder.residual:
+        tensors = with_silent_residual(tensors, "encoder.")
     fill(network, tensors, recipe.init)
     return network
 
@@ -209,8 +208,7 @@ def detector_patches(face: Face) -> Pixels:
     """What the exported detector sees of a face: at most `VALIDATION_PATCHES` patches [n 3 PATCH PATCH]."""
     H, W, _ = face.pixels.shape
     whole = (0.0, 0.0, float(W), float(H))
-    x0, y0, x1, y1 = square_window(W, H, face.box or whole, CROP_SCALE)
-    crop = shrink_to(np.ascontiguousarray(face.pixels[y0:y1, x0:x1]), SIDE)
+    crop = shrink_to(square_crop(face.pixels, face.box or whole, CROP_SCALE), SIDE)
     if crop.shape[0] < PATCH:  # too small for the detector, but not for validation
         crop = square_resize(crop, PATCH)
     return grid_patches(crop, PATCH, limit=VALIDATION_PATCHES)

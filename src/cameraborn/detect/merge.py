@@ -33,8 +33,12 @@ def merge(bundles: Sequence[Bundle], score_by: Sequence[str] = ()) -> Bundle:
     merged = first.without_calibration()
     for other in others:
         merged = _joined(merged, other)
-    standards = {name: merged.info.standard_of(merged.channel(name).name) for name in score_by}
-    return merged.with_combination(standards) if score_by else merged
+    scoring = [merged.channel(name).name for name in score_by]  # which refuses a name that nothing has
+    return (
+        merged.with_combination({name: merged.info.standard_of(name) for name in scoring})
+        if scoring
+        else merged
+    )
 
 
 def _joined(bundle: Bundle, other: Bundle) -> Bundle:

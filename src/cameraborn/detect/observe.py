@@ -141,13 +141,14 @@ class Observer:
         Raises:
             ValueError: the crop is smaller than a patch, if the network takes patches.
         """
-        statistics = self.statistics(crop)
+        shrunk = self._shrunk(crop)
+        statistics = residual_statistics(crop, shrunk)
         condition = self.bundle.condition(size, jpeg_quality, statistics)
         if self._store is None:
-            return Measurement(self.feature(crop), statistics, condition, has_colour(crop))
+            return Measurement(self._feature(crop, shrunk), statistics, condition, has_colour(crop))
         digest = hashlib.sha256(repr(crop.shape).encode() + np.ascontiguousarray(crop).tobytes()).hexdigest()
         known = self._store.find(digest)
-        feature = self.feature(crop) if known is None else known
+        feature = self._feature(crop, shrunk) if known is None else known
         if known is None:
             self._store.keep(digest, feature)
         return Measurement(feature, statistics, condition, has_colour(crop), digest, known is not None)
@@ -158,12 +159,11 @@ class Observer:
         Raises:
             ValueError: the crop is smaller than a patch, if a network takes patches.
         """
-        parts = [encoder.feature(self._shown(encoder.preprocessing, crop)) for encoder in self.encoders]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return self._feature(crop, self._shrunk(crop))
 
     def statistics(self, crop: Pixels) -> ResidualStatistics:
         """The residual statistics of a crop alone; the network does not run."""
-        return residual_statistics(crop, shrink_to(crop, self.bundle.info.preprocessing.sides[0]))
+        return residual_statistics(crop, self._shrunk(crop))
 
     def is_large_enough(self, crop: Pixels) -> bool:
         """Whether a crop can be judged."""
@@ -191,11 +191,29 @@ class Observer:
             measured = self.measure(crop, longer_side(box), picture.jpeg_quality)
         return Observation(face, box, crop, measured)
 
-    def _shown(self, preprocessing: Preprocessing, crop: Pixels) -> Pixels:
-        """What a network sees of a crop: its middle, where the network is of narrower crops."""
+    def _feature(self, crop: Pixels, shrunk: Pixels) -> Feature:
+        parts = [
+            encoder.feature(self._shown(encoder.preprocessing, crop, shrunk)) for encoder in self.encoders
+        ]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _shrunk(self, crop: Pixels) -> Pixels:
+        """The crop at the largest size that the first network sees."""
+        return shrink_to(crop, self.bundle.info.preprocessing.sides[0])
+
+    def _shown(self, preprocessing: Preprocessing, crop: Pixels, shrunk: Pixels) -> Pixels:
+        """What a network is given: the crop, or its middle where the network is of narrower crops.
+
+        Most networks begin with the size that it was `shrunk` to already; one of whole crops resizes in a way of its
+        own.
+        """
         share = preprocessing.crop_scale / self.bundle.info.crop_scale
         if share == 1:
-            return crop
+            same = (
+                preprocessing.input != "crop"
+                and preprocessing.sides[0] == self.bundle.info.preprocessing.sides[0]
+            )
+            return shrunk if same else crop
         H, W, _ = crop.shape
         h, w = round(H * share), round(W * share)
         y, x = (H - h) // 2, (W - w) // 2

@@ -31,6 +31,7 @@ _STAGES = (
     (6, 192, 4, 2, 5),
     (6, 320, 1, 1, 3),
 )
+_COLOURS = 3
 _RESIDUAL_UNIT = 6.0  # grey levels
 _MEAN, _SPREAD = 127.0, 128.0  # what the published weights were trained with
 
@@ -81,7 +82,8 @@ class EfficientNetLite(nn.Module):
         super().__init__()
         self.features, self.residual = FEATURES, residual
         width = 32
-        self._conv_stem = nn.Conv2d(6 if residual else 3, width, 3, stem_stride, 1, bias=False)
+        inputs = 2 * _COLOURS if residual else _COLOURS
+        self._conv_stem = nn.Conv2d(inputs, width, 3, stem_stride, 1, bias=False)
         self._bn0 = _norm(width)
         blocks: list[nn.Module] = []
         total = sum(repeats for _, _, repeats, _, _ in _STAGES)
@@ -114,15 +116,28 @@ class EfficientNetLite(nn.Module):
             ValueError: a parameter of the encoder is not among them.
         """
         taken = {key: tensors[key] for key in self.state_dict() if key in tensors}
-        if self.residual and "_conv_stem.weight" in taken:
-            stem = taken["_conv_stem.weight"]
-            taken["_conv_stem.weight"] = torch.cat([stem, torch.zeros_like(stem)], dim=1)
+        if self.residual:
+            taken = with_silent_residual(taken)
         own = [name for name, _ in EfficientNetLite.named_parameters(self) if name.startswith("_")]
         if missing := [name for name in own if name not in taken]:
             raise ValueError(
                 f"the file lacks {missing[0]} and {len(missing) - 1} others of EfficientNet-Lite0"
             )
         self.load_state_dict(taken, strict=False)
+
+
+def with_silent_residual(tensors: Mapping[str, Tensor], prefix: str = "") -> dict[str, Tensor]:
+    """Tensors whose first layer sees residuals beside the pixels, and makes nothing of them yet.
+
+    Args:
+        tensors: of an encoder; one that sees residuals already stays as it is.
+        prefix: of the encoder's names.
+    """
+    name = f"{prefix}_conv_stem.weight"
+    stem = tensors.get(name)
+    if stem is None or stem.shape[1] != _COLOURS:
+        return dict(tensors)
+    return {**tensors, name: torch.cat([stem, torch.zeros_like(stem)], dim=1)}
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:

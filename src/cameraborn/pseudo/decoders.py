@@ -160,7 +160,7 @@ def super_resolution(param: Path) -> Painter:
     """
     if find_spec("ncnn") is None:
         raise CamerabornError(f"{param}: runs on ncnn: pip install 'cameraborn[decoders]'")
-    enlarge = _ncnn_network(param)
+    enlarge = ncnn_network(param)
     small, large = (enlarge(np.zeros((3, side, side), np.float32)).shape[1] for side in _PROBES)
     factor, rest = divmod(large - small, _PROBES[1] - _PROBES[0])
     border, odd = divmod(factor * _PROBES[0] - small, 2 * max(factor, 1))
@@ -182,8 +182,12 @@ def super_resolution(param: Path) -> Painter:
     return paint
 
 
-def _ncnn_network(param: Path) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
-    """A function of [3 H W] in 0..1 to [3 H' W']; its blobs are the first layer's and the last one's."""
+def ncnn_network(param: Path) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    """A function of [3 H W] in 0..1 to [3 H' W']; its blobs are the first layer's and the last one's.
+
+    Raises:
+        RecipeError: a file is missing or damaged; the function: it cannot be run on a picture.
+    """
     import ncnn
 
     binary = param.with_suffix(".bin")

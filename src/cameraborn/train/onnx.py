@@ -10,6 +10,7 @@ import copy
 import logging
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,7 +49,16 @@ def to_onnx(encoder: nn.Module, kind: InputKind = "patches", side: int = PATCH_S
         raise RecipeError(
             "torch could not export the network: install the tested versions from constraints.txt"
         )
-    graph_file: bytes = program.model_proto.SerializeToString()
+    return without_traces(program.model_proto)
+
+
+def without_traces(model: Any) -> bytes:  # noqa: ANN401 (of onnx, which only training needs)
+    """The file of a model without what the exporter notes on each part: stack traces, with paths of this machine."""
+    graph = model.graph
+    values = (*graph.input, *graph.output, *graph.value_info, *graph.initializer)
+    for part in (model, graph, *graph.node, *values, *model.functions):
+        del part.metadata_props[:]
+    graph_file: bytes = model.SerializeToString()
     return graph_file
 
 
