@@ -18,6 +18,7 @@ from cameraborn.pseudo.variants import VariantFolder
 from tests.conftest import varied_copies
 from tests.data.adapters.helpers import picture
 from tests.data.adapters.test_fdf import facts, fdf
+from tests.data.adapters.test_sdaie import published, tags
 
 
 def a_folder(top):
@@ -51,6 +52,10 @@ def of_fdf(top):
     return top / "SSL"
 
 
+def of_sdaie(top):
+    return published(top / "SDAIE", {"1.jpg": tags()})
+
+
 SOURCES = {
     "folder": (a_folder, 1),
     "rows": (a_list, 1),
@@ -58,6 +63,7 @@ SOURCES = {
     "tree": (a_tree, 2),
     "flickr": (of_flickr, 1),
     "fdf": (of_fdf, 2),
+    "sdaie": (of_sdaie, 1),
 }
 
 

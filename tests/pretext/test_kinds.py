@@ -7,7 +7,7 @@ import torch
 
 from cameraborn.pretext.kinds import Classify, Level, Rank, columns_of
 from cameraborn.pretext.recipe import PretextSection
-from cameraborn.pretext.tasks import TASKS
+from cameraborn.pretext.tasks import TASKS, chosen
 
 SETTINGS = [
     PretextSection(tasks={"iso": 1.0}, rank_loss=loss, link=link)
@@ -18,7 +18,7 @@ MANIPULATIONS = ("", "eye", "", "mouth", "affine", "", "nose", "mouth-vertical")
 
 def targets_of(task):
     """Eight pictures that say different things, and one that says nothing: [9 W]."""
-    if task.tag:
+    if task.tag or task.name.startswith("fc"):
         rows = [(float(number % max(2, len(task.classes))),) for number in range(8)]
     elif task.of_faces:
         rows = [task.target({}, manipulation) for manipulation in MANIPULATIONS]
@@ -52,6 +52,12 @@ def test_what_is_learnt_is_what_is_measured(task, settings):
         wrong = learnt.flip(1) if isinstance(task, Level) else -learnt
     assert task.figure(wrong, targets, everything) < 0.2
     assert math.isnan(task.figure(learnt, targets, torch.arange(9) == 8))
+
+
+def test_five_levels_are_ranked_by_the_expected_one():
+    (task,) = chosen(["blades_iso"], 5)
+    score = task.score(torch.eye(5) * 12)
+    assert torch.allclose(score, torch.arange(1.0, 6.0), atol=1e-3)
 
 
 def test_levels_are_ranked_by_the_expected_one():

@@ -346,6 +346,24 @@ def test_a_tag_that_is_absent_is_named_and_the_others_are_learnt(toys, tmp_path)
     assert (tmp_path / "run" / "network.safetensors").is_file()
 
 
+def test_labels_of_the_data_set_are_learnt(toys, tmp_path):
+    """As SDAIE's published fourteen: rows have them and no EXIF."""
+    labelled = changed(
+        toys,
+        tmp_path / "labels.jsonl",
+        lambda row: {
+            "exif": {},
+            "labels": {"fc1": row.exif["iso"], "fc2": float(row.exif["make"] == "Canon")},
+        },
+    )
+    told = []
+    recipe = recipe_of(labelled, tasks={"fc1": 1.0, "fc2": 1.0, "fc3": 1.0}, steps=4)
+    figures = train(PretextObjective, recipe, tmp_path / "run", notice=told.append)
+    assert {name for name, value in figures.items() if math.isfinite(value)} >= {"all/fc1", "all/fc2"}
+    (line,) = told
+    assert "all training photographs have no label fc3, so task 'fc3' has no pairs" in line
+
+
 def test_missing_pictures_are_found_before_the_training(toys, tmp_path):
     gone = changed(
         toys,

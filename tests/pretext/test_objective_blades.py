@@ -203,3 +203,15 @@ def test_a_frozen_text_tower_stays_as_it_is(faces, tmp_path):
     moved = {name for name, value in before.items() if not torch.equal(value, after[name])}
     assert {name for name in moved if name.startswith("heads.text.")} == {"heads.text.logit_scale"}
     assert "encoder.conv1.weight" in moved
+
+
+def test_five_levels_are_trained(faces, tmp_path):
+    recipe = blades_recipe(faces, prompts=TINY_TOWER, bilevel=None, steps=2)
+    five = recipe.model_copy(update={"pretext": recipe.pretext.model_copy(update={"levels": 5})})
+    with torch.no_grad():
+        widths = [
+            build_network(r).eval()(torch.zeros(1, 3, 64, 64))["blades_iso"].shape[1] for r in (recipe, five)
+        ]
+    assert widths == [3, 5]
+    figures = train(PretextObjective, five, tmp_path)
+    assert math.isfinite(figures["portrait/blades_iso"])

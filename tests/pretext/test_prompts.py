@@ -218,3 +218,21 @@ def test_training_on_with_an_imported_tower_says_whose_the_sentences_are(faces, 
     for given, notices in ((None, [f"{tmp_path / 'OC.pth'}: {OURS}"]), (tmp_path / "s.csv", [])):
         section = PromptSection(weights=tmp_path / "OC.pth", sentences=given)
         assert PretextObjective(recipe.model_copy(update={"prompts": section}), processes).notices == notices
+
+
+def test_five_levels_have_eight_answers_more(tmp_path):
+    assert len(answers(5)) == len(set(sentences(5))) == 58
+    assert [word for _, word in answers(5)[:5]] == ["ultra-low", "low", "medium", "high", "ultra-high"]
+    assert answers(5)[20:] == answers()[12:]
+    heads = prompt_heads(PromptSection(**TINY), ["blades_iso", "blades_make"], 4, levels=5)
+    assert {name: logits.shape[1] for name, logits in heads(torch.randn(2, 4)).items()} == {
+        "blades_iso": 5,
+        "blades_make": 10,
+    }
+    path = tmp_path / "five.csv"
+    with path.open("w", newline="") as file:
+        rows = [(*answer, f"sentence {number}") for number, answer in enumerate(answers(5))]
+        csv.writer(file).writerows([("task", "answer", "sentence"), *rows])
+    assert read_sentences(path, 5)[57] == "sentence 57"
+    with pytest.raises(RecipeError, match="list all 50 in this order"):
+        read_sentences(path)

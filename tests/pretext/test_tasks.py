@@ -7,9 +7,14 @@ from dataclasses import fields
 
 import pytest
 
+from cameraborn.data.adapters.blades import CLASSES as BLADES_CLASSES
+from cameraborn.data.adapters.blades import EXPOSURE
+from cameraborn.data.manifest import Row
+from cameraborn.errors import ManifestError
 from cameraborn.photo.exif import TAGS, Exif
-from cameraborn.pretext.kinds import Classify, Level, Rank
-from cameraborn.pretext.tasks import TASKS
+from cameraborn.pretext.kinds import Classify, Level, Rank, Reconstruction
+from cameraborn.pretext.tasks import FIVE_LEVELS, TASKS, chosen
+from cameraborn.train.weights_sdaie import AUTHORS_HEADS
 
 KINDS = {tag.name: tag.kind for tag in TAGS}
 UNCODED = {  # classes of BLADES that cameras say in notes of their own
@@ -29,6 +34,9 @@ def test_every_task(task):
     assert TASKS[task.name] is task
     assert len(task.target({})) == task.width
     assert all(math.isnan(value) for value in task.target({}))
+    if isinstance(task, Rank | Classify) and not task.tag and not isinstance(task, Reconstruction):
+        assert task.name in AUTHORS_HEADS  # learnt from labels alone
+        return
     if not task.tag:
         assert task.outputs == max(1, len(task.classes))
         done, other = ("affine", "reconstructed") if task.of_faces else ("reconstructed", "affine")
@@ -101,6 +109,50 @@ def test_the_fourteen_tags_of_sdaie():
     named = {"make", "model", "flash", "metering", "exposure_mode", "white_balance", "scene"}
     assert ranked <= {name for name, task in TASKS.items() if type(task) is Rank}
     assert named <= {name for name, task in TASKS.items() if type(task) is Classify}
+
+
+def test_the_authors_fourteen_heads_have_their_widths():
+    ours = {name: task.outputs for name, task in TASKS.items() if name.startswith("fc")}
+    assert ours == AUTHORS_HEADS
+
+
+def test_labels_of_blades_are_of_its_tasks():
+    assert dict(BLADES_CLASSES.values()) == {
+        name: task.outputs
+        for name, task in TASKS.items()
+        if name.startswith("blades_") and isinstance(task, Classify)
+    }
+    assert isinstance(TASKS[EXPOSURE], Level)
+
+
+def row(**fields):
+    return Row(path="1.jpg", sha256="0" * 64, **fields)
+
+
+def test_a_label_of_the_data_set_counts_before_the_tag():
+    exif = {"make": "Canon", "exposure_time_s": 0.5}
+    make, exposure = TASKS["blades_make"], TASKS["blades_exposure"]
+    assert make.of_row(row(exif=exif)) == (make.classes.index("canon"),)
+    assert make.of_row(row(exif=exif, labels={"blades_make": 9.0})) == (9.0,)
+    assert exposure.of_row(row(exif=exif, labels={"blades_exposure": 60.0})) == (60.0,)
+    assert TASKS["make"].of_row(row(exif=exif, labels={"blades_make": 9.0})) == TASKS["make"].target(exif)
+    assert TASKS["fc1"].of_row(row(labels={"fc1": 2.5})) == (2.5,)
+    assert math.isnan(TASKS["fc2"].of_row(row(exif=exif))[0])
+    assert all(math.isnan(value) for value in TASKS["face"].of_row(row(labels={"face": 1.0})))
+
+
+@pytest.mark.parametrize("label", [10.0, -1.0, 0.5])
+def test_a_label_that_is_no_class_is_an_error(label):
+    with pytest.raises(ManifestError, match="of task blades_make, which has 10 classes"):
+        TASKS["blades_make"].of_row(row(labels={"blades_make": label}))
+
+
+def test_five_levels_where_they_are_asked_for():
+    names = ["blades_iso", "iso", "blades_make"]
+    assert chosen(names) == [TASKS[name] for name in names]
+    iso, *others = chosen(names, 5)
+    assert (iso.classes, iso.outputs, iso.prompt) == (FIVE_LEVELS, 5, TASKS["blades_iso"].prompt)
+    assert others == [TASKS[name] for name in names[1:]]
 
 
 def test_a_wrong_name_is_answered_with_the_nearest():

@@ -47,7 +47,8 @@ class Group(StrEnum):
 @data.command("import")
 def import_(
     layout: Annotated[
-        str, Argument(help="Layout of the data: folder, rows, csv, tree, flickr or fdf; see docs/data.md.")
+        str,
+        Argument(help="Layout of the data: folder, rows, csv, tree, flickr, fdf or sdaie; see docs/data.md."),
     ],
     sources: Annotated[list[Path], Argument(help="Folders or files of that layout.")],
     output: Annotated[Path, Option("--output", "-o", help="Manifest file to write.", dir_okay=False)],

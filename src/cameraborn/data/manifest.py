@@ -44,6 +44,8 @@ class Row(BaseModel):
         manipulation: what was done to the face, or to the whole (`reconstructed`), as a sample for training
             (`pretext.manipulate`, `pretext.reconstruct`); empty: nothing.
         exif: tags by the names of `photo.exif.Exif`: numbers, and texts for `make`, `model` and `software`.
+        labels: what the data set itself says of a pretext task, by the task's name: a number to rank by, or the index
+            of a class; it counts before `exif`.
         licence: the licence of the picture.
         original: SHA-256 of the file that this one was made from, where it was.
         research_only: True if it may be measured on but must not train weights that are given away.
@@ -64,6 +66,7 @@ class Row(BaseModel):
     points: dict[str, Point] = Field(default_factory=dict)
     manipulation: Manipulation = ""
     exif: dict[str, Any] = Field(default_factory=dict)
+    labels: dict[str, Annotated[float, Field(allow_inf_nan=False)]] = Field(default_factory=dict)
     licence: str = ""
     original: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
     research_only: bool = False

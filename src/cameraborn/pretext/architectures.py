@@ -21,7 +21,7 @@ from cameraborn.pretext.dataset import PatchDataset, targets_of
 from cameraborn.pretext.face_dataset import FaceDataset, FaceValidation, ValidationBatch
 from cameraborn.pretext.prompts import prompt_heads
 from cameraborn.pretext.recipe import Recipe
-from cameraborn.pretext.tasks import TASKS, Task
+from cameraborn.pretext.tasks import Task
 from cameraborn.train.pictures import MemoryBudget, whole_pictures
 
 VALIDATION_PATCHES = 16  # of each picture, on a grid
@@ -47,9 +47,12 @@ def build_network(recipe: Recipe) -> Any:  # noqa: ANN401 (a module with an `enc
     if recipe.prompts is not None:
         encoder = recipe.network.encoder()
         return PromptRanker(
-            encoder, prompt_heads(recipe.prompts, recipe.pretext.tasks, recipe.network.features)
+            encoder,
+            prompt_heads(
+                recipe.prompts, recipe.pretext.tasks, recipe.network.features, levels=recipe.pretext.levels
+            ),
         )
-    return recipe.network.ranker({name: TASKS[name].outputs for name in recipe.pretext.tasks})
+    return recipe.network.ranker({task.name: task.outputs for task in recipe.pretext.chosen})
 
 
 def _patch_validation(

@@ -47,9 +47,5 @@ class PatchDataset(Dataset[tuple[Tensor, Tensor]]):
 
 def targets_of(rows: Sequence[Row], tasks: Sequence[Task]) -> Tensor:
     """What each row says of each task: float [rows columns], nan where it says nothing, as of tasks of faces."""
-    said = [
-        # What was done to a face is the dataset's to say, because it may do more.
-        [x for t in tasks for x in t.target(row.exif, None if t.of_faces else row.manipulation)]
-        for row in rows
-    ]
+    said = [[x for task in tasks for x in task.of_row(row)] for row in rows]
     return torch.tensor(said, dtype=torch.float64)

@@ -16,11 +16,14 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, ClassVar
 
+from cameraborn.errors import ManifestError
 from cameraborn.pretext.metrics import binary_accuracy, class_accuracy, pair_accuracy
 from cameraborn.pseudo.names import MANIPULATIONS, RECONSTRUCTED
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from cameraborn.data.manifest import Row
 
     PairLoss = Callable[[Tensor, Tensor], Tensor]  # of scores [B] and tags [B]
 
@@ -33,7 +36,8 @@ class Task(ABC):
 
     Attributes:
         name: the task and its head.
-        tag: the EXIF field (see `photo.exif.Exif`); none if what is learnt was done to the picture by us.
+        tag: the EXIF field (see `photo.exif.Exif`); none if what is learnt was done to the picture by us, or is a
+            label of the data set's own.
         classes: names of the outputs, where there are several.
         class_of: the name of the class of a tag's value; None where the value says nothing.
         prompt: a sentence with a gap for the name of a class, where the classes can be told by text.
@@ -56,6 +60,25 @@ class Task(ABC):
     def width(self) -> int:
         """Columns of the task's target."""
         return 1
+
+    def of_row(self, row: Row) -> tuple[float, ...]:
+        """What is to be learnt from a row, as `target`; a label that its data set gives for the task counts first.
+
+        Raises:
+            ManifestError: the label is the index of a class that the task does not have.
+        """
+        # What was done to a face is the dataset's to say, because it may do more.
+        if self.of_faces:
+            return self.target(row.exif, None)
+        label = row.labels.get(self.name)
+        if label is None:
+            return self.target(row.exif, row.manipulation)
+        if self.classes and not isinstance(self, Rank) and label not in range(len(self.classes)):
+            raise ManifestError(
+                f"{row.path}: label {label:g} of task {self.name}, which has {len(self.classes)} classes: "
+                "import the data set again"
+            )
+        return (label,)
 
     @abstractmethod
     def target(self, exif: Mapping[str, object], manipulation: str | None = None) -> tuple[float, ...]:

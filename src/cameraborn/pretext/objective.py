@@ -18,7 +18,7 @@ from cameraborn.pretext.kinds import columns_of
 from cameraborn.pretext.prompts import OURS, load_text_tower
 from cameraborn.pretext.recipe import PretextSection, Recipe
 from cameraborn.pretext.selection import check_levels, select_rows
-from cameraborn.pretext.tasks import TASKS, Task
+from cameraborn.pretext.tasks import Task
 from cameraborn.pretext.validate import Validator
 from cameraborn.pretext.weighting import BilevelWeights, split_levels
 from cameraborn.train.loop import Forward, Objective, forward_pass
@@ -37,7 +37,7 @@ class PretextObjective(Objective):
     def __init__(self, recipe: Recipe, processes: Processes) -> None:
         settings = recipe.optimise
         self.recipe, self.processes = recipe, processes
-        self.tasks = [TASKS[name] for name in recipe.pretext.tasks]
+        self.tasks = recipe.pretext.chosen
         self.architecture = ARCHITECTURES[recipe.network.input_kind]
         self.budget = MemoryBudget(recipe.data.cache_mb)
         self.rows, self.beside, self.val_rows, notices = select_rows(

@@ -16,14 +16,14 @@ import csv
 from collections.abc import Iterable
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
 from cameraborn.errors import RecipeError
 from cameraborn.networks.clip import PromptHeads, TextTower, split_blades_checkpoint
 from cameraborn.networks.tokenizer import Tokenizer, parse_merges
-from cameraborn.pretext.tasks import TASKS
+from cameraborn.pretext.tasks import TASKS, Task, chosen
 from cameraborn.train.weights import read_weights
 
 if TYPE_CHECKING:
@@ -36,17 +36,24 @@ OURS = (
 )
 
 
-def answers() -> list[tuple[str, str]]:
+Levels = Literal[3, 5]  # of ranked tags; with five there are eight answers more
+
+
+def _prompted(levels: Levels) -> list[Task]:
+    return chosen((name for name, task in TASKS.items() if task.prompt), levels)
+
+
+def answers(levels: Levels = 3) -> list[tuple[str, str]]:
     """The fifty answers in order: task and class."""
-    return [(name, word) for name, task in TASKS.items() if task.prompt for word in task.classes]
+    return [(task.name, word) for task in _prompted(levels) for word in task.classes]
 
 
-def sentences() -> list[str]:
+def sentences(levels: Levels = 3) -> list[str]:
     """The fifty prompts of our own."""
-    return [TASKS[task].prompt.format(word) for task, word in answers()]
+    return [TASKS[task].prompt.format(word) for task, word in answers(levels)]
 
 
-def read_sentences(path: Path) -> list[str]:
+def read_sentences(path: Path, levels: Levels = 3) -> list[str]:
     """Fifty prompts from a table.
 
     Raises:
@@ -61,13 +68,13 @@ def read_sentences(path: Path) -> list[str]:
         raise RecipeError(f"{path}: cannot be read as a table ({error}): give a CSV file in UTF-8") from error
     if header != columns:
         raise RecipeError(f"{path}: its first line is not {','.join(columns)}: begin with these columns")
-    expected = answers()
+    expected = answers(levels)
     for number, (answer, row) in enumerate(zip_longest(expected, rows), 2):
         task, word = answer or ("no more", "answers")
         if row is None or answer is None or row[:2] != [task, word] or len(row) != len(columns):
             found = ",".join(row[:2]) if row else "nothing"
             raise RecipeError(
-                f"{path}, line {number}: {found} in place of {task},{word}: list all fifty in this order"
+                f"{path}, line {number}: {found} in place of {task},{word}: list all {len(expected)} in this order"
             )
     given = [row[2].strip() for row in rows]
     for number, sentence in enumerate(given, 2):
@@ -78,10 +85,10 @@ def read_sentences(path: Path) -> list[str]:
     return given
 
 
-def prompt_slices() -> dict[str, slice]:
+def prompt_slices(levels: Levels = 3) -> dict[str, slice]:
     """Task -> its logits among the fifty."""
     slices, start = {}, 0
-    for task in (task for task in TASKS.values() if task.prompt):
+    for task in _prompted(levels):
         slices[task.name] = slice(start, start + task.outputs)
         start += task.outputs
     return slices
@@ -108,7 +115,9 @@ def read_tokenizer(path: Path | None) -> Tokenizer:
     return tokenizer
 
 
-def prompt_heads(section: PromptSection, tasks: Iterable[str], features: int) -> PromptHeads:
+def prompt_heads(
+    section: PromptSection, tasks: Iterable[str], features: int, *, levels: Levels = 3
+) -> PromptHeads:
     """The heads of some tasks, over a text tower from random weights.
 
     Raises:
@@ -128,8 +137,8 @@ def prompt_heads(section: PromptSection, tasks: Iterable[str], features: int) ->
         embedding=section.embedding,
         features=features,
     )
-    prompts = sentences() if section.sentences is None else read_sentences(section.sentences)
-    tokens, slices = torch.from_numpy(tokenizer.batch(prompts)), prompt_slices()
+    prompts = sentences(levels) if section.sentences is None else read_sentences(section.sentences, levels)
+    tokens, slices = torch.from_numpy(tokenizer.batch(prompts)), prompt_slices(levels)
     return PromptHeads(text, tokens, {task: slices[task] for task in tasks})
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from cameraborn.networks.patchnet import PatchNetworkSection
 from cameraborn.pretext.losses import LINK_SCALES, RANK_LOSSES
-from cameraborn.pretext.tasks import TASKS
+from cameraborn.pretext.tasks import TASKS, Task, chosen
 from cameraborn.pseudo.manipulate import PAPER_KINDS, Kind
 from cameraborn.pseudo.names import RECONSTRUCTED
 from cameraborn.train.encoders import NetworkSection
@@ -49,6 +49,7 @@ class PretextSection(Section):
     link: Literal["paper", "aigfd-code", "sdaie-code"] = "paper"
     rank_loss: Literal["fidelity", "cross-entropy"] = "fidelity"  # of pairs; SDAIE's is cross-entropy
     tie: float = Field(default=0.5, ge=0, le=1)
+    levels: Literal[3, 5] = 3  # of BLADES' ranked tags
 
     @field_validator("tasks")
     @classmethod
@@ -59,6 +60,11 @@ class PretextSection(Section):
             if name not in TASKS:
                 raise ValueError(TASKS.unknown(name))
         return tasks
+
+    @property
+    def chosen(self) -> list[Task]:
+        """The tasks, in their order."""
+        return chosen(self.tasks, self.levels)
 
     @property
     def pair_loss(self) -> partial[Tensor]:

@@ -97,7 +97,8 @@ def check_levels(
 
 def _teaches(row: Row, task: Task) -> bool:
     # Every face can be manipulated; whether a picture shows one is seen when it is read.
-    return any(math.isfinite(value) for value in task.target(row.exif, row.manipulation))
+    said = task.target({}, row.manipulation) if task.of_faces else task.of_row(row)
+    return any(math.isfinite(value) for value in said)
 
 
 def _check_variety(manifest: Path, rows: Sequence[Row], tasks: Sequence[Task]) -> list[str]:
@@ -109,11 +110,12 @@ def _check_variety(manifest: Path, rows: Sequence[Row], tasks: Sequence[Task]) -
                 f"{manifest}: task '{RECONSTRUCTED}' needs photographs and reconstructed ones: "
                 "make them with 'cameraborn data reconstruct'"
             )
-        if not task.tag:
+        if task.of_faces or task.name == RECONSTRUCTED:
             continue
-        values = {value for row in rows for value in task.target(row.exif) if math.isfinite(value)}
+        values = {value for row in rows for value in task.of_row(row) if math.isfinite(value)}
         if len(values) < 2:
-            known = f"the same {task.tag} ({values.pop():g})" if values else f"no {task.tag}"
+            tag = task.tag or f"label {task.name}"
+            known = f"the same {tag} ({values.pop():g})" if values else f"no {tag}"
             idle.append(
                 f"{manifest}: all training photographs have {known}, so task '{task.name}' has no pairs to learn from: "
                 "import photographs of other cameras and settings, or take the task out of the recipe"

@@ -4,13 +4,17 @@ One entry is all that a new task needs: its head, loss, validation figure and te
 Those of SDAIE (arXiv 2512.05651) are all fourteen: it classifies make, model, flash, metering mode, exposure mode,
 white balance and scene capture type, and ranks seven more, whose names its code does not give. Those of BLADES (arXiv
 2507.22824) are all eleven, with the classes and the order of its code, so that its checkpoints' outputs mean what they
-meant.
+meant. `fc1` to `fc14` are SDAIE's fourteen by the numbers of its authors' heads. They are learnt from the labels of
+their published data alone (`data.adapters.sdaie`), whose classes have numbers for names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Literal
 
+from cameraborn.data.adapters.sdaie import CLASSES, TAGS_LEARNT
 from cameraborn.pretext.kinds import Classify, Focal, Level, Manipulation, Rank, Reconstruction, Regions
 from cameraborn.pretext.kinds import Task as Task
 from cameraborn.pseudo.names import RECONSTRUCTED, REGIONS
@@ -92,6 +96,7 @@ SCENES = {0: "standard", 1: "landscape", 2: "portrait", 3: "night"}
 
 # BLADES' classes, in the order of its prompts.
 LEVELS = ("low", "medium", "high")
+FIVE_LEVELS = ("ultra-low", *LEVELS, "ultra-high")  # an option of its code
 BLADES_MAKERS = ("nikon", "apple", "fujifilm", "canon", "samsung", "sony", "panasonic", "nokia", "pentax")
 BLADES_METERING = listed(
     ("average", "centerweighted", "others", "partial", "spot", "multi-spot", "multi-segment", "evaluative"),
@@ -165,3 +170,17 @@ for _task in (
     Regions("blades_fine", classes=REGIONS, prompt="a photo of a face with a manipulated {}"),
 ):
     TASKS.add(_task.name, _task)
+for _place in range(TAGS_LEARNT):
+    _name, _classes = f"fc{_place + 1}", CLASSES.get(_place)
+    if _classes is None:
+        TASKS.add(_name, Rank(_name))
+    else:
+        TASKS.add(_name, Classify(_name, classes=tuple(map(str, range(_classes[1])))))
+
+
+def chosen(names: Iterable[str], levels: Literal[3, 5] = 3) -> list[Task]:
+    """The tasks of these names; those that rank by levels (BLADES') have so many."""
+    named = [TASKS[name] for name in names]
+    if levels == 3:
+        return named
+    return [replace(task, classes=FIVE_LEVELS) if isinstance(task, Level) else task for task in named]

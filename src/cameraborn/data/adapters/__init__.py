@@ -14,6 +14,7 @@ from cameraborn.data.adapters.fdf import fdf_entries
 from cameraborn.data.adapters.flickr import flickr_entries
 from cameraborn.data.adapters.folder import folder_entries
 from cameraborn.data.adapters.rows import rows_entries
+from cameraborn.data.adapters.sdaie import sdaie_entries
 from cameraborn.data.adapters.table import csv_entries
 from cameraborn.data.adapters.tree import tree_entries
 
@@ -40,4 +41,5 @@ LAYOUTS: dict[str, Layout] = {
     "tree": Layout(tree_entries),
     "flickr": Layout(flickr_entries, frozenset({"exif"})),
     "fdf": Layout(fdf_entries, frozenset({"exif"})),
+    "sdaie": Layout(sdaie_entries),
 }

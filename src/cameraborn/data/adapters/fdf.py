@@ -2,8 +2,8 @@
 
 Faces are 128 px PNG files `images/128/<face id>.png`; `fdf_metainfo.json` has each one's box, seven points, licence
 and author. The papers add EXIF for each photograph (`fdf_ccby2_exif_update_filtered_v2/<photo id>.json`), a map from
-faces to photographs (`id_vs_fdfName.pkl`), and four manipulated variants of each face (`<face id>_0..3.png` in
-`FDF/data/face_dataaug_neg` or `data/face_dataaug_neg`).
+faces to photographs (`id_vs_fdfName.pkl`), BLADES' labels of faces (`adapters.blades`), and four manipulated variants
+of each face (`<face id>_0..3.png` in `FDF/data/face_dataaug_neg` or `data/face_dataaug_neg`).
 
 Hukkelås et al., "DeepPrivacy", arXiv 1909.04538; layout of the metadata: the data set's README.
 """
@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from cameraborn.data.adapters.blades import NAME as BLADES
+from cameraborn.data.adapters.blades import BladesLabels
 from cameraborn.data.adapters.entry import Entry, LeftOut, Options, entry, standing
 from cameraborn.data.adapters.flickr import ExifFolder, ExifTable, exif_of_photographs
 from cameraborn.data.adapters.id_map import read_id_map
@@ -44,7 +46,8 @@ def fdf_entries(source: Path, options: Options) -> Iterator[Entry | LeftOut]:
     """Faces of the metadata whose pictures are there, each followed by its manipulated variants.
 
     The group is the photograph's author, whose cameras and people recur, or else the photograph. Licences that forbid
-    commercial use are research only. EXIF: `options.exif`, or else the papers' folder; faces without keep none.
+    commercial use are research only. EXIF: `options.exif`, or else the papers' folder, and where that says nothing
+    BLADES' labels; faces without keep none.
 
     Raises:
         ManifestError: no metadata under `source`, or a file that it needs is broken.
@@ -55,27 +58,43 @@ def fdf_entries(source: Path, options: Options) -> Iterator[Entry | LeftOut]:
             f"{source}: no fdf_metainfo.json in it: give the folder into which FDF was downloaded"
         )
     pictures = metadata.parent / "images" / str(SIDE)
+    there = _Faces(pictures)
     around = (standing(source), *standing(metadata).parents[:4])
     map_file = next((found for folder in around if (found := _first(folder, _MAPS))), None)
     photo_of = read_id_map(map_file) if map_file else {}
     exif = _exif(source, around, options, metadata, pictures, photo_of)
+    label_file = next((folder / BLADES for folder in around if (folder / BLADES).is_file()), None)
+    labels = BladesLabels(label_file, there) if label_file else None
     places = (folder / name for folder in around for name in _VARIANTS)
     variants = next((place for place in places if place.is_dir()), None)
 
     for face, facts in stream_object(metadata):
         picture = pictures / f"{face}.png"
-        if not face.isalnum() or not picture.is_file():
+        if face not in there:
             continue
         try:
             fields = _fields(facts, face, photo_of.get(face, ""), exif)
         except ManifestError as error:
             yield LeftOut(str(picture), f"{picture}: {error}")
             continue
+        if labels is not None:
+            tags, said = labels.get(face)
+            fields |= {"exif": tags | fields["exif"], "labels": said}
         yield entry(picture, **fields)
         for number, manipulation in enumerate(VARIANTS if variants else ()):
             variant = (variants or pictures) / f"{face}_{number}.png"
             if variant.is_file():
                 yield entry(variant, manipulation=manipulation, **fields)
+
+
+class _Faces:
+    """The faces whose pictures are in a folder."""
+
+    def __init__(self, pictures: Path) -> None:
+        self._pictures = pictures
+
+    def __contains__(self, face: object) -> bool:
+        return isinstance(face, str) and face.isalnum() and (self._pictures / f"{face}.png").is_file()
 
 
 def _first(folder: Path, names: tuple[str, ...]) -> Path | None:
@@ -96,7 +115,7 @@ def _exif(
     wanted: set[str] = set()
     if place.is_file():  # a table holds many photographs: keep those of the faces that are here
         for face, facts in stream_object(metadata):
-            if face.isalnum() and (pictures / f"{face}.png").is_file():
+            if face in _Faces(pictures):
                 wanted.add(_photo(facts, photo_of.get(face, "")))
     return exif_of_photographs(place, wanted)
 
