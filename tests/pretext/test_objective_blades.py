@@ -7,12 +7,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from cameraborn.data.manifest import read_manifest, write_manifest
 from cameraborn.errors import ManifestError
 from cameraborn.pretext.architectures import build_network
 from cameraborn.pretext.kinds import Rank
 from cameraborn.pretext.objective import PretextObjective, task_losses, whole_gradient
 from cameraborn.pretext.recipe import PretextSection, Recipe
 from cameraborn.pretext.tasks import TASKS
+from cameraborn.pretext.upper import column_of_made
 from cameraborn.pretext.weighting import BilevelWeights
 from cameraborn.train.loop import train
 from cameraborn.train.processes import Processes
@@ -23,6 +25,7 @@ from .test_objective import face_recipe, recipe_of, toys  # noqa: F401 (a fixtur
 BLADES = {name: 1.0 for name in TASKS if name.startswith("blades_")}
 # The tests' faces have these tags.
 TAGGED = {name: 1.0 for name in BLADES if isinstance(TASKS[name], Rank) or not TASKS[name].tag}
+DETECTION = {"primary": "detection", "learning_rate": 0.01, "upper_share": 0.25}
 BILEVEL = {"primary": "blades_coarse", "learning_rate": 0.01, "upper_share": 0.25}
 TINY_TOWER = {"width": 8, "layers": 1, "heads": 2, "embedding": 6}
 
@@ -121,6 +124,66 @@ def test_weights_are_learnt_in_full_precision_whatever_the_network_is(toys, tmp_
         assert torch.equal(whole[f"weighting.{name}"], half[f"weighting.{name}"])
 
 
+@pytest.mark.parametrize("prompts", [None, TINY_TOWER], ids=["heads", "prompts"])
+def test_weights_are_chosen_by_detection(faces, tmp_path, prompts):
+    recipe = blades_recipe(faces, prompts=prompts, bilevel=DETECTION, steps=3)
+    train(PretextObjective, recipe, tmp_path)
+    weights = weights_of(tmp_path)
+    assert len(weights) == 3
+    assert all(abs(weight - 1) == pytest.approx(0.01, abs=1e-5) for weight in weights[0].values())
+    by_task = blades_recipe(faces, prompts=prompts, steps=3)
+    train(PretextObjective, by_task, tmp_path / "task")
+    assert weights_of(tmp_path / "task") != weights
+
+
+def test_detection_weighs_tasks_of_patches_too(toys, tmp_path):  # noqa: F811
+    rows = [
+        row.model_copy(update={"manipulation": "reconstructed" if number % 2 else ""})
+        for number, row in enumerate(read_manifest(toys))
+    ]
+    write_manifest(rows, tmp_path / "half.jsonl")
+    tasks = {"iso": 1.0, "reconstructed": 1.0}
+    fields = recipe_of(tmp_path / "half.jsonl", steps=2, tasks=tasks).model_dump()
+    train(PretextObjective, Recipe.model_validate(fields | {"bilevel": DETECTION}), tmp_path / "run")
+    first, *_ = weights_of(tmp_path / "run")
+    assert all(abs(weight - 1) == pytest.approx(0.01, abs=1e-5) for weight in first.values())
+
+
+def upper_gradients(processes, manifest):
+    """The gradient of the upper objective by every parameter, with the part of the batch that this process has."""
+    objective = PretextObjective(blades_recipe(manifest, bilevel=DETECTION), processes)
+    torch.manual_seed(0)
+    network = objective.build().eval()  # statistics of a batch are another test's
+    share = 8 // processes.world
+    own = slice(processes.rank * share, (processes.rank + 1) * share)
+    batches = []
+    for _ in range(2):
+        pixels, targets = torch.rand(8, 3, 64, 64) * 255, torch.zeros(8, len(TAGGED) + 2)
+        targets[:, column_of_made(objective.tasks)] = torch.arange(8) % 2
+        batches.append((pixels[own], targets[own]))
+    objective._upper_loss(network, *batches).backward()
+    return {
+        name: processes.gather(p.grad[None]).mean(0)
+        for name, p in network.named_parameters()
+        if p.grad is not None
+    }
+
+
+def test_two_processes_have_the_upper_gradient_of_one(faces, tmp_path):
+    (tmp_path / "two.py").write_text(
+        TWO.replace("one_update", "upper_gradients").replace("(processes)", "(processes, sys.argv[2])")
+    )
+    done = torchrun("two.py", "of", str(faces), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    alone = upper_gradients(Processes(device=torch.device("cpu")), faces)
+    assert max(float(value.abs().max()) for value in alone.values()) > 0.01
+    for rank in range(2):
+        theirs = load_file(tmp_path / f"of{rank}")
+        assert theirs.keys() == alone.keys()
+        for name, value in alone.items():
+            torch.testing.assert_close(theirs[name], value, rtol=1e-3, atol=1e-5)
+
+
 def test_too_few_photographs_for_two_levels(faces, tmp_path):
     with pytest.raises(
         ManifestError, match="12 photographs are left to train on and 4 to weigh the tasks by"
@@ -131,7 +194,11 @@ def test_too_few_photographs_for_two_levels(faces, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"bilevel": {"primary": "face"}}, "face is not in pretext.tasks"),
+        ({"bilevel": {"primary": "face"}}, "face is not in pretext.tasks: name one of them, or detection"),
+        (
+            {"bilevel": DETECTION, "pretext": {"tasks": {"iso": 1.0}}},
+            "detection needs pictures that were made: add face",
+        ),
         ({"bilevel": BILEVEL, "optimise": {"grad_accum_steps": 2}}, "one batch of each level"),
         ({"prompts": {}, "pretext": {"tasks": {"iso": 1.0}}}, "task iso has none"),
         ({"prompts": {"width": 10, "heads": 3}}, "width of 10 cannot be divided between 3 heads"),

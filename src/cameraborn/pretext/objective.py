@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from cameraborn.data.manifest import Row
 from cameraborn.pretext.architectures import ARCHITECTURES, build_network
@@ -19,6 +20,7 @@ from cameraborn.pretext.prompts import OURS, load_text_tower
 from cameraborn.pretext.recipe import PretextSection, Recipe
 from cameraborn.pretext.selection import check_levels, select_rows
 from cameraborn.pretext.tasks import Task
+from cameraborn.pretext.upper import UPPER, Shown, column_of_made
 from cameraborn.pretext.validate import Validator
 from cameraborn.pretext.weighting import BilevelWeights, split_levels
 from cameraborn.train.loop import Forward, Objective, forward_pass
@@ -47,11 +49,13 @@ class PretextObjective(Objective):
         self.weights_from = recipe.init
         self.lower: Sequence[Row] = self.rows
         self.upper: Sequence[Row] = ()
-        self.weighting = None
+        self.weighting, self.upper_objective = None, None
         if recipe.bilevel is not None:
+            primary = recipe.bilevel.primary
+            self.upper_objective = UPPER.get(primary)
             self.weighting = BilevelWeights(
                 recipe.pretext.tasks,
-                recipe.bilevel.primary,
+                None if self.upper_objective else primary,
                 learning_rate=recipe.bilevel.learning_rate,
                 constraint=recipe.bilevel.constraint,
             )
@@ -95,7 +99,15 @@ class PretextObjective(Objective):
         if self.weighting is None or upper is None:
             return
         decay = self.recipe.optimise.weight_decay
-        self.weighting.update(network, self._full_losses, lower, upper, alpha=rate, weight_decay=decay)
+        self.weighting.update(
+            network,
+            self._full_losses,
+            lower,
+            upper,
+            alpha=rate,
+            weight_decay=decay,
+            objective=self._upper_loss if self.upper_objective else None,
+        )
 
     def logged(self) -> dict[str, float]:
         """The tasks' weights, if they are learnt."""
@@ -124,6 +136,32 @@ class PretextObjective(Objective):
         forward = forward_pass(network, self.processes.device, None)
         world = self.processes.world
         return {name: whole_gradient(loss, world) for name, loss in self._losses(forward, batch).items()}
+
+    def _upper_loss(self, network: nn.Module, lower: Batch, upper: Batch) -> Tensor:
+        """The upper level's objective in place of a task's loss; in full precision as the losses are."""
+        assert self.upper_objective is not None
+        loss = self.upper_objective(self._shown(network, lower), self._shown(network, upper))
+        return whole_gradient(loss, self.processes.world)
+
+    def _shown(self, network: nn.Module, batch: Batch) -> Shown:
+        inputs, targets = batch
+        forward = forward_pass(self._features_of(network), self.processes.device, None)
+        made = targets[:, column_of_made(self.tasks)].to(self.processes.device)
+        return Shown(self.processes.gather(forward(inputs)), self.processes.gather(made))
+
+    def _features_of(self, network: nn.Module) -> Forward:
+        """Inputs to features [B D] as a detector has them: means over patches; with prompts of unit length."""
+        encoder = cast("nn.Module", network.encoder)
+
+        def features(inputs: Tensor) -> Tensor:
+            if self.recipe.network.input_kind == "patches":
+                B, P = inputs.shape[:2]
+                found = encoder(inputs.flatten(0, 1)).view(B, P, -1).mean(1)
+            else:
+                found = encoder(inputs)
+            return found if self.recipe.prompts is None else F.normalize(found, dim=1)
+
+        return features
 
 
 def _notices(recipe: Recipe) -> Iterator[str]:

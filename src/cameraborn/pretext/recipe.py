@@ -12,6 +12,7 @@ from torch import Tensor
 from cameraborn.networks.patchnet import PatchNetworkSection
 from cameraborn.pretext.losses import LINK_SCALES, RANK_LOSSES
 from cameraborn.pretext.tasks import TASKS, Task, chosen
+from cameraborn.pretext.upper import UPPER, column_of_made
 from cameraborn.pseudo.manipulate import PAPER_KINDS, Kind
 from cameraborn.pseudo.names import RECONSTRUCTED
 from cameraborn.train.encoders import NetworkSection
@@ -96,7 +97,7 @@ class PromptSection(Section):
 class BilevelSection(Section):
     """Weights of the tasks that are learnt, from those in `pretext.tasks` on; see `pretext.weighting`."""
 
-    primary: str  # the task that the others are to help
+    primary: str  # the task that the others are to help, or `detection`: see `pretext.upper`
     learning_rate: float = Field(default=3e-4, gt=0)  # of the weights
     upper_share: float = Field(default=0.1, gt=0, lt=1)  # of the training photographs, not trained on
     constraint: Literal["none", "clamp", "normalise"] = "none"
@@ -145,8 +146,17 @@ class Recipe(TrainingRecipe):
     def _levels_can_be_trained(self) -> Recipe:
         if self.bilevel is None:
             return self
-        if self.bilevel.primary not in self.pretext.tasks:
-            raise ValueError(f"bilevel.primary: {self.bilevel.primary} is not in pretext.tasks")
+        primary = self.bilevel.primary
+        if primary not in self.pretext.tasks and primary not in UPPER:
+            others = ", ".join(UPPER)
+            raise ValueError(
+                f"bilevel.primary: {primary} is not in pretext.tasks: name one of them, or {others}"
+            )
+        if primary in UPPER and column_of_made(self.pretext.chosen) is None:
+            raise ValueError(
+                f"bilevel.primary: {primary} needs pictures that were made: "
+                f"add face, blades_coarse or {RECONSTRUCTED} to pretext.tasks"
+            )
         if self.optimise.grad_accum_steps > 1:
             raise ValueError("bilevel: a step has one batch of each level: set optimise.grad_accum_steps = 1")
         return self

@@ -1,7 +1,8 @@
 """Weights of the pretext tasks, learnt beside the network: BLADES' bi-level optimisation (arXiv 2507.22824).
 
 The lower level trains the network on the weighted sum of all tasks' losses; the upper level asks of each weight
-whether the step it causes lowers the loss of one primary task on other photographs. With the network's parameters t,
+whether the step it causes lowers the loss of one primary task on other photographs, or another objective on them
+(`upper`). With the network's parameters t,
 weights w, losses l_i and the learning rate a:
 
     t'      = t - a (v + grad_t sum_i w_i l_i(lower; t) + decay t)       a virtual step; v: momentum, if there is any
@@ -34,6 +35,7 @@ from cameraborn.errors import ManifestError, RecipeError
 
 B = TypeVar("B")
 Losses = Callable[[nn.Module, B], Mapping[str, Tensor]]
+Upper = Callable[[nn.Module, B, B], Tensor]  # of the network, the lower batch and the upper one: a scalar
 _STEP = 0.01  # length of the finite difference's step in the space of parameters
 _SMALLEST = 1e-12  # a gradient shorter than this says nothing
 
@@ -43,7 +45,7 @@ class BilevelWeights:
 
     Args:
         start: task, as its loss is called -> the weight it begins with; 1 in the paper.
-        primary: the task whose loss the upper level lowers.
+        primary: the task whose loss the upper level lowers; None if `update` is always given an objective.
         learning_rate: of Adam on the weights.
         constraint: `clamp` keeps weights from falling under 0; `normalise` also keeps their mean at 1.
     """
@@ -51,12 +53,12 @@ class BilevelWeights:
     def __init__(
         self,
         start: Mapping[str, float],
-        primary: str,
+        primary: str | None,
         *,
         learning_rate: float = 3e-4,
         constraint: Literal["none", "clamp", "normalise"] = "none",
     ) -> None:
-        if primary not in start:
+        if primary is not None and primary not in start:
             raise RecipeError(f"{primary}: not a task of this recipe: choose one of {', '.join(start)}")
         self.tasks, self.primary, self.constraint = tuple(start), primary, constraint
         self._weights = torch.tensor([float(weight) for weight in start.values()], dtype=torch.float64)
@@ -76,6 +78,7 @@ class BilevelWeights:
         alpha: float,
         weight_decay: float,
         velocity: Mapping[str, Tensor] | None = None,
+        objective: Upper[B] | None = None,
     ) -> dict[str, float]:
         """Move the weights by one step of Adam; the network comes out as it went in, to the last bit.
 
@@ -89,11 +92,13 @@ class BilevelWeights:
             weight_decay: decay in the virtual step, on every parameter.
             velocity: momentum times momentum buffer by the parameter's name, if the network's optimiser is SGD with
                 momentum.
+            objective: what the upper level lowers in place of the primary task's loss; of the whole batches, as losses.
 
         Returns:
-            The gradient of the primary task's upper loss by each weight, the same in all processes.
+            The gradient of the upper level's loss by each weight, the same in all processes.
         """
-        slopes = self._slopes(network, losses, lower, upper, alpha, weight_decay, velocity or {})
+        chosen = objective or self._primary_loss(losses)
+        slopes = self._slopes(network, losses, chosen, lower, upper, alpha, weight_decay, velocity or {})
         self._weights.grad = -alpha * slopes
         self._adam.step()
         self._constrain()
@@ -124,6 +129,7 @@ class BilevelWeights:
         self,
         network: nn.Module,
         losses: Losses[B],
+        objective: Upper[B],
         lower: B,
         upper: B,
         alpha: float,
@@ -143,7 +149,7 @@ class BilevelWeights:
                 for (name, p), gradient in zip(named.items(), gradients, strict=True):
                     step = gradient + weight_decay * p
                     p.sub_(alpha * (step + velocity[name] if name in velocity else step))
-            direction = _gradients(losses(network, upper)[self.primary], parameters)
+            direction = _gradients(objective(network, lower, upper), parameters)
             rewind()
             norm = float(torch.stack([g.double().square().sum() for g in direction]).sum().sqrt())
             if not _SMALLEST <= norm < math.inf:
@@ -170,6 +176,12 @@ class BilevelWeights:
         for p, g in zip(parameters, direction, strict=True):
             p += distance * g
         return torch.stack(self._in_order(losses, network, batch)).double()
+
+    def _primary_loss(self, losses: Losses[B]) -> Upper[B]:
+        if self.primary is None:
+            raise RecipeError("no task is primary: give the update an objective")
+        primary = self.primary
+        return lambda network, lower, upper: losses(network, upper)[primary]
 
     def _in_order(self, losses: Losses[B], network: nn.Module, batch: B) -> list[Tensor]:
         of_task = losses(network, batch)
