@@ -2,7 +2,8 @@
 
 BLADES (arXiv 2507.22824) chooses the tasks' weights by the loss of one pretext task, which stands for detection. Here
 it is the one-class detector in small: a Gaussian is fitted to the features of the photographs in the lower batch, and
-on the upper batch, held-out photographs should be likelier than manipulated or reconstructed ones. With d(x), the squared Mahalanobis distance of a feature divided by D,
+on the upper batch, held-out photographs should be likelier than manipulated or reconstructed ones. With d(x), the
+squared Mahalanobis distance of a feature divided by D,
 
     loss = mean over pairs (photograph p, made picture m) of log(1 + exp(d(p) - d(m))),
 
