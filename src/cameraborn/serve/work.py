@@ -15,6 +15,7 @@ from cameraborn.detect.verdict import Verdict
 from cameraborn.errors import PictureError
 from cameraborn.photo.decode import Picture, recognised
 from cameraborn.photo.frames import frames
+from cameraborn.photo.provenance import Provenance, read_provenance, unreadable
 from cameraborn.serve.limits import Limits, too_many_faces, too_many_pixels
 from cameraborn.serve.uploads import Upload
 
@@ -60,11 +61,34 @@ class Work:
         Raises:
             Refusal: it shows too many faces.
         """
+        return [verdict for verdict, _ in self.judge_and_place(upload, false_alarm_rate)]
+
+    def judge_and_place(
+        self, upload: Upload, false_alarm_rate: float
+    ) -> list[tuple[Verdict, int | None]]:
+        """The same, and the place of the category that each face was compared with; None where it was with none.
+
+        Raises:
+            Refusal: it shows too many faces.
+        """
         try:
             picture, seen = self._look(upload)
         except PictureError as error:
-            return [self.detector.unreadable(upload.name, error)]
-        return self.detector.judge(picture, seen, path=upload.name, false_alarm_rate=false_alarm_rate)
+            return [(self.detector.unreadable(upload.name, error), None)]
+        verdicts = self.detector.judge(picture, seen, path=upload.name, false_alarm_rate=false_alarm_rate)
+        taxonomy = self.detector.calibration.taxonomy
+        places = [one.measured and taxonomy.category_of(one.measured.condition) for one in seen] or [None]
+        return [
+            (verdict, None if verdict.p_value is None else place)
+            for verdict, place in zip(verdicts, places, strict=True)
+        ]
+
+    def provenance(self, upload: Upload) -> Provenance:
+        """What a picture's file says of its own origin; no verdict depends on it."""
+        try:
+            return read_provenance(upload.data, name=upload.name)
+        except PictureError as error:
+            return unreadable(upload.name, error)
 
     def explain(self, upload: Upload, face: int) -> bytes:
         """A PNG that explains the verdict on one face.
