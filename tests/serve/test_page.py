@@ -15,7 +15,9 @@ from tests.serve.running import GENERATED, PHOTO, running
 from tests.serve.test_server import TOKEN, tokens  # noqa: F401 (a fixture)
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-in_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine, to open the page as people do")
+in_browser = pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium on this machine, to open the page as people do"
+)
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +111,9 @@ def test_pictures_are_judged_decided_anew_and_exported(server, tiny_bundle, open
     options = ("--bundle", tiny_bundle, "--false-alarm", "0.5", "--format", "csv")
     _, expected, _ = run_here("score", *names, *options, cwd=PHOTO.parent)
     assert [without_extras(row) for row in table] == list(csv.DictReader(io.StringIO(expected)))
-    assert {row["sha256"] for row in table} == {sha256(path.read_bytes()).hexdigest() for path in (PHOTO, GENERATED)}
+    assert {row["sha256"] for row in table} == {
+        sha256(path.read_bytes()).hexdigest() for path in (PHOTO, GENERATED)
+    }
     document = json.loads(exported(page, "#json"))
     assert document["false_alarm_rate"] == 0.5
     by_path = {row["path"]: row for picture in document["pictures"] for row in picture["rows"]}
@@ -127,7 +131,10 @@ def test_an_explanation_is_drawn_on_demand(server, open_page):
     page = judged(open_page(server), PHOTO)
     page.click("text=Explain")
     page.wait_for_selector(".explanation img")
-    assert page.eval_on_selector(".explanation img", "(image) => image.decode().then(() => image.naturalWidth)") > 500
+    assert (
+        page.eval_on_selector(".explanation img", "(image) => image.decode().then(() => image.naturalWidth)")
+        > 500
+    )
 
 
 @in_browser

@@ -234,9 +234,7 @@ def _routes(service: Service, tokens: Collection[bytes]) -> APIRouter:
     locked = refusals(401) if tokens else {}
     work = locked | refusals(413, 415, 422, 429, 503)
     rows = answer("A row a face.", "application/json", {"type": "array", "items": _ref("Row")})
-    origins = answer(
-        "A row a file.", "application/json", {"type": "array", "items": _ref("Provenance")}
-    )
+    origins = answer("A row a file.", "application/json", {"type": "array", "items": _ref("Provenance")})
     drawn = answer("The drawing.", "image/png", {"type": "string", "contentMediaType": "image/png"})
     text = answer("Metrics.", "text/plain", {"type": "string"})
     router = APIRouter(dependencies=[Depends(authorised)] if tokens else [])
@@ -318,7 +316,10 @@ def _document(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is None:
         document = FastAPI.openapi(app)
         _, found = TypeAdapter.json_schemas(
-            [(model.__name__, "validation", TypeAdapter(model)) for model in (Row, Provenance, EncodedPictures, Problem)],
+            [
+                (model.__name__, "validation", TypeAdapter(model))
+                for model in (Row, Provenance, EncodedPictures, Problem)
+            ],
             ref_template="#/components/schemas/{model}",
         )
         row = schema()

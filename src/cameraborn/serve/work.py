@@ -63,9 +63,7 @@ class Work:
         """
         return [verdict for verdict, _ in self.judge_and_place(upload, false_alarm_rate)]
 
-    def judge_and_place(
-        self, upload: Upload, false_alarm_rate: float
-    ) -> list[tuple[Verdict, int | None]]:
+    def judge_and_place(self, upload: Upload, false_alarm_rate: float) -> list[tuple[Verdict, int | None]]:
         """The same, and the place of the category that each face was compared with; None where it was with none.
 
         Raises:

@@ -3,6 +3,7 @@
 import { LIMITS, evidence, rateInWords, sentence, summary, wordOf } from "./words.js";
 
 const SIDE = 420; // pixels of a picture in the report, at most
+const FLOATS = ["score", "p_value", "face_confidence"];
 const EXTRA = ["false_alarm_rate", "sha256", "provenance", "provenance_summary"];
 
 export function csv(pictures, facts, rate) {
@@ -13,7 +14,7 @@ export function csv(pictures, facts, rate) {
   for (const { row, picture } of rows) {
     lines.push([
       ...fields.map((name) => cell(name, row[name])),
-      ...channels.map((name) => row.evidence[name]?.p_value ?? ""),
+      ...channels.map((name) => cell("p_value", row.evidence[name]?.p_value)),
       rate, picture.sha256 ?? "", picture.provenance?.says ?? "", picture.provenance?.summary ?? "",
     ]);
   }
@@ -22,6 +23,7 @@ export function csv(pictures, facts, rate) {
 
 function cell(name, value) {
   if (value === null || value === undefined) return "";
+  if (FLOATS.includes(name) && Number.isInteger(value)) return value.toFixed(1); // as Python writes it
   return name === "box" ? value.map((side) => side.toFixed(1)).join(" ") : String(value);
 }
 
