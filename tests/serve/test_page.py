@@ -5,9 +5,11 @@ import io
 import json
 import re
 import shutil
+from base64 import b64encode
 from hashlib import sha256
 
 import pytest
+from PIL import Image
 
 from cameraborn.serve.static import FOLDER
 from tests.command import run_here
@@ -107,7 +109,7 @@ def test_pictures_are_judged_decided_anew_and_exported(server, tiny_bundle, open
         assert page.locator(".face.flagged").count() == sum(row["p_value"] <= rate for row in rows)
 
     table = list(csv.DictReader(io.StringIO(exported(page, "#csv"))))
-    names = [row["path"] for row in table]  # as the answers came
+    names = [PHOTO.name, GENERATED.name]
     options = ("--bundle", tiny_bundle, "--false-alarm", "0.5", "--format", "csv")
     _, expected, _ = run_here("score", *names, *options, cwd=PHOTO.parent)
     assert [without_extras(row) for row in table] == list(csv.DictReader(io.StringIO(expected)))
@@ -124,6 +126,59 @@ def test_pictures_are_judged_decided_anew_and_exported(server, tiny_bundle, open
     assert "What this cannot tell" in report
     assert report.count("data:image/jpeg;base64,") == 2
     assert "<script" not in report
+
+
+@in_browser
+def test_every_picture_is_accounted_for_in_the_order_given(server, tmp_path, open_page):
+    broken, empty = tmp_path / "b<i>roken.jpg", tmp_path / "empty.png"
+    broken.write_bytes(PHOTO.read_bytes()[:200])
+    Image.new("RGB", (64, 64)).save(empty)
+    page = judged(open_page(server), PHOTO, broken, empty)
+    assert page.locator("h3").all_inner_texts() == [PHOTO.name, broken.name, empty.name]
+    assert "damaged or truncated" in page.locator(".sentence").nth(1).inner_text()
+    assert "No face was found" in page.locator(".sentence").nth(2).inner_text()
+    assert "2 could not be judged" in page.inner_text("#summary")
+    page.select_option("#filter", "not judged")
+    assert page.locator(".picture:visible").count() == 2
+
+
+@in_browser
+def test_what_was_stopped_says_so(server, open_page):
+    page = open_page(server)
+    page.set_input_files("#files", [str(PHOTO)] * 40)
+    page.click("#stop")
+    page.locator(".picture").nth(39).wait_for()
+    page.wait_for_selector("#progress-row", state="hidden")
+    assert page.locator("text=because you stopped").count() >= 1
+    assert page.locator(".face").count() == 40
+
+
+@in_browser
+def test_dropped_pictures_are_taken(server, open_page):
+    page = open_page(server)
+    page.evaluate(
+        """async (encoded) => {
+            const bytes = Uint8Array.from(atob(encoded), (sign) => sign.charCodeAt(0));
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([bytes], "dropped.jpg", { type: "image/jpeg" }));
+            document.body.dispatchEvent(new DragEvent("drop", { bubbles: true, dataTransfer: transfer }));
+            document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: transfer }));
+        }""",
+        b64encode(PHOTO.read_bytes()).decode(),
+    )
+    page.locator(".picture").nth(1).wait_for()
+    assert page.locator("h3").all_inner_texts() == ["dropped.jpg"] * 2
+
+
+@in_browser
+def test_it_fits_a_phone_and_works_with_the_keyboard(server, open_page):
+    page = judged(open_page(server, viewport={"width": 360, "height": 740}), PHOTO)
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    page.focus("#rate")
+    before = page.inner_text("#rate-text")
+    page.keyboard.press("ArrowRight")
+    assert page.inner_text("#rate-text") != before
+    assert page.get_attribute("#rate", "aria-valuetext") == page.inner_text("#rate-text")
 
 
 @in_browser

@@ -55,16 +55,8 @@ class Work:
         if image.width * image.height > self.limits.max_pixels:
             raise too_many_pixels(upload.name, image.size, self.limits)
 
-    def judge(self, upload: Upload, false_alarm_rate: float) -> list[Verdict]:
-        """The verdicts on a picture, as `Detector.score` gives them.
-
-        Raises:
-            Refusal: it shows too many faces.
-        """
-        return [verdict for verdict, _ in self.judge_and_place(upload, false_alarm_rate)]
-
-    def judge_and_place(self, upload: Upload, false_alarm_rate: float) -> list[tuple[Verdict, int | None]]:
-        """The same, and the place of the category that each face was compared with; None where it was with none.
+    def judge(self, upload: Upload, false_alarm_rate: float) -> list[tuple[Verdict, int | None]]:
+        """The verdicts on a picture, as `Detector.score` gives them, and the place of the category that each face was compared with; None where it was with none.
 
         Raises:
             Refusal: it shows too many faces.
@@ -75,10 +67,10 @@ class Work:
             return [(self.detector.unreadable(upload.name, error), None)]
         verdicts = self.detector.judge(picture, seen, path=upload.name, false_alarm_rate=false_alarm_rate)
         taxonomy = self.detector.calibration.taxonomy
-        places = [one.measured and taxonomy.category_of(one.measured.condition) for one in seen] or [None]
+        measured = [one.measured for one in seen] or [None]
         return [
-            (verdict, None if verdict.p_value is None else place)
-            for verdict, place in zip(verdicts, places, strict=True)
+            (verdict, taxonomy.category_of(one.condition) if one and verdict.p_value is not None else None)
+            for verdict, one in zip(verdicts, measured, strict=True)
         ]
 
     def provenance(self, upload: Upload) -> Provenance:

@@ -4,9 +4,9 @@ import { drawn, element } from "./dom.js";
 import { histogram } from "./histogram.js";
 import { evidence, sentence, wordOf } from "./words.js";
 
-const LABELS = { flagged: "Flagged", "not flagged": "Not flagged", "not judged": "Not judged", unreadable: "Not readable" };
+const LABELS = { flagged: "Flagged", "not flagged": "Not flagged", "not judged": "Not judged", unreadable: "Not read" };
 const CLASSES = { flagged: "flagged", "not flagged": "passed" };
-const NO_PREVIEW = "This browser cannot show the picture; it was judged all the same.";
+const NO_PREVIEW = "This browser cannot show the picture.";
 
 /** Shows a picture whose rows have come. `facts` holds bundle and calibration, `explain(picture, row)` asks for a drawing. */
 export function makeCard(picture, facts, rate, explain) {

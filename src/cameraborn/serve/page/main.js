@@ -7,10 +7,11 @@ import { csv, json, report, save } from "./exports.js";
 import { listenForFiles } from "./files.js";
 import { LIMITS, rateInWords, ratesFrom, summary, wordOf } from "./words.js";
 
-const AT_A_TIME = 3, USUAL_RATE = 0.05;
+const AT_A_TIME = 3, USUAL_RATE = 0.05, CLEARED = new DOMException("cleared", "AbortError");
+const nothingKnown = () => ({ url: null, rows: [], provenance: null, sha256: null, explanations: new Map() });
 const $ = (id) => document.getElementById(id);
 
-let facts = null, rates = [], pictures = [], waiting = [], working = 0, stopper = new AbortController();
+let facts = null, rates = [], pictures = [], waiting = [], working = 0, taken = 0, stopper = new AbortController();
 
 async function begin() {
   try {
@@ -52,7 +53,7 @@ function chosenRate() {
 
 function take(files) {
   if (!files.length) return;
-  waiting.push(...files);
+  for (const one of files) waiting.push({ ...one, number: (taken += 1) });
   $("work").hidden = false;
   work();
 }
@@ -68,33 +69,41 @@ function work() {
   showProgress();
 }
 
-async function judge({ file, name }) {
+async function judge({ file, name, number }) {
   const signal = stopper.signal;
-  const picture = { file, name, url: null, rows: [], provenance: null, sha256: null, explanations: new Map() };
+  const picture = { number, file, name, ...nothingKnown() };
   try {
     picture.rows = await (await sendPicture("/v1/score?category=true", file, name, signal)).json();
     [picture.provenance] = await (await sendPicture("/v1/provenance", file, name, signal)).json();
     picture.sha256 = await digest(file);
   } catch (error) {
-    if (error.name === "AbortError") return;
     if (error.status === 401) {
-      waiting.unshift({ file, name });
+      waiting.unshift({ file, name, number });
       facts = null;
       askForToken();
       return;
     }
     if (!picture.rows.length) picture.rows = [refusedRow(name, error)];
   }
-  if (signal.aborted) return;
-  picture.url = URL.createObjectURL(file);
-  pictures.push(picture);
-  $("pictures").append(makeCard(picture, facts, chosenRate(), explain));
+  if (signal.aborted && signal.reason === CLEARED) return;
+  add(picture);
+}
+
+/** Puts a picture where it was among those that were given, whenever its answer came. */
+function add(picture) {
+  picture.url = URL.createObjectURL(picture.file);
+  const place = pictures.findIndex((other) => other.number > picture.number);
+  const card = makeCard(picture, facts, chosenRate(), explain);
+  $("pictures").insertBefore(card, pictures[place]?.card ?? null);
+  pictures.splice(place < 0 ? pictures.length : place, 0, picture);
   show(picture);
 }
 
 /** A row in the form of the others for a picture that the server did not take, or a file that could not be read. */
 function refusedRow(name, error) {
-  const text = error instanceof Refused ? error.message : `The file could not be read: ${error.message}`;
+  let text = `The file could not be read: ${error.message}`;
+  if (error instanceof Refused) text = error.message;
+  if (error.name === "AbortError") text = "Not judged, because you stopped before its answer came.";
   return {
     path: name, face: null, box: null, width: null, height: null, score: null, p_value: null, flagged: null,
     scope: "unreadable", error: text, bundle: facts?.bundle.name ?? "", evidence: {}, decided_by: null,
@@ -142,19 +151,25 @@ function showProgress() {
   $("summary").textContent = done + summary(pictures.flatMap((picture) => picture.rows), chosenRate());
 }
 
+/** Ends what is under way; what was not judged stays on the list and says so. */
 function stop() {
-  waiting = [];
   stopper.abort();
+  for (const one of waiting.splice(0)) {
+    add({ ...one, ...nothingKnown(), rows: [refusedRow(one.name, new DOMException("stopped", "AbortError"))] });
+  }
   stopper = new AbortController();
   showProgress();
 }
 
 function clear() {
-  stop();
+  waiting = [];
+  stopper.abort(CLEARED);
+  stopper = new AbortController();
   for (const picture of pictures) URL.revokeObjectURL(picture.url);
   pictures = [];
   $("pictures").replaceChildren();
   $("work").hidden = true;
+  showProgress();
   $("files").focus();
 }
 

@@ -44,8 +44,7 @@ export function sentence(row) {
   }
   const reason = SCOPES[row.scope] ?? `Not judged: ${row.scope}.`;
   const needed = row.needed_px ? ` Its longer side would have to be at least ${row.needed_px} pixels.` : "";
-  const error = row.error ? ` ${row.error}` : "";
-  return reason + needed + error;
+  return row.error || reason + needed;
 }
 
 /** What each channel of evidence says, the deciding one first. */
