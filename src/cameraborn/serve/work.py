@@ -56,7 +56,9 @@ class Work:
             raise too_many_pixels(upload.name, image.size, self.limits)
 
     def judge(self, upload: Upload, false_alarm_rate: float) -> list[tuple[Verdict, int | None]]:
-        """The verdicts on a picture, as `Detector.score` gives them, and the place of the category that each face was compared with; None where it was with none.
+        """The verdicts on a picture, as `Detector.score` gives them, each with the place of its category.
+
+        That is the category of photographs that the face was compared with; None where it was with none.
 
         Raises:
             Refusal: it shows too many faces.
