@@ -1,7 +1,7 @@
 """`python -m fuzz TARGET --runs N`: coverage-guided, by atheris (`pip install 'cameraborn[fuzz]'`).
 
-It begins with the corpus and with what `--keep` holds from earlier runs, and ends at the first finding, which is written
-to `--keep` too, as `crash-...`; `python -m fuzz TARGET crash-...` repeats it.
+It begins with the corpus and with what `--keep` holds from earlier runs, and ends at the first finding, which is
+written to `--keep` too, as `crash-...`; `python -m fuzz TARGET crash-...` repeats it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ with atheris.instrument_imports(include=["cameraborn", "PIL"], enable_loader_ove
 
 
 def main() -> None:
+    """Run one target, or repeat inputs."""
     parser = argparse.ArgumentParser(prog="python -m fuzz", description=__doc__)
     parser.add_argument("target", choices=TARGETS)
     parser.add_argument("inputs", nargs="*", type=Path, help="read these files, and nothing else")

@@ -212,7 +212,9 @@ def bundles() -> list[bytes]:
 
 def checkpoints() -> list[bytes]:
     """The smallest ResNet in the layouts of published checkpoints, from torch and as safetensors."""
-    state = ResNet(layers=[1, 1, 1, 1], width=1, features=2).state_dict()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        state = ResNet(layers=[1, 1, 1, 1], width=1, features=2).state_dict()
     return [data for tensors in _layouts(state) for data in _checkpoint_files(tensors)]
 
 

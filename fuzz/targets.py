@@ -53,7 +53,6 @@ from cameraborn.pseudo.autoencoders import AutoencodersRecipe
 from cameraborn.rivals.recipe import RivalRecipe
 from cameraborn.train.recipe import WholeRecipe, kind_of
 from cameraborn.train.weights import import_checkpoint
-
 from fuzz import corpus
 
 MAX_PIXELS = 250_000  # a header may promise any size; what a picture costs is not the question here
@@ -85,8 +84,11 @@ class Target:
         try:
             self.read(data)
         except self.errors as error:
-            assert str(error), "an error that says nothing"
-            assert "\n" not in str(error), f"an error of more than one line: {error}"
+            said = str(error)
+        else:
+            return
+        assert said, "an error that says nothing"
+        assert "\n" not in said, f"an error of more than one line: {said}"
 
 
 @cache
@@ -120,7 +122,7 @@ def _each(*readers: Callable[[], Iterable[object]]) -> None:
 def decode(data: bytes) -> None:
     """A picture, and the first frames of an animation."""
     for _, picture in itertools.islice(frames(data, name="a", max_pixels=MAX_PIXELS), _FRAMES):
-        assert picture.pixels.dtype == np.uint8 and picture.pixels.shape[2] == 3
+        assert (picture.pixels.dtype, picture.pixels.shape[2]) == (np.uint8, 3)
         json.dumps(picture.exif.to_mapping(), allow_nan=False)
 
 
@@ -139,7 +141,7 @@ def exif(data: bytes) -> None:
     assert Exif.from_mapping(json.loads(json.dumps(found.to_mapping(), allow_nan=False))) == found
     assert 1 <= read_orientation(image) <= 8
     text = data.decode("latin-1")
-    tags_of_texts({name: text for name in ("ISO", "F-Number", "Exposure Time", "Make", "Flash")})
+    tags_of_texts(dict.fromkeys(("ISO", "F-Number", "Exposure Time", "Make", "Flash"), text))
     Exif.from_mapping({"iso": text, "fnumber": text, "exposure_time_s": text, "exposure_bias_ev": text})
 
 
