@@ -64,12 +64,16 @@ def pictures() -> list[bytes]:
         (small, "GIF", {"save_all": True, "append_images": [small.rotate(180)], "loop": 0}),
         (photograph, "AVIF", {"quality": 50, "exif": exif}),
     ]
-    if heic_available():
-        from pillow_heif import register_heif_opener
+    found = [_saved(image, format, options) for image, format, options in saved]
+    return [*found, _heic(photograph.resize((64, 64)), exif)] if heic_available() else found
 
-        register_heif_opener()
-        saved.append((photograph.resize((64, 64)), "HEIF", {"quality": 50, "exif": exif}))
-    return [_saved(image, format, options) for image, format, options in saved]
+
+def _heic(image: Image.Image, exif: bytes) -> bytes:
+    from pillow_heif import from_pillow  # and nothing registered with Pillow, which is the host's
+
+    stream = io.BytesIO()
+    from_pillow(image).save(stream, quality=50, exif=exif)
+    return stream.getvalue()
 
 
 def _saved(image: Image.Image, format: str, options: dict[str, object]) -> bytes:
