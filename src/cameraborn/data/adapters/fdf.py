@@ -20,6 +20,7 @@ from cameraborn.data.adapters.id_map import read_id_map
 from cameraborn.data.adapters.json_stream import stream_object
 from cameraborn.data.manifest import Manipulation
 from cameraborn.errors import ManifestError
+from cameraborn.photo.sniff import is_regular
 
 SIDE = 128  # pixels
 POINTS = ("nose", "right_eye", "left_eye", "right_ear", "left_ear", "right_shoulder", "left_shoulder")
@@ -64,7 +65,7 @@ def fdf_entries(source: Path, options: Options) -> Iterator[Entry | LeftOut]:
 
     for face, facts in stream_object(metadata):
         picture = pictures / f"{face}.png"
-        if not face.isalnum() or not picture.is_file():
+        if not face.isalnum() or not is_regular(picture):
             continue
         try:
             fields = _fields(facts, face, photo_of.get(face, ""), exif)
@@ -74,7 +75,7 @@ def fdf_entries(source: Path, options: Options) -> Iterator[Entry | LeftOut]:
         yield entry(picture, **fields)
         for number, manipulation in enumerate(VARIANTS if variants else ()):
             variant = (variants or pictures) / f"{face}_{number}.png"
-            if variant.is_file():
+            if is_regular(variant):
                 yield entry(variant, manipulation=manipulation, **fields)
 
 
