@@ -7,8 +7,8 @@ class CamerabornError(Exception):
     Its text is one complete line: what cannot be printed, as a line break in a file's name, becomes `?`.
     """
 
-    def __init__(self, line: str = "") -> None:
-        super().__init__("".join(c if c.isprintable() else "?" for c in line))
+    def __str__(self) -> str:
+        return "".join(c if c.isprintable() else "?" for c in super().__str__())
 
 
 class OverwriteError(CamerabornError):
