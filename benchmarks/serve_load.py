@@ -162,11 +162,16 @@ def ask(asking: httpx.Client, name: str, data: bytes, rows: Sequence[object], se
 
 
 def hang_up(url: str, data: bytes) -> None:
-    """Send half of a request."""
+    """Send half of a form with a picture in it."""
     address = urlsplit(url)
-    head = f"POST /v1/score HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(data)}\r\n\r\n".encode()
+    form = httpx.Request("POST", url, files={"file": ("half.jpg", data)})
+    body = form.read()
+    head = (
+        f"POST /v1/score HTTP/1.1\r\nHost: {address.netloc}\r\n"
+        f"Content-Type: {form.headers['content-type']}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
     with socket.create_connection((address.hostname or "", address.port or 0)) as peer:
-        peer.sendall(head + data[: len(data) // 2])
+        peer.sendall(head.encode() + body[: len(body) // 2])
 
 
 def summary(

@@ -2,7 +2,13 @@
 
 
 class CamerabornError(Exception):
-    """Base of every error this package raises on purpose; its text is one complete line."""
+    """Base of every error this package raises on purpose.
+
+    Its text is one complete line: what cannot be printed, as a line break in a file's name, becomes `?`.
+    """
+
+    def __str__(self) -> str:
+        return "".join(c if c.isprintable() else "?" for c in super().__str__())
 
 
 class OverwriteError(CamerabornError):
@@ -18,9 +24,8 @@ class PictureError(CamerabornError):
 
 
 def picture_error(name: str, problem: str, advice: str) -> PictureError:
-    """The error of one picture: its name, what is wrong, the next step; what cannot be printed becomes `?`."""
-    line = f"{name}: {problem}: {advice}"
-    return PictureError("".join(c if c.isprintable() else "?" for c in line))
+    """The error of one picture: its name, what is wrong, the next step."""
+    return PictureError(f"{name}: {problem}: {advice}")
 
 
 class DegradationError(CamerabornError):

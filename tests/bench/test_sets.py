@@ -1,5 +1,6 @@
 """Test sets: every picture once, in its track, with the label that its folder or manifest gives."""
 
+import os
 from collections import Counter
 
 import pytest
@@ -8,6 +9,8 @@ from cameraborn.bench.config import PhotographSection, SetSection
 from cameraborn.bench.sets import read_photographs, read_set, refuse_overlap
 from cameraborn.data.manifest import Row, sha256_of, write_manifest
 from cameraborn.errors import BenchError
+
+from ..conftest import EXAMPLES
 
 
 @pytest.fixture
@@ -91,6 +94,22 @@ def test_a_copy_counts_once_and_one_under_both_labels_is_refused(folders):
     with pytest.raises(
         BenchError, match=r"phone/3\.jpg and gan/copy\.jpg are the same file, once as a photograph"
     ):
+        read_set(in_folders(folders))
+
+
+def test_folders_are_read_by_content_as_everywhere(folders):
+    picture = (EXAMPLES / "photo-1.jpg").read_bytes()
+    for number, name in enumerate(("no_ending", "p.jpg?w=300", "q.jpg_large")):
+        (folders / "phone" / name).write_bytes(picture + bytes([number]))
+    (folders / "phone" / "readme").write_text("no picture")
+    os.mkfifo(folders / "phone" / "pipe.jpg")  # opening it would wait for ever
+    names = [sample.path for sample in read_set(in_folders(folders)) if sample.source == "phone"]
+    assert names == ["phone/3.jpg", "phone/no_ending", "phone/p.jpg?w=300", "phone/q.jpg_large"]
+
+
+def test_a_link_to_nowhere_is_named(folders):
+    (folders / "phone" / "gone.jpg").symlink_to("nowhere.jpg")
+    with pytest.raises(BenchError, match=r"phone/gone\.jpg: cannot be opened"):
         read_set(in_folders(folders))
 
 

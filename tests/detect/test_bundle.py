@@ -188,3 +188,18 @@ def test_what_was_seen_is_known_by_the_beginning_of_its_hash(network_bundle):
     assert seen.has_seen("cd" * 32)
     assert not seen.has_seen("ef" * 32)
     assert seen.files["seen.txt"] == b"abababababababab\ncdcdcdcdcdcdcdcd\n"
+
+
+@pytest.mark.parametrize(
+    "data", [b'{"waves-256": ', b"[1]", b'{"waves-256": "high"}', b'{"waves-256": NaN}', b"\xff"]
+)
+def test_golden_scores_that_are_none(bundle, data):
+    with pytest.raises(BundleError, match=r"here: golden\.json is damaged: calibrate again"):
+        _ = with_file(bundle, "golden.json", data).golden
+
+
+def test_tables_that_are_no_text(bundle):
+    with pytest.raises(BundleError, match=r"here: calibration\.csv is damaged .* calibrate again"):
+        _ = with_file(bundle, "calibration.csv", b"\xff").calibration
+    with pytest.raises(BundleError, match=r"here: seen\.txt is damaged: get the bundle again"):
+        _ = with_file(bundle, "seen.txt", b"\xff").seen

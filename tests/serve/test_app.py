@@ -6,8 +6,10 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from cameraborn.detect.card import card_text
 from cameraborn.detect.conformal import smallest_rate
@@ -121,6 +123,44 @@ def test_the_bundle_is_told(server, tiny_bundle):
     assert "false-alarm" in problem_of(below, 422, "rate")
 
 
+def test_provenance_gets_the_rows_of_provenance(server, tmp_path):
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(PHOTO.read_bytes()[:20])
+    (tmp_path / PHOTO.name).write_bytes(PHOTO.read_bytes())
+    marked = PngInfo()
+    marked.add_text("parameters", "a face\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 8x8")
+    Image.new("RGB", (8, 8)).save(tmp_path / "marked.png", pnginfo=marked)
+    paths = (broken, PHOTO, tmp_path / "marked.png")
+    names = [path.name for path in paths]
+    _, out, _ = run_here("provenance", *names, "--format", "jsonl", cwd=tmp_path)
+    files = [("file", (path.name, path.read_bytes())) for path in paths]
+    answer = server.client.post("/v1/provenance", files=files)
+    assert answer.json() == rows_of(out)
+    assert [row["says"] for row in answer.json()][::2] == ["unreadable", "generated"]
+
+
+def test_the_histograms_are_those_that_p_values_come_from(server, tiny_bundle):
+    calibration = read_bundle(tiny_bundle).calibration
+    told = server.client.get("/v1/calibration").json()
+    assert told["tail"] == calibration.tail
+    assert [one["photographs"] for one in told["categories"]] == [len(one) for one in calibration.scores]
+    for category, scores in zip(told["categories"], calibration.scores, strict=True):
+        assert category["counts"] == np.histogram(scores, told["edges"])[0].tolist()
+        assert sum(category["counts"]) == len(scores)
+    rows = server.score(*PAIR, category=True).json()
+    assert [{**row, "category": None} for row in rows] == [
+        {**row, "category": None} for row in server.score(*PAIR).json()
+    ]
+    for row in rows:
+        scores = calibration.scores[row["category"]]
+        assert row["p_value"] == (1 + (scores >= row["score"]).sum()) / (len(scores) + 1)
+
+
+def test_a_picture_that_is_not_judged_has_no_category(server, tmp_path):
+    Image.new("RGB", (64, 64)).save(tmp_path / "empty.png")
+    assert server.score(tmp_path / "empty.png", category=True).json()[0]["category"] is None
+
+
 def test_state(server):
     assert server.client.get("/healthz").json() == {"status": "ok"}
     assert server.client.get("/readyz").json() == {"status": "ready"}
@@ -225,9 +265,8 @@ def test_the_documentation_needs_no_outside_resource(server):
         assert f"/static-offline-docs/{name}" in page
         assert server.client.get(f"/static-offline-docs/{name}").status_code == 200
     document = server.client.get("/openapi.json").json()
-    assert {"/v1/score", "/v1/explain", "/v1/bundle", "/healthz", "/readyz", "/metrics"} == set(
-        document["paths"]
-    )
+    v1 = {f"/v1/{name}" for name in ("score", "explain", "provenance", "bundle", "calibration")}
+    assert v1 | {"/healthz", "/readyz", "/metrics"} == set(document["paths"])
 
 
 def test_nothing_of_a_picture_is_logged(server):

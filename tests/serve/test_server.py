@@ -16,7 +16,10 @@ from tests.serve.test_app import problem_of
 from tests.serve.test_limits import PATIENT, slow
 
 TOKEN = "2a9f" * 16
-LOCKED = (("POST", "/v1/score"), ("POST", "/v1/explain"), ("GET", "/v1/bundle"), ("GET", "/metrics"))
+LOCKED = (
+    *(("POST", f"/v1/{name}") for name in ("score", "explain", "provenance")),
+    *(("GET", path) for path in ("/v1/bundle", "/v1/calibration", "/metrics")),
+)
 
 
 @pytest.fixture
@@ -59,7 +62,7 @@ def test_a_token_is_needed_for_all_but_probes(tiny_bundle, tokens):
                 answer = server.client.request(method, path, headers=headers)
                 problem_of(answer, 401, "unauthorised")
                 assert answer.headers["www-authenticate"] == "Bearer"
-        for path in ("/healthz", "/readyz", "/docs", "/openapi.json"):
+        for path in ("/", "/page/main.js", "/healthz", "/readyz", "/docs", "/openapi.json"):
             assert server.client.get(path).status_code == 200
         server.client.headers = {"Authorization": f"Bearer {TOKEN}", "Host": "any.example"}
         assert server.client.get("/v1/bundle").status_code == 200

@@ -14,7 +14,8 @@ from cameraborn.bench.config import PhotographSection, SetSection
 from cameraborn.data.manifest import sha256_of
 from cameraborn.data.select import Selection, select
 from cameraborn.errors import BenchError
-from cameraborn.photo.decode import SUPPORTED_EXTENSIONS
+from cameraborn.photo.files import pictures_in
+from cameraborn.photo.sniff import is_regular
 
 Label = Literal["photo", "generated"]
 
@@ -126,12 +127,16 @@ def _from_folders(section: SetSection) -> Iterator[Sample]:
         *(("generated", name, folder) for name, folder in section.generated.items()),
     ]
     for label, name, folder in labelled:
-        files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUPPORTED_EXTENSIONS)
+        files = sorted(map(Path, pictures_in(str(folder)))) if folder.is_dir() else []
         if not files:
             raise BenchError(
                 f"{folder}: no picture in it: check the path of '{name}' in set '{section.name}'"
             )
         for file in files:
+            if not is_regular(file):  # a folder that cannot be opened, or a link to nowhere
+                raise BenchError(
+                    f"{file}: cannot be opened: check its permissions, or take it out of the set"
+                )
             yield Sample(
                 file=file,
                 path=os.path.join(folder.name, file.relative_to(folder)),  # noqa: PTH118

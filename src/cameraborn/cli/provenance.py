@@ -26,7 +26,7 @@ from cameraborn.cli.failures import printable
 from cameraborn.cli.inputs import STANDARD_INPUT, StandardInput, inputs
 from cameraborn.cli.output import Form, Format, format_of, rows_writer, shortened, text_outputs
 from cameraborn.errors import PictureError
-from cameraborn.photo.provenance import PROVES_NOTHING, Provenance, read_provenance
+from cameraborn.photo.provenance import PROVES_NOTHING, Provenance, read_provenance, unreadable
 from cameraborn.photo.sniff import Census
 
 _TABLE_ROW = "{:<17} {}"
@@ -113,8 +113,7 @@ def _of(picture: str | StandardInput) -> Provenance:
     try:
         return read_provenance(picture)
     except PictureError as error:
-        path = picture if isinstance(picture, str) else STANDARD_INPUT
-        return Provenance(path, "unreadable", "the file cannot be read", error=str(error))
+        return unreadable(picture if isinstance(picture, str) else STANDARD_INPUT, error)
 
 
 def _path_of(picture: str | StandardInput) -> str:

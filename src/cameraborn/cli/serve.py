@@ -42,7 +42,9 @@ def serve(
         bool, Option("--access-log", help="Say a line a request on standard error: address, path, status.")
     ] = False,
 ) -> None:
-    """Answer the rows of score over HTTP: POST /v1/score; http://ADDRESS:PORT/docs tells the rest.
+    """Answer the rows of score over HTTP, and a page for people: http://ADDRESS:PORT/ in a browser.
+
+    Programs ask POST /v1/score; http://ADDRESS:PORT/docs tells the rest.
 
     Pictures stay in memory: nothing is written to disk or logged. SIGTERM and Ctrl-C end it, when what was accepted is
     answered; its exit code is then 0.

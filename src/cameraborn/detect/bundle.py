@@ -19,6 +19,7 @@ from typing import Any, Self, TypeVar
 import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
+from pydantic import FiniteFloat, TypeAdapter, ValidationError
 from safetensors import SafetensorError
 
 from cameraborn.degrade.residual_statistics import ResidualStatistics, noise_of
@@ -34,6 +35,7 @@ from cameraborn.errors import BundleError
 from cameraborn.files import Array
 
 T = TypeVar("T")
+_SCORES = TypeAdapter(dict[str, FiniteFloat])
 SEEN_DIGITS = 16  # hex digits kept of a photograph's SHA-256: enough to recognise it
 
 _OPERATIONS, _CALIBRATION, _GOLDEN, _SEEN = (
@@ -170,9 +172,9 @@ class Bundle:
             BundleError: there are none, or the table is damaged.
         """
         operations = self.coverage.operations
-        text = self._file(_CALIBRATION, "run 'cameraborn calibrate' first").decode("utf-8")
+        table = self._file(_CALIBRATION, "run 'cameraborn calibrate' first")
         try:
-            return read_rows(text, operations)
+            return read_rows(table.decode("utf-8"), operations)
         except ValueError as error:
             raise BundleError(
                 f"{self.origin}: {_CALIBRATION} is damaged ({error}): calibrate again"
@@ -206,15 +208,25 @@ class Bundle:
         """Name of a picture made by formula -> its combined score.
 
         Raises:
-            BundleError: the bundle is not calibrated.
+            BundleError: the bundle is not calibrated, or they are damaged.
         """
-        golden: dict[str, float] = json.loads(self._file(_GOLDEN, "run 'cameraborn calibrate' first"))
-        return golden
+        data = self._file(_GOLDEN, "run 'cameraborn calibrate' first")
+        try:
+            return _SCORES.validate_json(data)
+        except ValidationError as error:
+            raise BundleError(f"{self.origin}: {_GOLDEN} is damaged: calibrate again") from error
 
     @cached_property
     def seen(self) -> frozenset[str]:
-        """Beginnings of the SHA-256 of all that the network and the evidence have learnt from."""
-        return frozenset(self.files.get(_SEEN, b"").decode().split())
+        """Beginnings of the SHA-256 of all that the network and the evidence have learnt from.
+
+        Raises:
+            BundleError: the list is damaged.
+        """
+        try:
+            return frozenset(self.files.get(_SEEN, b"").decode("ascii").split())
+        except UnicodeDecodeError as error:
+            raise BundleError(f"{self.origin}: {_SEEN} is damaged: get the bundle again") from error
 
     def has_seen(self, sha256: str) -> bool:
         """Whether the file of this SHA-256 was learnt from."""

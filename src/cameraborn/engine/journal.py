@@ -169,7 +169,12 @@ class Journal:
             return len(line)
         if not found.startswith(self.HEAD):
             raise self._foreign()
-        held = json.loads(found)["settings"]
+        try:
+            held = json.loads(found)["settings"]
+        except ValueError:
+            raise self._foreign() from None
+        if not isinstance(held, dict):
+            raise self._foreign()
         other = [name for name in {**held, **wanted} if held.get(name) != wanted.get(name)]
         if other:
             raise JournalError(

@@ -38,7 +38,8 @@ from cameraborn.photo.jpeg import jpeg_quality, jpeg_tables, subsampling
 from cameraborn.photo.sniff import decoder_of
 
 MIN_SIDE = 16  # pixels; nothing can be said of a smaller picture
-MAX_PIXELS = 200_000_000  # the largest phone sensors; about 1.5 GB of memory while decoding
+MAX_PIXELS = 200_000_000  # the largest phone sensors; 7 bytes each while decoding: docs/reliability.md
+_STRIP = 1 << 22  # pixels that become an array at a time: Pillow makes two more copies on the way
 MAX_BYTES = 1 << 30  # of an encoded file
 _AGAIN = "copy or download it again"
 SUPPORTED_EXTENSIONS = frozenset(
@@ -269,7 +270,7 @@ def _from_array(array: Pixels, name: str, max_pixels: int) -> Picture:
 def _from_image(image: Image.Image, name: str, format: str, max_pixels: int, data: bytes | None) -> Picture:
     feed = getattr(image, "fp", None)  # gone once it is loaded
     with named_errors(name, format):
-        pixels = np.ascontiguousarray(_upright(image, name, format, max_pixels))
+        pixels = _array_of(_upright(image, name, format, max_pixels))
         damage = damage_of(data or b"", feed, pixels, read_orientation(image))
     pixels.flags.writeable = False
     exif = read_exif(image)
@@ -289,6 +290,16 @@ def _from_image(image: Image.Image, name: str, format: str, max_pixels: int, dat
         hdr=image.info.get(_HDR),
         frame=_frame_of(image, format),
     )
+
+
+def _array_of(image: Image.Image) -> Pixels:
+    """The pixels of a picture in mode RGB, [H W 3]."""
+    W, H = image.size
+    pixels = np.empty((H, W, 3), np.uint8)
+    rows = max(1, _STRIP // W)
+    for top in range(0, H, rows):
+        pixels[top : top + rows] = np.asarray(image.crop((0, top, W, min(top + rows, H))))
+    return pixels
 
 
 def _frame_of(image: Image.Image, format: str) -> int | None:

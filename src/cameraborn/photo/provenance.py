@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, Literal
 
 from PIL import Image
 
+from cameraborn.errors import PictureError
 from cameraborn.photo.decode import MAX_PIXELS, named_errors, read_encoded, recognised
 from cameraborn.photo.exif import MALFORMED, pillow_warnings_silenced
 from cameraborn.photo.provenance_c2pa import Manifest, manifest_of
@@ -127,6 +128,11 @@ def read_provenance(
         c2pa=manifest,
         notes=(*_c2pa_notes(manifest, fields), *(camera.notes if camera else ())),
     )
+
+
+def unreadable(path: str, error: PictureError) -> Provenance:
+    """What is said of a file that cannot be read."""
+    return Provenance(path, "unreadable", "the file cannot be read", error=str(error))
 
 
 def _hidden(image: Image.Image, format: str) -> Field | None:

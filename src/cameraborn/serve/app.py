@@ -24,11 +24,13 @@ from cameraborn.detect.detector import Detector, control_discoveries
 from cameraborn.detect.rows import Row, Rows, json_row, schema
 from cameraborn.detect.verdict import Verdict
 from cameraborn.errors import CalibrationError, PictureError
-from cameraborn.serve.facts import BundleFacts, facts_of
+from cameraborn.photo.provenance import Provenance
+from cameraborn.serve.facts import BundleFacts, CalibrationFacts, calibration_facts, facts_of
 from cameraborn.serve.gate import Gate
 from cameraborn.serve.limits import CLIENT_GONE, PROBLEM, Limits, Problem, Refusal, malformed, problem
 from cameraborn.serve.metrics import CONTENT_TYPE, Metrics
 from cameraborn.serve.pool import ClientGone, Pool, unless_gone
+from cameraborn.serve.static import page_routes
 from cameraborn.serve.tokens import is_known
 from cameraborn.serve.uploads import BODY, Body, EncodedPictures, Upload, in_words
 from cameraborn.serve.work import Work
@@ -50,6 +52,9 @@ class ScoreOptions(BaseModel):
         None, gt=0, lt=1, description="False-discovery rate of the pictures of this request, instead."
     )
     whole_image: bool = Field(False, description="Take the whole of each picture instead of the faces in it.")
+    category: bool = Field(
+        False, description="Add to each row the category of /v1/calibration that it was compared with."
+    )
 
 
 class ExplainOptions(BaseModel):
@@ -82,6 +87,7 @@ class Service:
         self.metrics = Metrics(self.pool)
         self._detector, self._limits = detector, limits
         self._rows, self._facts = Rows(detector), facts_of(detector, version)
+        self._calibration = calibration_facts(detector)
 
     async def score(self, request: Request, options: Annotated[ScoreOptions, Query()]) -> Response:
         """Judge every face in the pictures: the rows of `cameraborn score`, a row a face.
@@ -94,12 +100,25 @@ class Service:
         self._detector.check_rate(options.false_alarm)
         async with self._served(request) as (uploads, stop):
             work = Work(self._detector, self._limits, stop, options.whole_image)
-            verdicts = await unless_gone(request, self._judged(work, uploads, options.false_alarm))
+            judged = await unless_gone(request, self._judged(work, uploads, options.false_alarm))
+        verdicts = [verdict for verdict, _ in judged]
         if options.fdr is not None:
             verdicts = control_discoveries(verdicts, options.fdr)
         self.metrics.judged(len(uploads), verdicts)
         rows = [json_row(self._rows.of(verdict)) for verdict in verdicts]
-        return Response(json.dumps(rows, ensure_ascii=False), media_type="application/json")
+        if options.category:
+            rows = [row | {"category": place} for row, (_, place) in zip(rows, judged, strict=True)]
+        return _json(rows)
+
+    async def provenance(self, request: Request) -> Response:
+        """Tell what the files say of their own origin: the rows of `cameraborn provenance`, a row a file.
+
+        No verdict depends on it. Absence of metadata proves nothing, and what is there can be forged.
+        """
+        async with self._served(request) as (uploads, stop):
+            work = Work(self._detector, self._limits, stop, whole_image=False)
+            found = await unless_gone(request, self._told(work, uploads))
+        return _json([one.to_mapping() for one in found])
 
     async def explain(self, request: Request, options: Annotated[ExplainOptions, Query()]) -> Response:
         """Draw what moved the score of one face of one picture, and where it lies among photographs: a PNG."""
@@ -113,6 +132,10 @@ class Service:
     async def bundle(self) -> BundleFacts:
         """What the server judges with, and which false-alarm rates can be asked for."""
         return self._facts
+
+    async def calibration(self) -> CalibrationFacts:
+        """How held-out photographs score, in each category of condition that faces are compared within."""
+        return self._calibration
 
     async def health(self) -> State:
         """Answers as long as the server runs."""
@@ -135,10 +158,16 @@ class Service:
         async with self.pool.accepted() as stop:
             yield await Body(request, self._limits).pictures(), stop
 
-    async def _judged(self, work: Work, uploads: Sequence[Upload], rate: float) -> list[Verdict]:
+    async def _judged(
+        self, work: Work, uploads: Sequence[Upload], rate: float
+    ) -> list[tuple[Verdict, int | None]]:
         await self.pool.each(work.check_size, uploads)  # all, before the first one costs time
         found = await self.pool.each(partial(work.judge, false_alarm_rate=rate), uploads)
         return [verdict for verdicts in found for verdict in verdicts]
+
+    async def _told(self, work: Work, uploads: Sequence[Upload]) -> list[Provenance]:
+        await self.pool.each(work.check_size, uploads)
+        return await self.pool.each(work.provenance, uploads)
 
     async def _explained(self, work: Work, uploads: Sequence[Upload], face: int) -> bytes:
         await self.pool.each(work.check_size, uploads)
@@ -182,6 +211,7 @@ def make_app(
         openapi_url="/openapi.json",
     )
     app.include_router(_routes(service, tokens))
+    app.include_router(page_routes())
     app.add_api_route("/healthz", service.health, tags=["state"])
     app.add_api_route("/readyz", service.ready, tags=["state"], responses=refusals(503))
     _answer_errors(app, service.metrics)
@@ -204,17 +234,24 @@ def _routes(service: Service, tokens: Collection[bytes]) -> APIRouter:
     locked = refusals(401) if tokens else {}
     work = locked | refusals(413, 415, 422, 429, 503)
     rows = answer("A row a face.", "application/json", {"type": "array", "items": _ref("Row")})
+    origins = answer("A row a file.", "application/json", {"type": "array", "items": _ref("Provenance")})
     drawn = answer("The drawing.", "image/png", {"type": "string", "contentMediaType": "image/png"})
     text = answer("Metrics.", "text/plain", {"type": "string"})
     router = APIRouter(dependencies=[Depends(authorised)] if tokens else [])
     sent: dict[str, Any] = {"methods": ["POST"], "response_class": Response, "openapi_extra": BODY}
     router.add_api_route("/v1/score", service.score, responses=work | rows, **sent)
     router.add_api_route("/v1/explain", service.explain, responses=work | drawn, **sent)
+    router.add_api_route("/v1/provenance", service.provenance, responses=work | origins, **sent)
     router.add_api_route("/v1/bundle", service.bundle, responses=locked)
+    router.add_api_route("/v1/calibration", service.calibration, responses=locked)
     router.add_api_route(
         "/metrics", service.prometheus, response_class=Response, responses=locked | text, tags=["state"]
     )
     return router
+
+
+def _json(rows: Sequence[Mapping[str, Any]]) -> Response:
+    return Response(json.dumps(rows, ensure_ascii=False), media_type="application/json")
 
 
 Responses = dict[int | str, dict[str, Any]]
@@ -279,11 +316,16 @@ def _document(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is None:
         document = FastAPI.openapi(app)
         _, found = TypeAdapter.json_schemas(
-            [(model.__name__, "validation", TypeAdapter(model)) for model in (Row, EncodedPictures, Problem)],
+            [
+                (model.__name__, "validation", TypeAdapter(model))
+                for model in (Row, Provenance, EncodedPictures, Problem)
+            ],
             ref_template="#/components/schemas/{model}",
         )
         row = schema()
         found["$defs"]["Row"] |= {"required": row["required"], "additionalProperties": False}
         found["$defs"]["Row"]["properties"]["notes"] = row["properties"]["notes"]
+        found["$defs"]["Row"]["properties"]["category"] = {"type": ["integer", "null"], "title": "Category"}
+        del found["$defs"]["Manifest"]["properties"]["fields"], found["$defs"]["Field"]  # no row has them
         document["components"]["schemas"] |= found["$defs"]
     return app.openapi_schema or {}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 from pydantic import BaseModel, Field
 
 from cameraborn.detect.card import card_text
-from cameraborn.detect.conformal import smallest_rate
+from cameraborn.detect.conformal import Tail, smallest_rate
+from cameraborn.detect.describe import describe_category
 from cameraborn.detect.detector import Detector
 
 
@@ -54,4 +56,45 @@ def facts_of(detector: Detector, version: str) -> BundleFacts:
         smallest_false_alarm_rate=smallest_rate(calibration.smallest, calibration.tail),
         licences=dict(bundle.info.licences),
         card=card_text(bundle),
+    )
+
+
+BINS = 40
+
+
+class CategoryFacts(BaseModel):
+    """The held-out photographs of one category of condition."""
+
+    name: str = Field(description="The category in words.")
+    photographs: int = Field(description="How many scores of photographs it has.")
+    counts: list[int] = Field(description="How many of them lie between each two edges.")
+
+
+class CalibrationFacts(BaseModel):
+    """The histograms of held-out photographs' scores."""
+
+    tail: Tail = Field(description="Which scores are suspicious: high ones (upper), or low ones too (both).")
+    edges: list[float] = Field(description="Edges of the bins, which all categories share.")
+    categories: list[CategoryFacts] = Field(description="A row's `category` is a place in this list.")
+
+
+def calibration_facts(detector: Detector) -> CalibrationFacts:
+    """The histograms that a detector's p-values come from.
+
+    Args:
+        detector: whose; it is calibrated.
+    """
+    calibration = detector.calibration
+    edges = np.histogram_bin_edges(np.concatenate(calibration.scores), BINS)
+    return CalibrationFacts(
+        tail=calibration.tail,
+        edges=edges.tolist(),
+        categories=[
+            CategoryFacts(
+                name=describe_category(cells, calibration.taxonomy),
+                photographs=len(scores),
+                counts=np.histogram(scores, edges)[0].tolist(),
+            )
+            for cells, scores in zip(calibration.taxonomy.categories, calibration.scores, strict=True)
+        ],
     )

@@ -20,6 +20,10 @@ _DOCS_POLICY = (
     "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'; frame-ancestors 'none'"
 )
+_PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 _DRAINED, _DRAINING = 64 << 20, 2.0  # bytes and seconds that a refused sender may go on
 
 
@@ -52,7 +56,7 @@ class Gate:
                 headers = MutableHeaders(scope=message)
                 headers["X-Content-Type-Options"] = "nosniff"
                 headers["Cache-Control"] = "no-store"
-                headers["Content-Security-Policy"] = _DOCS_POLICY if scope["path"] == "/docs" else _POLICY
+                headers["Content-Security-Policy"] = _policy(scope["path"])
             await send(message)
 
         try:
@@ -75,6 +79,10 @@ class Gate:
             return urlsplit(f"//{Headers(scope=scope).get('host', '')}").hostname not in self._hosts
         except ValueError:
             return True
+
+
+def _policy(path: str) -> str:
+    return {"/": _PAGE_POLICY, "/docs": _DOCS_POLICY}.get(path, _POLICY)
 
 
 class _Body:

@@ -15,6 +15,7 @@ from cameraborn.detect.verdict import Verdict
 from cameraborn.errors import PictureError
 from cameraborn.photo.decode import Picture, recognised
 from cameraborn.photo.frames import frames
+from cameraborn.photo.provenance import Provenance, read_provenance, unreadable
 from cameraborn.serve.limits import Limits, too_many_faces, too_many_pixels
 from cameraborn.serve.uploads import Upload
 
@@ -54,8 +55,10 @@ class Work:
         if image.width * image.height > self.limits.max_pixels:
             raise too_many_pixels(upload.name, image.size, self.limits)
 
-    def judge(self, upload: Upload, false_alarm_rate: float) -> list[Verdict]:
-        """The verdicts on a picture, as `Detector.score` gives them.
+    def judge(self, upload: Upload, false_alarm_rate: float) -> list[tuple[Verdict, int | None]]:
+        """The verdicts on a picture, as `Detector.score` gives them, each with the place of its category.
+
+        That is the category of photographs that the face was compared with; None where it was with none.
 
         Raises:
             Refusal: it shows too many faces.
@@ -63,8 +66,21 @@ class Work:
         try:
             picture, seen = self._look(upload)
         except PictureError as error:
-            return [self.detector.unreadable(upload.name, error)]
-        return self.detector.judge(picture, seen, path=upload.name, false_alarm_rate=false_alarm_rate)
+            return [(self.detector.unreadable(upload.name, error), None)]
+        verdicts = self.detector.judge(picture, seen, path=upload.name, false_alarm_rate=false_alarm_rate)
+        taxonomy = self.detector.calibration.taxonomy
+        measured = [one.measured for one in seen] or [None]
+        return [
+            (verdict, taxonomy.category_of(one.condition) if one and verdict.p_value is not None else None)
+            for verdict, one in zip(verdicts, measured, strict=True)
+        ]
+
+    def provenance(self, upload: Upload) -> Provenance:
+        """What a picture's file says of its own origin; no verdict depends on it."""
+        try:
+            return read_provenance(upload.data, name=upload.name)
+        except PictureError as error:
+            return unreadable(upload.name, error)
 
     def explain(self, upload: Upload, face: int) -> bytes:
         """A PNG that explains the verdict on one face.

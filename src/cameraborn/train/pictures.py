@@ -177,7 +177,7 @@ def _in_one_line(batches: Iterator[Batch]) -> Iterator[Batch]:
         yield from batches
     except CamerabornError as error:
         # From a worker comes its whole traceback as text; the last line is the error, behind its class.
-        _, worker, text = str(error).strip().rpartition("\n")
+        _, worker, text = str(error.args[0]).strip().rpartition("\n")
         raise type(error)(text.partition(": ")[2] if worker else text) from error
 
 

@@ -71,8 +71,9 @@ def test_texts_are_tags(papers):  # noqa: F811
         (labels("12", Make="Nikon"), "Make is 'Nikon'"),
         ({"path": "12.png"}, "EXIF_ordinal"),
         (labels("12", {"Exposure Time": [1]}), "float"),
+        (labels("12", {"Exposure Time": 10**400}), "too large"),
     ],
-    ids=["class", "text", "incomplete", "exposure"],
+    ids=["class", "text", "incomplete", "exposure", "overflow"],
 )
 def test_labels_that_make_no_sense_are_named(papers, facts, named):  # noqa: F811
     message = refusal("fdf", written(papers, {"7": facts}))

@@ -41,6 +41,7 @@ def test_it_agrees_with_json(tmp_path_factory, found, chunk, indent, ascii):
         ('{"a": 1', "in its first entry"),
         ('{"a": 1} {"b": 2}', 'after entry "a"'),
         ('{"a": 1, b: 2}', 'after entry "a"'),
+        ('{"a": 1, "b\t": 2}', 'after entry "a"'),  # found by fuzzing
         ('{"a": ' + "[" * 100_000, "in its first entry"),
     ],
 )

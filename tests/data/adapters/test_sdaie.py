@@ -1,6 +1,7 @@
 """SDAIE's training data as published: `exif_tags.json` beside pictures."""
 
 import json
+import math
 
 import pytest
 
@@ -56,7 +57,10 @@ def test_what_is_ranked_is_a_number_or_missing(tmp_path, value, expected):
 
 
 def test_pictures_are_found_beside_the_list_and_converted_ones_too(tmp_path):
-    listed = {name: tags() for name in ("1.jpg", "2.jpg", "3.jpg", "4.jpg", "../5.jpg", "/6.jpg")}
+    listed = {
+        name: tags()
+        for name in ("1.jpg", "2.jpg", "3.jpg", "4.jpg", "../5.jpg", "/6.jpg", "", ".", "\0", "7" * 300)
+    }
     source = published(tmp_path / "set", listed, ("1.jpg", "png_256/2.png", "pkl_256/3.jpg"))
     picture(tmp_path / "5.jpg")
     (source / "pkl_256" / "4.pkl").write_bytes(b"never opened")
@@ -76,7 +80,10 @@ def test_pictures_are_found_beside_the_list_and_converted_ones_too(tmp_path):
         (tags(Make=7), "Make is 7, and its classes are 0 to 6"),
         (tags(Flash=-1), "Flash is -1"),
         (tags(Flash=True), "Flash is True"),
+        (tags(**{"Tag 7": 10**400}), "too large"),
+        (tags(**{"Tag 7": math.nan}), "labels.fc8"),
     ],
+    ids=["few", "list", "large class", "negative", "boolean", "overflow", "nan"],
 )
 def test_an_entry_that_makes_no_sense_costs_that_picture_alone(tmp_path, values, named):
     listed = {"1.jpg": values, "2.jpg": tags()}

@@ -45,7 +45,7 @@ class BladesLabels:
             if face in wanted:
                 try:
                     self._found[face] = json.dumps([_tags(facts), _labels(facts)]).encode()
-                except (AttributeError, KeyError, TypeError, ValueError) as error:
+                except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
                     raise ManifestError(
                         f"{file}: entry {name} makes no sense ({error}): get the file again"
                     ) from error

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from cameraborn.data.manifest import Row, first_problem
 from cameraborn.errors import ManifestError
 from cameraborn.photo import files
-from cameraborn.photo.sniff import Census
+from cameraborn.photo.sniff import Census, is_regular
 
 _NOT_HASHED = "0" * 64
 
@@ -82,7 +82,7 @@ def listed_entry(where: str, path: Path, fields: dict[str, Any]) -> Entry:
     Raises:
         ManifestError: the file is missing, or a field has no meaning.
     """
-    if not path.is_file():
+    if not is_regular(path):  # a name may be too long for any file
         raise ManifestError(f"{where}: {path} is missing: restore the file or delete the line")
     path = standing(path)
     try:

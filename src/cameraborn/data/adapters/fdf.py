@@ -22,6 +22,7 @@ from cameraborn.data.adapters.id_map import read_id_map
 from cameraborn.data.adapters.json_stream import stream_object
 from cameraborn.data.manifest import Manipulation
 from cameraborn.errors import ManifestError
+from cameraborn.photo.sniff import is_regular
 
 SIDE = 128  # pixels
 POINTS = ("nose", "right_eye", "left_eye", "right_ear", "left_ear", "right_shoulder", "left_shoulder")
@@ -83,7 +84,7 @@ def fdf_entries(source: Path, options: Options) -> Iterator[Entry | LeftOut]:
         yield entry(picture, **fields)
         for number, manipulation in enumerate(VARIANTS if variants else ()):
             variant = (variants or pictures) / f"{face}_{number}.png"
-            if variant.is_file():
+            if is_regular(variant):
                 yield entry(variant, manipulation=manipulation, **fields)
 
 
@@ -94,7 +95,7 @@ class _Faces:
         self._pictures = pictures
 
     def __contains__(self, face: object) -> bool:
-        return isinstance(face, str) and face.isalnum() and (self._pictures / f"{face}.png").is_file()
+        return isinstance(face, str) and face.isalnum() and is_regular(self._pictures / f"{face}.png")
 
 
 def _first(folder: Path, names: tuple[str, ...]) -> Path | None:

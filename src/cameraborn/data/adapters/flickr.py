@@ -19,6 +19,7 @@ from cameraborn.data.adapters.entry import Entry, LeftOut, Options, entry, pictu
 from cameraborn.errors import ManifestError
 from cameraborn.photo.exif import Exif
 from cameraborn.photo.exif_text import tags_of_texts
+from cameraborn.photo.sniff import is_regular
 
 Tags = dict[str, float | int | str]
 _DIRECTORIES = frozenset(("Exif IFD0", "Exif SubIFD"))  # the others are thumbnails and makers' notes
@@ -56,7 +57,7 @@ class ExifFolder:
     def get(self, photo: str) -> Tags | None:
         """The tags of a photograph, None without a file. Raises ManifestError if its file is broken."""
         file = self.folder / f"{photo}.json"
-        if not photo.isalnum() or not file.is_file():  # ids come from files: none may lead elsewhere
+        if not photo.isalnum() or not is_regular(file):  # ids come from files: none may lead elsewhere
             return None
         try:
             found: Any = json.loads(file.read_bytes())

@@ -45,11 +45,12 @@ def _whole_entries(text: str, last: str) -> Generator[tuple[str, Any], None, tup
     at = 0
     while name := _NAME.match(text, at):
         try:
+            key = json.loads(name[1])
             value, end = _DECODER.raw_decode(text, name.end())
         except (json.JSONDecodeError, RecursionError):
             break
         if not _END.match(text, end):  # a number may go on
             break
         last, at = name[1], end
-        yield json.loads(last), value
+        yield key, value
     return last, text[at:]

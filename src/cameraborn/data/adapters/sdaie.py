@@ -19,6 +19,7 @@ from cameraborn.data.adapters.json_stream import stream_object
 from cameraborn.errors import ManifestError
 from cameraborn.photo.exif import TAGS, Exif
 from cameraborn.photo.exif_text import parse_number, tags_of_texts
+from cameraborn.photo.sniff import is_regular
 
 NAME = "exif_tags.json"
 TAGS_LEARNT = 14
@@ -57,7 +58,7 @@ def sdaie_entries(source: Path, options: Options) -> Iterator[Entry | LeftOut]:
     places = (folder, *sorted(path for path in folder.iterdir() if path.is_dir()))
     for name, values in stream_object(file):
         path = PurePosixPath(name)
-        if path.is_absolute() or ".." in path.parts:
+        if not path.name or path.is_absolute() or ".." in path.parts:
             continue  # names come from a file: none may lead elsewhere
         picture = _beside(places, path)
         if picture is None:
@@ -74,7 +75,7 @@ def sdaie_entries(source: Path, options: Options) -> Iterator[Entry | LeftOut]:
                 exif=_tags(values),
                 labels=_labels(values),
             )
-        except (AttributeError, ValueError) as error:
+        except (AttributeError, ValueError, OverflowError) as error:
             yield LeftOut(str(picture), f"{picture}: its entry in {file.name} makes no sense ({error})")
 
 
@@ -85,7 +86,7 @@ def _beside(places: tuple[Path, ...], name: PurePosixPath) -> Path | None:
         path for stem in stems for path in (Path(f"{stem}{end}") for end in (name.suffix, *_ENDINGS))
     ]
     pickles = [place / name.with_suffix(".pkl") for place in places]
-    return next((path for path in (*candidates, *pickles) if path.is_file()), None)
+    return next((path for path in (*candidates, *pickles) if is_regular(path)), None)
 
 
 def _labels(values: Mapping[str, object]) -> dict[str, float]:

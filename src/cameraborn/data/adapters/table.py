@@ -10,6 +10,7 @@ from typing import Any
 from cameraborn.data.adapters.entry import Entry, Options, listed_entry
 from cameraborn.errors import ManifestError
 from cameraborn.photo.exif import TAGS, Exif
+from cameraborn.photo.sniff import is_regular
 
 _TEXTS = ("split", "generator", "source", "group", "kind", "manipulation", "licence")
 _LABELS = {
@@ -66,4 +67,4 @@ def _entry(file: Path, where: str, cells: Mapping[str | None, Any]) -> Entry:
 def _file_of(folder: Path, path: str) -> Path:
     r"""The file of a row: as it is written, or if there is none, with `\` between folders as on Windows."""
     file, other = folder / path, folder / path.replace("\\", "/")
-    return other if other.is_file() and not file.is_file() else file
+    return other if is_regular(other) and not is_regular(file) else file
