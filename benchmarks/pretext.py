@@ -20,7 +20,7 @@ from typing import get_args
 from common import write_table
 
 from cameraborn.data.manifest import Manipulation
-from cameraborn.pretext.kinds import Rank
+from cameraborn.pretext import kinds
 from cameraborn.pretext.tasks import TASKS
 
 
@@ -45,10 +45,10 @@ def figures_of(run: Path) -> Iterator[dict[str, object]]:
 
 
 def measure(task: str, of: str) -> str:
-    if isinstance(TASKS[task], Rank):
+    if isinstance(TASKS[task], kinds.Rank):
         return "pair accuracy"
-    untouched = TASKS[task].kind != "manipulation" or of not in get_args(Manipulation)
-    return "share told rightly" if untouched else "balanced accuracy"
+    manipulated = isinstance(TASKS[task], kinds.Manipulation) and of in get_args(Manipulation)
+    return "balanced accuracy" if manipulated else "share told rightly"
 
 
 if __name__ == "__main__":

@@ -33,8 +33,8 @@ from PIL import Image
 
 import cameraborn
 from cameraborn.cli.output import Format, writer
-from cameraborn.detect import detector as detector_module
 from cameraborn.detect.rows import Rows
+from cameraborn.photo import frames
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "score_speed.csv"
@@ -166,7 +166,7 @@ def shares(large: Path, bundle: Path | None) -> list[Row]:
     pictures = sorted(large.iterdir())
     detector.score(pictures[0])  # loads the face networks outside the clock
     watch = Stopwatch()
-    detector_module.open_picture = watch.around("decoding", detector_module.open_picture)
+    frames.open_picture = watch.around("decoding", frames.open_picture)
     faces = detector.observer.faces
     faces.find = watch.around("face detection", faces.find)  # type: ignore[method-assign]
     for encoder in detector.observer.encoders:
