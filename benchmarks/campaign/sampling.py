@@ -14,14 +14,17 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 from cache import Cache, Pixels, Row
 from numpy.typing import NDArray
 
-from cameraborn.binary.delivery import Lottery, deliver, face_square, patch
-from cameraborn.binary.edits import brought_to_sharpness, sharpness, stored
+from cameraborn.binary.delivery import Lottery, deliver, face_square, patch, resized
+from cameraborn.binary.edits import brought_to_sharpness, compressed, sharpness, stored
 
 MATCHED_PAIRS = 0.6  # share of redrawings that are made as sharp as their photograph
+COARSER = 3.0, 6.0  # how much smaller, where detail is taken away
+FINE = 1.5, 4.0  # px; what is blurred away by this is the detail of a patch
 NATIVE = 0.15  # of photographs: crops that show anything
 
 
@@ -32,6 +35,7 @@ class Composition:
     photographs: int = 10
     pairs: int = 6
     fakes: int = 10
+    blank: int = 0  # photographs and fakes in turn, without the detail that could tell them apart
 
 
 class Sampler:
@@ -45,11 +49,12 @@ class Sampler:
         everything: bool = False,
         lottery: dict[str, float] | None = None,
         shuffle: float = 0.0,
+        hybrid: float = 0.0,
     ) -> None:
         self.cache = Cache(work / "cache")
         self.held_out = frozenset(json.loads((work / "held_out.json").read_text()))
         self.work, self.everything = work, everything
-        self.lottery, self.shuffle = Lottery(**(lottery or {})), shuffle
+        self.lottery, self.shuffle, self.hybrid = Lottery(**(lottery or {})), shuffle, hybrid
         self.base, self.overlap = np.load(work / "propensity.npy").astype(float)
         self.photographs: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
         self.fakes: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
@@ -135,11 +140,11 @@ class Sampler:
     def batch(
         self, composition: Composition, side: int, rng: np.random.Generator, patches: int = 1
     ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """`patches` of each picture, and labels; 1 is generated."""
+        """`patches` of each picture, and labels; 1 is generated, .5 could be either."""
         pictures: list[Pixels] = []
         labels: list[float] = []
 
-        def add(picture: Pixels, label: int, seed: int) -> None:
+        def add(picture: Pixels, label: float, seed: int) -> None:
             draws = np.random.default_rng(seed)
             for _ in range(patches):
                 pictures.append(patch(picture, side, draws, self.shuffle))
@@ -149,11 +154,32 @@ class Sampler:
             add(self.face(self.draw_photograph(rng), rng), 0, int(rng.integers(2**31)))
         for _ in range(composition.fakes):
             add(self.face(self.draw_fake(rng), rng), 1, int(rng.integers(2**31)))
+        for turn in range(composition.blank):
+            number = self.draw_fake(rng) if turn % 2 else self.draw_photograph(rng)
+            add(without_detail(self.face(number, rng), rng), 0.5, int(rng.integers(2**31)))
         for _ in range(composition.pairs):
             seed = int(rng.integers(2**31))
             for label, picture in enumerate(self.draw_pair(rng)):
                 add(picture, label, seed)
-        return np.stack(pictures), np.array(labels, np.float32)
+        stacked = np.stack(pictures)
+        for one in np.flatnonzero((rng.random(len(labels)) < self.hybrid) & (np.array(labels) != 0.5)):
+            stacked[one] = hybrid(pictures[one], pictures[rng.integers(len(pictures))], rng)
+        return stacked, np.array(labels, np.float32)
+
+
+def without_detail(x: Pixels, rng: np.random.Generator) -> Pixels:
+    """Shrunk until nothing of a generator is left but what it shows, and enlarged again: [S S 3]."""
+    side = x.shape[0]
+    small = resized(x, max(8, int(side / rng.uniform(*COARSER))), rng)
+    x = resized(small, side, rng)
+    return compressed(x, rng) if rng.random() < 0.5 else x
+
+
+def hybrid(fine: Pixels, coarse: Pixels, rng: np.random.Generator) -> Pixels:
+    """The detail of one patch on what another shows (after Oliva, Torralba & Schyns 2006): [S S 3]."""
+    sigma = float(rng.uniform(*FINE))
+    shown, hidden = (cv2.GaussianBlur(x.astype(np.float32), (0, 0), sigma) for x in (coarse, fine))
+    return np.asarray((fine - hidden + shown).round().clip(0, 255), np.uint8)
 
 
 def sharpness_of(pictures: Sequence[Pixels] | NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -86,9 +86,15 @@ def main() -> None:
     parser.add_argument("--average", type=float, default=0.997)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--batch", type=int, nargs=3, default=(10, 6, 10), help="photographs, pairs, fakes")
+    parser.add_argument(
+        "--blank", type=int, default=0, help="further pictures a batch without detail, which could be either"
+    )
     parser.add_argument("--strength", type=float, default=1.0, help="how often edits happen")
     parser.add_argument(
         "--shuffle", type=float, default=0.0, help="share of patches whose tiles are shuffled"
+    )
+    parser.add_argument(
+        "--hybrid", type=float, default=0.0, help="share of patches whose detail is put on another's content"
     )
     parser.add_argument("--light", type=float, default=0.0, help="share of deliveries without edits")
     parser.add_argument("--leave-out", action="append", default=[])
@@ -111,8 +117,9 @@ def main() -> None:
         everything=options.everything,
         lottery=lottery,
         shuffle=options.shuffle,
+        hybrid=options.hybrid,
     )
-    composition = Composition(*options.batch)
+    composition = Composition(*options.batch, blank=options.blank)
     net, average = built(options).to(memory_format=torch.channels_last), built(options)
     average.load_state_dict(net.state_dict())
     groups = [
@@ -154,8 +161,10 @@ def main() -> None:
         nn.utils.clip_grad_norm_(net.parameters(), 5.0)
         optimiser.step()
         follow(average, net, min(options.average, (step + 1) / (step + 10)))
-        right = float(((logits.detach() > 0) == (y > 0.5)).float().mean())
-        log.append((float(loss.detach()), right, roc_auc_score(labels, sharpness_of(pictures))))
+        told = labels != 0.5
+        right = float(((logits.detach() > 0) == (y > 0.5))[told].float().mean())
+        sharp = roc_auc_score(labels[told], sharpness_of(pictures[told]))
+        log.append((float(loss.detach()), right, sharp))
         step, spent = step + 1, time.process_time() - began
         if step % 50 == 0:
             loss_mean, right_mean, sharp = np.mean(log, axis=0)
