@@ -14,17 +14,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from cache import Cache, Pixels, Row
 from numpy.typing import NDArray
 
-from cameraborn.binary.delivery import Lottery, deliver, face_square, patch, resized
-from cameraborn.binary.edits import brought_to_sharpness, compressed, sharpness, stored
+from cameraborn.binary.delivery import Lottery, deliver, face_square, hybrid, patch, without_detail
+from cameraborn.binary.edits import brought_to_sharpness, sharpness, stored
 
 MATCHED_PAIRS = 0.6  # share of redrawings that are made as sharp as their photograph
-COARSER = 3.0, 6.0  # how much smaller, where detail is taken away
-FINE = 1.5, 4.0  # px; what is blurred away by this is the detail of a patch
 NATIVE = 0.15  # of photographs: crops that show anything
 
 
@@ -165,21 +162,6 @@ class Sampler:
         for one in np.flatnonzero((rng.random(len(labels)) < self.hybrid) & (np.array(labels) != 0.5)):
             stacked[one] = hybrid(pictures[one], pictures[rng.integers(len(pictures))], rng)
         return stacked, np.array(labels, np.float32)
-
-
-def without_detail(x: Pixels, rng: np.random.Generator) -> Pixels:
-    """Shrunk until nothing of a generator is left but what it shows, and enlarged again: [S S 3]."""
-    side = x.shape[0]
-    small = resized(x, max(8, int(side / rng.uniform(*COARSER))), rng)
-    x = resized(small, side, rng)
-    return compressed(x, rng) if rng.random() < 0.5 else x
-
-
-def hybrid(fine: Pixels, coarse: Pixels, rng: np.random.Generator) -> Pixels:
-    """The detail of one patch on what another shows (after Oliva, Torralba & Schyns 2006): [S S 3]."""
-    sigma = float(rng.uniform(*FINE))
-    shown, hidden = (cv2.GaussianBlur(x.astype(np.float32), (0, 0), sigma) for x in (coarse, fine))
-    return np.asarray((fine - hidden + shown).round().clip(0, 255), np.uint8)
 
 
 def sharpness_of(pictures: Sequence[Pixels] | NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from cameraborn.binary.delivery import (
     SHRINKING,
@@ -11,10 +12,12 @@ from cameraborn.binary.delivery import (
     deliver,
     drawn_side,
     face_square,
+    hybrid,
     patch,
     resized,
     shuffled,
     turned,
+    without_detail,
 )
 
 from .test_edits import picture
@@ -158,3 +161,29 @@ def test_shuffling_moves_whole_tiles():
     drawn = [patch(x, 96, np.random.default_rng(seed), shuffle=0.3) for seed in range(300)]
     plain = [np.array_equal(z, x) or np.array_equal(z, x[:, ::-1]) for z in drawn]
     assert np.mean(plain) == pytest.approx(0.7, abs=0.1)
+
+
+def test_a_hybrid_has_the_detail_of_one_and_the_content_of_another():
+    fine, coarse = picture(128, seed=0), picture(128, seed=1)
+    both = hybrid(fine, coarse, np.random.default_rng(0)).astype(float)
+    sigma = np.random.default_rng(0).uniform(1.5, 4.0)
+
+    def blurred(x):
+        return gaussian_filter(x.astype(float), (sigma, sigma, 0), truncate=4, mode="mirror")
+
+    literal = np.clip(fine - blurred(fine) + blurred(coarse), 0, 255)
+    assert np.abs(both - literal)[16:-16, 16:-16].mean() < 0.5
+    assert np.abs(hybrid(fine, fine, np.random.default_rng(0)).astype(int) - fine).max() <= 1
+    flat = np.full_like(fine, 90)
+    assert (hybrid(flat, flat, np.random.default_rng(0)) == 90).all()
+
+
+def test_without_detail_only_what_is_coarse_stays():
+    rng = np.random.default_rng(0)
+    noise = rng.integers(60, 196, (120, 120, 3)).astype(np.uint8)
+    ramp = np.broadcast_to(np.linspace(40, 200, 120)[:, None, None], (120, 120, 3)).astype(np.uint8)
+    for seed in range(8):
+        gone, kept = (without_detail(x, np.random.default_rng(seed)) for x in (noise, ramp))
+        assert gone.shape == noise.shape
+        assert gone.std() < 0.6 * noise.std()
+        assert np.abs(kept.astype(float) - ramp)[8:-8, 8:-8].mean() < 4

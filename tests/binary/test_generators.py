@@ -236,6 +236,18 @@ def test_a_batch_holds_what_the_recipe_says(toys, tmp_path):
     assert sides == {64, 96}
 
 
+def test_pictures_without_detail_could_be_either_and_hybrids_keep_their_label(toys, tmp_path):
+    changes = {"batch": {"blank": 1}, "optimise": {"batch_size": 10}}
+    plain, mixed = (recipe_of(toys, **changes, delivery={"hybrid": share}) for share in (0.0, 1.0))
+    batches = [FaceBatches(sampler_of(recipe, tmp_path)[0], recipe, CPU)[3] for recipe in (plain, mixed)]
+    (patches, labels), (hybrids, same) = batches
+    assert torch.equal(labels, same)
+    assert (labels == 0.5).sum() * 5 == len(labels)
+    unchanged = (patches == hybrids).flatten(1).all(1)
+    assert unchanged[labels == 0.5].all()
+    assert not unchanged[labels != 0.5].all()
+
+
 def test_a_batch_depends_on_its_number_alone_and_is_shared_equally(toys, tmp_path):
     recipe = recipe_of(toys)
     sampler, _ = sampler_of(recipe, tmp_path)

@@ -42,6 +42,12 @@ _MATCHED, _SHARPNESS = 0.5, (5.5, 0.9)  # share brought to a sharpness drawn fro
 _COMPRESSED, _AGAIN, _SMALLEST_AGAIN = 0.7, 0.25, 104  # shares compressed, and delivered again; pixels
 _LIGHT_COMPRESSED, _LIGHT_QUALITY = 0.8, 60  # of deliveries without edits
 
+_DETAIL = (1.5, 4.0)  # px: what a blur by this takes away is the detail of a patch
+_COARSER, _COARSE_COMPRESSED = (
+    (3.0, 6.0),
+    0.5,
+)  # how far pictures without detail were shrunk; share compressed
+
 _ENLARGING = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_LANCZOS4)
 
 
@@ -173,6 +179,24 @@ def shuffled(x: Pixels, rng: Rng) -> Pixels:
     tiles = x.reshape(count, TILE, count, TILE, 3).transpose(0, 2, 1, 3, 4).reshape(-1, TILE, TILE, 3)
     tiles = tiles[rng.permutation(len(tiles))].reshape(count, count, TILE, TILE, 3)
     return tiles.transpose(0, 2, 1, 3, 4).reshape(x.shape)
+
+
+def hybrid(fine: Pixels, coarse: Pixels, rng: Rng) -> Pixels:
+    """The detail of one patch on what another shows (hybrid images, Oliva, Torralba & Schyns 2006): [s s 3].
+
+    Detail decides then whether it is generated; that certain faces are photographed or generated more often does not.
+    """
+    sigma = float(rng.uniform(*_DETAIL))
+    shown, hidden = (cv2.GaussianBlur(x.astype(np.float32), (0, 0), sigma) for x in (coarse, fine))
+    return np.asarray((fine - hidden + shown).round().clip(0, 255), np.uint8)
+
+
+def without_detail(x: Pixels, rng: Rng) -> Pixels:
+    """Shrunk until nothing is left of a generator but what it shows, and enlarged again: [S S 3]."""
+    side = x.shape[0]
+    small = resized(x, max(8, int(side / rng.uniform(*_COARSER))), rng)
+    x = resized(small, side, rng)
+    return compressed(x, rng) if rng.random() < _COARSE_COMPRESSED else x
 
 
 def _delivered_again(x: Pixels, rng: Rng) -> Pixels:

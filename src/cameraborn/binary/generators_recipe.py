@@ -32,13 +32,14 @@ class BatchSection(Section):
     photographs: int = Field(default=1, ge=1)
     pairs: int = Field(default=1, ge=0)  # a photograph and its redrawing: two pictures
     fakes: int = Field(default=1, ge=1)
+    blank: int = Field(default=0, ge=0)  # photographs or fakes without detail, of which nothing can be said
     native: float = Field(default=0.15, ge=0, le=1)  # share of photographs that are rows without a face's box
     matched_pairs: float = Field(default=0.6, ge=0, le=1)  # redrawings made as sharp as their photographs
 
     @property
     def unit(self) -> int:
         """Pictures of one unit."""
-        return self.photographs + 2 * self.pairs + self.fakes
+        return self.photographs + 2 * self.pairs + self.fakes + self.blank
 
 
 class LotterySection(Section):
@@ -48,6 +49,9 @@ class LotterySection(Section):
     native: float = Field(default=0.5, ge=0, le=1)  # share of the larger faces that stay large
     light: float = Field(default=0.6, ge=0, le=1)  # share without edits
     shuffle: float = Field(default=0.2, ge=0, le=1)  # share of patches whose tiles are shuffled
+    hybrid: float = Field(
+        default=0.0, ge=0, le=1
+    )  # share of patches whose detail is laid on another's content
 
     @property
     def lottery(self) -> Lottery:

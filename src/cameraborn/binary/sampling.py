@@ -3,7 +3,8 @@
 Faces are drawn so that no large source or generator dominates (`base_weights`) and so that who is shown does not tell
 the classes (`binary.overlap`). Both pictures of a pair are given the same delivery and the same patches. Photographs
 are stored as WebP as often as the fakes' files are, and most redrawings as JPEG, since a decoder leaves nothing of its
-photograph's compression: files' histories would give the classes away.
+photograph's compression: files' histories would give the classes away. Pictures without detail count as either, and
+some patches' detail is laid on what others show: content is not to tell the classes.
 
 A batch depends on the seed and its number alone, whoever makes it. N patches of a batch, s their side.
 """
@@ -21,22 +22,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from cameraborn.binary.delivery import deliver, face_square, patch
+from cameraborn.binary.delivery import deliver, face_square, hybrid, patch, without_detail
 from cameraborn.binary.edits import Rng, brought_to_sharpness, sharpness, stored
 from cameraborn.binary.face_rows import FaceRows
 from cameraborn.binary.faces import Face
-from cameraborn.binary.generators_recipe import GeneratorsRecipe
+from cameraborn.binary.generators_recipe import GeneratorsRecipe, PatchesSection
 from cameraborn.data.manifest import Row, group_of
 from cameraborn.errors import RecipeError
 from cameraborn.files import Array, Pixels
 from cameraborn.train.pictures import PictureCache, load
 from cameraborn.train.processes import Processes
 
-PHOTOGRAPH, GENERATED = 0, 1  # labels
+PHOTOGRAPH, GENERATED, EITHER = 0.0, 1.0, 0.5  # labels
 _AS_JPEG = 0.8  # share of the redrawings that are stored as JPEG, where the pair is not stored as WebP
 
 Batch = tuple[Tensor, Tensor]  # patches uint8 [N 3 s s], labels [N]
-Labelled = tuple[Pixels, int, Rng]  # a delivered picture, its label, and what draws its patches
+Labelled = tuple[Pixels, float, Rng]  # a delivered picture, its label, and what draws its patches
 
 
 def base_weights(names: Sequence[str]) -> Array:
@@ -146,14 +147,34 @@ class FaceBatches(Dataset[Batch]):
         of_batch = np.random.default_rng([seed, number])
         sides = Draw.of(range(len(settings)), [one.share for one in settings])
         chosen = settings[sides(of_batch)]
-        patches, labels = [], []
+        patches: list[Pixels] = []
+        labels: list[float] = []
         for unit in self.units:
-            for picture, label, rng in self._unit(np.random.default_rng([seed, number, unit])):
-                for _ in range(chosen.count):
-                    patches.append(patch(picture, chosen.side, rng, self.recipe.delivery.shuffle))
-                    labels.append(label)
+            draws = np.random.default_rng([seed, number, unit])
+            cut, told = self._cut(draws, chosen)
+            patches += self._hybrids(cut, told, draws)
+            labels += told
         stacked = torch.from_numpy(np.stack(patches).transpose(0, 3, 1, 2).copy())
         return stacked, torch.tensor(labels, dtype=torch.float32)
+
+    def _cut(self, draws: Rng, chosen: PatchesSection) -> tuple[list[Pixels], list[float]]:
+        """The patches of a unit, and their labels."""
+        shuffle = self.recipe.delivery.shuffle
+        both = [
+            (patch(picture, chosen.side, rng, shuffle), label)
+            for picture, label, rng in self._unit(draws)
+            for _ in range(chosen.count)
+        ]
+        return [one for one, _ in both], [label for _, label in both]
+
+    def _hybrids(self, patches: list[Pixels], labels: list[float], rng: Rng) -> list[Pixels]:
+        """A share of them, labels and all, on what another of the unit shows."""
+        return [
+            hybrid(one, patches[rng.integers(len(patches))], rng)
+            if label != EITHER and rng.random() < self.recipe.delivery.hybrid
+            else one
+            for one, label in zip(patches, labels, strict=True)
+        ]
 
     def _unit(self, rng: Rng) -> Iterator[Labelled]:
         kinds = self.recipe.batch
@@ -161,6 +182,9 @@ class FaceBatches(Dataset[Batch]):
             yield self.sampler.photograph(rng), PHOTOGRAPH, rng
         for _ in range(kinds.fakes):
             yield self.sampler.fake(rng), GENERATED, rng
+        for _ in range(kinds.blank):
+            picture = self.sampler.fake(rng) if rng.random() < 0.5 else self.sampler.photograph(rng)
+            yield without_detail(picture, rng), EITHER, rng
         for _ in range(kinds.pairs):
             both, seed = self.sampler.pair(rng), int(rng.integers(2**31))
             for label, picture in zip((PHOTOGRAPH, GENERATED), both, strict=True):
