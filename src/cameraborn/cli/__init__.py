@@ -24,7 +24,6 @@ from cameraborn.cli import (  # noqa: F401 (each adds its verbs to the applicati
     reconstruct,
     score,
     serve,
-    stats,
     train,
     weights,
 )
