@@ -62,7 +62,7 @@ def network_bundle():
     import torch
 
     from cameraborn.networks.patchnet import PatchNet
-    from cameraborn.pretext.export import to_onnx
+    from cameraborn.train.onnx import to_onnx
 
     with torch.random.fork_rng():
         torch.manual_seed(0)

@@ -61,7 +61,11 @@ TWO_SIDES = {"sides": (256, 128)}
         ({"evidence": (BINARY,)}, TWO_SIDES, "--side 128: a head was trained on features of one size"),
         (FACES, TWO_SIDES, "--side 256: the network was trained on crops of 224 pixels"),
         ({"side": 128}, {"sides": (256, 96)}, "--side 96: the network sees patches of 128 pixels"),
-        ({"side": 128}, {"smallest_side": 127}, "--smallest-side 127: the network sees patches of 128 pixels"),
+        (
+            {"side": 128},
+            {"smallest_side": 127},
+            "--smallest-side 127: the network sees patches of 128 pixels",
+        ),
         ({}, {"crop_scale": 0.0}, "--crop-scale 0: not above 0"),
         ({}, {"crop_scale": math.nan}, "--crop-scale nan: not above 0"),
     ],

@@ -154,6 +154,7 @@ def test_two_processes_train_one_run(training, tmp_path):
     assert ours == pytest.approx(theirs, rel=0.3)
 
 
+@pytest.mark.parametrize("training", ["autoencoders"], indirect=True)  # the others: test_processes.py
 def test_a_batch_that_cannot_be_divided_is_refused(training, tmp_path):
     (tmp_path / "recipe.toml").write_text(as_toml(training.with_(batch_size=7)))
     done = torchrun("-m", "cameraborn", "train", "recipe.toml", "-o", "run", cwd=tmp_path)

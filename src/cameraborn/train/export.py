@@ -203,7 +203,9 @@ def preprocessing_of(network: ExportedNetwork, options: BundleOptions) -> Prepro
     """
     faces, sides = network.input_kind == "crop", set(options.sides)
     if options.crop_scale is not None and not 0 < options.crop_scale < math.inf:
-        raise CamerabornError(f"--crop-scale {options.crop_scale:g}: not above 0: give one such as {CROP_SCALE}")
+        raise CamerabornError(
+            f"--crop-scale {options.crop_scale:g}: not above 0: give one such as {CROP_SCALE}"
+        )
     if network.is_binary and len(sides) > 1:
         raise CamerabornError(
             f"--side {options.sides[1]}: a head was trained on features of one size: give one --side"
