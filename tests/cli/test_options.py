@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+import typer
 
 from cameraborn.cli.common import app
 from tests.command import EXAMPLES, posix, rows_of, run, run_here
@@ -51,6 +52,24 @@ def test_one_letter_says_it_too(tmp_path):
     assert run_here("-V", cwd=tmp_path) == run_here("--version", cwd=tmp_path)
     for verb in ([], ["score"], ["data"], ["data", "import"], ["bench"], ["bench", "run"]):
         assert run_here(*verb, "-h", cwd=tmp_path) == run_here(*verb, "--help", cwd=tmp_path)
+
+
+def verbs(command, name):
+    """Every verb that does something, with its whole name."""
+    if not hasattr(command, "commands"):
+        yield name, command
+    for word, inside in getattr(command, "commands", {}).items():
+        yield from verbs(inside, f"{name} {word}")
+
+
+VERBS = dict(verbs(typer.main.get_command(app), "cameraborn"))
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_every_verb_shows_an_example(name):
+    shown = " ".join(VERBS[name].get_help(typer.Context(VERBS[name], info_name=name)).split())
+    _, _, example = shown.partition("Example: ")
+    assert f"{name.removesuffix(' run')} " in example, shown
 
 
 def test_quiet_says_errors_alone(tmp_path):

@@ -195,7 +195,10 @@ def _shares(texts: list[str]) -> dict[str, float]:
 
 @data.command("verify")
 def verify_(manifest: Manifest, jobs: Jobs = None) -> None:
-    """Check a manifest: broken rows, missing or changed files, rows listed twice, groups in several splits."""
+    """Check a manifest: broken rows, missing or changed files, rows listed twice, groups in several splits.
+
+    Example: cameraborn data verify faces.jsonl
+    """
     from cameraborn.data.manifest import manifest_lines
     from cameraborn.data.verify import verify_manifest
 
@@ -224,7 +227,10 @@ def stats_(
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Count the rows of a manifest, and show the distributions of its four numeric EXIF tags."""
+    """Count the rows of a manifest, and show the distributions of its four numeric EXIF tags.
+
+    Example: cameraborn data stats faces.jsonl -o stats.png
+    """
     from cameraborn.cli.stats_text import check_plots, draw, lines_of
     from cameraborn.data.manifest import manifest_lines, read_manifest
     from cameraborn.data.stats import manifest_stats
