@@ -6,7 +6,8 @@ import shutil
 import pytest
 import typer
 
-from cameraborn.cli.common import app
+from cameraborn.cli import app
+from cameraborn.cli.common import VERBS
 from tests.command import EXAMPLES, posix, rows_of, run, run_here
 
 PHOTO = EXAMPLES / "photo-1.jpg"
@@ -62,14 +63,21 @@ def verbs(command, name):
         yield from verbs(inside, f"{name} {word}")
 
 
-VERBS = dict(verbs(typer.main.get_command(app), "cameraborn"))
+COMMANDS = dict(verbs(typer.main.get_command(app), "cameraborn"))
 
 
-@pytest.mark.parametrize("name", VERBS)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_verb_shows_an_example(name):
-    shown = " ".join(VERBS[name].get_help(typer.Context(VERBS[name], info_name=name)).split())
+    shown = " ".join(COMMANDS[name].get_help(typer.Context(COMMANDS[name], info_name=name)).split())
     _, _, example = shown.partition("Example: ")
     assert f"{name.removesuffix(' run')} " in example, shown
+
+
+def test_verbs_are_defined_in_the_files_that_are_imported_for_them():
+    found = {verb: set() for verb in VERBS}
+    for name, command in COMMANDS.items():
+        found[name.split()[1]].add(command.callback.__module__.rpartition(".")[2])
+    assert found == {verb: set(files) for verb, files in VERBS.items()}
 
 
 def test_quiet_says_errors_alone(tmp_path):
