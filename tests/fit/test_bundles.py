@@ -26,7 +26,7 @@ def network(network_bundle, tmp_path_factory):
 
 def test_a_detector_for_your_own_photographs(network, network_bundle, photographs, tmp_path):
     mine = [photograph.path for photograph in photographs["fit"]]
-    held_out = photographs["calibration"][:20]
+    held_out = photographs["calibration"][:10]
     (others := tmp_path / "others").mkdir()
     for photograph in held_out:
         shutil.copy(photograph.path, others)
@@ -46,7 +46,7 @@ def test_a_detector_for_your_own_photographs(network, network_bundle, photograph
     detector = cameraborn.calibrate_bundle(
         others, tmp_path / "mine", output=tmp_path / "done", options=OPTIONS
     )
-    assert detector.score(EXAMPLES / "photo-1.jpg")[0].scope == "ok"
+    assert detector.score(EXAMPLES / "photo-1.jpg", false_alarm_rate=0.5)[0].scope == "ok"
     assert read_bundle(tmp_path / "mine").info.coverage is None
     expected = fit(network_bundle, photographs["fit"], components=1, dimensions=4, options=OPTIONS)
     expected = calibrate(expected, held_out, options=OPTIONS)

@@ -10,7 +10,6 @@ The command line comes before an environment variable (CAMERABORN_SCORE_FALSE_AL
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,11 +38,15 @@ def read_defaults(path: Path, application: Callable[[], Any], *, required: bool)
         CamerabornError: it cannot be read, or names a verb or an option that does not exist.
     """
     try:
-        found = tomllib.loads(path.read_bytes().decode("utf-8"))
+        data = path.read_bytes()
     except OSError as error:
         if required:
             raise CamerabornError(f"{path}: cannot be read ({error.strerror}): check the path") from error
         return {}
+    import tomllib  # most people have no such file, and need not wait for this
+
+    try:
+        found = tomllib.loads(data.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise CamerabornError(f"{path}: not TOML ({error}): fix the line") from error
     say(f"{path}: defaults are taken from here")
