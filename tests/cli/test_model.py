@@ -6,8 +6,8 @@ import pytest
 
 from cameraborn.cli.common import duration, reporting
 from cameraborn.detect.store import write_bundle
+from tests.command import run, run_here
 from tests.conftest import EXAMPLES
-from tests.test_cli import run
 
 GENERATED = [part for number in (1, 2, 3) for part in ("--generated", EXAMPLES / f"generated-{number}.jpg")]
 SMALL = ("--components", "1", "--dimensions", "4", "--copies", "2", "--jobs", "1")
@@ -30,12 +30,12 @@ def test_from_pictures_to_a_verdict(tmp_path, network, photographs):
     assert (tmp_path / "binary" / "generators.safetensors").is_file()
 
     held_out = [photograph.path for photograph in photographs["calibration"][:20]]
-    code, _, error = run(
+    code, _, error = run_here(
         "calibrate", *held_out, "--bundle", "binary", "--jobs", "1", "--copies", "1", cwd=tmp_path
     )
     assert code == 0, error
     picture = EXAMPLES / "generated-4.jpg"
-    code, out, error = run(
+    code, out, error = run_here(
         "score", picture, "--bundle", "binary", "--false-alarm", "0.5", "--format", "jsonl", cwd=tmp_path
     )
     assert code == 0, error
@@ -54,7 +54,7 @@ def test_from_pictures_to_a_verdict(tmp_path, network, photographs):
 )
 def test_what_is_wrong_is_one_line(tmp_path, network, photographs, arguments, message):
     photos = [photograph.path for photograph in photographs["fit"][:3]]
-    code, _, error = run(
+    code, _, error = run_here(
         "fit-binary", *photos, *arguments, "--bundle", network, "-o", "out", *SMALL, cwd=tmp_path
     )
     assert code == 2
@@ -84,19 +84,19 @@ def test_durations(seconds, words):
 
 
 def test_the_bundle_that_ships_is_not_calibrated_in_place(tmp_path):
-    code, _, error = run("calibrate", EXAMPLES, cwd=tmp_path)
+    code, _, error = run_here("calibrate", EXAMPLES, cwd=tmp_path)
     assert code == 2
     assert "give the new bundle's folder; the bundle that ships stays" in error
 
 
 def test_bundles_are_merged(tmp_path, tiny_bundle):
-    code, _, error = run("merge", tiny_bundle, tiny_bundle, "-o", "both", cwd=tmp_path)
+    code, _, error = run_here("merge", tiny_bundle, tiny_bundle, "-o", "both", cwd=tmp_path)
     assert code == 0, error
     assert "both: holds photographs, photographs-2; now 'cameraborn calibrate" in error
-    code, _, error = run("merge", tiny_bundle, "-o", "one", cwd=tmp_path)
+    code, _, error = run_here("merge", tiny_bundle, "-o", "one", cwd=tmp_path)
     assert code == 2
     assert "give two bundles or more" in error
-    code, _, error = run(
+    code, _, error = run_here(
         "merge", tiny_bundle, tiny_bundle, "--score-by", "generatrs", "-o", "other", cwd=tmp_path
     )
     assert code == 2

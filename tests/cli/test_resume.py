@@ -11,7 +11,7 @@ import time
 import pytest
 from PIL import Image
 
-from tests.command import CAMERABORN, ENVIRONMENT, EXAMPLES, posix, run, wait_until
+from tests.command import CAMERABORN, ENVIRONMENT, EXAMPLES, posix, run, run_here, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def whole(album):
     def of(ending, *options):
         if (ending, *options) not in outputs:
             output = album.parent / f"whole{len(outputs)}{ending}"
-            code, _, error = run("score", "album", "-o", output, *options, cwd=album.parent)
+            code, _, error = run_here("score", "album", "-o", output, *options, cwd=album.parent)
             assert code == 4, error
             outputs[ending, *options] = output.read_bytes()
         return outputs[ending, *options]
@@ -100,7 +100,7 @@ def test_what_is_kept_is_named_and_not_thrown_away(album, tmp_path):
     assert code == 130
     assert f"{part}: the verdicts on " in error
     kept = part.read_bytes()
-    code, _, error = run(*command, cwd=album.parent)
+    code, _, error = run_here(*command, cwd=album.parent)
     assert (code, error.count("\n")) == (2, 1)
     assert "go on with --resume, or start again with --overwrite" in error
     for options, named in (
@@ -109,11 +109,11 @@ def test_what_is_kept_is_named_and_not_thrown_away(album, tmp_path):
         (["--whole-image"], "whole_image"),
         (["--evidence", "photographs"], "evidence"),
     ):
-        code, _, error = run(*command, "--resume", *options, cwd=album.parent)
+        code, _, error = run_here(*command, "--resume", *options, cwd=album.parent)
         assert (code, error.count("\n")) == (2, 1)
         assert f"of a run with another {named}: give the same options" in error
     assert part.read_bytes() == kept
-    code, _, error = run("score", "album/00.jpg", "-o", output, "--overwrite", cwd=album.parent)
+    code, _, error = run_here("score", "album/00.jpg", "-o", output, "--overwrite", cwd=album.parent)
     assert code == 0, error
     assert list(tmp_path.iterdir()) == [output]
 
@@ -122,7 +122,9 @@ def test_what_is_not_ours_is_not_taken_for_a_journal(album, tmp_path):
     part = tmp_path / "rows.csv.part"
     part.write_text("what somebody cares for\n")
     for option in ([], ["--resume"], ["--overwrite"]):
-        code, _, error = run("score", "album/00.jpg", "-o", tmp_path / "rows.csv", *option, cwd=album.parent)
+        code, _, error = run_here(
+            "score", "album/00.jpg", "-o", tmp_path / "rows.csv", *option, cwd=album.parent
+        )
         assert (code, error.count("\n")) == (2, 1)
         assert "rows.csv.part" in error
     assert part.read_text() == "what somebody cares for\n"
@@ -131,14 +133,14 @@ def test_what_is_not_ours_is_not_taken_for_a_journal(album, tmp_path):
 def test_a_picture_that_changed_is_scored_again(album, tmp_path):
     output = tmp_path / "rows.jsonl"
     (tmp_path / "a.jpg").write_bytes((album / "00.jpg").read_bytes())
-    code, _, error = run("score", "a.jpg", "-o", output, cwd=tmp_path)
+    code, _, error = run_here("score", "a.jpg", "-o", output, cwd=tmp_path)
     assert code == 0, error
-    assert run("score", "a.jpg", "-o", output, "--resume", cwd=tmp_path)[0] == 2  # it is complete
+    assert run_here("score", "a.jpg", "-o", output, "--resume", cwd=tmp_path)[0] == 2  # it is complete
     first = output.read_text()
     output.unlink()
     (tmp_path / "a.jpg").write_bytes((album / "01.jpg").read_bytes())
     assert (
-        run("score", "a.jpg", "-o", output, "--resume", cwd=tmp_path)[0] == 0
+        run_here("score", "a.jpg", "-o", output, "--resume", cwd=tmp_path)[0] == 0
     )  # nothing is kept: from the start
     assert output.read_text() != first
 
@@ -151,7 +153,7 @@ def test_a_disk_that_fills_up_keeps_what_was_done(album, tmp_path, whole):
     assert done.returncode == 2, done
     assert b"rows.csv.part: cannot be written (File too large): free some space" in done.stderr
     assert part.stat().st_size > 1000
-    code, _, error = run("score", "album", "-o", output, "--resume", cwd=album.parent)
+    code, _, error = run_here("score", "album", "-o", output, "--resume", cwd=album.parent)
     assert (code, "pictures done already" in error) == (4, True)
     assert output.read_bytes() == whole(".csv")
 
@@ -171,7 +173,7 @@ def test_a_disk_that_fills_up_keeps_what_was_done(album, tmp_path, whole):
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
 def test_other_long_verbs_survive_a_kill(album, tmp_path, command, product):
-    run("data", "import", "folder", album, "-o", "set.jsonl", cwd=tmp_path)
+    run_here("data", "import", "folder", album, "-o", "set.jsonl", cwd=tmp_path)
     rows = [json.loads(line) for line in (tmp_path / "set.jsonl").read_text().splitlines()]
     generated = sorted({row["sha256"] for row in rows})[::2]
     rows = [row | ({"label": "generated"} if row["sha256"] in generated else {}) for row in rows]
@@ -197,7 +199,7 @@ def test_other_long_verbs_survive_a_kill(album, tmp_path, command, product):
     made = (tmp_path / product).read_bytes()
     shutil.rmtree(tmp_path / product.split("/")[0], ignore_errors=True)
     (tmp_path / product).unlink(missing_ok=True)
-    code, _, error = run(*command, cwd=tmp_path)
+    code, _, error = run_here(*command, cwd=tmp_path)
     assert code == 0, error
     if command[0] == "bench":  # its rows have the time that each took
         made, again = (

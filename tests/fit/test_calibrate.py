@@ -126,8 +126,9 @@ def test_nothing_usable(network_bundle, fitted, tmp_path):
 def test_copies_of_a_file_are_counted_once(fitted, photographs, tmp_path):
     copy = tmp_path / "copy.jpg"
     copy.write_bytes(Path(photographs["calibration"][0].path).read_bytes())
-    alone = calibrate(fitted, photographs["calibration"], options=OPTIONS)
-    again = calibrate(fitted, [*photographs["calibration"], Photograph(str(copy), "")], options=OPTIONS)
+    given = photographs["calibration"][:6]
+    alone = calibrate(fitted, given, options=OPTIONS)
+    again = calibrate(fitted, [*given, Photograph(str(copy), "")], options=OPTIONS)
     assert len(again.calibration_rows) == len(alone.calibration_rows)
 
 

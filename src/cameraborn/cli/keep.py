@@ -168,7 +168,7 @@ class Kept:
             data = source.getbuffer()
             mark = Mark(digest(hashlib.sha256(data).hexdigest()), len(data), 0)
         at, found = journal.get(mark) or (None, [])
-        # What could not be read may have been mended meanwhile, without its size or time changing.
+        # What could not be read may have been repaired meanwhile, without its size or time changing.
         unreadable = any(row["scope"] == "unreadable" for row in found)
         return _Item(source, mark, None if unreadable else at)
 

@@ -174,6 +174,8 @@ def fit_binary(
     """Train a two-layer classifier on a bundle's features: photographs against generated pictures.
 
     It finds what it has seen better than a mixture does, and may miss what it has not.
+
+    Example: cameraborn fit-binary photos/ --generated fakes/ -o my-bundle
     """
     needs_torch()
     from cameraborn.binary import fit
@@ -294,7 +296,10 @@ def verify(
         Path | None, Argument(help="Bundle to check, a folder or zip.", show_default="the one that ships")
     ] = None,
 ) -> None:
-    """Check that a bundle is whole and scores here as at its maker's."""
+    """Check that a bundle is whole and scores here as at its maker's.
+
+    Example: cameraborn verify my-bundle
+    """
     detector = load(bundle, verify=True)
     info = detector.bundle.info
     print(f"{info.name}: whole; {len(detector.bundle.golden)} golden pictures score as recorded")
