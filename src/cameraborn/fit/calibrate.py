@@ -17,11 +17,12 @@ from cameraborn.detect.evidence.combine import Standard
 from cameraborn.detect.golden import GOLDEN_NAMES
 from cameraborn.detect.held_out import CalibrationRow
 from cameraborn.detect.schema import Coverage, software_versions
+from cameraborn.engine.journal import Journal
 from cameraborn.errors import CalibrationError
 from cameraborn.fit.photographs import Photograph
+from cameraborn.fit.view import View
 from cameraborn.fit.views import (
     Report,
-    View,
     ViewOptions,
     features_of,
     no_usable_face,
@@ -42,6 +43,7 @@ def calibrate(
     class_size: int = 60,
     tail: Tail = "upper",
     report: Report = lambda path, problem: None,
+    journal: Journal | None = None,
 ) -> Bundle:
     """A copy of the bundle with the scores of held-out photographs and golden scores.
 
@@ -49,6 +51,7 @@ def calibrate(
     calibration has seen), so it contributes one score to every category that one of its views falls in. Categories with
     fewer than `class_size` photographs are merged. In a category a photograph counts once, because two views of it are
     not independent: as it is in its own category, elsewhere by a view drawn at random, seeded by the photograph itself.
+    An interrupted run goes on from its `journal`.
 
     Raises:
         CalibrationError: a photograph was used to fit, or none is usable.
@@ -57,7 +60,7 @@ def calibrate(
     options = replace(options, handled=True, every_operation=True)
     held_out: dict[str, list[CalibrationRow]] = {}  # rows of a photograph's views
     colourless = 0
-    for views in take_views(bundle, photographs, options, report):
+    for views in take_views(bundle, photographs, options, report, journal):
         first = views[0]
         if bundle.has_seen(first.sha256):
             raise CalibrationError(

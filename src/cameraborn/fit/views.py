@@ -20,36 +20,21 @@ from cameraborn.degrade.random import (
     random_operations,
     random_recompression,
 )
-from cameraborn.degrade.residual_statistics import ResidualStatistics
 from cameraborn.detect.abstain import unfit
 from cameraborn.detect.bundle import Bundle
-from cameraborn.detect.condition import Condition
-from cameraborn.detect.observe import Feature, Measurement, Observer, longer_side
+from cameraborn.detect.observe import Measurement, Observer, longer_side
+from cameraborn.engine.journal import Journal, Mark, digest
 from cameraborn.engine.local import map_in_order
 from cameraborn.engine.stage import Stage
 from cameraborn.errors import CalibrationError, PictureError
 from cameraborn.files import Pixels
 from cameraborn.fit.photographs import Photograph, subsample
+from cameraborn.fit.view import Example, View, Viewed
 from cameraborn.photo.decode import Picture, open_picture
 
-Example = tuple[
-    ResidualStatistics, int
-]  # statistics of a face, and the place in `OPERATIONS` of what was done to it
 Report = Callable[[str, str | None], None]  # a photograph's path, and why it was left out (None: it was not)
 
 _EXAMPLE_PHOTOGRAPHS, _EXAMPLE_COPIES = 600, 2  # that operations are learnt from; copies by each operation
-
-
-@dataclass(frozen=True, eq=False)
-class View:
-    """One view of one face (or whole photograph): as it is, or after a random operation."""
-
-    photograph: Photograph
-    sha256: str
-    feature: Feature  # [D]
-    condition: Condition
-    statistics: ResidualStatistics
-    colour: bool
 
 
 @dataclass(frozen=True)
@@ -77,34 +62,33 @@ class ViewOptions:
     seed: int = 0
 
 
-@dataclass(frozen=True, eq=False)
-class Viewed:
-    """The views of one photograph, what its copies show of operations, and why there are none."""
-
-    path: str
-    views: list[View]
-    examples: list[Example]
-    problem: str | None
-
-
 def take_views(
-    bundle: Bundle, photographs: Iterable[Photograph], options: ViewOptions, report: Report
+    bundle: Bundle,
+    photographs: Iterable[Photograph],
+    options: ViewOptions,
+    report: Report,
+    journal: Journal | None = None,
 ) -> Iterator[list[View]]:
     """The views of each usable photograph, in their order.
 
-    A photograph that cannot be read or shows no usable face is reported and left out.
+    A photograph that cannot be read or shows no usable face is reported and left out. What is in the journal is not
+    done again; what is done is added to it.
     """
-    for viewed in _viewed(bundle, photographs, options, frozenset(), report):
+    for viewed in _viewed(ViewStage(bundle, options), photographs, report, journal):
         if viewed.views:
             yield viewed.views
 
 
 def take_views_and_examples(
-    bundle: Bundle, photographs: Sequence[Photograph], options: ViewOptions, report: Report
+    bundle: Bundle,
+    photographs: Sequence[Photograph],
+    options: ViewOptions,
+    report: Report,
+    journal: Journal | None = None,
 ) -> tuple[list[View], list[Example]]:
     """The same views in one list, and the faces of some of the photographs after every operation."""
     exemplary = frozenset(subsample(photographs, _EXAMPLE_PHOTOGRAPHS))
-    viewed = list(_viewed(bundle, photographs, options, exemplary, report))
+    viewed = list(_viewed(ViewStage(bundle, options, exemplary), photographs, report, journal))
     return [view for one in viewed for view in one.views], [ex for one in viewed for ex in one.examples]
 
 
@@ -124,13 +108,13 @@ def random_generator(sha256: str, seed: int) -> np.random.Generator:
 
 
 def _viewed(
-    bundle: Bundle,
-    photographs: Iterable[Photograph],
-    options: ViewOptions,
-    exemplary: frozenset[Photograph],
-    report: Report,
+    stage: ViewStage, photographs: Iterable[Photograph], report: Report, journal: Journal | None
 ) -> Iterator[Viewed]:
-    for viewed in map_in_order(ViewStage(bundle, options, exemplary), photographs, options.jobs):
+    kept = _KeptStage(stage)
+    items = (_item(stage, photograph, journal) for photograph in photographs)
+    for item, viewed in map_in_order(kept, items, stage.options.jobs):
+        if journal is not None and item.known is None and viewed.sha256 is not None:
+            journal.add(item.mark, viewed.to_json())
         report(viewed.path, viewed.problem)
         yield viewed
 
@@ -160,11 +144,11 @@ class ViewStage(Stage[Photograph, Viewed]):
             picture = open_picture(item.path)
             faces = self._faces(picture)
         except PictureError as error:
-            return Viewed(item.path, [], [], str(error))
+            return Viewed(item.path, None, [], [], str(error))
         sha256 = picture.sha256 or hashlib.sha256(picture.pixels.tobytes()).hexdigest()
         views = list(self._views(item, sha256, faces))
         examples = list(self._examples(sha256, faces)) if item in self.exemplary else []
-        return Viewed(item.path, views, examples, None if views else f"{item.path}: no usable face")
+        return Viewed(item.path, sha256, views, examples, None if views else f"{item.path}: no usable face")
 
     def _faces(self, picture: Picture) -> list[tuple[Pixels, float, Measurement]]:
         """The crop, size in pixels and measurement of each usable face."""
@@ -214,6 +198,40 @@ class ViewStage(Stage[Photograph, Viewed]):
             processed = apply_operation(name, crop, rng, smallest_side=smallest)
             if processed is not None:
                 yield place, processed
+
+
+@dataclass(frozen=True)
+class _Item:
+    """A photograph, the mark that it has in the journal, and what is there of it."""
+
+    photograph: Photograph
+    mark: Mark
+    known: Viewed | None
+
+
+@dataclass
+class _KeptStage(Stage[_Item, tuple[_Item, Viewed]]):
+    """The same for what is not known."""
+
+    stage: ViewStage
+
+    def setup(self) -> None:
+        self.stage.setup()
+
+    def work(self, item: _Item) -> tuple[_Item, Viewed]:
+        return item, item.known or self.stage.work(item.photograph)
+
+
+def _item(stage: ViewStage, photograph: Photograph, journal: Journal | None) -> _Item:
+    if journal is None:
+        return _Item(photograph, Mark(0, 0, 0), None)
+    mark = Mark.of(digest(f"{photograph in stage.exemplary} {photograph.path}"), photograph.path)
+    try:
+        _, fields = journal.get(mark) or (0, None)
+        known = fields and Viewed.of_json(fields, photograph, stage.bundle.info.width)
+    except (ValueError, LookupError, TypeError):
+        known = None
+    return _Item(photograph, mark, known)
 
 
 def _view(photograph: Photograph, sha256: str, measured: Measurement) -> View:
