@@ -112,7 +112,7 @@ class Kept:
             with closing(self._scored(items, advance, jobs)) as scored:
                 yield (verdict for _, found in scored for verdict in found)
             return
-        with _journal(self.part, self._settings(), "verdicts on") as journal:
+        with _journal(self.part, self._settings(), "verdicts on pictures") as journal:
             order = self._fill(journal, pictures, advance, jobs)
             yield (verdict for at in order for verdict in map(_verdict_of, journal.read(at)))
         self.part.unlink(missing_ok=True)
@@ -177,7 +177,7 @@ def kept_views(
     _begin(part, resume=resume, overwrite=overwrite)
     of_views = {name: value for name, value in asdict(options).items() if name != "jobs"}
     settings = {**_versions(bundle), "verb": verb, **of_views}
-    with _journal(part, settings, "views of") as journal:
+    with _journal(part, settings, "looks at pictures") as journal:
         yield journal
     part.unlink(missing_ok=True)
 
@@ -208,15 +208,12 @@ def _journal(part: Path, settings: dict[str, Any], what: str) -> Iterator[Journa
     """The journal; it is said how much is there already, and after a failure what is kept."""
     with Journal(part, settings, "the same command with --resume") as journal:
         if len(journal):
-            say(f"{part}: going on; pictures done already: {len(journal)}")
+            say(f"{part}: going on; {what} done already: {len(journal)}")
         try:
             yield journal
         except BaseException:
             if len(journal):
-                complain(
-                    f"{part}: the {what} {len(journal)} pictures are kept: "
-                    "the same command with --resume goes on"
-                )
+                complain(f"{part}: {len(journal)} {what} are kept: the same command with --resume goes on")
             raise
 
 

@@ -288,16 +288,17 @@ def calibrate(
     chosen = list(photographs.cap_per_source(outputs.watched(found, path_of), per_source))
     start, target = read_bundle(bundle), output or bundle
     with kept_views("calibrate", start, target, options, resume=resume, overwrite=overwrite) as journal:
-        with reporting("calibrating", "photographs", len(chosen)) as report:
-            calibrated = calibration_of.calibrate(
-                start,
-                chosen,
-                options=options,
-                class_size=class_size,
-                tail="both" if two_sided else "upper",
-                report=report,
-                journal=journal,
-            )
+        with reporting("looking", "photographs", len(chosen)) as report:
+            held_out = calibration_of.look_at(start, chosen, options=options, report=report, journal=journal)
+        calibrated = calibration_of.calibrate_on(
+            start,
+            held_out,
+            options=options,
+            class_size=class_size,
+            tail="both" if two_sided else "upper",
+            again=lambda total: reporting("calibrating", total=total),
+            journal=journal,
+        )
         passed_over(census)
         write_bundle(calibrated, target)
     calibration = calibrated.calibration

@@ -26,7 +26,7 @@ class View:
 
     photograph: Photograph
     sha256: str
-    feature: Feature  # [D]
+    feature: Feature | None  # [D]; None where no network ran
     condition: Condition
     statistics: ResidualStatistics
     colour: bool
@@ -49,7 +49,7 @@ class Viewed:
         """All of it, exactly; `of_json` reads it back."""
         return {
             "sha256": self.sha256,
-            "features": _packed([view.feature for view in self.views]),
+            "features": [None if view.feature is None else _packed([view.feature]) for view in self.views],
             "conditions": [astuple(view.condition) for view in self.views],
             "statistics": _packed([view.statistics for view in self.views]),
             "colours": [view.colour for view in self.views],
@@ -66,7 +66,7 @@ class Viewed:
             ValueError, LookupError, TypeError: it did not.
         """
         columns = (
-            _unpacked(fields["features"], width),
+            [None if text is None else _unpacked(text, width)[0] for text in fields["features"]],
             [Condition(*condition) for condition in fields["conditions"]],
             _unpacked(fields["statistics"], N_STATISTICS),
             fields["colours"],
