@@ -23,7 +23,7 @@ GENERATED = sorted(EXAMPLES.glob("generated-*.jpg"))
 OPTIONS = ViewOptions(copies=2, jobs=1)
 SETTINGS = {
     "components": 2,
-    "dimensions": 4,
+    "dimensions": 2,
     "perceptron": PerceptronOptions(pseudo_outliers=0.1, epochs=60, batch=16),
     "options": OPTIONS,
 }

@@ -1,6 +1,7 @@
 """`cameraborn fit-binary` as users meet it."""
 
 import json
+import shutil
 
 import pytest
 
@@ -20,12 +21,12 @@ def network(tmp_path, network_bundle):
 
 
 def test_from_pictures_to_a_verdict(tmp_path, network, photographs):
-    photos = [photograph.path for photograph in photographs["fit"][:5]]
+    photos = [photograph.path for photograph in photographs["fit"][:8]]
     code, _, error = run(
         "fit-binary", *photos, *GENERATED, "--bundle", network, "-o", "binary", *SMALL, cwd=tmp_path
     )
     assert code == 0, error
-    assert "8 photographs, 0 left out" in error
+    assert "11 pictures, 0 left out" in error
     assert "binary: classifier trained; now 'cameraborn calibrate PHOTOS --bundle binary'" in error
     assert (tmp_path / "binary" / "generators.safetensors").is_file()
 
@@ -44,6 +45,21 @@ def test_from_pictures_to_a_verdict(tmp_path, network, photographs):
     assert verdict["bundle"] == "binary"
 
 
+def test_copies_of_a_photograph_are_one(tmp_path, network, photographs):
+    """Seven are too few for four dimensions, however many copies are made of them or lie beside them."""
+    (tmp_path / "photos").mkdir()
+    for number, photograph in enumerate(photographs["fit"][:7]):
+        for copy in ("", "-again"):
+            shutil.copy(photograph.path, tmp_path / "photos" / f"{number}{copy}.jpg")
+    code, _, error = run(
+        "fit-binary", "photos", *GENERATED, "--bundle", network, "-o", "out", *SMALL, cwd=tmp_path
+    )
+    assert code == 2
+    assert "7 photographs are too few for 1 Gaussian(s) of full covariance in 4 dimensions" in error
+    assert "--shrinkage" not in error  # `fit-binary` has no such option
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -53,7 +69,7 @@ def test_from_pictures_to_a_verdict(tmp_path, network, photographs):
     ],
 )
 def test_what_is_wrong_is_one_line(tmp_path, network, photographs, arguments, message):
-    photos = [photograph.path for photograph in photographs["fit"][:3]]
+    photos = [photograph.path for photograph in photographs["fit"][:8]]
     code, _, error = run_here(
         "fit-binary", *photos, *arguments, "--bundle", network, "-o", "out", *SMALL, cwd=tmp_path
     )

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -11,7 +12,8 @@ import time
 import pytest
 from PIL import Image
 
-from tests.command import CAMERABORN, ENVIRONMENT, EXAMPLES, posix, run, run_here, wait_until
+from cameraborn.detect.store import write_bundle
+from tests.command import CAMERABORN, ENVIRONMENT, EXAMPLES, ROOT, posix, run, run_here, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +89,7 @@ def test_a_run_that_was_killed_goes_on(album, tmp_path, whole, ending, options):
         known = len(part.read_bytes().splitlines()) - 2
         code, _, error = run(*command, "--resume", cwd=album.parent)
         assert code == 4
-        assert f"{part}: going on; pictures done already: {known}\n" in error
+        assert f"{part}: going on; verdicts on pictures done already: {known}\n" in error
     assert output.read_bytes() == whole(ending, *options)
     assert list(tmp_path.iterdir()) == [output]
 
@@ -98,7 +100,9 @@ def test_what_is_kept_is_named_and_not_thrown_away(album, tmp_path):
     command = ["score", "album", "-o", output]
     code, error = killed(album, part, signal.SIGINT, *command)
     assert code == 130
-    assert f"{part}: the verdicts on " in error
+    assert re.search(
+        r"rows.csv.part: [1-9][0-9]* verdicts on pictures are kept: the same command with", error
+    )
     kept = part.read_bytes()
     code, _, error = run_here(*command, cwd=album.parent)
     assert (code, error.count("\n")) == (2, 1)
@@ -154,8 +158,118 @@ def test_a_disk_that_fills_up_keeps_what_was_done(album, tmp_path, whole):
     assert b"rows.csv.part: cannot be written (File too large): free some space" in done.stderr
     assert part.stat().st_size > 1000
     code, _, error = run_here("score", "album", "-o", output, "--resume", cwd=album.parent)
-    assert (code, "pictures done already" in error) == (4, True)
+    assert (code, "verdicts on pictures done already" in error) == (4, True)
     assert output.read_bytes() == whole(".csv")
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory, network_bundle, photographs):
+    """What learning needs: a network, photographs, faceless and broken pictures, generated ones."""
+    folder = tmp_path_factory.mktemp("studio")
+    write_bundle(network_bundle, folder / "network")
+    for name, some in photographs.items():
+        (folder / name).mkdir()
+        for number, photograph in enumerate(some[:24]):
+            shutil.copy(photograph.path, folder / name / f"{number:02}.jpg")
+        (folder / name / "broken.jpg").write_bytes(b"\xff\xd8\xff")
+        Image.new("RGB", (300, 300), (90, 120, 200)).save(folder / name / "sky.png")
+    (folder / "made").mkdir()
+    for number in range(3):
+        shutil.copy(EXAMPLES / f"generated-{number + 1}.jpg", folder / "made")
+    code, _, error = run_here("fit", "fit", *SMALL, "--bundle", "network", "-o", "fitted", cwd=folder)
+    assert code == 0, error
+    return folder
+
+
+SMALL = ["--dimensions", "4", "--copies", "4", "--jobs", "1"]
+LEARNING = {
+    "fit": ["fit", "calibration", *SMALL, "--bundle", "network"],
+    "fit-binary": [
+        "fit-binary",
+        "fit",
+        "--generated",
+        "made",
+        *SMALL,
+        "--components",
+        "1",
+        "--bundle",
+        "network",
+    ],
+    "calibrate": ["calibrate", "calibration", "--copies", "1", "--jobs", "1", "--bundle", "fitted"],
+}
+
+
+def files_in(folder):
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+@posix
+@pytest.mark.parametrize("verb", LEARNING)
+def test_learning_that_was_killed_goes_on(studio, tmp_path, verb):
+    output, part = tmp_path / "made", tmp_path / "made.views.part"
+    command = [*LEARNING[verb], "-o", output]
+    rng = random.Random(verb)
+    for n in range(2):
+        options = ["--resume"] if part.exists() else []
+        code, _ = killed(
+            studio / "x", part, signal.SIGKILL, *command, *options, lines=2 + 4 * n, after=rng.random() / 10
+        )
+        assert code == -signal.SIGKILL
+        assert not output.exists()
+        part.write_bytes(part.read_bytes() + b"0123456789abcdef 12")  # a line that was cut off
+    known = len(part.read_bytes().splitlines()) - 2
+    assert known >= 4
+    code, _, error = run_here(*command, cwd=studio)
+    assert (code, error.count("\n")) == (2, 1)
+    assert "made.views.part: of a run that was interrupted: go on with --resume" in error
+    for other, named in ((["--seed", "3"], "seed"), (["--bundle", ROOT / "models" / "default"], "bundle")):
+        code, _, error = run_here(*command, "--resume", *other, cwd=studio)
+        assert (code, error.count("\n")) == (2, 1)
+        assert f"of a run with another {named}: give the same options" in error
+    code, _, error = run_here(*command, "--resume", cwd=studio)
+    assert code == 0, error
+    assert f"{part}: going on; looks at pictures done already: {known}\n" in error
+    assert error.count("left out: ") == 2
+    code, _, error = run_here(*LEARNING[verb], "-o", tmp_path / "again" / "made", cwd=studio)
+    assert code == 0, error
+    assert files_in(output) == files_in(tmp_path / "again" / "made")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["again", "made"]
+    assert sorted(path.name for path in (tmp_path / "again").iterdir()) == ["made"]
+
+
+@posix
+def test_calibrating_in_place_goes_on_or_starts_again(studio, tmp_path):
+    shutil.copytree(studio / "fitted", tmp_path / "fitted")
+    before = files_in(tmp_path / "fitted")
+    part = tmp_path / "fitted.views.part"
+    command = ["calibrate", studio / "calibration", "--copies", "1", "--jobs", "1", "--bundle", "fitted"]
+    code, error = killed(tmp_path / "x", part, signal.SIGINT, *command)
+    assert code == 130
+    assert re.search(r"fitted.views.part: [1-9][0-9]* looks at pictures are kept: the same", error)
+    assert files_in(tmp_path / "fitted") == before
+    assert run_here(*command, cwd=tmp_path)[0] == 2
+    assert part.exists()
+    code, _, error = run_here(*command, "--overwrite", cwd=tmp_path)
+    assert code == 0, error
+    assert "going on" not in error
+    assert "calibration.csv" in files_in(tmp_path / "fitted")
+    assert [path.name for path in tmp_path.iterdir()] == ["fitted"]
+    code, _, error = run_here(*command, "--overwrite", cwd=tmp_path)
+    assert (code, "--overwrite means nothing without -o" in error) == (2, True)
+
+
+def test_options_that_change_no_view_may_change_when_a_fit_goes_on(studio, tmp_path):
+    command = [*LEARNING["fit"], "-o", tmp_path / "made"]
+    code, _, error = run_here(*command, "--components", "20", cwd=studio)
+    assert code == 2
+    assert "photographs are too few for 20 Gaussian(s)" in error
+    assert "made.views.part: 25 looks at pictures are kept" in error
+    code, _, error = run_here(*command, "--resume", cwd=studio)
+    assert code == 0, error
+    assert "looks at pictures done already: 25" in error
+    code, _, error = run_here(*command[:-1], tmp_path / "again" / "made", cwd=studio)
+    assert code == 0, error
+    assert files_in(tmp_path / "made") == files_in(tmp_path / "again" / "made")
 
 
 @posix

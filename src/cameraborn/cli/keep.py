@@ -1,8 +1,9 @@
-"""The verdicts of a long run are kept while it runs, so that nothing that was done is lost.
+"""What a long run has done is kept while it runs, so that nothing is lost.
 
-Each picture's verdicts go into a journal beside the output, `OUTPUT.part`, as soon as they are there. At the end the
-rows are written from it, the output takes its name, and the journal goes. Rows for standard output, a device or a pipe
-go out as they come, and nothing is kept.
+`score`: each picture's verdicts go into a journal beside the output, `OUTPUT.part`, as soon as they are there. At the
+end the rows are written from it, the output takes its name, and the journal goes. Rows for standard output, a device or
+a pipe go out as they come, and nothing is kept. `fit`, `fit-binary` and `calibrate`: the views of each photograph go
+into `OUTPUT.views.part`.
 """
 
 from __future__ import annotations
@@ -14,18 +15,22 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cameraborn import __version__
 from cameraborn.cli.failures import complain, say
 from cameraborn.cli.inputs import StandardInput
 from cameraborn.cli.output import is_stream
+from cameraborn.detect.bundle import Bundle
 from cameraborn.detect.detector import Detector
 from cameraborn.detect.verdict import ChannelVerdict, Verdict
 from cameraborn.engine.journal import Journal, Mark, digest
 from cameraborn.engine.local import map_in_order
 from cameraborn.engine.stage import Call
 from cameraborn.errors import CamerabornError, JournalError
+
+if TYPE_CHECKING:  # `score` need not wait for it
+    from cameraborn.fit.views import ViewOptions
 
 Source = str | StandardInput
 
@@ -85,22 +90,11 @@ class Kept:
         Raises:
             JournalError: there is a journal and nobody said what is to become of it, or it is something else.
         """
-        part = self.part
-        if part is None:
+        if self.part is None:
             return
-        if not part.parent.is_dir():
-            raise CamerabornError(f"{part.parent}: no such folder: make it, or give another -o")
-        if self._resume or not part.exists():
-            return
-        if not overwrite:
-            raise JournalError(
-                f"{part}: of a run that was interrupted: go on with --resume, or start again with --overwrite"
-            )
-        with part.open("rb") as file:
-            head = file.read(len(Journal.HEAD))
-        if head and head != Journal.HEAD:
-            raise JournalError(f"{part}: not the journal of an interrupted run: move or delete it")
-        part.unlink()
+        if not self.part.parent.is_dir():
+            raise CamerabornError(f"{self.part.parent}: no such folder: make it, or give another -o")
+        _begin(self.part, resume=self._resume, overwrite=overwrite)
 
     @contextmanager
     def verdicts(
@@ -118,25 +112,15 @@ class Kept:
             with closing(self._scored(items, advance, jobs)) as scored:
                 yield (verdict for _, found in scored for verdict in found)
             return
-        with Journal(self.part, self._settings(), "the same command with --resume") as journal:
-            try:
-                order = self._fill(journal, pictures, advance, jobs)
-                yield (verdict for at in order for verdict in map(_verdict_of, journal.read(at)))
-            except BaseException:
-                if len(journal):
-                    complain(
-                        f"{self.part}: the verdicts on {len(journal)} pictures are kept: "
-                        "the same command with --resume goes on"
-                    )
-                raise
+        with _journal(self.part, self._settings(), "verdicts on pictures") as journal:
+            order = self._fill(journal, pictures, advance, jobs)
+            yield (verdict for at in order for verdict in map(_verdict_of, journal.read(at)))
         self.part.unlink(missing_ok=True)
 
     def _fill(
         self, journal: Journal, pictures: Iterable[Source], advance: Callable[[int], None], jobs: int | None
     ) -> array[int]:
         """Score what is not in the journal yet; where each picture's line begins, in the order of the pictures."""
-        if len(journal):
-            say(f"{self.part}: going on; pictures done already: {len(journal)}")
         order = array("Q")
         items = (self._item(source, journal) for source in pictures)
         with closing(self._scored(items, advance, jobs)) as scored:
@@ -173,13 +157,69 @@ class Kept:
         return _Item(source, mark, None if unreadable else at)
 
     def _settings(self) -> dict[str, Any]:
-        info = self._detector.bundle.info.model_dump_json()
         return {
-            "release": __version__,
-            "bundle": hashlib.sha256(info.encode()).hexdigest(),
+            **_versions(self._detector.bundle),
             "evidence": self._detector.evidence,
             **self._options,
         }
+
+
+@contextmanager
+def kept_views(
+    verb: str, bundle: Bundle, output: Path, options: ViewOptions, *, resume: bool, overwrite: bool
+) -> Iterator[Journal]:
+    """The journal of the views that a verb takes, until its bundle is written.
+
+    Raises:
+        JournalError: as `Kept.begin`, or it is of another bundle, verb or options.
+    """
+    part = part_of_views(output)
+    _begin(part, resume=resume, overwrite=overwrite)
+    of_views = {name: value for name, value in asdict(options).items() if name != "jobs"}
+    settings = {**_versions(bundle), "verb": verb, **of_views}
+    with _journal(part, settings, "looks at pictures") as journal:
+        yield journal
+    part.unlink(missing_ok=True)
+
+
+def part_of_views(output: Path) -> Path:
+    """The journal of a bundle that is being fitted or calibrated."""
+    target = Path(os.path.realpath(output))
+    return target.with_name(target.name + ".views.part")
+
+
+def _begin(part: Path, *, resume: bool, overwrite: bool) -> None:
+    """See that a journal is new, is to be gone on with, or may be thrown away."""
+    if resume or not part.exists():
+        return
+    if not overwrite:
+        raise JournalError(
+            f"{part}: of a run that was interrupted: go on with --resume, or start again with --overwrite"
+        )
+    with part.open("rb") as file:
+        head = file.read(len(Journal.HEAD))
+    if head and head != Journal.HEAD:
+        raise JournalError(f"{part}: not the journal of an interrupted run: move or delete it")
+    part.unlink()
+
+
+@contextmanager
+def _journal(part: Path, settings: dict[str, Any], what: str) -> Iterator[Journal]:
+    """The journal; it is said how much is there already, and after a failure what is kept."""
+    with Journal(part, settings, "the same command with --resume") as journal:
+        if len(journal):
+            say(f"{part}: going on; {what} done already: {len(journal)}")
+        try:
+            yield journal
+        except BaseException:
+            if len(journal):
+                complain(f"{part}: {len(journal)} {what} are kept: the same command with --resume goes on")
+            raise
+
+
+def _versions(bundle: Bundle) -> dict[str, str]:
+    info = bundle.info.model_dump_json()
+    return {"release": __version__, "bundle": hashlib.sha256(info.encode()).hexdigest()}
 
 
 def _verdict_of(fields: dict[str, Any]) -> Verdict:
