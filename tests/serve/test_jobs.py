@@ -1,9 +1,14 @@
 """Jobs, by a real server: accepted at once, followed, cancelled, and kept over whatever ends the server."""
 
+import asyncio
 import hashlib
 import json
 import os
+import re
+import shutil
 import signal
+import subprocess
+import threading
 import time
 
 import httpx
@@ -11,7 +16,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.command import posix, run, wait_until
+from cameraborn.serve.job_store import JobStore
+from cameraborn.serve.jobs import Jobs
+from cameraborn.serve.limits import Limits
+from cameraborn.serve.pool import Pool
+from cameraborn.serve.uploads import Upload
+from tests.command import ROOT, posix, run, wait_until
 from tests.conftest import encoded
 from tests.serve.running import GENERATED, PHOTO, running
 from tests.serve.test_app import NAMES, PAIR, problem_of
@@ -223,7 +233,6 @@ def test_jobs_that_ask_too_much_are_refused(tiny_bundle, animation):
     with running(tiny_bundle, "--jobs", 1, *options, *PATIENT) as server:
         problem_of(start(server, PHOTO, PHOTO, PHOTO), 413, "too-many-files")
         problem_of(start(server, animation, animation), 413, "too-many-bytes")  # with the form's own
-        problem_of(start(server), 422, "malformed-request")
         problem_of(start(server, PHOTO, fdr=0.1), 422, "malformed-request")
         problem_of(start(server, PHOTO, false_alarm=1e-9), 422, "rate")
         first = started(server, animation)
@@ -238,6 +247,28 @@ def test_jobs_that_ask_too_much_are_refused(tiny_bundle, animation):
         wait_until(lambda: server.metric("cameraborn_job_bytes_waiting") == 0)
         started(server, PHOTO)
         assert server.metric('cameraborn_errors_total{kind="jobs-full"}') == 1
+
+
+def test_methods_of_an_address_with_several_routes(server):
+    for path, methods in (("/v1/jobs", "GET, POST"), (f"/v1/jobs/{'x' * 22}", "DELETE, GET")):
+        answer = server.client.put(path)
+        problem_of(answer, 405, "method-not-allowed")
+        assert answer.headers["allow"] == methods
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_examples_of_the_documentation_run(server, tmp_path):
+    text = (ROOT / "docs" / "serve.md").read_text(encoding="utf-8").partition("## Jobs")[2]
+    script = re.search(r"```bash\n(.*?)```", text, re.DOTALL)[1]
+    assert script.count("curl ") == 7
+    for name, path in zip(("one.jpg", "two.jpg"), PAIR, strict=True):
+        shutil.copy(path, tmp_path / name)
+    script = script.replace("http://127.0.0.1:8000", server.url).replace("curl ", "curl --fail-with-body ")
+    done = subprocess.run(["bash", "-e"], input=script, text=True, capture_output=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for part in ('"state":"running"', "id: 2\nevent: picture\ndata: {", "event: end", '"last_event": 2'):
+        assert part in done.stdout
+    problem_of(server.client.get(f"/v1/jobs/{done.stdout.split()[-1]}"), 404, "no-such-job")
 
 
 def test_ids_that_are_none(server):
@@ -364,3 +395,67 @@ def test_ended_jobs_expire(tiny_bundle):
         job = started(server, PHOTO)
         wait_until(lambda: server.client.get(job).status_code == 404)
         assert server.client.get("/v1/jobs").json() == {"jobs": []}
+
+
+def working(store, judge):
+    """Jobs in this process's event loop, judged by a function."""
+    limits = Limits()
+    jobs = Jobs(store, Pool(1, limits), limits, judge, threading.Event())
+    jobs.begin()
+    return jobs
+
+
+def begun(jobs, *names):
+    with jobs.room() as room:
+        return jobs.start("", {}, [Upload(name, b"") for name in names], room)
+
+
+async def until(condition):
+    async with asyncio.timeout(60):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def test_a_result_that_the_disk_has_no_room_for_is_written_later(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("cameraborn.serve.jobs._WRITE_AGAIN", 0.01)
+
+    async def scenario(store):
+        jobs = working(store, lambda *_: [{"path": "a" * 500_000}])
+        job = begun(jobs, "a", "b")
+        (pages,) = store._database.execute("PRAGMA page_count").fetchone()
+        store._database.execute(f"PRAGMA max_page_count = {pages}")  # what a full disk does
+        await until(lambda: "make room on the disk" in caplog.text)
+        assert store.results(job, 0, 9) == []
+        assert jobs.running == 1
+        store._database.execute("PRAGMA max_page_count = 100000")
+        await until(lambda: not jobs.running)
+        assert [(one.event, one.state) for one in store.results(job, 0, 9)] == [(1, "judged"), (2, "judged")]
+        await jobs.end()
+
+    with JobStore(tmp_path / "jobs.db") as store:
+        asyncio.run(scenario(store))
+
+
+def test_a_picture_that_brings_our_own_error_to_light_is_refused_alone(caplog):
+    def judge(upload, *_):
+        errors = {"wrong": ZeroDivisionError, "large": MemoryError}
+        if upload.name in errors:
+            raise errors[upload.name]
+        return []
+
+    async def scenario(store):
+        jobs = working(store, judge)
+        job = begun(jobs, "wrong", "large", "right")
+        await until(lambda: not jobs.running)
+        found = store.results(job, 0, 9)
+        assert [one.problem and one.problem["kind"] for one in found] == [
+            "internal-error",
+            "out-of-memory",
+            None,
+        ]
+        assert "ZeroDivisionError" in caplog.text
+        assert jobs.pending == jobs.bytes_waiting == 0
+        await jobs.end()
+
+    with JobStore(None) as store:
+        asyncio.run(scenario(store))

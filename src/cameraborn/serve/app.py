@@ -318,10 +318,18 @@ def _answer_errors(app: FastAPI, metrics: Metrics) -> None:
 
         return answer
 
+    async def told_of_methods(request: Request, error: Any) -> JSONResponse:  # noqa: ANN401 (as above)
+        """An address may have several routes, of which the error knows the first."""
+        path = getattr(request.scope.get("route"), "path", "")
+        if (methods := app.openapi()["paths"].get(path)) is not None:
+            error.headers = {"Allow": ", ".join(sorted(map(str.upper, methods)))}
+        return await told(_of_http)(request, error)
+
     gone = Refusal(CLIENT_GONE[0], "client-gone", "the sender hung up")
     app.add_exception_handler(Refusal, told(lambda refusal: refusal))
     app.add_exception_handler(RequestValidationError, told(lambda error: malformed(in_words(error))))
     app.add_exception_handler(HTTPException, told(_of_http))
+    app.add_exception_handler(405, told_of_methods)
     app.add_exception_handler(CalibrationError, told(lambda error: Refusal(422, "rate", str(error))))
     app.add_exception_handler(PictureError, told(lambda error: Refusal(422, "picture", str(error))))
     app.add_exception_handler(ClientDisconnect, told(lambda _: gone))
