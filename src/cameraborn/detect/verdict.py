@@ -46,7 +46,8 @@ class Verdict:
         evidence: what each channel of evidence says, by name.
         decided_by: of the channels that make the score, the one with the smallest p-value; None where none has one.
         face_confidence: how sure the face finder is that this is a face, in [0, 1); None where there is none.
-        notes: what else a reader should know of the file: damage, high dynamic range, the frame of an animation.
+        notes: what else a reader should know, which is no part of the verdict: damage, high dynamic range, the frame of
+            an animation, eyes and mouth that lie as FFHQ aligns them.
     """
 
     path: str
