@@ -2,9 +2,10 @@
 
 `portraits` are the photographs behind the note's p-values (`cameraborn.photo.alignment`): official portraits of office
 holders, which nobody aligned. The column `nearest` lists their smallest distances, cut off after four places, which
-stand in that file. `avatars` are portraits by others. DATA_DIR also holds the development tracks, whose photographs are
-FFHQ's, and generated pictures by generator, some of them cut from sheets of samples without their frame. `noted` is the share of pictures in which
-the largest face gets the note. A picture without a face, or whose landmarks are doubtful, counts and gets none.
+stand in that file. `avatars` are portraits by others. DATA_DIR also holds the development tracks, whose photographs
+are FFHQ's, and generated pictures by generator, some of them cut from sheets of samples without their frame. `noted` is
+the share of pictures in which the largest face gets the note. A picture without a face, or whose landmarks are
+doubtful, counts and gets none.
 """
 
 from __future__ import annotations
