@@ -167,9 +167,11 @@ def test_a_picture_that_asks_too_much_is_refused_alone(tiny_bundle, tmp_path):
         assert found[PHOTO.name]["rows"] == server.score(PHOTO).json()
 
 
-def test_a_picture_that_takes_too_long_is_refused_alone(tiny_bundle, animation):
+def test_a_picture_that_takes_too_long_is_refused_alone(tiny_bundle, tmp_path):
+    first, *rest = [Image.new("L", (1200, 1200), number) for number in range(200)]
+    first.save(tmp_path / "long.gif", save_all=True, append_images=rest)
     with running(tiny_bundle, "--jobs", 1, "--max-seconds", 1) as server:
-        job = started(server, animation, PHOTO)
+        job = started(server, tmp_path / "long.gif", PHOTO)
         assert ended(server, job)["counts"] | {"refused": 1, "judged": 1} == ended(server, job)["counts"]
         refused, judged = results(server, job)
         assert refused["problem"]["kind"] == "out-of-time"

@@ -96,7 +96,8 @@ class JobRoutes:
             return Response(status_code=204)
         if self._streams >= self._limits.max_queue:
             raise too_many_streams(self._limits)
-        return StreamingResponse(self._stream(request, id, since), media_type=EVENTS)
+        unbuffered = {"X-Accel-Buffering": "no"}  # or a proxy would keep events until there are many
+        return StreamingResponse(self._stream(request, id, since), headers=unbuffered, media_type=EVENTS)
 
     async def cancel(self, request: Request, id: JobId) -> JobFacts:
         """End a job: what is judged stays, the rest is not judged. An ended one stays as it is."""

@@ -183,6 +183,7 @@ class Jobs:
 
     async def cancel(self, job: str) -> None:
         """End a job, if it runs: what no thread has finished will not be judged."""
+        await asyncio.to_thread(self.store.cancel, job)
         if (running := self._running.get(job)) is not None:
             running.ended.set()
             with suppress(ValueError):
@@ -190,7 +191,6 @@ class Jobs:
             for _, upload in running.waiting:
                 self._forget(upload)
             running.waiting.clear()
-        await asyncio.to_thread(self.store.cancel, job)
         self._ended(job)
 
     async def delete(self, job: str) -> None:
@@ -200,8 +200,9 @@ class Jobs:
         self._tell(job)
 
     def news(self, job: str) -> asyncio.Event:
-        """Set when there is more to say of a job."""
-        return self._news.setdefault(job, asyncio.Event())
+        """Set when there is more to say of a job; never, if it has ended."""
+        event = asyncio.Event()
+        return self._news.setdefault(job, event) if job in self._running else event
 
     def _check_held(self) -> None:
         if self.store.held() >= self.limits.max_jobs:
