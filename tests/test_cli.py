@@ -283,7 +283,7 @@ def test_output_file(score, started, album, tmp_path):
     before = rows.read_bytes()
     assert before.startswith(
         b"path,face,box,width,height,score,p_value,flagged,scope,error,bundle,decided_by,face_confidence,notes,"
-        b"verdict,needed_px,evidence_photographs\n"
+        b"start_s,end_s,frames,verdict,needed_px,evidence_photographs\n"
     )
     assert score("sky.png", "-o", rows, "--false-alarm", "7")[0] == 2
     assert rows.read_bytes() == before

@@ -25,9 +25,11 @@ from cameraborn.fit.calibrate import calibrate
 from cameraborn.fit.density import fit
 from cameraborn.fit.views import ViewOptions
 from cameraborn.photo.crops import square_crop
+from cameraborn.photo.decode import open_picture
 from cameraborn.photo.patches import shrink_to
 
 from ..conftest import EXAMPLES, FEATURES, encoded
+from ..photo.test_alignment import aligned as aligned_as_ffhq
 
 PHOTO = EXAMPLES / "photo-1.jpg"
 
@@ -204,6 +206,19 @@ def test_discoveries_are_controlled_over_the_set(detector):
     assert controlled[-1] == verdicts[-1]
     with pytest.raises(CalibrationError, match="false-discovery rate of 2"):
         control_discoveries(verdicts, 2)
+
+
+def test_an_aligned_face_gets_a_note_that_is_no_part_of_the_verdict(detector, pixels):
+    finder = detector.observer.faces
+    aligned = aligned_as_ffhq(finder, PHOTO, side=320)
+    verdict = only(detector.score(aligned))
+    assert "FFHQ" in only(verdict.notes)
+    seen = only(detector.observe(open_picture(aligned)))
+    score = float(detector.scores(seen.measured.feature[None])[0])
+    assert verdict.score == score
+    assert verdict.p_value == detector.calibration.p_value(score, seen.measured.condition)
+    assert only(detector.score(pixels)).notes == ()
+    assert only(detector.score(aligned, whole_image=True)).notes == ()
 
 
 def test_a_rate_that_the_calibration_cannot_support(detector):

@@ -24,10 +24,12 @@ from cameraborn.cli.output import is_stream
 from cameraborn.detect.bundle import Bundle
 from cameraborn.detect.detector import Detector
 from cameraborn.detect.verdict import ChannelVerdict, Verdict
+from cameraborn.detect.video import score_video
 from cameraborn.engine.journal import Journal, Mark, digest
 from cameraborn.engine.local import map_in_order
 from cameraborn.engine.stage import Call
-from cameraborn.errors import CamerabornError, JournalError
+from cameraborn.errors import CamerabornError, JournalError, PictureError
+from cameraborn.photo.sniff import Kind, kind_of_file
 
 if TYPE_CHECKING:  # `score` need not wait for it
     from cameraborn.fit.views import ViewOptions
@@ -51,6 +53,8 @@ def kept_or_streamed(
     false_alarm: float,
     fdr: float | None,
     whole_image: bool,
+    every: float,
+    frames: bool,
     resume: bool,
 ) -> Kept:
     """The run that writes to `output`; its options are what an interrupted run must agree with.
@@ -60,7 +64,13 @@ def kept_or_streamed(
     """
     if is_stream(output) and resume:
         raise CamerabornError(f"{output}: --resume: rows are kept for files alone: leave it out")
-    options = {"false_alarm": false_alarm, "fdr": fdr, "whole_image": whole_image}
+    options = {
+        "false_alarm": false_alarm,
+        "fdr": fdr,
+        "whole_image": whole_image,
+        "every": every,
+        "frames": frames,
+    }
     return Kept(detector, None if is_stream(output) else output, options, resume=resume)
 
 
@@ -70,7 +80,7 @@ class Kept:
     Args:
         detector: what scores.
         output: the file; None if rows go out as they come.
-        options: false_alarm, fdr and whole_image.
+        options: false_alarm, fdr, whole_image; every and frames of videos.
         resume: go on with what is kept.
 
     Attributes:
@@ -134,16 +144,24 @@ class Kept:
     def _scored(
         self, items: Iterable[_Item], advance: Callable[[int], None], jobs: int | None
     ) -> Generator[tuple[_Item, list[Verdict]], None, None]:
-        rate, whole = self._options["false_alarm"], self._options["whole_image"]
-
         def work(item: _Item) -> tuple[_Item, list[Verdict]]:
             if item.known is not None:
                 return item, []
-            return item, self._detector.score(item.source, false_alarm_rate=rate, whole_image=whole)
+            return item, self._verdicts_on(item.source)
 
         for done, scored in enumerate(map_in_order(Call(work), items, jobs), 1):
             advance(done)
             yield scored
+
+    def _verdicts_on(self, source: Source) -> list[Verdict]:
+        rate, whole = self._options["false_alarm"], self._options["whole_image"]
+        if isinstance(source, str) and kind_of_file(source) is Kind.VIDEO:
+            every, frames = self._options["every"], self._options["frames"]
+            try:
+                return score_video(self._detector, source, every=every, each_frame=frames, whole_image=whole)
+            except PictureError as error:
+                return [self._detector.unreadable(source, error)]
+        return self._detector.score(source, false_alarm_rate=rate, whole_image=whole)
 
     def _item(self, source: Source, journal: Journal) -> _Item:
         if isinstance(source, str):
