@@ -168,7 +168,7 @@ class Encoder(Published):
 
     features: int
     statistics: tuple[tuple[float, ...], tuple[float, ...]]
-    trained = ()
+    trained: tuple[str, ...] | None = ()
 
 
 class Rival(Published):
