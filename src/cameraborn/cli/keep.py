@@ -122,7 +122,8 @@ class Kept:
             with closing(self._scored(items, advance, jobs)) as scored:
                 yield (verdict for _, found in scored for verdict in found)
             return
-        with _journal(self.part, self._settings(), "verdicts on pictures") as journal:
+        again = "the same command with --resume"
+        with _journal(self.part, self._settings(), "verdicts on pictures", again) as journal:
             order = self._fill(journal, pictures, advance, jobs)
             yield (verdict for at in order for verdict in map(_verdict_of, journal.read(at)))
         self.part.unlink(missing_ok=True)
@@ -184,18 +185,20 @@ class Kept:
 
 @contextmanager
 def kept_views(
-    verb: str, bundle: Bundle, output: Path, options: ViewOptions, *, resume: bool, overwrite: bool
+    verb: str, bundle: Bundle, output: Path, options: ViewOptions, *, overwrite: bool
 ) -> Iterator[Journal]:
     """The journal of the views that a verb takes, until its bundle is written.
 
+    The same command goes on from it, whether it was interrupted or failed; `overwrite` starts again.
+
     Raises:
-        JournalError: as `Kept.begin`, or it is of another bundle, verb or options.
+        JournalError: it is of another bundle, verb or options, or is something else.
     """
     part = part_of_views(output)
-    _begin(part, resume=resume, overwrite=overwrite)
+    _begin(part, resume=not overwrite, overwrite=overwrite)
     of_views = {name: value for name, value in asdict(options).items() if name != "jobs"}
     settings = {**_versions(bundle), "verb": verb, **of_views}
-    with _journal(part, settings, "looks at pictures") as journal:
+    with _journal(part, settings, "looks at pictures", "the same command") as journal:
         yield journal
     part.unlink(missing_ok=True)
 
@@ -222,16 +225,16 @@ def _begin(part: Path, *, resume: bool, overwrite: bool) -> None:
 
 
 @contextmanager
-def _journal(part: Path, settings: dict[str, Any], what: str) -> Iterator[Journal]:
+def _journal(part: Path, settings: dict[str, Any], what: str, again: str) -> Iterator[Journal]:
     """The journal; it is said how much is there already, and after a failure what is kept."""
-    with Journal(part, settings, "the same command with --resume") as journal:
+    with Journal(part, settings, again) as journal:
         if len(journal):
             say(f"{part}: going on; {what} done already: {len(journal)}")
         try:
             yield journal
         except BaseException:
             if len(journal):
-                complain(f"{part}: {len(journal)} {what} are kept: the same command with --resume goes on")
+                complain(f"{part}: {len(journal)} {what} are kept: {again} goes on")
             raise
 
 

@@ -41,9 +41,6 @@ from cameraborn.files import Outputs
 from cameraborn.photo.sniff import Census
 
 CopiesSeed = Annotated[int, Option(help="Random seed of the copies.")]
-Resume = Annotated[
-    bool, Option("--resume", help="Go on with an interrupted run, whose views are in OUTPUT.views.part.")
-]
 path_of = attrgetter("path")
 
 
@@ -93,10 +90,11 @@ def fit(
     per_source: PerSource = sys.maxsize,
     jobs: Jobs = None,
     seed: CopiesSeed = 0,
-    resume: Resume = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Model your own photographs: fit the density of a bundle to them; its other channels of evidence stay.
+
+    What was done is kept in OUTPUT.views.part: after an interruption, the same command goes on from there.
 
     Example: cameraborn fit my-photos/ -o my-bundle
     """
@@ -116,7 +114,7 @@ def fit(
     found = photographs.find_photographs(photos, split=split, kinds=kind or (), census=census)
     chosen = list(photographs.cap_per_source(outputs.watched(found, path_of), per_source))
     start = read_bundle(bundle or default_bundle())
-    with kept_views("fit", start, output, options, resume=resume, overwrite=overwrite) as journal:
+    with kept_views("fit", start, output, options, overwrite=overwrite) as journal:
         with reporting("fitting", "photographs", len(chosen)) as report:
             fitted = density.fit(
                 start,
@@ -177,7 +175,6 @@ def fit_binary(
     ] = None,
     jobs: Jobs = None,
     seed: Annotated[int, Option(help="Random seed of the copies and of the training.")] = 0,
-    resume: Resume = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Train a two-layer classifier on a bundle's features: photographs against generated pictures.
@@ -203,7 +200,7 @@ def fit_binary(
     fakes = list(outputs.watched(found, path_of))
     start = read_bundle(bundle or default_bundle())
     options = ViewOptions(whole_image=whole_image, copies=copies, jobs=jobs, seed=seed)
-    with kept_views("fit-binary", start, output, options, resume=resume, overwrite=overwrite) as journal:
+    with kept_views("fit-binary", start, output, options, overwrite=overwrite) as journal:
         with reporting("encoding", "pictures", len(genuine) + len(fakes)) as report:
             fitted = fit.fit_binary(
                 start,
@@ -260,10 +257,11 @@ def calibrate(
     per_source: PerSource = sys.maxsize,
     jobs: Jobs = None,
     seed: CopiesSeed = 0,
-    resume: Resume = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Measure held-out photographs, so that p-values hold.
+
+    What was done is kept in OUTPUT.views.part: after an interruption, the same command goes on from there.
 
     Example: cameraborn calibrate my-photos/ -o my-bundle
     """
@@ -289,7 +287,7 @@ def calibrate(
     found = photographs.find_photographs(photos, split=split, kinds=kind or (), census=census)
     chosen = list(photographs.cap_per_source(outputs.watched(found, path_of), per_source))
     start, target = read_bundle(bundle), output or bundle
-    with kept_views("calibrate", start, target, options, resume=resume, overwrite=overwrite) as journal:
+    with kept_views("calibrate", start, target, options, overwrite=overwrite) as journal:
         with reporting("looking", "photographs", len(chosen)) as report:
             held_out = calibration_of.look_at(start, chosen, options=options, report=report, journal=journal)
         calibrated = calibration_of.calibrate_on(
