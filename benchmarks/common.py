@@ -17,7 +17,8 @@ from sklearn.metrics import roc_auc_score
 from cameraborn.data.manifest import Row, read_manifest
 from cameraborn.detect.bundle import Bundle
 from cameraborn.fit.photographs import Photograph
-from cameraborn.fit.views import View, ViewOptions, take_views
+from cameraborn.fit.view import View
+from cameraborn.fit.views import ViewOptions, take_views
 
 BOOTSTRAPS = 2000
 

@@ -31,7 +31,8 @@ from cameraborn.detect.evidence.density import fit_mixture
 from cameraborn.detect.evidence.known_generators import BinaryClassifier
 from cameraborn.detect.store import read_bundle
 from cameraborn.fit.photographs import Photograph, cap_per_source, find_photographs
-from cameraborn.fit.views import View, ViewOptions, features_of
+from cameraborn.fit.view import View
+from cameraborn.fit.views import ViewOptions, features_of
 
 Array = NDArray[np.floating]
 

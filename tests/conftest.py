@@ -28,6 +28,21 @@ def pytest_configure():
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# A file is one worker's: with the long ones first, no worker is left with one at the end.
+LONG = (
+    "tests/test_style.py",
+    "tests/train/",
+    "tests/test_commands.py",
+    "tests/test_cli.py",
+    "tests/serve/",
+    "tests/cli/",
+)
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+
+
 EXAMPLES = Path(__file__).resolve().parent / "pictures"
 FEATURES = 16
 
@@ -62,7 +77,7 @@ def network_bundle():
     import torch
 
     from cameraborn.networks.patchnet import PatchNet
-    from cameraborn.pretext.export import to_onnx
+    from cameraborn.train.onnx import to_onnx
 
     with torch.random.fork_rng():
         torch.manual_seed(0)

@@ -36,6 +36,7 @@ PICKLES = {"pickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle", "job
 NETWORK = {"socket", "ssl", "http", "urllib", "ftplib", "smtplib", "asyncio", "requests", "httpx", "aiohttp"}
 HARMLESS = {"urllib.parse", "http"}  # texts in, texts out
 LISTENING = {"asyncio", "socket"}  # what the server alone may use
+CALLS_C = "photo/libtiff.py"  # the one file that may use ctypes: Pillow has no way to libtiff's error handler
 PROCESSES = {"subprocess", "ctypes"}  # and processes of our own are started in one room alone
 
 LONGEST = 450  # lines of a file
@@ -72,6 +73,8 @@ def test_a_room_imports_only_rooms_above_it(file):
             )
         if package in TRAINING:
             assert room in TORCH_ROOMS, f"{file}:{line}: {room} must work without {package}"
+        if name == "ctypes" and file == SOURCE / CALLS_C:
+            continue
         if name not in (HARMLESS | LISTENING if room == "serve" else HARMLESS):
             assert package not in PICKLES | NETWORK | PROCESSES, f"{file}:{line}: imports {name}"
         assert package != "multiprocessing" or room == "engine", f"{file}:{line}: imports {name}"
@@ -144,7 +147,8 @@ STARTS = {
 
 @pytest.mark.parametrize("start", STARTS)
 def test_scoring_starts_without_the_heavy_packages(start):
-    heavy = "{'torch', 'sklearn', 'scipy', 'tensorboard', 'onnx', 'rich.progress', 'fastapi', 'uvicorn'}"
+    heavy = {"torch", "sklearn", "scipy", "tensorboard", "onnx", "matplotlib", "rich.progress", "fastapi"}
+    heavy |= {"uvicorn", "cameraborn.photo.provenance", "cameraborn.data.manifest", "cameraborn.cli.model"}
     code = f"{STARTS[start]}\nimport sys; print(sorted({heavy} & set(sys.modules)), file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr == "[]\n"

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cameraborn.detect.detector import Detector, load
     from cameraborn.detect.explain import Explanation, explain
     from cameraborn.detect.explain_plot import plot_explanation
+    from cameraborn.detect.video import score_video
     from cameraborn.fit.bundles import calibrate_bundle, fit_bundle
     from cameraborn.photo.faces import Face, FaceFinder
     from cameraborn.photo.provenance import Provenance, read_provenance
@@ -33,6 +34,7 @@ else:
         **dict.fromkeys(("Explanation", "explain"), "cameraborn.detect.explain"),
         **dict.fromkeys(("calibrate_bundle", "fit_bundle"), "cameraborn.fit.bundles"),
         "plot_explanation": "cameraborn.detect.explain_plot",
+        "score_video": "cameraborn.detect.video",
         **dict.fromkeys(("Face", "FaceFinder"), "cameraborn.photo.faces"),
         **dict.fromkeys(("Provenance", "read_provenance"), "cameraborn.photo.provenance"),
     }
@@ -73,4 +75,5 @@ __all__ = [
     "plot_explanation",
     "read_exif",
     "read_provenance",
+    "score_video",
 ]

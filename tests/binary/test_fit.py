@@ -23,7 +23,7 @@ GENERATED = sorted(EXAMPLES.glob("generated-*.jpg"))
 OPTIONS = ViewOptions(copies=2, jobs=1)
 SETTINGS = {
     "components": 2,
-    "dimensions": 4,
+    "dimensions": 2,
     "perceptron": PerceptronOptions(pseudo_outliers=0.1, epochs=60, batch=16),
     "options": OPTIONS,
 }
@@ -58,7 +58,7 @@ def test_the_score_is_the_heads_log_odds_of_features_of_unit_length(fitted, netw
 
 
 def test_it_calibrates_and_verifies_like_any_bundle(fitted, photographs, tmp_path):
-    done = calibrate(fitted, photographs["calibration"], options=OPTIONS)
+    done = calibrate(fitted, photographs["calibration"][:12], options=OPTIONS)
     write_bundle(done, tmp_path / "binary")
     detector = load(tmp_path / "binary", verify=True)
     (verdict,) = detector.score(GENERATED[0], false_alarm_rate=0.5)

@@ -60,7 +60,7 @@ def written(path, pixels, **fields):
 
 @pytest.fixture(scope="module")
 def toys(tmp_path_factory):
-    """Manifests of 18 photographs with a face, 6 without, 18 fakes (a third WebP) and 6 redrawn photographs."""
+    """Manifests of 18 photographs with a face, 6 without, 18 fakes (a third WebP) and 6 reconstructed photographs."""
     folder, rng = tmp_path_factory.mktemp("toys"), np.random.default_rng(0)
     rows, pairs = [], []
     for n in range(24):
@@ -74,11 +74,14 @@ def toys(tmp_path_factory):
             name = f"fake{n:02}.{'webp' if n % 3 == 1 else 'png'}"
             rows.append(written(folder / name, face(rng, 0.3), box=BOX, **fields | fake))
         if n < 6:
-            both = fields | {"original": rows[-2].sha256, "generator": "", "kind": "redrawn"}
-            originals, redrawn = folder / "originals" / f"{n}-0.png", folder / "manipulated" / f"{n}-0.png"
+            both = fields | {"original": rows[-2].sha256, "generator": "", "kind": "reconstructed"}
+            originals, reconstructed = (
+                folder / "originals" / f"{n}-0.png",
+                folder / "manipulated" / f"{n}-0.png",
+            )
             pairs.append(written(originals, face(rng, 5.0), **both))
             changes = {"manipulation": "reconstructed", "generator": ("taesd", "span")[n % 2]}
-            pairs.append(written(redrawn, face(rng, 0.3), **both | changes))
+            pairs.append(written(reconstructed, face(rng, 0.3), **both | changes))
     write_manifest(rows, folder / "faces.jsonl")
     write_manifest(pairs, folder / "pairs.jsonl")
     return folder
@@ -120,11 +123,11 @@ def test_rows_are_divided(toys):
     train_rows, val_rows = face_rows(recipe_of(toys))
     assert (len(train_rows.photographs), len(train_rows.fakes), len(train_rows.pairs)) == (16, 12, 4)
     assert (len(val_rows.photographs), len(val_rows.fakes), len(val_rows.pairs)) == (8, 6, 2)
-    for original, redrawn in train_rows.pairs:
-        assert (original.manipulation, redrawn.manipulation) == ("", "reconstructed")
-        assert original.original == redrawn.original
-        assert Path(original.path).name == Path(redrawn.path).name
-    # What stands beside a redrawing is in its pair alone.
+    for original, reconstructed in train_rows.pairs:
+        assert (original.manipulation, reconstructed.manipulation) == ("", "reconstructed")
+        assert original.original == reconstructed.original
+        assert Path(original.path).name == Path(reconstructed.path).name
+    # What stands beside a reconstruction is in its pair alone.
     assert not {row.path for row in train_rows.photographs} & {one.path for one, _ in train_rows.pairs}
 
 
@@ -135,18 +138,18 @@ def changed(toys, folder, change, name="pairs.jsonl"):
     return folder / name
 
 
-def test_a_redrawing_of_a_held_out_photograph_is_refused(toys, tmp_path):
+def test_a_reconstruction_of_a_held_out_photograph_is_refused(toys, tmp_path):
     """Its file is another one, but what calibrates would have been learnt from."""
     kept = next(row for row in read_manifest(toys / "faces.jsonl") if row.split == "val" and row.box)
     pairs = changed(toys, tmp_path, lambda row: row.model_copy(update={"original": kept.sha256}))
     recipe = recipe_of(toys, data={"more_manifests": [str(pairs)]})
     with pytest.raises(
-        ManifestError, match=rf"redrawing of .*{Path(kept.path).name}, which is of split 'val'"
+        ManifestError, match=rf"reconstruction of .*{Path(kept.path).name}, which is of split 'val'"
     ):
         face_rows(recipe)
 
 
-def test_a_redrawing_without_its_photograph_is_refused(toys, tmp_path):
+def test_a_reconstruction_without_its_photograph_is_refused(toys, tmp_path):
     pairs = changed(toys, tmp_path, lambda row: row if row.manipulation else None)
     with pytest.raises(ManifestError, match="its photograph is missing"):
         face_rows(recipe_of(toys, data={"more_manifests": [str(pairs)]}))
@@ -267,13 +270,13 @@ def test_a_pair_is_two_pictures_of_the_same_delivery(toys, tmp_path):
     recipe = recipe_of(toys, batch={"matched_pairs": 0.0}, delivery={"light": 1.0})
     sampler, rows = sampler_of(recipe, tmp_path)
     for seed in range(6):
-        original, redrawn = sampler.pair(np.random.default_rng(seed))
-        assert original.shape == redrawn.shape
-        assert not np.array_equal(original, redrawn)
-    painters = dict.fromkeys(("taesd", "span"), 0.0)
+        original, reconstructed = sampler.pair(np.random.default_rng(seed))
+        assert original.shape == reconstructed.shape
+        assert not np.array_equal(original, reconstructed)
+    decoders = dict.fromkeys(("taesd", "span"), 0.0)
     for number, share in zip(sampler.pairs.numbers, sampler.pairs.shares, strict=True):
-        painters[rows.all[number + 1].generator] += share
-    assert painters == pytest.approx({"taesd": 0.5, "span": 0.5})
+        decoders[rows.all[number + 1].generator] += share
+    assert decoders == pytest.approx({"taesd": 0.5, "span": 0.5})
 
 
 def test_overlap_weights_make_covariates_alike():
@@ -333,7 +336,7 @@ def test_a_run_writes_what_it_says_and_resumes_to_the_bit(toys, tmp_path):
     sections["patches"] = [{"side": 64}]
     recipe = recipe_of(toys, optimise={"steps": 3, "batch_size": 4}, **sections)
     figures = trained(recipe, tmp_path / "whole")
-    assert set(figures) == {"auc", "accuracy", "gan/auc", "diffusion/auc", "redrawn/above"}
+    assert set(figures) == {"auc", "accuracy", "gan/auc", "diffusion/auc", "reconstructed/above"}
     stored = OverlapWeights.read(tmp_path / "whole" / RECORD)
     assert len(stored.weights) == len(stored.sha256) == 12 + 12
     record = json.loads((tmp_path / "whole" / "data.json").read_text())
@@ -438,7 +441,7 @@ def test_a_recipe_that_ships_trains_for_some_steps(path, toys, tmp_path):
         }
     )
     figures = trained(recipe, tmp_path / "run")
-    assert {"auc", "redrawn/above"} <= set(figures)
+    assert {"auc", "reconstructed/above"} <= set(figures)
     assert (tmp_path / "run" / "network.safetensors").stat().st_size <= 16 * 2**20
 
 
@@ -489,7 +492,7 @@ def test_the_command_line_trains_and_exports(toys, tmp_path, monkeypatch):
     Path("r.toml").write_text(TOML.format(folder=toys))
     trained = CliRunner().invoke(app, ["train", "r.toml"])
     assert trained.exit_code == 0, trained.output
-    assert "redrawn/above:" in trained.output
+    assert "reconstructed/above:" in trained.output
     exported = CliRunner().invoke(app, ["export", "runs/r", "-o", "bundle"])
     assert exported.exit_code == 0, exported.output
     assert "now 'cameraborn calibrate PHOTOS --bundle bundle'" in exported.output

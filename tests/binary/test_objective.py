@@ -1,8 +1,6 @@
 """Training a binary detector on toys: smooth "generated" pictures against grainy ones; resumed and exported."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import onnxruntime
@@ -22,6 +20,7 @@ from cameraborn.errors import ManifestError, RecipeError
 from cameraborn.train.loop import train
 from cameraborn.train.pictures import MemoryBudget
 from cameraborn.train.recipe import kind_of
+from tests.command import run_here
 
 NEVER = {"resize_probability": 0.0, "blur_probability": 0.0, "jpeg_probability": 0.0}
 NETWORKS = {
@@ -260,11 +259,9 @@ workers = 0
             "now 'cameraborn calibrate PHOTOS --bundle bundle'",
         ),
     ):
-        done = subprocess.run(
-            [sys.executable, "-m", "cameraborn", *words], cwd=tmp_path, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
-        assert said in done.stderr
+        code, _, error = run_here(*words, cwd=tmp_path)
+        assert code == 0, error
+        assert said in error
     bundle = read_bundle(tmp_path / "bundle")
     assert bundle.info.preprocessing.input == "patches"
     assert {"network.onnx", "generators.safetensors", "seen.txt"} <= set(bundle.files)

@@ -9,8 +9,8 @@ import pytest
 from cameraborn.data.cues import CATEGORIES, NUMBERS
 from cameraborn.data.manifest import Row, write_manifest
 
+from ..command import run, run_here
 from ..data.sets import Storage, dataset
-from ..test_cli import run
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +39,12 @@ def test_the_table(manifest, tmp_path):
 
 def test_csv_and_json(manifest, tmp_path):
     options = ["--split", "test", "--jobs", "1"]
-    code, out, error = run("audit", manifest, *options, "--format", "csv", cwd=tmp_path)
+    code, out, error = run_here("audit", manifest, *options, "--format", "csv", cwd=tmp_path)
     assert (code, error) == (0, "")
     table = {row["name"]: row for row in csv.DictReader(io.StringIO(out))}
     assert set(table) == {*CATEGORIES, *NUMBERS, "all together"}
     assert float(table["format"]["auc"]) == 1
-    code, out, error = run("audit", manifest, *options, "--format", "json", "-o", "a.json", cwd=tmp_path)
+    code, out, error = run_here("audit", manifest, *options, "--format", "json", "-o", "a.json", cwd=tmp_path)
     assert (code, out, error) == (0, "", "")
     found = json.loads((tmp_path / "a.json").read_text())
     assert found["together"]["auc"] == 1
@@ -54,13 +54,13 @@ def test_csv_and_json(manifest, tmp_path):
 
 
 def test_equalising(manifest, tmp_path):
-    code, _, error = run("audit", manifest, "--split", "test", "--equalise", "copy", cwd=tmp_path)
+    code, _, error = run_here("audit", manifest, "--split", "test", "--equalise", "copy", cwd=tmp_path)
     assert code == 0, error
     assert error.endswith("copy/manifest.jsonl: 40 pictures of 64 x 64\n")
-    code, out, error = run("audit", "copy/manifest.jsonl", cwd=tmp_path)
+    code, out, error = run_here("audit", "copy/manifest.jsonl", cwd=tmp_path)
     assert (code, error) == (0, "")
     assert "format alone" not in out
-    assert run("data", "verify", "copy/manifest.jsonl", cwd=tmp_path)[0] == 0
+    assert run_here("data", "verify", "copy/manifest.jsonl", cwd=tmp_path)[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -74,6 +74,6 @@ def test_equalising(manifest, tmp_path):
     ],
 )
 def test_errors_are_one_line_and_exit_code_2(manifest, tmp_path, args, words):
-    code, _, error = run("audit", *[manifest if arg == "SET" else arg for arg in args], cwd=tmp_path)
+    code, _, error = run_here("audit", *[manifest if arg == "SET" else arg for arg in args], cwd=tmp_path)
     assert code == 2
     assert words in error

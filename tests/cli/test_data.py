@@ -1,6 +1,5 @@
 """`cameraborn data` as users meet it: imports of every layout, splits, checks, statistics, and what can go wrong."""
 
-import io
 import json
 import os
 import re
@@ -9,29 +8,14 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import redirect_stderr, redirect_stdout
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from cameraborn.cli import main
+from tests.command import CAMERABORN, ENVIRONMENT, EXAMPLES
+from tests.command import run_here as run
 from tests.data.adapters.helpers import picture
-from tests.test_cli import CAMERABORN, ENVIRONMENT
-
-EXAMPLES = Path(__file__).resolve().parents[1] / "pictures"
-
-
-def run(*args, cwd):
-    """Exit code, standard output, standard error of the entry point, run in this process: a start takes seconds."""
-    out, error = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(error):
-        patch.chdir(cwd)
-        patch.setattr(sys, "argv", ["cameraborn", *args])
-        with pytest.raises(SystemExit) as ended:
-            main()
-    return ended.value.code or 0, out.getvalue(), error.getvalue()
 
 
 def refused(*args, cwd):

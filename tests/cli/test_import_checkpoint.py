@@ -8,7 +8,7 @@ from safetensors import safe_open
 
 from cameraborn.rivals.ladeda import TinyLadedaNetwork
 from cameraborn.rivals.scoring import open_rival
-from tests.test_cli import run
+from tests.command import run, run_here
 
 
 @pytest.fixture
@@ -42,7 +42,8 @@ def test_a_rivals_checkpoint_becomes_weights_that_score(published, tmp_path):
     ],
 )
 def test_a_wrong_layout_is_answered_and_writes_nothing(published, tmp_path, options, said):
-    code, _, error = run("import-checkpoint", "theirs.pth", *options, "-o", "ours.safetensors", cwd=tmp_path)
+    command = ("import-checkpoint", "theirs.pth", *options, "-o", "ours.safetensors")
+    code, _, error = run_here(*command, cwd=tmp_path)
     assert (code, error.count("\n")) == (2, 1)
     assert said in error
     assert not (tmp_path / "ours.safetensors").exists()

@@ -1,10 +1,8 @@
-"""`cameraborn data manipulate` in processes of its own: what it writes, how it goes on, what it says."""
+"""`cameraborn data manipulate`: what it writes, how it goes on after a kill, what it says."""
 
 import os
-import shutil
 import signal
 import subprocess
-import sysconfig
 import time
 
 import numpy as np
@@ -14,22 +12,15 @@ from PIL import Image
 from cameraborn.data.manifest import Row, read_manifest, sha256_of, write_manifest
 from cameraborn.data.verify import verify_manifest
 
+from .. import command
+from ..command import CAMERABORN
 from ..conftest import varied_copies
 
-CAMERABORN = shutil.which("cameraborn", path=sysconfig.get_path("scripts")) or "cameraborn"
 
-
-def run(*args, cwd):
-    done = subprocess.run(
-        [CAMERABORN, "data", "manipulate", *map(os.fspath, args)],
-        cwd=cwd,
-        capture_output=True,
-        timeout=120,
-        text=True,
-    )
-    assert "Traceback" not in done.stderr, done.stderr
-    assert done.stdout == ""
-    return done.returncode, done.stderr
+def run(*args, cwd, entry=command.run_here):
+    code, out, error = entry("data", "manipulate", *args, cwd=cwd)
+    assert out == ""
+    return code, error
 
 
 @pytest.fixture(scope="module")
@@ -83,14 +74,14 @@ def test_originals_and_four_variants_with_rows(whole):
 
 def test_a_killed_run_goes_on_and_ends_in_the_same_bytes(album, whole):
     folder = album / "killed"
-    command = [CAMERABORN, "data", "manipulate", "album.jsonl", "-o", "killed", "--jobs", "1"]
-    process = subprocess.Popen(command, cwd=album, stderr=subprocess.DEVNULL)
+    words = [CAMERABORN, "data", "manipulate", "album.jsonl", "-o", "killed", "--jobs", "1"]
+    process = subprocess.Popen(words, cwd=album, stderr=subprocess.DEVNULL)
     while process.poll() is None and not (folder / "originals" / "003.png").exists():
         time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
     if process.wait() == -signal.SIGKILL:  # else it was faster than we
         assert not (folder / "manifest.jsonl").exists()
-    code, error = run("album.jsonl", "-o", "killed", cwd=album)
+    code, error = run("album.jsonl", "-o", "killed", cwd=album, entry=command.run)
     assert code == 0
     assert "killed: going on; faces done already: " in error
     assert contents(folder) == contents(whole[0])

@@ -1,13 +1,14 @@
 """`cameraborn fit-binary` as users meet it."""
 
 import json
+import shutil
 
 import pytest
 
 from cameraborn.cli.common import duration, reporting
 from cameraborn.detect.store import write_bundle
+from tests.command import run, run_here
 from tests.conftest import EXAMPLES
-from tests.test_cli import run
 
 GENERATED = [part for number in (1, 2, 3) for part in ("--generated", EXAMPLES / f"generated-{number}.jpg")]
 SMALL = ("--components", "1", "--dimensions", "4", "--copies", "2", "--jobs", "1")
@@ -20,28 +21,43 @@ def network(tmp_path, network_bundle):
 
 
 def test_from_pictures_to_a_verdict(tmp_path, network, photographs):
-    photos = [photograph.path for photograph in photographs["fit"][:5]]
+    photos = [photograph.path for photograph in photographs["fit"][:8]]
     code, _, error = run(
         "fit-binary", *photos, *GENERATED, "--bundle", network, "-o", "binary", *SMALL, cwd=tmp_path
     )
     assert code == 0, error
-    assert "8 photographs, 0 left out" in error
+    assert "11 pictures, 0 left out" in error
     assert "binary: classifier trained; now 'cameraborn calibrate PHOTOS --bundle binary'" in error
     assert (tmp_path / "binary" / "generators.safetensors").is_file()
 
     held_out = [photograph.path for photograph in photographs["calibration"][:20]]
-    code, _, error = run(
+    code, _, error = run_here(
         "calibrate", *held_out, "--bundle", "binary", "--jobs", "1", "--copies", "1", cwd=tmp_path
     )
     assert code == 0, error
     picture = EXAMPLES / "generated-4.jpg"
-    code, out, error = run(
+    code, out, error = run_here(
         "score", picture, "--bundle", "binary", "--false-alarm", "0.5", "--format", "jsonl", cwd=tmp_path
     )
     assert code == 0, error
     verdict = json.loads(out)
     assert verdict["scope"] == "ok"
     assert verdict["bundle"] == "binary"
+
+
+def test_copies_of_a_photograph_are_one(tmp_path, network, photographs):
+    """Seven are too few for four dimensions, however many copies are made of them or lie beside them."""
+    (tmp_path / "photos").mkdir()
+    for number, photograph in enumerate(photographs["fit"][:7]):
+        for copy in ("", "-again"):
+            shutil.copy(photograph.path, tmp_path / "photos" / f"{number}{copy}.jpg")
+    code, _, error = run(
+        "fit-binary", "photos", *GENERATED, "--bundle", network, "-o", "out", *SMALL, cwd=tmp_path
+    )
+    assert code == 2
+    assert "7 photographs are too few for 1 Gaussian(s) of full covariance in 4 dimensions" in error
+    assert "--shrinkage" not in error  # `fit-binary` has no such option
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
@@ -53,8 +69,8 @@ def test_from_pictures_to_a_verdict(tmp_path, network, photographs):
     ],
 )
 def test_what_is_wrong_is_one_line(tmp_path, network, photographs, arguments, message):
-    photos = [photograph.path for photograph in photographs["fit"][:3]]
-    code, _, error = run(
+    photos = [photograph.path for photograph in photographs["fit"][:8]]
+    code, _, error = run_here(
         "fit-binary", *photos, *arguments, "--bundle", network, "-o", "out", *SMALL, cwd=tmp_path
     )
     assert code == 2
@@ -84,19 +100,19 @@ def test_durations(seconds, words):
 
 
 def test_the_bundle_that_ships_is_not_calibrated_in_place(tmp_path):
-    code, _, error = run("calibrate", EXAMPLES, cwd=tmp_path)
+    code, _, error = run_here("calibrate", EXAMPLES, cwd=tmp_path)
     assert code == 2
     assert "give the new bundle's folder; the bundle that ships stays" in error
 
 
 def test_bundles_are_merged(tmp_path, tiny_bundle):
-    code, _, error = run("merge", tiny_bundle, tiny_bundle, "-o", "both", cwd=tmp_path)
+    code, _, error = run_here("merge", tiny_bundle, tiny_bundle, "-o", "both", cwd=tmp_path)
     assert code == 0, error
     assert "both: holds photographs, photographs-2; now 'cameraborn calibrate" in error
-    code, _, error = run("merge", tiny_bundle, "-o", "one", cwd=tmp_path)
+    code, _, error = run_here("merge", tiny_bundle, "-o", "one", cwd=tmp_path)
     assert code == 2
     assert "give two bundles or more" in error
-    code, _, error = run(
+    code, _, error = run_here(
         "merge", tiny_bundle, tiny_bundle, "--score-by", "generatrs", "-o", "other", cwd=tmp_path
     )
     assert code == 2

@@ -4,8 +4,10 @@ import json
 import shutil
 
 import pytest
+import typer
 
-from cameraborn.cli.common import app
+from cameraborn.cli import app
+from cameraborn.cli.common import VERBS
 from tests.command import EXAMPLES, posix, rows_of, run, run_here
 
 PHOTO = EXAMPLES / "photo-1.jpg"
@@ -51,6 +53,31 @@ def test_one_letter_says_it_too(tmp_path):
     assert run_here("-V", cwd=tmp_path) == run_here("--version", cwd=tmp_path)
     for verb in ([], ["score"], ["data"], ["data", "import"], ["bench"], ["bench", "run"]):
         assert run_here(*verb, "-h", cwd=tmp_path) == run_here(*verb, "--help", cwd=tmp_path)
+
+
+def verbs(command, name):
+    """Every verb that does something, with its whole name."""
+    if not hasattr(command, "commands"):
+        yield name, command
+    for word, inside in getattr(command, "commands", {}).items():
+        yield from verbs(inside, f"{name} {word}")
+
+
+COMMANDS = dict(verbs(typer.main.get_command(app), "cameraborn"))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_verb_shows_an_example(name):
+    shown = " ".join(COMMANDS[name].get_help(typer.Context(COMMANDS[name], info_name=name)).split())
+    _, _, example = shown.partition("Example: ")
+    assert f"{name.removesuffix(' run')} " in example, shown
+
+
+def test_verbs_are_defined_in_the_files_that_are_imported_for_them():
+    found = {verb: set() for verb in VERBS}
+    for name, command in COMMANDS.items():
+        found[name.split()[1]].add(command.callback.__module__.rpartition(".")[2])
+    assert found == {verb: set(files) for verb, files in VERBS.items()}
 
 
 def test_quiet_says_errors_alone(tmp_path):

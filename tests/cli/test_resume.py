@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -11,7 +12,8 @@ import time
 import pytest
 from PIL import Image
 
-from tests.command import CAMERABORN, ENVIRONMENT, EXAMPLES, posix, run, wait_until
+from cameraborn.detect.store import write_bundle
+from tests.command import CAMERABORN, ENVIRONMENT, EXAMPLES, ROOT, posix, run, run_here, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +36,7 @@ def whole(album):
     def of(ending, *options):
         if (ending, *options) not in outputs:
             output = album.parent / f"whole{len(outputs)}{ending}"
-            code, _, error = run("score", "album", "-o", output, *options, cwd=album.parent)
+            code, _, error = run_here("score", "album", "-o", output, *options, cwd=album.parent)
             assert code == 4, error
             outputs[ending, *options] = output.read_bytes()
         return outputs[ending, *options]
@@ -87,7 +89,7 @@ def test_a_run_that_was_killed_goes_on(album, tmp_path, whole, ending, options):
         known = len(part.read_bytes().splitlines()) - 2
         code, _, error = run(*command, "--resume", cwd=album.parent)
         assert code == 4
-        assert f"{part}: going on; pictures done already: {known}\n" in error
+        assert f"{part}: going on; verdicts on pictures done already: {known}\n" in error
     assert output.read_bytes() == whole(ending, *options)
     assert list(tmp_path.iterdir()) == [output]
 
@@ -98,9 +100,11 @@ def test_what_is_kept_is_named_and_not_thrown_away(album, tmp_path):
     command = ["score", "album", "-o", output]
     code, error = killed(album, part, signal.SIGINT, *command)
     assert code == 130
-    assert f"{part}: the verdicts on " in error
+    assert re.search(
+        r"rows.csv.part: [1-9][0-9]* verdicts on pictures are kept: the same command with", error
+    )
     kept = part.read_bytes()
-    code, _, error = run(*command, cwd=album.parent)
+    code, _, error = run_here(*command, cwd=album.parent)
     assert (code, error.count("\n")) == (2, 1)
     assert "go on with --resume, or start again with --overwrite" in error
     for options, named in (
@@ -109,11 +113,11 @@ def test_what_is_kept_is_named_and_not_thrown_away(album, tmp_path):
         (["--whole-image"], "whole_image"),
         (["--evidence", "photographs"], "evidence"),
     ):
-        code, _, error = run(*command, "--resume", *options, cwd=album.parent)
+        code, _, error = run_here(*command, "--resume", *options, cwd=album.parent)
         assert (code, error.count("\n")) == (2, 1)
         assert f"of a run with another {named}: give the same options" in error
     assert part.read_bytes() == kept
-    code, _, error = run("score", "album/00.jpg", "-o", output, "--overwrite", cwd=album.parent)
+    code, _, error = run_here("score", "album/00.jpg", "-o", output, "--overwrite", cwd=album.parent)
     assert code == 0, error
     assert list(tmp_path.iterdir()) == [output]
 
@@ -122,7 +126,9 @@ def test_what_is_not_ours_is_not_taken_for_a_journal(album, tmp_path):
     part = tmp_path / "rows.csv.part"
     part.write_text("what somebody cares for\n")
     for option in ([], ["--resume"], ["--overwrite"]):
-        code, _, error = run("score", "album/00.jpg", "-o", tmp_path / "rows.csv", *option, cwd=album.parent)
+        code, _, error = run_here(
+            "score", "album/00.jpg", "-o", tmp_path / "rows.csv", *option, cwd=album.parent
+        )
         assert (code, error.count("\n")) == (2, 1)
         assert "rows.csv.part" in error
     assert part.read_text() == "what somebody cares for\n"
@@ -131,14 +137,14 @@ def test_what_is_not_ours_is_not_taken_for_a_journal(album, tmp_path):
 def test_a_picture_that_changed_is_scored_again(album, tmp_path):
     output = tmp_path / "rows.jsonl"
     (tmp_path / "a.jpg").write_bytes((album / "00.jpg").read_bytes())
-    code, _, error = run("score", "a.jpg", "-o", output, cwd=tmp_path)
+    code, _, error = run_here("score", "a.jpg", "-o", output, cwd=tmp_path)
     assert code == 0, error
-    assert run("score", "a.jpg", "-o", output, "--resume", cwd=tmp_path)[0] == 2  # it is complete
+    assert run_here("score", "a.jpg", "-o", output, "--resume", cwd=tmp_path)[0] == 2  # it is complete
     first = output.read_text()
     output.unlink()
     (tmp_path / "a.jpg").write_bytes((album / "01.jpg").read_bytes())
     assert (
-        run("score", "a.jpg", "-o", output, "--resume", cwd=tmp_path)[0] == 0
+        run_here("score", "a.jpg", "-o", output, "--resume", cwd=tmp_path)[0] == 0
     )  # nothing is kept: from the start
     assert output.read_text() != first
 
@@ -151,9 +157,115 @@ def test_a_disk_that_fills_up_keeps_what_was_done(album, tmp_path, whole):
     assert done.returncode == 2, done
     assert b"rows.csv.part: cannot be written (File too large): free some space" in done.stderr
     assert part.stat().st_size > 1000
-    code, _, error = run("score", "album", "-o", output, "--resume", cwd=album.parent)
-    assert (code, "pictures done already" in error) == (4, True)
+    code, _, error = run_here("score", "album", "-o", output, "--resume", cwd=album.parent)
+    assert (code, "verdicts on pictures done already" in error) == (4, True)
     assert output.read_bytes() == whole(".csv")
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory, network_bundle, photographs):
+    """What learning needs: a network, photographs, faceless and broken pictures, generated ones."""
+    folder = tmp_path_factory.mktemp("studio")
+    write_bundle(network_bundle, folder / "network")
+    for name, some in photographs.items():
+        (folder / name).mkdir()
+        for number, photograph in enumerate(some[:24]):
+            shutil.copy(photograph.path, folder / name / f"{number:02}.jpg")
+        (folder / name / "broken.jpg").write_bytes(b"\xff\xd8\xff")
+        Image.new("RGB", (300, 300), (90, 120, 200)).save(folder / name / "sky.png")
+    (folder / "made").mkdir()
+    for number in range(3):
+        shutil.copy(EXAMPLES / f"generated-{number + 1}.jpg", folder / "made")
+    code, _, error = run_here("fit", "fit", *SMALL, "--bundle", "network", "-o", "fitted", cwd=folder)
+    assert code == 0, error
+    return folder
+
+
+SMALL = ["--dimensions", "4", "--copies", "4", "--jobs", "1"]
+LEARNING = {
+    "fit": ["fit", "calibration", *SMALL, "--bundle", "network"],
+    "fit-binary": [
+        "fit-binary",
+        "fit",
+        "--generated",
+        "made",
+        *SMALL,
+        "--components",
+        "1",
+        "--bundle",
+        "network",
+    ],
+    "calibrate": ["calibrate", "calibration", "--copies", "1", "--jobs", "1", "--bundle", "fitted"],
+}
+
+
+def files_in(folder):
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+@posix
+@pytest.mark.parametrize("verb", LEARNING)
+def test_learning_that_was_killed_goes_on(studio, tmp_path, verb):
+    output, part = tmp_path / "made", tmp_path / "made.views.part"
+    command = [*LEARNING[verb], "-o", output]
+    rng = random.Random(verb)
+    for n in range(2):
+        code, _ = killed(
+            studio / "x", part, signal.SIGKILL, *command, lines=2 + 4 * n, after=rng.random() / 10
+        )
+        assert code == -signal.SIGKILL
+        assert not output.exists()
+        part.write_bytes(part.read_bytes() + b"0123456789abcdef 12")  # a line that was cut off
+    known = len(part.read_bytes().splitlines()) - 2
+    assert known >= 4
+    for other, named in ((["--seed", "3"], "seed"), (["--bundle", ROOT / "models" / "default"], "bundle")):
+        code, _, error = run_here(*command, *other, cwd=studio)
+        assert (code, error.count("\n")) == (2, 1)
+        assert f"of a run with another {named}: give the same options, or --overwrite" in error
+    code, _, error = run_here(*command, cwd=studio)
+    assert code == 0, error
+    assert f"{part}: going on; looks at pictures done already: {known}\n" in error
+    assert error.count("left out: ") == 2
+    code, _, error = run_here(*LEARNING[verb], "-o", tmp_path / "again" / "made", cwd=studio)
+    assert code == 0, error
+    assert files_in(output) == files_in(tmp_path / "again" / "made")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["again", "made"]
+    assert sorted(path.name for path in (tmp_path / "again").iterdir()) == ["made"]
+
+
+@posix
+def test_calibrating_in_place_starts_again_if_told(studio, tmp_path):
+    shutil.copytree(studio / "fitted", tmp_path / "fitted")
+    before = files_in(tmp_path / "fitted")
+    part = tmp_path / "fitted.views.part"
+    command = ["calibrate", studio / "calibration", "--copies", "1", "--jobs", "1", "--bundle", "fitted"]
+    code, error = killed(tmp_path / "x", part, signal.SIGINT, *command)
+    assert code == 130
+    assert re.search(r"fitted.views.part: [1-9][0-9]* looks at pictures are kept: the same", error)
+    assert files_in(tmp_path / "fitted") == before
+    code, _, error = run_here(*command, "--seed", "1", cwd=tmp_path)
+    assert (code, part.exists()) == (2, True)
+    code, _, error = run_here(*command, "--overwrite", cwd=tmp_path)
+    assert code == 0, error
+    assert "going on" not in error
+    assert "calibration.csv" in files_in(tmp_path / "fitted")
+    assert [path.name for path in tmp_path.iterdir()] == ["fitted"]
+    code, _, error = run_here(*command, "--overwrite", cwd=tmp_path)
+    assert (code, "--overwrite means nothing without -o" in error) == (2, True)
+
+
+def test_options_that_change_no_view_may_change_when_a_fit_goes_on(studio, tmp_path):
+    command = [*LEARNING["fit"], "-o", tmp_path / "made"]
+    code, _, error = run_here(*command, "--components", "20", cwd=studio)
+    assert code == 2
+    assert "photographs are too few for 20 Gaussian(s)" in error
+    assert "made.views.part: 25 looks at pictures are kept" in error
+    code, _, error = run_here(*command, cwd=studio)
+    assert code == 0, error
+    assert "looks at pictures done already: 25" in error
+    code, _, error = run_here(*command[:-1], tmp_path / "again" / "made", cwd=studio)
+    assert code == 0, error
+    assert files_in(tmp_path / "made") == files_in(tmp_path / "again" / "made")
 
 
 @posix
@@ -171,7 +283,7 @@ def test_a_disk_that_fills_up_keeps_what_was_done(album, tmp_path, whole):
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
 def test_other_long_verbs_survive_a_kill(album, tmp_path, command, product):
-    run("data", "import", "folder", album, "-o", "set.jsonl", cwd=tmp_path)
+    run_here("data", "import", "folder", album, "-o", "set.jsonl", cwd=tmp_path)
     rows = [json.loads(line) for line in (tmp_path / "set.jsonl").read_text().splitlines()]
     generated = sorted({row["sha256"] for row in rows})[::2]
     rows = [row | ({"label": "generated"} if row["sha256"] in generated else {}) for row in rows]
@@ -197,7 +309,7 @@ def test_other_long_verbs_survive_a_kill(album, tmp_path, command, product):
     made = (tmp_path / product).read_bytes()
     shutil.rmtree(tmp_path / product.split("/")[0], ignore_errors=True)
     (tmp_path / product).unlink(missing_ok=True)
-    code, _, error = run(*command, cwd=tmp_path)
+    code, _, error = run_here(*command, cwd=tmp_path)
     assert code == 0, error
     if command[0] == "bench":  # its rows have the time that each took
         made, again = (

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from cameraborn.data.manifest import Row, sha256_of, write_manifest
-from tests.test_cli import run
+from tests.command import run_here as run
 
 RECIPE = """
 kind = "rival"

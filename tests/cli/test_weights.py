@@ -4,7 +4,7 @@ import json
 
 from PIL import Image
 
-from tests.test_cli import run
+from tests.command import run, run_here
 
 
 def test_a_runs_weights_are_drawn(tmp_path):
@@ -19,7 +19,7 @@ def test_a_runs_weights_are_drawn(tmp_path):
 
 def test_a_run_without_weights_says_so(tmp_path):
     (tmp_path / "log.jsonl").write_text('{"step": 1, "loss": 2.0}\n')
-    code, _, error = run("weights", ".", cwd=tmp_path)
+    code, _, error = run_here("weights", ".", cwd=tmp_path)
     assert code == 2
     assert (
         error == "cameraborn: log.jsonl: holds no task weights: only runs with bi-level weighting log them\n"

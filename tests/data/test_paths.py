@@ -2,6 +2,7 @@
 
 import json
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from cameraborn.data.adapters import LAYOUTS, Options
 from cameraborn.data.equalise import Treatment, equalise
 from cameraborn.data.manifest import read_manifest, sha256_of
 from cameraborn.networks.autoencoder import Autoencoder
-from cameraborn.pseudo.reconstruct import ReconstructOptions, copies_of, painter_of, write_reconstructed
+from cameraborn.pseudo.reconstruct import ReconstructOptions, copies_of, reconstruct, write_reconstructed
 from cameraborn.pseudo.variants import VariantFolder
 from tests.conftest import varied_copies
 from tests.data.adapters.helpers import picture
@@ -129,13 +130,13 @@ def test_what_writes_manifests_writes_paths_that_exist(manifest, home, monkeypat
     done("split", manifest, "train=0.5", "val=0.5")
     equalise(read_manifest(Path(manifest)), Path("link/same"), Treatment(size=96), jobs=1)
     done("manipulate", manifest, "-o", "link/manipulated", "--kind", "affine", "--jobs", "1")
-    reconstruct(Path(manifest), Path("link/reconstructed"))
+    reconstruct_all(Path(manifest), Path("link/reconstructed"))
     check(home / manifest, 4, monkeypatch)
     for name, count in (("same", 4), ("manipulated", 8), ("reconstructed", 8)):
         check(home / "link" / name / "manifest.jsonl", count, monkeypatch)
 
 
-def reconstruct(manifest, folder):
+def reconstruct_all(manifest, folder):
     """As `data reconstruct` does, with an autoencoder that has learnt nothing."""
     torch.manual_seed(0)
     untrained = Autoencoder(upsampling="nearest", factor=8, latent=3, width=4).eval()
@@ -143,7 +144,9 @@ def reconstruct(manifest, folder):
     with VariantFolder(folder, {}) as filled:
         for name, number, row in copies_of(list(read_manifest(manifest)), 1):
             filled.add(
-                write_reconstructed(row, name, number, folder, {"one": painter_of(untrained)}, options)
+                write_reconstructed(
+                    row, name, number, folder, {"one": partial(reconstruct, untrained)}, options
+                )
             )
         filled.finish()
 

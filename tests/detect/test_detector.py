@@ -25,9 +25,11 @@ from cameraborn.fit.calibrate import calibrate
 from cameraborn.fit.density import fit
 from cameraborn.fit.views import ViewOptions
 from cameraborn.photo.crops import square_crop
+from cameraborn.photo.decode import open_picture
 from cameraborn.photo.patches import shrink_to
 
 from ..conftest import EXAMPLES, FEATURES, encoded
+from ..photo.test_alignment import aligned as aligned_as_ffhq
 
 PHOTO = EXAMPLES / "photo-1.jpg"
 
@@ -172,20 +174,21 @@ def test_whole_image_looks_at_everything_but_faces_say_nothing_of_whole_pictures
 def test_whole_pictures_of_a_bundle_for_them(network_bundle, photographs):
     options = ViewOptions(copies=2, jobs=1, whole_image=True)
     fitted = fit(network_bundle, photographs["fit"], components=1, dimensions=4, options=options)
-    detector = Detector(calibrate(fitted, photographs["calibration"], options=options))
-    assert only(detector.score(scene(300, 200), whole_image=True)).scope == "ok"
-    abstains(only(detector.score(PHOTO)), "beyond-calibration")
+    detector = Detector(calibrate(fitted, photographs["calibration"][:8], options=options))
+    rate = {"false_alarm_rate": 0.5}
+    assert only(detector.score(scene(300, 200), whole_image=True, **rate)).scope == "ok"
+    abstains(only(detector.score(PHOTO, **rate)), "beyond-calibration")
 
 
 def test_p_values_are_of_the_pictures_own_category(network_bundle, photographs, pixels):
     options = ViewOptions(copies=6, jobs=1)
     fitted = fit(network_bundle, photographs["fit"], components=1, dimensions=4, options=options)
-    bundle = calibrate(fitted, photographs["calibration"], options=options, class_size=20)
+    bundle = calibrate(fitted, photographs["calibration"][:16], options=options, class_size=6)
     calibration = bundle.calibration
     assert len(calibration.taxonomy.categories) > 1
     detector = Detector(bundle)
     for data, quality in ((encoded(pixels, quality=95), 95), (encoded(pixels, "PNG"), None)):
-        verdict = only(detector.score(data))
+        verdict = only(detector.score(data, false_alarm_rate=0.5))
         size = max(verdict.box[2] - verdict.box[0], verdict.box[3] - verdict.box[1])
         with Image.open(io.BytesIO(data)) as image:
             crop = detector.crop(np.asarray(image.convert("RGB")), verdict.box, whole_image=False)
@@ -203,6 +206,19 @@ def test_discoveries_are_controlled_over_the_set(detector):
     assert controlled[-1] == verdicts[-1]
     with pytest.raises(CalibrationError, match="false-discovery rate of 2"):
         control_discoveries(verdicts, 2)
+
+
+def test_an_aligned_face_gets_a_note_that_is_no_part_of_the_verdict(detector, pixels):
+    finder = detector.observer.faces
+    aligned = aligned_as_ffhq(finder, PHOTO, side=320)
+    verdict = only(detector.score(aligned))
+    assert "FFHQ" in only(verdict.notes)
+    seen = only(detector.observe(open_picture(aligned)))
+    score = float(detector.scores(seen.measured.feature[None])[0])
+    assert verdict.score == score
+    assert verdict.p_value == detector.calibration.p_value(score, seen.measured.condition)
+    assert only(detector.score(pixels)).notes == ()
+    assert only(detector.score(aligned, whole_image=True)).notes == ()
 
 
 def test_a_rate_that_the_calibration_cannot_support(detector):
@@ -283,7 +299,7 @@ def two_channels(network_bundle, photographs):
     )
     options = ViewOptions(copies=1, jobs=1)
     fitted = fit(bundle, photographs["fit"], components=1, dimensions=4, options=options)
-    return calibrate(fitted, photographs["calibration"][:24], options=options)
+    return calibrate(fitted, photographs["calibration"][:12], options=options)
 
 
 def test_each_channel_has_a_p_value_of_its_own_column(two_channels):

@@ -126,7 +126,7 @@ def test_every_name_is_drawn(explanation, tmp_path, name, ending):
 def test_the_category_that_it_was_compared_with_is_named(network_bundle, photographs, tmp_path):
     options = ViewOptions(copies=3, jobs=1)
     fitted = fit(network_bundle, photographs["fit"], components=1, dimensions=4, options=options)
-    bundle = calibrate(fitted, photographs["calibration"], options=options, class_size=25)
+    bundle = calibrate(fitted, photographs["calibration"][:12], options=options, class_size=6)
     taxonomy = bundle.calibration.taxonomy
     for name in ("photo-1.jpg", "photo-3.jpg"):
         explained = explain(Detector(bundle), EXAMPLES / name)

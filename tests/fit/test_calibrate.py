@@ -1,6 +1,8 @@
 """Calibrating: on other photographs than were fitted to, each once in a category."""
 
+from contextlib import contextmanager
 from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +13,18 @@ from cameraborn.degrade.random import OPERATIONS
 from cameraborn.detect.condition import Taxonomy
 from cameraborn.detect.held_out import CalibrationRow
 from cameraborn.errors import CalibrationError
-from cameraborn.fit.calibrate import calibrate, one_per_category, taxonomy_of
+from cameraborn.fit.calibrate import (
+    calibrate,
+    calibrate_on,
+    calibration_rows,
+    look_at,
+    one_per_category,
+    taxonomy_of,
+    with_scores,
+)
 from cameraborn.fit.density import fit
 from cameraborn.fit.photographs import Photograph
-from cameraborn.fit.views import ViewOptions
+from cameraborn.fit.views import ViewOptions, take_views
 
 from ..conftest import EXAMPLES, viewed
 
@@ -96,6 +106,52 @@ def test_calibration_parts_operations_whatever_the_options_say(fitted, photograp
         assert len({row.photograph for row in rows}) == len(rows) == len(done.calibration.scores[number])
 
 
+def test_networks_run_on_what_stands_for_a_photograph_alone(fitted, photographs, tmp_path):
+    """The rows are those of a calibration in which they ran on every view."""
+    pair = [
+        np.asarray(Image.open(EXAMPLES / f"photo-{n}.jpg").convert("RGB").resize((320, 320))) for n in (2, 4)
+    ]
+    Image.fromarray(np.hstack(pair)).save(tmp_path / "pair.png")
+    given = [*photographs["calibration"][:12], Photograph(str(tmp_path / "pair.png"), "pairs")]
+    options = ViewOptions(copies=5, jobs=1)
+    looked = look_at(fitted, given, options=options)
+    ran = [sum(view.feature is not None for view in views) for views in looked.values()]
+    assert ran == [1] * 12 + [2]  # the faces as they are
+    again = []
+
+    @contextmanager
+    def counting(total):
+        again.append(total)
+        yield lambda path, problem: again.append(path)
+
+    done = calibrate_on(fitted, looked, options=options, class_size=5, again=counting)
+    assert again[0] == len(again) - 1 > 6
+    assert set(again[1:]) <= {photograph.path for photograph in given}
+
+    everything = replace(options, handled=True, every_operation=True)
+    expected = []
+    for views in take_views(fitted, given, everything, lambda *_: None):
+        rows = with_scores(done, calibration_rows(fitted, views))
+        expected += one_per_category(rows, done.coverage.taxonomy, options)
+    assert len(expected) < sum(map(len, looked.values()))
+    key = attrgetter("score", "photograph", "face_size", "jpeg_quality", "noise", "operation")
+    written = [replace(row, score=round(row.score, 4)) for row in expected]
+    assert sorted(map(repr, map(key, done.calibration_rows))) == sorted(map(repr, map(key, written)))
+    assert calibrate(fitted, given, options=options, class_size=5).files == done.files
+
+
+def test_a_photograph_that_changes_meanwhile_is_named(fitted, photographs, tmp_path):
+    paths = [tmp_path / f"{n}.jpg" for n in range(8)]
+    for path, photograph in zip(paths, photographs["calibration"], strict=False):
+        path.write_bytes(Path(photograph.path).read_bytes())
+    options = ViewOptions(copies=5, jobs=1)
+    looked = look_at(fitted, [Photograph(str(path), "") for path in paths], options=options)
+    for path in paths:
+        path.write_bytes(Path(photographs["calibration"][20].path).read_bytes())
+    with pytest.raises(CalibrationError, match=r"\d.jpg: has changed while it was calibrated on: run"):
+        calibrate_on(fitted, looked, options=options, class_size=3)
+
+
 def test_a_photograph_stands_as_it_is_in_its_own_category_and_once_in_others():
     views = [
         CalibrationRow(float(n), "s", f"{7:016x}", 100, quality)
@@ -126,8 +182,9 @@ def test_nothing_usable(network_bundle, fitted, tmp_path):
 def test_copies_of_a_file_are_counted_once(fitted, photographs, tmp_path):
     copy = tmp_path / "copy.jpg"
     copy.write_bytes(Path(photographs["calibration"][0].path).read_bytes())
-    alone = calibrate(fitted, photographs["calibration"], options=OPTIONS)
-    again = calibrate(fitted, [*photographs["calibration"], Photograph(str(copy), "")], options=OPTIONS)
+    given = photographs["calibration"][:6]
+    alone = calibrate(fitted, given, options=OPTIONS)
+    again = calibrate(fitted, [*given, Photograph(str(copy), "")], options=OPTIONS)
     assert len(again.calibration_rows) == len(alone.calibration_rows)
 
 

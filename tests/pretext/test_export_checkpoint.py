@@ -15,7 +15,7 @@ from cameraborn.errors import RecipeError
 from cameraborn.photo.decode import open_picture
 from cameraborn.pretext.export_checkpoint import export_checkpoint
 from cameraborn.pretext.recipe import Recipe
-from cameraborn.train.export import BundleOptions, write_exported
+from cameraborn.train.export import BundleOptions, preprocessing_of, write_exported
 from cameraborn.train.weights import import_checkpoint
 from tests.networks.test_resnet import literal_forward
 from tests.train.test_weights import FEATURES, FILES, SIZE, resnet_state, written
@@ -55,48 +55,62 @@ def observed(network, folder, pixels, **options):
     return seen.measured.feature, bundle
 
 
+def shown(pixels):
+    """Pixels [H W 3] as a network takes them [1 3 H W]."""
+    return torch.from_numpy(pixels.transpose(2, 0, 1).copy()).float()[None]
+
+
 def literal(state, pixels, normalise="clip"):
-    tensor = torch.from_numpy(pixels.transpose(2, 0, 1).copy()).float()[None]
-    return literal_forward(state, tensor, SIZE["layers"], normalise)[0].numpy()
+    return literal_forward(state, shown(pixels), SIZE["layers"], normalise)[0].numpy()
+
+
+def encoded_by(network, batch):
+    """What the exported encoder makes of a batch; `tests/train/test_onnx.py` holds that graphs compute the same."""
+    with torch.no_grad():
+        return network.encoder.eval()(batch)[0].numpy()
+
+
+def test_scoring_computes_the_feature_of_the_literal_network(tmp_path):
+    """From the file to the feature in a bundle, where BLADES' is of unit length."""
+    path, pixels = tmp_path / "ours.safetensors", picture(SIDE)
+    checkpoint = written(tmp_path, FILES["blades"]())
+    ran = CliRunner().invoke(app, ["import-checkpoint", str(checkpoint), "-o", str(path)])
+    assert ran.exit_code == 0
+    network = export_checkpoint(path, Recipe.read(resnet_recipe(tmp_path)))
+    feature, bundle = observed(network, tmp_path, pixels)
+    expected = literal(resnet_state(), pixels)
+    expected /= np.linalg.norm(expected)
+    assert bundle.info.preprocessing.unit_length
+    np.testing.assert_allclose(feature, expected, atol=1e-4 * np.abs(expected).max())
+    assert [channel.name for channel in bundle.info.channels] == ["photographs"]
 
 
 OF_FACES = [name for name in FILES if name.partition(",")[0] not in ("torchvision", "timm")]
 
 
-@pytest.mark.parametrize(
-    ("name", "imported_first"), [*((name, False) for name in OF_FACES), ("blades", True)]
-)
-def test_faces_get_the_feature_of_the_literal_network(tmp_path, name, imported_first):
+@pytest.mark.parametrize("name", OF_FACES)
+def test_faces_get_the_feature_of_the_literal_network(tmp_path, name):
     path, pixels = written(tmp_path, FILES[name]()), picture(SIDE)
-    if imported_first:
-        path = tmp_path / "ours.safetensors"
-        ran = CliRunner().invoke(
-            app, ["import-checkpoint", str(tmp_path / "checkpoint.pth"), "-o", str(path)]
-        )
-        assert ran.exit_code == 0
     network = export_checkpoint(path, Recipe.read(resnet_recipe(tmp_path)))
-    feature, bundle = observed(network, tmp_path, pixels)
-    expected = literal(resnet_state(), pixels)
-    cut = bundle.info.preprocessing
+    feature, expected = encoded_by(network, shown(pixels)), literal(resnet_state(), pixels)
+    np.testing.assert_allclose(feature, expected, atol=1e-4 * np.abs(expected).max())
+    cut = preprocessing_of(network, BundleOptions("imported"))
     assert (cut.crop_rule, cut.crop_scale, cut.antialias, cut.sides) == ("authors", 1.3, False, (SIDE,))
     assert cut.unit_length == name.startswith("blades")
-    if cut.unit_length:
-        expected = expected / np.linalg.norm(expected)
-    np.testing.assert_allclose(feature, expected, atol=1e-4 * np.abs(expected).max())
-    assert [channel.name for channel in bundle.info.channels] == (
-        ["generators"] if name == "blades, with a classifier" else ["photographs"]
-    )
+    has_classifier = name == "blades, with a classifier"
+    assert [channel.name for channel in network.evidence] == ["generators"] * has_classifier
+    assert network.density_columns == (() if has_classifier else ((0, FEATURES),))
 
 
 @pytest.mark.parametrize("layout", ["torchvision", "timm"])
 def test_of_imagenet_s_network_the_feature_is_what_classes_are_told_from(tmp_path, layout):
     path, pixels = written(tmp_path, FILES[layout]()), picture(SIDE)
     network = export_checkpoint(path, Recipe.read(resnet_recipe(tmp_path, "imagenet")), layout)
-    feature, bundle = observed(network, tmp_path, pixels)
+    feature = encoded_by(network, shown(pixels))
     inner = resnet_state(10)["fc.weight"].shape[1]
     state = resnet_state(10) | {"fc.weight": torch.eye(inner), "fc.bias": torch.zeros(inner)}
     expected = literal(state, pixels, "imagenet")
-    assert bundle.info.networks[0].features == inner
+    assert network.features == inner
     np.testing.assert_allclose(feature, expected, atol=1e-4 * np.abs(expected).max())
 
 
@@ -119,9 +133,11 @@ def test_blades_classifier_scores_as_its_two_layers_do(tmp_path):
 
 
 def test_unit_length_is_an_option(tmp_path):
-    path, recipe = written(tmp_path, FILES["aigfd"]()), Recipe.read(resnet_recipe(tmp_path))
-    feature, _ = observed(export_checkpoint(path, recipe), tmp_path, picture(SIDE), unit_length=True)
-    assert np.linalg.norm(feature) == pytest.approx(1, abs=1e-5)
+    recipe = Recipe.read(resnet_recipe(tmp_path))
+    for name, usual in (("aigfd", False), ("blades", True)):
+        network = export_checkpoint(written(tmp_path, FILES[name]()), recipe)
+        for asked, made in ((None, usual), (True, True), (False, False)):
+            assert preprocessing_of(network, BundleOptions("b", unit_length=asked)).unit_length == made
 
 
 def sdaie_file(folder, *, binary):
@@ -143,25 +159,33 @@ def sdaie_file(folder, *, binary):
     return written(folder, {"state_net": held}), state, held
 
 
-@pytest.mark.parametrize("binary", [False, True])
-def test_sdaie_s_networks(tmp_path, binary):
-    path, state, held = sdaie_file(tmp_path, binary=binary)
-    if binary:
-        network = export_binary_checkpoint(path, BinaryRecipe.read(made(BINARY, tmp_path)))
-    else:
-        network = export_checkpoint(path, Recipe.read(made(SDAIE, tmp_path)))
-    pixels = picture(150)
-    feature, bundle = observed(network, tmp_path, pixels)
-    corners = [(y, x) for y in (11, 75) for x in (11, 75)]  # the middle's, without overlap, nothing shrunk
+def middle_patches(pixels):
+    """The four of a picture's middle, without overlap and nothing shrunk [4 3 64 64]."""
+    corners = [(y, x) for y in (11, 75) for x in (11, 75)]
     patches = [pixels[y : y + 64, x : x + 64].transpose(2, 0, 1) for y, x in corners]
-    expected = literal_feature(state, torch.from_numpy(np.stack(patches))).numpy()
+    return torch.from_numpy(np.stack(patches))
+
+
+def test_scoring_computes_the_feature_of_sdaie_s_network(tmp_path):
+    path, state, _ = sdaie_file(tmp_path, binary=False)
+    network = export_checkpoint(path, Recipe.read(made(SDAIE, tmp_path)))
+    pixels = picture(150)
+    feature, _ = observed(network, tmp_path, pixels)
+    expected = literal_feature(state, middle_patches(pixels)).numpy()
     np.testing.assert_allclose(feature, expected, atol=1e-4 * np.abs(expected).max())
-    if binary:
-        logits = (
-            held["module.fc.weight"].double().numpy() @ expected + held["module.fc.bias"].double().numpy()
-        )
-        (channel,) = bundle.evidence
-        assert channel.surprise(feature[None])[0] == pytest.approx(logits[1] - logits[0], rel=1e-3)
+
+
+def test_sdaie_s_classifier_scores_as_its_last_layer_does(tmp_path):
+    path, state, held = sdaie_file(tmp_path, binary=True)
+    network = export_binary_checkpoint(path, BinaryRecipe.read(made(BINARY, tmp_path)))
+    patches = middle_patches(picture(150))
+    feature, expected = encoded_by(network, patches[None].float()), literal_feature(state, patches).numpy()
+    np.testing.assert_allclose(feature, expected, atol=1e-4 * np.abs(expected).max())
+    cut = preprocessing_of(network, BundleOptions("imported"))
+    assert (cut.input, cut.patches, cut.smallest_side) == ("patch-set", "tiles", 64)
+    logits = held["module.fc.weight"].double().numpy() @ expected + held["module.fc.bias"].double().numpy()
+    (channel,) = network.evidence
+    assert channel.surprise(feature[None])[0] == pytest.approx(logits[1] - logits[0], rel=1e-3)
 
 
 def test_what_does_not_fit_is_one_line(tmp_path):
@@ -191,7 +215,7 @@ def test_a_published_checkpoint_becomes_a_detector_without_training(tmp_path, ph
     few = ("--copies", 1, "--jobs", 1)
     paths = {name: [photo.path for photo in held] for name, held in photographs.items()}
     run("fit", *paths["fit"], "--bundle", network, "-o", fitted, "--components", 1, "--dimensions", 3, *few)
-    run("calibrate", *paths["calibration"], "--bundle", fitted, *few)
+    run("calibrate", *paths["calibration"][:20], "--bundle", fitted, *few)
     verdicts = load(fitted).score(paths["fit"][0])
     assert verdicts
     assert all(0 < verdict.p_value <= 1 for verdict in verdicts if verdict.p_value is not None)

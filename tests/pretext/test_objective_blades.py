@@ -19,7 +19,7 @@ from cameraborn.pretext.weighting import BilevelWeights
 from cameraborn.train.loop import train
 from cameraborn.train.processes import Processes
 
-from ..train.test_processes import NAMES, TASK_LIST, batch, torchrun
+from ..train.test_processes import NAMES, TASK_LIST, batch, two_processes
 from .test_objective import face_recipe, recipe_of, toys  # noqa: F401 (a fixture)
 
 BLADES = {name: 1.0 for name in TASKS if name.startswith("blades_")}
@@ -173,7 +173,7 @@ def test_two_processes_have_the_upper_gradient_of_one(faces, tmp_path):
     (tmp_path / "two.py").write_text(
         TWO.replace("one_update", "upper_gradients").replace("(processes)", "(processes, sys.argv[2])")
     )
-    done = torchrun("two.py", "of", str(faces), cwd=tmp_path)
+    done = two_processes("two.py", "of", str(faces), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     alone = upper_gradients(Processes(device=torch.device("cpu")), faces)
     assert max(float(value.abs().max()) for value in alone.values()) > 0.01
@@ -253,7 +253,7 @@ def one_update(processes):
 
 def test_two_processes_learn_the_weights_of_one(tmp_path):
     (tmp_path / "two.py").write_text(TWO)
-    done = torchrun("two.py", "of", cwd=tmp_path)
+    done = two_processes("two.py", "of", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     alone = one_update(Processes(device=torch.device("cpu")))
     for rank in range(2):

@@ -105,16 +105,16 @@ def literal(weights, pixels, noise, seed):
 @pytest.mark.parametrize("pooled", [False, True])
 def test_a_tiny_autoencoder_against_the_literal_version(tmp_path, pooled):
     weights = write_tiny(tmp_path, pooled=pooled)
-    painters = read_decoders(tmp_path)
-    assert list(painters) == ["taetiny"]
+    decoders = read_decoders(tmp_path)
+    assert list(decoders) == ["taetiny"]
     pixels = pixels_of()
     with torch.no_grad():
         expected = literal(weights, pixels, 0.2, 7)
-    painted = painters["taetiny"](pixels, 0.2, 7)
-    assert painted.shape == pixels.shape
-    assert np.abs(painted.astype(int) - expected).max() <= 1
-    assert not np.array_equal(painted, painters["taetiny"](pixels, 0.2, 8))
-    assert np.array_equal(painters["taetiny"](pixels, 0.0, 7), painters["taetiny"](pixels, 0.0, 8))
+    made = decoders["taetiny"](pixels, 0.2, 7)
+    assert made.shape == pixels.shape
+    assert np.abs(made.astype(int) - expected).max() <= 1
+    assert not np.array_equal(made, decoders["taetiny"](pixels, 0.2, 8))
+    assert np.array_equal(decoders["taetiny"](pixels, 0.0, 7), decoders["taetiny"](pixels, 0.0, 8))
 
 
 def test_what_is_no_decoder_is_named(tmp_path):
@@ -151,12 +151,12 @@ def test_super_resolution_says_what_it_needs_or_enlarges(tmp_path):
         with pytest.raises(CamerabornError, match=r"pip install 'cameraborn\[decoders\]'"):
             read_decoders(tmp_path)
         return
-    paint = read_decoders(tmp_path)["twice"]
+    enlarge = read_decoders(tmp_path)["twice"]
     pixels = pixels_of()
-    painted = paint(pixels, 0.0, 3)
-    assert painted.shape == pixels.shape
-    assert np.array_equal(painted[::2, ::2], painted[1::2, 1::2])
-    assert np.abs(painted.astype(int) - pixels).mean() < 8
+    made = enlarge(pixels, 0.0, 3)
+    assert made.shape == pixels.shape
+    assert np.array_equal(made[::2, ::2], made[1::2, 1::2])
+    assert np.abs(made.astype(int) - pixels).mean() < 8
     (tmp_path / "twice.param").write_text(NEAREST.replace("2.0", "1.5"))
     with pytest.raises(RecipeError, match="enlarges by a whole number"):
         read_decoders(tmp_path)
@@ -178,24 +178,24 @@ def reconstruct(manifest, output, *words):
     return CliRunner().invoke(app, ["data", "reconstruct", str(manifest), "-o", str(output), *words])
 
 
-def test_photographs_are_redrawn_around_faces_but_not_those_that_calibrate(photographs, tmp_path):
+def test_photographs_are_reconstructed_around_faces_but_not_those_that_calibrate(photographs, tmp_path):
     write_tiny(tmp_path / "decoders")
     words = ("--decoders", str(tmp_path / "decoders"), "--around-faces", "--copies", "1", "--jobs", "1")
-    done = reconstruct(photographs, tmp_path / "redrawn", *words)
+    done = reconstruct(photographs, tmp_path / "reconstructed", *words)
     assert done.exit_code == 0, done.output
-    assert "1 rows of split 'calibration' are not redrawn" in done.output
-    rows = list(read_manifest(tmp_path / "redrawn" / "manifest.jsonl"))
+    assert "1 rows of split 'calibration' are not reconstructed" in done.output
+    rows = list(read_manifest(tmp_path / "reconstructed" / "manifest.jsonl"))
     assert {row.split for row in rows} == {"train", "val"}
     originals = {row.split: row.sha256 for row in read_manifest(photographs)}
-    for original, redrawn in zip(rows[::2], rows[1::2], strict=True):
-        assert (original.manipulation, redrawn.manipulation) == ("", "reconstructed")
-        assert (original.generator, redrawn.generator) == ("", "taetiny")
-        assert original.original == redrawn.original == originals[original.split]
-        assert original.group == redrawn.group == original.split
-        sizes = [open_picture(row.path).pixels.shape[:2] for row in (original, redrawn)]
+    for original, reconstructed in zip(rows[::2], rows[1::2], strict=True):
+        assert (original.manipulation, reconstructed.manipulation) == ("", "reconstructed")
+        assert (original.generator, reconstructed.generator) == ("", "taetiny")
+        assert original.original == reconstructed.original == originals[original.split]
+        assert original.group == reconstructed.group == original.split
+        sizes = [open_picture(row.path).pixels.shape[:2] for row in (original, reconstructed)]
         assert sizes[0] == sizes[1]
         assert 96 <= sizes[0][0] <= 120  # 1.3 to 1.5 times the box, in steps of 8
-    settings = json.loads((tmp_path / "redrawn" / "settings.json").read_text())
+    settings = json.loads((tmp_path / "reconstructed" / "settings.json").read_text())
     assert settings["around_faces"] is True
     files = sorted((tmp_path / "decoders").iterdir())
     assert sorted(settings["autoencoders"]["taetiny"]) == sorted(map(sha256_of, files))
@@ -204,10 +204,10 @@ def test_photographs_are_redrawn_around_faces_but_not_those_that_calibrate(photo
 def test_what_calibrates_cannot_be_asked_for(photographs, tmp_path):
     write_tiny(tmp_path / "decoders")
     words = ("--decoders", str(tmp_path / "decoders"))
-    done = reconstruct(photographs, tmp_path / "redrawn", *words, "--split", "calibration")
+    done = reconstruct(photographs, tmp_path / "reconstructed", *words, "--split", "calibration")
     assert done.exit_code == 2
-    assert "what calibrates must not be redrawn" in done.output
-    assert not (tmp_path / "redrawn").exists()
-    done = reconstruct(photographs, tmp_path / "redrawn")
+    assert "what calibrates must not be reconstructed" in done.output
+    assert not (tmp_path / "reconstructed").exists()
+    done = reconstruct(photographs, tmp_path / "reconstructed")
     assert done.exit_code == 2
     assert "give --autoencoders FOLDER, --decoders FOLDER, or both" in done.output

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from cameraborn.pretext.recipe import Recipe
 from cameraborn.pretext.selection import select_rows
 from cameraborn.pretext.tasks import TASKS
 from cameraborn.pseudo.autoencoders import train_autoencoders
-from cameraborn.pseudo.reconstruct import ReconstructOptions, painter_of, reconstruct, write_reconstructed
+from cameraborn.pseudo.reconstruct import ReconstructOptions, reconstruct, write_reconstructed
 from cameraborn.train.loop import train
 
 from ..conftest import EXAMPLES, encoded
@@ -55,7 +56,7 @@ def folder_for(folder):
 def test_both_are_written_of_one_size_and_their_rows_say_what_they_are(tmp_path, autoencoder):
     row = photograph(tmp_path)
     rows = write_reconstructed(
-        row, "photo-0", 0, folder_for(tmp_path), {"one": painter_of(autoencoder)}, options()
+        row, "photo-0", 0, folder_for(tmp_path), {"one": partial(reconstruct, autoencoder)}, options()
     )
     original, reconstructed = (open_picture(tmp_path / made.path).pixels for made in rows)
     assert original.shape == reconstructed.shape == (160, 200, 3)
@@ -75,7 +76,7 @@ def test_only_what_was_not_shrunk_is_recompressed(tmp_path, autoencoder):
             f"photo-{number}",
             number,
             folder_for(tmp_path),
-            {"one": painter_of(autoencoder)},
+            {"one": partial(reconstruct, autoencoder)},
             options(noise=0.0, handled=0),
         )
         original = open_picture(tmp_path / f"originals/photo-{number}.png").pixels
@@ -92,7 +93,7 @@ def test_further_copies_are_shrunk_and_the_same_each_time(tmp_path, autoencoder)
             "photo-1",
             1,
             folder_for(tmp_path / place),
-            {"one": painter_of(autoencoder)},
+            {"one": partial(reconstruct, autoencoder)},
             options(handled=0),
         )
         for place in "ab"
@@ -117,7 +118,7 @@ def test_both_are_handled_alike(tmp_path, autoencoder, monkeypatch):
         "photo-1",
         1,
         folder_for(tmp_path),
-        {"one": painter_of(autoencoder)},
+        {"one": partial(reconstruct, autoencoder)},
         options(handled=1),
     )
     (original, *drawn), (reconstructed, *again) = handled
@@ -130,7 +131,7 @@ def test_what_cannot_be_reconstructed(tmp_path, autoencoder):
     row = photograph(tmp_path, side=(90, 90))
     with pytest.raises(PictureError, match="too small to reconstruct"):
         write_reconstructed(
-            row, "photo-0", 0, folder_for(tmp_path), {"one": painter_of(autoencoder)}, options()
+            row, "photo-0", 0, folder_for(tmp_path), {"one": partial(reconstruct, autoencoder)}, options()
         )
     for wrong in ({"manipulation": "reconstructed"}, {"label": "generated"}):
         with pytest.raises(PictureError, match="not an untouched photograph"):
@@ -139,7 +140,7 @@ def test_what_cannot_be_reconstructed(tmp_path, autoencoder):
                 "photo-0",
                 0,
                 folder_for(tmp_path),
-                {"one": painter_of(autoencoder)},
+                {"one": partial(reconstruct, autoencoder)},
                 options(),
             )
 

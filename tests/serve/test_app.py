@@ -266,7 +266,8 @@ def test_the_documentation_needs_no_outside_resource(server):
         assert server.client.get(f"/static-offline-docs/{name}").status_code == 200
     document = server.client.get("/openapi.json").json()
     v1 = {f"/v1/{name}" for name in ("score", "explain", "provenance", "bundle", "calibration")}
-    assert v1 | {"/healthz", "/readyz", "/metrics"} == set(document["paths"])
+    jobs = {f"/v1/jobs{rest}" for rest in ("", "/{id}", "/{id}/rows", "/{id}/cancel")}
+    assert v1 | jobs | {"/healthz", "/readyz", "/metrics"} == set(document["paths"])
 
 
 def test_nothing_of_a_picture_is_logged(server):

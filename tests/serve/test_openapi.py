@@ -16,5 +16,5 @@ def test_the_server_keeps_to_its_document(server, tmp_path):
     options = ["--max-examples", "10", "--workers", "1", "--exclude-checks", BEYOND_THE_SCHEMA, "--no-color"]
     done = subprocess.run([*command, *options], capture_output=True, text=True, cwd=tmp_path, timeout=600)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr
-    assert "8 selected / 8 total" in done.stdout
+    assert "14 selected / 14 total" in done.stdout
     assert "Traceback" not in server.log

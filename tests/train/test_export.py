@@ -1,17 +1,20 @@
 """The rules of what a bundle of a network is, and what of a run it needs."""
 
+import math
+
 import numpy as np
 import pytest
+from torch import nn
 
 from cameraborn.detect.evidence.known_generators import BinaryClassifier
 from cameraborn.errors import CamerabornError
-from cameraborn.train.export import BundleOptions, ExportedNetwork, preprocessing_of
+from cameraborn.train.export import BundleOptions, ExportedNetwork, preprocessing_of, write_exported
 
 
 def network(**changes):
     usual = {
-        "onnx": b"",
-        "weights": b"",
+        "encoder": nn.Flatten(),
+        "weights": (),
         "description": "a network",
         "features": 8,
         "tasks": (),
@@ -49,13 +52,36 @@ def test_options_decide():
     assert (made.sides, made.smallest_side, made.crop_scale) == ((96, 64), 70, 2.0)
 
 
+TWO_SIDES = {"sides": (256, 128)}
+
+
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("changes", "options", "message"),
     [
-        ({"evidence": (BINARY,)}, "--side 128: a head was trained on features of one size"),
-        (FACES, "--side 256: the network was trained on crops of 224 pixels"),
+        ({"evidence": (BINARY,)}, TWO_SIDES, "--side 128: a head was trained on features of one size"),
+        (FACES, TWO_SIDES, "--side 256: the network was trained on crops of 224 pixels"),
+        ({"side": 128}, {"sides": (256, 96)}, "--side 96: the network sees patches of 128 pixels"),
+        (
+            {"side": 128},
+            {"smallest_side": 127},
+            "--smallest-side 127: the network sees patches of 128 pixels",
+        ),
+        ({}, {"crop_scale": 0.0}, "--crop-scale 0: not above 0"),
+        ({}, {"crop_scale": math.nan}, "--crop-scale nan: not above 0"),
     ],
 )
-def test_options_that_do_not_go_with_the_network(changes, message):
+def test_options_that_do_not_go_with_the_network_are_refused_before_its_graph_is_made(
+    tmp_path, changes, options, message
+):
+    refused = network(**changes)
     with pytest.raises(CamerabornError, match=message):
-        preprocessing_of(network(**changes), BundleOptions("a bundle", sides=(256, 128)))
+        write_exported(refused, BundleOptions("a bundle", **options), tmp_path / "bundle")
+    assert "onnx" not in vars(refused)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_smallest_sizes_that_go_with_the_network():
+    least = BundleOptions("a bundle", sides=(128,), smallest_side=128)
+    assert preprocessing_of(network(side=128), least).smallest_side == 128
+    faces = BundleOptions("a bundle", smallest_side=64)
+    assert preprocessing_of(network(**FACES), faces).smallest_side == 64

@@ -21,7 +21,7 @@ from cameraborn.train.loop import train
 from cameraborn.train.run_folder import read_record
 
 from ..pretext.test_objective import toys  # noqa: F401 (a fixture)
-from .test_processes import as_toml, torchrun
+from .test_processes import as_toml, two_processes
 
 LOG = {"log_every": 1, "validate_every": 4, "checkpoint_every": 3}
 ENCODER = {"type": "patch", "widths": [6, 8, 8, 8], "features": 8, "dropout": 0.2}
@@ -145,7 +145,7 @@ def test_two_processes_train_one_run(training, tmp_path):
     """Losses are of the whole batch: the first step's is that of one process, but for batch statistics."""
     recipe = training.with_(steps=3, grad_accum_steps=2)
     (tmp_path / "recipe.toml").write_text(as_toml(recipe))
-    done = torchrun("-m", "cameraborn", "train", "recipe.toml", "-o", "run", cwd=tmp_path)
+    done = two_processes("-m", "cameraborn", "train", "recipe.toml", "-o", "run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert steps_of(tmp_path / "run" / training.state) == [1, 2, 3]
     assert done.stderr.count("trained; now") == 1
@@ -154,9 +154,10 @@ def test_two_processes_train_one_run(training, tmp_path):
     assert ours == pytest.approx(theirs, rel=0.3)
 
 
+@pytest.mark.parametrize("training", ["autoencoders"], indirect=True)  # the others: test_processes.py
 def test_a_batch_that_cannot_be_divided_is_refused(training, tmp_path):
     (tmp_path / "recipe.toml").write_text(as_toml(training.with_(batch_size=7)))
-    done = torchrun("-m", "cameraborn", "train", "recipe.toml", "-o", "run", cwd=tmp_path)
+    done = two_processes("-m", "cameraborn", "train", "recipe.toml", "-o", "run", cwd=tmp_path)
     assert done.returncode != 0
     assert "optimise.batch_size = 7 cannot be divided between 2 processes" in done.stderr
     assert not (tmp_path / "run").exists()

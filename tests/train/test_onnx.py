@@ -1,5 +1,7 @@
 """An exported encoder is the trained one, of whatever network: ONNX against torch."""
 
+from functools import cache
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -14,38 +16,45 @@ CASES = {name: (name, SMALL.get(name, {})) for name in NETWORKS}
 CASES["patch, last stage"] = ("patch", {"widths": (8, 12), "features": 10})
 
 
-@pytest.mark.parametrize(("name", "sizes"), CASES.values(), ids=CASES)
-def test_onnx_computes_what_torch_does(name, sizes):
+def features_of(encoder, kind, shown):
+    with torch.no_grad():
+        return encoder(shown.float()[None] if kind == "patch-set" else shown.float()).numpy()
+
+
+@cache  # one export takes seconds
+def exported(case):
+    """The section and the encoder of a case, and its graph."""
+    name, sizes = CASES[case]
     torch.manual_seed(0)
     section = NETWORKS[name](**sizes)
-    kind, encoder = section.input_kind, section.encoder().to(memory_format=torch.channels_last)
+    encoder = section.encoder().to(memory_format=torch.channels_last)
+    kind = section.input_kind
+    # So that the averages of batch normalisation are of pictures.
+    features_of(encoder, kind, pixels(16, *INPUTS[kind][-3:]))
+    return section, encoder.eval(), to_onnx(encoder, kind, 64)
 
-    def features_of(shown):
-        with torch.no_grad():
-            return encoder(shown.float()[None] if kind == "patch-set" else shown.float()).numpy()
 
-    features_of(pixels(16, *INPUTS[kind][-3:]))  # so that the averages of batch normalisation are of pictures
-    encoder.eval()
-    session = onnxruntime.InferenceSession(to_onnx(encoder, kind, 64), providers=["CPUExecutionProvider"])
+@pytest.mark.parametrize("case", CASES)
+def test_onnx_computes_what_torch_does(case):
+    section, encoder, graph = exported(case)
+    kind = section.input_kind
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
     for count in (1, 2, 5):
         shown = pixels(count, 3, 64, 64)
         (features,) = session.run(["features"], {kind: shown.numpy()})
         assert features.shape == (1 if kind == "patch-set" else count, section.features)
-        np.testing.assert_allclose(features, features_of(shown), atol=1e-4)
+        np.testing.assert_allclose(features, features_of(encoder, kind, shown), atol=1e-4)
 
 
-def test_a_file_tells_nothing_of_the_machine_that_made_it():
-    file = to_onnx(NETWORKS["patch"](widths=(8, 12), features=10).encoder())
+@pytest.mark.parametrize("case", CASES)
+def test_a_file_tells_nothing_of_the_machine_that_made_it(case):
+    *_, file = exported(case)
     assert b"cameraborn" not in file  # as in paths of stack traces and names of classes
     assert b"File " not in file
 
 
 def test_half_weights_halve_the_file_and_hardly_move_the_feature():
-    torch.manual_seed(0)
-    encoder = NETWORKS["efficientnet-lite0"]().encoder()
-    with torch.no_grad():
-        encoder.train()(pixels(8, 3, 64, 64).float())
-    whole = to_onnx(encoder.eval(), "patches", 64)
+    *_, whole = exported("efficientnet-lite0")
     half = with_half_weights(whole)
     assert len(half) < 0.6 * len(whole)
     shown = {"patches": pixels(4, 3, 64, 64).numpy()}

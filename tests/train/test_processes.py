@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -80,21 +81,42 @@ def gradients(processes):
     return {name: parameter.grad for name, parameter in network.named_parameters()}
 
 
+ROOT = Path(__file__).resolve().parents[2]
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
+
+
 def torchrun(*command, cwd):
-    root = Path(__file__).resolve().parents[2]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": f"{root / 'src'}{os.pathsep}{root}"}
-    return subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *command],
-        cwd=cwd,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
+    words = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *command]
+    return subprocess.run([sys.executable, *words], cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True)
+
+
+def two_processes(*command, cwd):
+    """As torchrun starts them, without a third process that imports torch to start them: what both have said."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+    started = [
+        subprocess.Popen(
+            [sys.executable, *command],
+            cwd=cwd,
+            env=ENVIRONMENT | world | {"RANK": rank, "LOCAL_RANK": rank},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in ("0", "1")
+    ]
+    try:
+        said = [process.communicate(timeout=300) for process in started]
+    finally:
+        for process in started:
+            process.kill()
+    code = max(abs(process.returncode) for process in started)
+    return subprocess.CompletedProcess(command, code, *map("".join, zip(*said, strict=True)))
 
 
 def test_gradients_of_two_processes_are_those_of_one(tmp_path):
     (tmp_path / "gradients.py").write_text(SCRIPT)
-    done = torchrun("gradients.py", "of", cwd=tmp_path)
+    done = two_processes("gradients.py", "of", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     network, pixels, targets = batch()
     outputs = network(pixels)
@@ -121,7 +143,7 @@ assert group() is None
 def test_nothing_holds_the_group_of_processes_after_they_have_parted(tmp_path):
     """What still held it at the interpreter's end would leave gloo's threads running, which may abort the process."""
     (tmp_path / "leave.py").write_text(LEAVE)
-    done = torchrun("leave.py", cwd=tmp_path)
+    done = two_processes("leave.py", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
 
 

@@ -6,7 +6,7 @@ from torch import nn
 
 from cameraborn.train.shared_norm import SharedBatchNorm2d, share_batch_norm
 
-from .test_processes import batch, torchrun, total
+from .test_processes import batch, total, two_processes
 
 SCRIPT = """
 import sys
@@ -38,7 +38,7 @@ def test_two_processes_take_the_step_of_one(tmp_path):
     from cameraborn.train.processes import Processes
 
     (tmp_path / "step.py").write_text(SCRIPT)
-    done = torchrun("step.py", "of", cwd=tmp_path)
+    done = two_processes("step.py", "of", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     alone = after_a_step(Processes(torch.device("cpu")))
     for rank in (0, 1):

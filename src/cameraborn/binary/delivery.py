@@ -1,7 +1,7 @@
 """One random delivery for photographs and fakes alike: cut, resized, edited, compressed, shrunk as the detector does.
 
 What one class alone goes through, a network learns in place of what generators leave. So a draw knows nothing of the
-class, and a photograph and its redrawing are given the same draw: the same seed. The steps, in order:
+class, and a photograph and its reconstruction are given the same draw: the same seed. The steps, in order:
 
 1. the face: 1.15 to 1.5 times its box, a little beside its middle (`face_square`);
 2. perhaps turned by some degrees, then brought to a side that is drawn, never far above its own;

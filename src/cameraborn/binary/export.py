@@ -17,7 +17,6 @@ from cameraborn.errors import RecipeError
 from cameraborn.photo.patches import PATCH_SIZE
 from cameraborn.train.encoders import describe
 from cameraborn.train.export import ExportedNetwork, as_safetensors, read_finished, record_beside
-from cameraborn.train.onnx import to_onnx
 from cameraborn.train.run_folder import DataRecord
 from cameraborn.train.weights import import_checkpoint
 
@@ -85,7 +84,7 @@ def _exported(recipe: BinaryRecipe, network: RegularisedClassifier, record: Data
     section, encoder, head = recipe.network, network.encoder, network.head
     layers = {f"0.{name}": value.numpy() for name, value in head.state_dict().items()}
     return ExportedNetwork(
-        onnx=to_onnx(encoder, section.input_kind, PATCH_SIZE),
+        encoder=encoder,
         weights=(as_safetensors(network.state_dict()),),
         description=f"{describe(encoder, section)}, binary",
         features=encoder.features,

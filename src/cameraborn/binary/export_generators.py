@@ -18,7 +18,6 @@ from cameraborn.detect.evidence.kinds import GENERATORS
 from cameraborn.detect.evidence.known_generators import BinaryClassifier
 from cameraborn.train.encoders import describe
 from cameraborn.train.export import ExportedNetwork, read_finished
-from cameraborn.train.onnx import to_onnx, with_half_weights
 from cameraborn.train.run_folder import DataRecord
 
 
@@ -36,7 +35,7 @@ def export_generators(folder: Path) -> ExportedNetwork:
 def exported(encoder: Any, head: nn.Linear, description: str, data: DataRecord) -> ExportedNetwork:  # noqa: ANN401
     """An encoder of patches and the one logit behind it, with what they have seen, ready for a bundle."""
     return ExportedNetwork(
-        onnx=with_half_weights(to_onnx(encoder, "patches", PATCH)),
+        encoder=encoder,
         weights=(),
         description=description,
         features=encoder.features,
@@ -46,6 +45,7 @@ def exported(encoder: Any, head: nn.Linear, description: str, data: DataRecord) 
         input_kind="patches",
         side=PATCH,
         smallest_side=PATCH,
+        half_weights=True,
         evidence=(BinaryClassifier.from_tensors(GENERATORS, ((0, encoder.features),), _two_logits(head)),),
     )
 

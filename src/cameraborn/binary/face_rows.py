@@ -1,8 +1,8 @@
-"""Which rows of the manifests are photographs, generated faces, and pairs of a photograph and its redrawing.
+"""Which rows of the manifests are photographs, generated faces, and pairs of a photograph and its reconstruction.
 
-A redrawing is a row with `manipulation = "reconstructed"`; its photograph is the untouched row of the same `original`
-and file name, as `cameraborn data reconstruct` writes both. What calibrates or validates must not be learnt from in a
-redrawing either: a redrawing of a photograph that another split holds is refused.
+A reconstruction is a row with `manipulation = "reconstructed"`; its photograph is the untouched row of the same
+`original` and file name, as `cameraborn data reconstruct` writes both. What calibrates or validates must not be learnt
+from in a reconstruction either: a reconstruction of a photograph that another split holds is refused.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class FaceRows:
     Attributes:
         photographs: untouched photographs, of faces where they have a box.
         fakes: generated faces, each with its box.
-        pairs: a photograph and its redrawing each.
+        pairs: a photograph and its reconstruction each.
     """
 
     photographs: tuple[Row, ...]
@@ -44,8 +44,8 @@ def face_rows(recipe: GeneratorsRecipe) -> tuple[FaceRows, FaceRows]:
     """The rows to train on and to validate on.
 
     Raises:
-        ManifestError: there are too few of a kind, a redrawing has no photograph, a group is in both splits, or a
-            photograph of another split was redrawn.
+        ManifestError: there are too few of a kind, a reconstruction has no photograph, a group is in both splits, or a
+            photograph of another split was reconstructed.
     """
     data = recipe.data
     rows = [row for manifest in data.manifests for row in read_manifest(manifest)]
@@ -55,8 +55,8 @@ def face_rows(recipe: GeneratorsRecipe) -> tuple[FaceRows, FaceRows]:
         _check_numbers(data, split, found)
     if recipe.batch.pairs and not train.pairs:
         raise ManifestError(
-            f"{data.manifest}: no redrawn photographs in split '{data.train_split}': make some with 'cameraborn data "
-            "reconstruct' and name their manifest in data.more_manifests, or set batch.pairs = 0"
+            f"{data.manifest}: no reconstructed photographs in split '{data.train_split}': make some with "
+            "'cameraborn data reconstruct' and name their manifest in data.more_manifests, or set batch.pairs = 0"
         )
     check_groups_apart(data.manifest, train.all, val.all)
     _check_held_out(data, rows, train)
@@ -89,8 +89,8 @@ def _pairs(rows: Sequence[Row], data: FacesSection) -> Iterator[tuple[Row, Row]]
             original = originals.get(_place(row))
             if original is None:
                 raise ManifestError(
-                    f"{data.manifest}: {row.path} is redrawn, and its photograph is missing: give the whole manifest "
-                    "that 'cameraborn data reconstruct' wrote"
+                    f"{data.manifest}: {row.path} is reconstructed, and its photograph is missing: give the whole "
+                    "manifest that 'cameraborn data reconstruct' wrote"
                 )
             yield original, row
 
@@ -111,9 +111,9 @@ def _check_numbers(data: FacesSection, split: str, found: FaceRows) -> None:
 
 def _check_held_out(data: FacesSection, rows: Sequence[Row], train: FaceRows) -> None:
     held_out = {row.sha256: row for row in rows if row.split != data.train_split and not row.manipulation}
-    for original, redrawn in train.pairs:
+    for original, reconstructed in train.pairs:
         if (kept := held_out.get(original.original)) is not None:
             raise ManifestError(
-                f"{data.manifest}: {redrawn.path} is a redrawing of {kept.path}, which is of split '{kept.split}': "
-                f"redraw photographs with --split {data.train_split} alone"
+                f"{data.manifest}: {reconstructed.path} is a reconstruction of {kept.path}, which is of split "
+                f"'{kept.split}': reconstruct photographs with --split {data.train_split} alone"
             )

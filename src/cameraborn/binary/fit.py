@@ -11,15 +11,16 @@ from collections.abc import Iterable, Sequence
 
 from cameraborn.binary.perceptron import PerceptronOptions, fit_perceptron
 from cameraborn.detect.bundle import Bundle
-from cameraborn.detect.evidence.density import Density, fit_mixture
+from cameraborn.detect.evidence.density import Density, check_enough, fit_mixture
 from cameraborn.detect.evidence.kinds import GENERATORS, PHOTOGRAPHS
 from cameraborn.detect.evidence.known_generators import BinaryClassifier
+from cameraborn.engine.journal import Journal
 from cameraborn.errors import CalibrationError
 from cameraborn.fit.density import with_what_was_learnt
 from cameraborn.fit.photographs import Photograph
+from cameraborn.fit.view import View
 from cameraborn.fit.views import (
     Report,
-    View,
     ViewOptions,
     features_of,
     no_usable_face,
@@ -38,19 +39,23 @@ def fit_binary(
     perceptron: PerceptronOptions,
     options: ViewOptions,
     report: Report = lambda path, problem: None,
+    journal: Journal | None = None,
 ) -> Bundle:
     """A copy of the bundle with a classifier of known generators, which alone makes the score.
 
     The mixture that told its pseudo-outliers is kept as a channel beside it. Older evidence, which was for features of
-    any length, and an older calibration are dropped.
+    any length, and an older calibration are dropped. An interrupted run goes on from its `journal`.
 
     Raises:
         CalibrationError: a class has too few usable pictures, or both hold the same one.
     """
     bundle = with_unit_length(bundle)
-    photo_views, examples = take_views_and_examples(bundle, list(photographs), options, report)
-    generated_views = [view for views in take_views(bundle, generated, options, report) for view in views]
+    photo_views, examples = take_views_and_examples(bundle, list(photographs), options, report, journal)
+    taken = take_views(bundle, generated, options, report, journal)
+    generated_views = [view for views in taken for view in views]
     _check_classes(photo_views, generated_views)
+    advice = "give more photographs, or lower --components or --dimensions"
+    check_enough(len({view.sha256 for view in photo_views}), components, dimensions, advice=advice)
     x, z = features_of(photo_views), features_of(generated_views)
     mixture = fit_mixture(x, components=components, dimensions=dimensions, seed=options.seed)
     tensors = fit_perceptron(x, z, mixture.log_likelihood(x), perceptron)

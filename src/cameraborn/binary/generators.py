@@ -78,7 +78,7 @@ def begun(recipe: GeneratorsRecipe) -> GeneratorsNetwork:
 
 
 class GeneratorsObjective(Objective):
-    """The photographs, redrawn pairs and generated faces of a recipe's manifests.
+    """The photographs, reconstructed pairs and generated faces of a recipe's manifests.
 
     Args:
         recipe: what decides the run.
@@ -175,7 +175,7 @@ def smoothed_cross_entropy(logits: Tensor, labels: Tensor, smoothing: float) -> 
 
 
 class FaceValidator:
-    """AUC and accuracy on patches cut as the detector does, and the share of redrawings above their originals."""
+    """AUC and accuracy on patches cut as the detector does, and the share of reconstructions above their originals."""
 
     def __init__(
         self, rows: FaceRows, budget: MemoryBudget, device: torch.device, precision: torch.dtype | None
@@ -195,7 +195,7 @@ class FaceValidator:
         of_rows, of_pairs = scores[: len(self.rows)], scores[len(self.rows) :]
         figures = figures_of(of_rows, labels_of(self.rows), generators_of(self.rows))
         if self.paired:
-            figures["redrawn/above"] = float((of_pairs[1::2] > of_pairs[::2]).float().mean())
+            figures["reconstructed/above"] = float((of_pairs[1::2] > of_pairs[::2]).float().mean())
         return figures
 
     def _score(self, network: GeneratorsNetwork, number: int) -> float:

@@ -16,7 +16,7 @@ from cameraborn.train.recipe import DataSection, Section, TrainingRecipe
 
 
 class FacesSection(DataSection):
-    """Which rows are learnt from; each manifest may hold photographs, generated faces and redrawn pairs."""
+    """Which rows are learnt from; each manifest may hold photographs, generated faces and reconstructed pairs."""
 
     more_manifests: tuple[Path, ...] = ()  # read like `manifest`
 
@@ -30,11 +30,11 @@ class BatchSection(Section):
     """What a batch holds: of so many units of these pictures `optimise.batch_size` is a multiple."""
 
     photographs: int = Field(default=1, ge=1)
-    pairs: int = Field(default=1, ge=0)  # a photograph and its redrawing: two pictures
+    pairs: int = Field(default=1, ge=0)  # a photograph and its reconstruction: two pictures
     fakes: int = Field(default=1, ge=1)
     blank: int = Field(default=0, ge=0)  # photographs or fakes without detail, of which nothing can be said
     native: float = Field(default=0.15, ge=0, le=1)  # share of photographs that are rows without a face's box
-    matched_pairs: float = Field(default=0.6, ge=0, le=1)  # redrawings made as sharp as their photographs
+    matched_pairs: float = Field(default=0.6, ge=0, le=1)  # made as sharp as their photographs
 
     @property
     def unit(self) -> int:

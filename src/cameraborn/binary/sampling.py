@@ -1,9 +1,9 @@
-"""What a batch holds: photographs, pairs of a photograph and its redrawing, and generated faces, all delivered alike.
+"""What a batch holds: photographs, pairs of a photograph and its reconstruction, generated faces, all delivered alike.
 
 Faces are drawn so that no large source or generator dominates (`base_weights`) and so that who is shown does not tell
 the classes (`binary.overlap`). Both pictures of a pair are given the same delivery and the same patches. Photographs
-are stored as WebP as often as the fakes' files are, and most redrawings as JPEG, since a decoder leaves nothing of its
-photograph's compression: files' histories would give the classes away. Pictures without detail count as either, and
+are stored as WebP as often as the fakes' files are, and most reconstructions as JPEG, since a decoder leaves nothing of
+its photograph's compression: files' histories would give the classes away. Pictures without detail count as either, and
 some patches' detail is laid on what others show: content is not to tell the classes.
 
 A batch depends on the seed and its number alone, whoever makes it. N patches of a batch, s their side.
@@ -34,7 +34,7 @@ from cameraborn.train.pictures import PictureCache, load
 from cameraborn.train.processes import Processes
 
 PHOTOGRAPH, GENERATED, EITHER = 0.0, 1.0, 0.5  # labels
-_AS_JPEG = 0.8  # share of the redrawings that are stored as JPEG, where the pair is not stored as WebP
+_AS_JPEG = 0.8  # share of the reconstructions that are stored as JPEG, where the pair is not stored as WebP
 
 Batch = tuple[Tensor, Tensor]  # patches uint8 [N 3 s s], labels [N]
 Labelled = tuple[Pixels, float, Rng]  # a delivered picture, its label, and what draws its patches
@@ -87,10 +87,10 @@ class Sampler:
         self.fakes = _balanced([(n, row.generator) for n, row in fakes], overlap)
         self.native = _balanced([(n, group_of(row)) for n, row in native], np.ones(len(photographs)))
         self.webp = float(self.fakes.shares[[_is_webp(row) for _, row in fakes]].sum())
-        painters = [redrawn.generator for _, redrawn in rows.pairs]
-        count, first = Counter(painters), len(photographs) + len(fakes)
+        decoders = [reconstructed.generator for _, reconstructed in rows.pairs]
+        count, first = Counter(decoders), len(photographs) + len(fakes)
         self.pairs = Draw.of(
-            [first + 2 * n for n in range(len(painters))], [1 / count[name] for name in painters]
+            [first + 2 * n for n in range(len(decoders))], [1 / count[name] for name in decoders]
         )
 
     def photograph(self, rng: Rng) -> Pixels:
@@ -108,18 +108,20 @@ class Sampler:
         return deliver(face_square(face.pixels, face.box, rng), rng, self._lottery)
 
     def pair(self, rng: Rng) -> tuple[Pixels, Pixels]:
-        """A photograph and its redrawing, delivered alike."""
+        """A photograph and its reconstruction, delivered alike."""
         number = self.pairs(rng)
         both = (self._faces[number].pixels, self._faces[number + 1].pixels)
-        original, redrawn = _same_square(*both, rng)
+        original, reconstructed = _same_square(*both, rng)
         if rng.random() < self._settings.matched_pairs:
-            redrawn = brought_to_sharpness(redrawn, sharpness(original))
+            reconstructed = brought_to_sharpness(reconstructed, sharpness(original))
         seed = int(rng.integers(2**31))
         if rng.random() < self.webp:
-            original, redrawn = (stored(x, np.random.default_rng(seed), "webp") for x in (original, redrawn))
+            pair = (original, reconstructed)
+            original, reconstructed = (stored(x, np.random.default_rng(seed), "webp") for x in pair)
         elif rng.random() < _AS_JPEG:
-            redrawn = stored(redrawn, rng, "jpg")
-        one, other = (deliver(x, np.random.default_rng(seed), self._lottery) for x in (original, redrawn))
+            reconstructed = stored(reconstructed, rng, "jpg")
+        pair = (original, reconstructed)
+        one, other = (deliver(x, np.random.default_rng(seed), self._lottery) for x in pair)
         return one, other
 
 

@@ -6,34 +6,44 @@ import io
 import os
 import signal
 import sys
+from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cameraborn import __version__
-from cameraborn.cli import (  # noqa: F401 (each adds its verbs to the application)
-    audit,
-    bench,
-    data,
-    explain,
-    info,
-    manipulate,
-    model,
-    provenance,
-    reconstruct,
-    score,
-    serve,
-    stats,
-    train,
-    weights,
-)
-from cameraborn.cli.common import Option, app
+from cameraborn.cli.common import VERBS, Option
+from cameraborn.cli.common import app as _app
 from cameraborn.cli.config import default_config, read_defaults
 from cameraborn.cli.failures import EXIT_USAGE, complain, in_one_line, terminate
 from cameraborn.cli.output import ENCODING_ERRORS
 
+if TYPE_CHECKING:
+    from cameraborn.cli.common import app
+
 __all__ = ["app", "main"]
+
+
+def _define(verbs: Iterable[str]) -> None:
+    """Import the files that define some verbs: whoever asks for one does not wait for the others."""
+    for verb in verbs:
+        for file in VERBS[verb]:
+            import_module(f"{__name__}.{file}")
+
+
+def __getattr__(name: str) -> object:
+    """`app`, the application with every verb."""
+    if name != "app":
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    _define(VERBS)
+    return _app
+
+
+def _every_verb() -> Any:  # noqa: ANN401 (its class is not public)
+    _define(VERBS)
+    return typer.main.get_command(_app)
 
 
 def _version(asked: bool) -> None:
@@ -44,13 +54,11 @@ def _version(asked: bool) -> None:
 
 def _config(context: typer.Context, path: Path | None) -> Path | None:
     if not context.resilient_parsing:
-        context.default_map = read_defaults(
-            path or default_config(), context.command, required=path is not None
-        )
+        context.default_map = read_defaults(path or default_config(), _every_verb, required=path is not None)
     return path
 
 
-@app.callback()
+@_app.callback()
 def _options(
     version: Annotated[
         bool, Option("--version", "-V", callback=_version, is_eager=True, help="Show the version and exit.")
@@ -84,5 +92,7 @@ def main() -> None:
             encoding=None if sys.stdout.isatty() else "utf-8", errors=ENCODING_ERRORS, line_buffering=True
         )
     signal.signal(signal.SIGTERM, terminate)
+    first = sys.argv[1] if len(sys.argv) > 1 else ""
     with in_one_line():
-        app()
+        _define([first] if first in VERBS else VERBS)
+        _app()

@@ -28,27 +28,27 @@ from cameraborn.photo.sniff import Census
 
 __all__ = ["EXIT_FLAGGED", "EXIT_NOTHING_READ", "EXIT_SOME_UNREADABLE", "EXIT_USAGE", "complain", "say"]
 
-# As a reader meets them in the help; a verb not named here comes last.
-VERBS = (
-    "score",
-    "explain",
-    "provenance",
-    "serve",
-    "fit",
-    "fit-binary",
-    "calibrate",
-    "verify",
-    "info",
-    "convert",
-    "merge",
-    "data",
-    "train",
-    "weights",
-    "export",
-    "import-checkpoint",
-    "audit",
-    "bench",
-)
+# The files of this room that define a verb. The order is the help's; a verb not named here comes last.
+VERBS = {
+    "score": ("score",),
+    "explain": ("explain",),
+    "provenance": ("provenance",),
+    "serve": ("serve",),
+    "fit": ("model",),
+    "fit-binary": ("model",),
+    "calibrate": ("model",),
+    "verify": ("model",),
+    "info": ("info",),
+    "convert": ("model",),
+    "merge": ("model",),
+    "data": ("data", "manipulate", "reconstruct"),
+    "train": ("train",),
+    "weights": ("weights",),
+    "export": ("train",),
+    "import-checkpoint": ("train",),
+    "audit": ("audit",),
+    "bench": ("bench",),
+}
 
 
 def _be_quiet(asked: bool) -> None:

@@ -10,7 +10,7 @@ The command line comes before an environment variable (CAMERABORN_SCORE_FALSE_AL
 
 from __future__ import annotations
 
-import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,27 +26,31 @@ def default_config() -> Path:
     return Path(typer.get_app_dir("cameraborn")) / "config.toml"
 
 
-def read_defaults(path: Path, command: Any, *, required: bool) -> dict[str, Any]:  # noqa: ANN401 (its class is not public)
+def read_defaults(path: Path, application: Callable[[], Any], *, required: bool) -> dict[str, Any]:
     """The defaults of each verb's options, by the options' own names.
 
     Args:
         path: the file.
-        command: the application, which knows its verbs.
+        application: makes the application with every verb; only a file that is there needs it.
         required: a missing file is an error.
 
     Raises:
         CamerabornError: it cannot be read, or names a verb or an option that does not exist.
     """
     try:
-        found = tomllib.loads(path.read_bytes().decode("utf-8"))
+        data = path.read_bytes()
     except OSError as error:
         if required:
             raise CamerabornError(f"{path}: cannot be read ({error.strerror}): check the path") from error
         return {}
+    import tomllib  # most people have no such file, and need not wait for this
+
+    try:
+        found = tomllib.loads(data.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise CamerabornError(f"{path}: not TOML ({error}): fix the line") from error
     say(f"{path}: defaults are taken from here")
-    return _defaults(path, found, command)
+    return _defaults(path, found, application())
 
 
 def _defaults(path: Path, table: dict[str, Any], command: Any) -> dict[str, Any]:  # noqa: ANN401

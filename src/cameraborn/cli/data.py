@@ -24,6 +24,7 @@ from cameraborn.cli.common import (
 from cameraborn.cli.failures import printable
 from cameraborn.cli.output import text_outputs
 from cameraborn.errors import CamerabornError
+from cameraborn.files import Outputs
 from cameraborn.photo.sniff import Census
 
 if TYPE_CHECKING:
@@ -194,7 +195,10 @@ def _shares(texts: list[str]) -> dict[str, float]:
 
 @data.command("verify")
 def verify_(manifest: Manifest, jobs: Jobs = None) -> None:
-    """Check a manifest: broken rows, missing or changed files, rows listed twice, groups in several splits."""
+    """Check a manifest: broken rows, missing or changed files, rows listed twice, groups in several splits.
+
+    Example: cameraborn data verify faces.jsonl
+    """
     from cameraborn.data.manifest import manifest_lines
     from cameraborn.data.verify import verify_manifest
 
@@ -207,3 +211,36 @@ def verify_(manifest: Manifest, jobs: Jobs = None) -> None:
         say(f"{manifest}: {problems} problems")
         raise typer.Exit(EXIT_NOTHING_READ)
     say(f"{manifest}: every file is as it was imported")
+
+
+@data.command("stats")
+def stats_(
+    manifest: Manifest,
+    output: Annotated[
+        Path | None,
+        Option(
+            "--output",
+            "-o",
+            help="File to draw the tags' distributions to (.png, .svg or .pdf).",
+            dir_okay=False,
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Count the rows of a manifest, and show the distributions of its four numeric EXIF tags.
+
+    Example: cameraborn data stats faces.jsonl -o stats.png
+    """
+    from cameraborn.cli.stats_text import check_plots, draw, lines_of
+    from cameraborn.data.manifest import manifest_lines, read_manifest
+    from cameraborn.data.stats import manifest_stats
+
+    if output is not None:
+        check_plots(output)
+        Outputs(output, overwrite=overwrite).reads(manifest)
+    with progress("counting", sum(1 for _ in manifest_lines(manifest))) as advance:
+        stats = manifest_stats(read_manifest(manifest), advance)
+    print("\n".join(lines_of(stats)))
+    if output is not None:
+        draw(stats, manifest.name, output)
+        say(f"{output}: drawn")

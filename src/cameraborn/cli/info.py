@@ -31,7 +31,10 @@ def info(
     ] = None,
     format: Annotated[InfoFormat, Option(help="Output format.")] = InfoFormat.text,
 ) -> None:
-    """Tell what a bundle is: versions, channels of evidence, calibration, and the false-alarm rates that it allows."""
+    """Tell what a bundle is: versions, channels of evidence, calibration, and the false-alarm rates that it allows.
+
+    Example: cameraborn info my-bundle --format json
+    """
     path = bundle or default_bundle()
     facts = facts_of(read_bundle(path), path)
     if format is InfoFormat.json:

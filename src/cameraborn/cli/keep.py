@@ -1,8 +1,9 @@
-"""The verdicts of a long run are kept while it runs, so that nothing that was done is lost.
+"""What a long run has done is kept while it runs, so that nothing is lost.
 
-Each picture's verdicts go into a journal beside the output, `OUTPUT.part`, as soon as they are there. At the end the
-rows are written from it, the output takes its name, and the journal goes. Rows for standard output, a device or a pipe
-go out as they come, and nothing is kept.
+`score`: each picture's verdicts go into a journal beside the output, `OUTPUT.part`, as soon as they are there. At the
+end the rows are written from it, the output takes its name, and the journal goes. Rows for standard output, a device or
+a pipe go out as they come, and nothing is kept. `fit`, `fit-binary` and `calibrate`: the views of each photograph go
+into `OUTPUT.views.part`.
 """
 
 from __future__ import annotations
@@ -14,18 +15,24 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cameraborn import __version__
 from cameraborn.cli.failures import complain, say
 from cameraborn.cli.inputs import StandardInput
 from cameraborn.cli.output import is_stream
+from cameraborn.detect.bundle import Bundle
 from cameraborn.detect.detector import Detector
 from cameraborn.detect.verdict import ChannelVerdict, Verdict
+from cameraborn.detect.video import score_video
 from cameraborn.engine.journal import Journal, Mark, digest
 from cameraborn.engine.local import map_in_order
 from cameraborn.engine.stage import Call
-from cameraborn.errors import CamerabornError, JournalError
+from cameraborn.errors import CamerabornError, JournalError, PictureError
+from cameraborn.photo.sniff import Kind, kind_of_file
+
+if TYPE_CHECKING:  # `score` need not wait for it
+    from cameraborn.fit.views import ViewOptions
 
 Source = str | StandardInput
 
@@ -46,6 +53,8 @@ def kept_or_streamed(
     false_alarm: float,
     fdr: float | None,
     whole_image: bool,
+    every: float,
+    frames: bool,
     resume: bool,
 ) -> Kept:
     """The run that writes to `output`; its options are what an interrupted run must agree with.
@@ -55,7 +64,13 @@ def kept_or_streamed(
     """
     if is_stream(output) and resume:
         raise CamerabornError(f"{output}: --resume: rows are kept for files alone: leave it out")
-    options = {"false_alarm": false_alarm, "fdr": fdr, "whole_image": whole_image}
+    options = {
+        "false_alarm": false_alarm,
+        "fdr": fdr,
+        "whole_image": whole_image,
+        "every": every,
+        "frames": frames,
+    }
     return Kept(detector, None if is_stream(output) else output, options, resume=resume)
 
 
@@ -65,7 +80,7 @@ class Kept:
     Args:
         detector: what scores.
         output: the file; None if rows go out as they come.
-        options: false_alarm, fdr and whole_image.
+        options: false_alarm, fdr, whole_image; every and frames of videos.
         resume: go on with what is kept.
 
     Attributes:
@@ -85,22 +100,11 @@ class Kept:
         Raises:
             JournalError: there is a journal and nobody said what is to become of it, or it is something else.
         """
-        part = self.part
-        if part is None:
+        if self.part is None:
             return
-        if not part.parent.is_dir():
-            raise CamerabornError(f"{part.parent}: no such folder: make it, or give another -o")
-        if self._resume or not part.exists():
-            return
-        if not overwrite:
-            raise JournalError(
-                f"{part}: of a run that was interrupted: go on with --resume, or start again with --overwrite"
-            )
-        with part.open("rb") as file:
-            head = file.read(len(Journal.HEAD))
-        if head and head != Journal.HEAD:
-            raise JournalError(f"{part}: not the journal of an interrupted run: move or delete it")
-        part.unlink()
+        if not self.part.parent.is_dir():
+            raise CamerabornError(f"{self.part.parent}: no such folder: make it, or give another -o")
+        _begin(self.part, resume=self._resume, overwrite=overwrite)
 
     @contextmanager
     def verdicts(
@@ -118,25 +122,16 @@ class Kept:
             with closing(self._scored(items, advance, jobs)) as scored:
                 yield (verdict for _, found in scored for verdict in found)
             return
-        with Journal(self.part, self._settings(), "the same command with --resume") as journal:
-            try:
-                order = self._fill(journal, pictures, advance, jobs)
-                yield (verdict for at in order for verdict in map(_verdict_of, journal.read(at)))
-            except BaseException:
-                if len(journal):
-                    complain(
-                        f"{self.part}: the verdicts on {len(journal)} pictures are kept: "
-                        "the same command with --resume goes on"
-                    )
-                raise
+        again = "the same command with --resume"
+        with _journal(self.part, self._settings(), "verdicts on pictures", again) as journal:
+            order = self._fill(journal, pictures, advance, jobs)
+            yield (verdict for at in order for verdict in map(_verdict_of, journal.read(at)))
         self.part.unlink(missing_ok=True)
 
     def _fill(
         self, journal: Journal, pictures: Iterable[Source], advance: Callable[[int], None], jobs: int | None
     ) -> array[int]:
         """Score what is not in the journal yet; where each picture's line begins, in the order of the pictures."""
-        if len(journal):
-            say(f"{self.part}: going on; pictures done already: {len(journal)}")
         order = array("Q")
         items = (self._item(source, journal) for source in pictures)
         with closing(self._scored(items, advance, jobs)) as scored:
@@ -150,16 +145,24 @@ class Kept:
     def _scored(
         self, items: Iterable[_Item], advance: Callable[[int], None], jobs: int | None
     ) -> Generator[tuple[_Item, list[Verdict]], None, None]:
-        rate, whole = self._options["false_alarm"], self._options["whole_image"]
-
         def work(item: _Item) -> tuple[_Item, list[Verdict]]:
             if item.known is not None:
                 return item, []
-            return item, self._detector.score(item.source, false_alarm_rate=rate, whole_image=whole)
+            return item, self._verdicts_on(item.source)
 
         for done, scored in enumerate(map_in_order(Call(work), items, jobs), 1):
             advance(done)
             yield scored
+
+    def _verdicts_on(self, source: Source) -> list[Verdict]:
+        rate, whole = self._options["false_alarm"], self._options["whole_image"]
+        if isinstance(source, str) and kind_of_file(source) is Kind.VIDEO:
+            every, frames = self._options["every"], self._options["frames"]
+            try:
+                return score_video(self._detector, source, every=every, each_frame=frames, whole_image=whole)
+            except PictureError as error:
+                return [self._detector.unreadable(source, error)]
+        return self._detector.score(source, false_alarm_rate=rate, whole_image=whole)
 
     def _item(self, source: Source, journal: Journal) -> _Item:
         if isinstance(source, str):
@@ -168,18 +171,76 @@ class Kept:
             data = source.getbuffer()
             mark = Mark(digest(hashlib.sha256(data).hexdigest()), len(data), 0)
         at, found = journal.get(mark) or (None, [])
-        # What could not be read may have been mended meanwhile, without its size or time changing.
+        # What could not be read may have been repaired meanwhile, without its size or time changing.
         unreadable = any(row["scope"] == "unreadable" for row in found)
         return _Item(source, mark, None if unreadable else at)
 
     def _settings(self) -> dict[str, Any]:
-        info = self._detector.bundle.info.model_dump_json()
         return {
-            "release": __version__,
-            "bundle": hashlib.sha256(info.encode()).hexdigest(),
+            **_versions(self._detector.bundle),
             "evidence": self._detector.evidence,
             **self._options,
         }
+
+
+@contextmanager
+def kept_views(
+    verb: str, bundle: Bundle, output: Path, options: ViewOptions, *, overwrite: bool
+) -> Iterator[Journal]:
+    """The journal of the views that a verb takes, until its bundle is written.
+
+    The same command goes on from it, whether it was interrupted or failed; `overwrite` starts again.
+
+    Raises:
+        JournalError: it is of another bundle, verb or options, or is something else.
+    """
+    part = part_of_views(output)
+    _begin(part, resume=not overwrite, overwrite=overwrite)
+    of_views = {name: value for name, value in asdict(options).items() if name != "jobs"}
+    settings = {**_versions(bundle), "verb": verb, **of_views}
+    with _journal(part, settings, "looks at pictures", "the same command") as journal:
+        yield journal
+    part.unlink(missing_ok=True)
+
+
+def part_of_views(output: Path) -> Path:
+    """The journal of a bundle that is being fitted or calibrated."""
+    target = Path(os.path.realpath(output))
+    return target.with_name(target.name + ".views.part")
+
+
+def _begin(part: Path, *, resume: bool, overwrite: bool) -> None:
+    """See that a journal is new, is to be gone on with, or may be thrown away."""
+    if resume or not part.exists():
+        return
+    if not overwrite:
+        raise JournalError(
+            f"{part}: of a run that was interrupted: go on with --resume, or start again with --overwrite"
+        )
+    with part.open("rb") as file:
+        head = file.read(len(Journal.HEAD))
+    if head and head != Journal.HEAD:
+        raise JournalError(f"{part}: not the journal of an interrupted run: move or delete it")
+    part.unlink()
+
+
+@contextmanager
+def _journal(part: Path, settings: dict[str, Any], what: str, again: str) -> Iterator[Journal]:
+    """The journal; it is said how much is there already, and after a failure what is kept."""
+    with Journal(part, settings, again) as journal:
+        if len(journal):
+            say(f"{part}: going on; {what} done already: {len(journal)}")
+        try:
+            yield journal
+        except BaseException:
+            if len(journal):
+                complain(f"{part}: {len(journal)} {what} are kept: {again} goes on")
+            raise
+
+
+def _versions(bundle: Bundle) -> dict[str, str]:
+    info = bundle.info.model_dump_json()
+    return {"release": __version__, "bundle": hashlib.sha256(info.encode()).hexdigest()}
 
 
 def _verdict_of(fields: dict[str, Any]) -> Verdict:

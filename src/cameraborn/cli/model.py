@@ -30,6 +30,7 @@ from cameraborn.cli.common import (
     reporting,
     say,
 )
+from cameraborn.cli.keep import kept_views, part_of_views
 from cameraborn.detect.conformal import smallest_rate
 from cameraborn.detect.describe import describe_category
 from cameraborn.detect.detector import default_bundle, load
@@ -93,6 +94,8 @@ def fit(
 ) -> None:
     """Model your own photographs: fit the density of a bundle to them; its other channels of evidence stay.
 
+    What was done is kept in OUTPUT.views.part: after an interruption, the same command goes on from there.
+
     Example: cameraborn fit my-photos/ -o my-bundle
     """
     from cameraborn.fit import density, photographs, views
@@ -110,19 +113,22 @@ def fit(
     census = Census()
     found = photographs.find_photographs(photos, split=split, kinds=kind or (), census=census)
     chosen = list(photographs.cap_per_source(outputs.watched(found, path_of), per_source))
-    with reporting("fitting", "photographs", len(chosen)) as report:
-        fitted = density.fit(
-            read_bundle(bundle or default_bundle()),
-            chosen,
-            components=_count_or_auto(components),
-            dimensions=dimensions or None,
-            covariance=covariance,
-            shrinkage=shrinkage,
-            options=options,
-            report=report,
-        )
-    passed_over(census)
-    write_bundle(fitted.with_info(name=name or output.name), output)
+    start = read_bundle(bundle or default_bundle())
+    with kept_views("fit", start, output, options, overwrite=overwrite) as journal:
+        with reporting("fitting", "photographs", len(chosen)) as report:
+            fitted = density.fit(
+                start,
+                chosen,
+                components=_count_or_auto(components),
+                dimensions=dimensions or None,
+                covariance=covariance,
+                shrinkage=shrinkage,
+                options=options,
+                report=report,
+                journal=journal,
+            )
+        passed_over(census)
+        write_bundle(fitted.with_info(name=name or output.name), output)
     say(
         f"{output}: evidence fitted ({', '.join(channel.name for channel in fitted.evidence)}); now "
         f"'cameraborn calibrate PHOTOS --bundle {output}', with photographs that were not fitted to"
@@ -174,6 +180,8 @@ def fit_binary(
     """Train a two-layer classifier on a bundle's features: photographs against generated pictures.
 
     It finds what it has seen better than a mixture does, and may miss what it has not.
+
+    Example: cameraborn fit-binary photos/ --generated fakes/ -o my-bundle
     """
     needs_torch()
     from cameraborn.binary import fit
@@ -186,21 +194,27 @@ def fit_binary(
     outputs = Outputs(output, overwrite=overwrite)
     outputs.reads(bundle, *photos, *generated)
     census = Census()
-    genuine = find_photographs(photos, split=split, kinds=kind or (), census=census)
-    fakes = find_generated(generated, split=generated_split, kinds=generated_kind or (), census=census)
-    with reporting("encoding", "photographs") as report:
-        fitted = fit.fit_binary(
-            read_bundle(bundle or default_bundle()),
-            cap_per_source(outputs.watched(genuine, path_of), per_source),
-            outputs.watched(fakes, path_of),
-            components=components,
-            dimensions=dimensions,
-            perceptron=PerceptronOptions(pseudo_outliers=pseudo_outliers, seed=seed),
-            options=ViewOptions(whole_image=whole_image, copies=copies, jobs=jobs, seed=seed),
-            report=report,
-        )
-    passed_over(census)
-    write_bundle(fitted.with_info(name=name or output.name), output)
+    found = find_photographs(photos, split=split, kinds=kind or (), census=census)
+    genuine = list(cap_per_source(outputs.watched(found, path_of), per_source))
+    found = find_generated(generated, split=generated_split, kinds=generated_kind or (), census=census)
+    fakes = list(outputs.watched(found, path_of))
+    start = read_bundle(bundle or default_bundle())
+    options = ViewOptions(whole_image=whole_image, copies=copies, jobs=jobs, seed=seed)
+    with kept_views("fit-binary", start, output, options, overwrite=overwrite) as journal:
+        with reporting("encoding", "pictures", len(genuine) + len(fakes)) as report:
+            fitted = fit.fit_binary(
+                start,
+                genuine,
+                fakes,
+                components=components,
+                dimensions=dimensions,
+                perceptron=PerceptronOptions(pseudo_outliers=pseudo_outliers, seed=seed),
+                options=options,
+                report=report,
+                journal=journal,
+            )
+        passed_over(census)
+        write_bundle(fitted.with_info(name=name or output.name), output)
     say(
         f"{output}: classifier trained; now 'cameraborn calibrate PHOTOS --bundle {output}', "
         "with photographs that were not trained on"
@@ -247,6 +261,8 @@ def calibrate(
 ) -> None:
     """Measure held-out photographs, so that p-values hold.
 
+    What was done is kept in OUTPUT.views.part: after an interruption, the same command goes on from there.
+
     Example: cameraborn calibrate my-photos/ -o my-bundle
     """
     from cameraborn.fit import calibrate as calibration_of
@@ -258,7 +274,7 @@ def calibrate(
             "give the new bundle's folder; the bundle that ships stays.", param_hint="--output"
         )
     bundle = bundle or default_bundle()
-    if output is None:
+    if output is None and not part_of_views(bundle).exists():
         meaningless(context, "without -o, as the bundle is renewed in place", "overwrite")
     if output is None and not bundle.is_dir() and bundle.exists():
         raise CamerabornError(
@@ -270,22 +286,26 @@ def calibrate(
     census = Census()
     found = photographs.find_photographs(photos, split=split, kinds=kind or (), census=census)
     chosen = list(photographs.cap_per_source(outputs.watched(found, path_of), per_source))
-    with reporting("calibrating", "photographs", len(chosen)) as report:
-        calibrated = calibration_of.calibrate(
-            read_bundle(bundle),
-            chosen,
+    start, target = read_bundle(bundle), output or bundle
+    with kept_views("calibrate", start, target, options, overwrite=overwrite) as journal:
+        with reporting("looking", "photographs", len(chosen)) as report:
+            held_out = calibration_of.look_at(start, chosen, options=options, report=report, journal=journal)
+        calibrated = calibration_of.calibrate_on(
+            start,
+            held_out,
             options=options,
             class_size=class_size,
             tail="both" if two_sided else "upper",
-            report=report,
+            again=lambda total: reporting("calibrating", total=total),
+            journal=journal,
         )
-    passed_over(census)
-    write_bundle(calibrated, output or bundle)
+        passed_over(census)
+        write_bundle(calibrated, target)
     calibration = calibrated.calibration
     for cells, scores in zip(calibration.taxonomy.categories, calibration.scores, strict=True):
         say(f"{len(scores)} photographs stand for {describe_category(cells, calibration.taxonomy)}")
     lowest = smallest_rate(calibration.smallest, calibration.tail)
-    say(f"{output or bundle}: calibrated; false-alarm rates from {lowest:.2g} can be asked for")
+    say(f"{target}: calibrated; false-alarm rates from {lowest:.2g} can be asked for")
 
 
 @app.command()
@@ -294,7 +314,10 @@ def verify(
         Path | None, Argument(help="Bundle to check, a folder or zip.", show_default="the one that ships")
     ] = None,
 ) -> None:
-    """Check that a bundle is whole and scores here as at its maker's."""
+    """Check that a bundle is whole and scores here as at its maker's.
+
+    Example: cameraborn verify my-bundle
+    """
     detector = load(bundle, verify=True)
     info = detector.bundle.info
     print(f"{info.name}: whole; {len(detector.bundle.golden)} golden pictures score as recorded")

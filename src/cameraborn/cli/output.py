@@ -202,6 +202,8 @@ def table_line(row: Row, *, width: int | None = None, coloured: bool = False) ->
         face = f"{which} {max(x1 - x0, y1 - y0):.0f}px"
     columns = _TABLE_ROW.format(word, p, score, face, "")
     line = columns + shortened(printable(row.path), width and width - len(columns))
+    if row.start_s is not None:
+        line += f"  {row.start_s:.1f}-{row.end_s:.1f} s"
     line += "".join(f"  ({printable(note)})" for note in row.notes)
     return f"{_RED}{word}{_PLAIN}{line[len(word) :]}" if coloured and row.flagged else line
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,8 +26,10 @@ from cameraborn.cli.failures import printable
 from cameraborn.cli.inputs import STANDARD_INPUT, StandardInput, inputs
 from cameraborn.cli.output import Form, Format, format_of, rows_writer, shortened, text_outputs
 from cameraborn.errors import PictureError
-from cameraborn.photo.provenance import PROVES_NOTHING, Provenance, read_provenance, unreadable
 from cameraborn.photo.sniff import Census
+
+if TYPE_CHECKING:
+    from cameraborn.photo.provenance import Provenance
 
 _TABLE_ROW = "{:<17} {}"
 # Of CSV; in JSON `traces` and `c2pa` are objects, and lists are lists.
@@ -82,6 +84,8 @@ def provenance(
 
     Example: cameraborn provenance uploads/ -o provenance.csv
     """
+    from cameraborn.photo.provenance import PROVES_NOTHING, Provenance
+
     if STANDARD_INPUT not in paths:
         meaningless(context, "without - for standard input", "null")
     if output is None:
@@ -101,7 +105,7 @@ def provenance(
             write(found)
             counts[found.says] += 1
             advance(done)
-    _tell(counts)
+    _tell(counts, PROVES_NOTHING)
     passed_over(census)
     if counts["unreadable"] == counts.total():
         raise typer.Exit(EXIT_NOTHING_READ)
@@ -110,6 +114,8 @@ def provenance(
 
 
 def _of(picture: str | StandardInput) -> Provenance:
+    from cameraborn.photo.provenance import read_provenance, unreadable
+
     try:
         return read_provenance(picture)
     except PictureError as error:
@@ -149,10 +155,10 @@ def _line(found: Provenance, width: int | None, coloured: bool) -> str:  # no co
     return begin + path + "".join(f"  ({printable(detail)})" for detail in details)
 
 
-def _tell(counts: Counter[str]) -> None:
+def _tell(counts: Counter[str], caution: str) -> None:
     if not counts:
         complain("no pictures found: give picture files, or a folder that holds some")
         return
     total = counts.total()
     said = ", ".join(f"{count} {word}" for word, count in counts.most_common())
-    say(f"{total} picture{'s' * (total > 1)}: {said} ({PROVES_NOTHING})")
+    say(f"{total} picture{'s' * (total > 1)}: {said} ({caution})")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,9 +19,9 @@ from cameraborn.files import Outputs
 
 if TYPE_CHECKING:
     from cameraborn.data.manifest import Row
-    from cameraborn.pseudo.decoders import Painter
+    from cameraborn.pseudo.decoders import Reconstruct
 
-HELD_OUT = "calibration"  # the split that is never redrawn by decoders
+HELD_OUT = "calibration"  # the split that is never reconstructed by decoders
 
 
 @data.command("reconstruct")
@@ -79,7 +80,7 @@ def reconstruct_(
     The decoder of an autoencoder leaves traces in the pixels that are akin to those of generators. Each original is
     written too, after the same treatment. A run that was interrupted goes on when started again.
 
-    Give --autoencoders, --decoders or both. With --decoders, photographs that calibrate are not redrawn: what
+    Give --autoencoders, --decoders or both. With --decoders, photographs that calibrate are not reconstructed: what
     calibrates must not be learnt from.
 
     Example: two copies of each photograph.
@@ -90,7 +91,7 @@ def reconstruct_(
     if autoencoders is None and decoders is None:
         raise CamerabornError("nothing reconstructs: give --autoencoders FOLDER, --decoders FOLDER, or both")
     if decoders is not None and HELD_OUT in (split or ()):
-        raise CamerabornError(f"--split {HELD_OUT}: what calibrates must not be redrawn: leave it out")
+        raise CamerabornError(f"--split {HELD_OUT}: what calibrates must not be reconstructed: leave it out")
     if smallest_side > largest_side:
         raise CamerabornError(
             f"--smallest-side {smallest_side} is above --largest-side {largest_side}: change either"
@@ -108,7 +109,7 @@ def reconstruct_(
     from cameraborn.pseudo.variants import VariantFolder
 
     one_thread_a_picture()
-    ready, weights = _painters(autoencoders, decoders)
+    ready, weights = _decoders(autoencoders, decoders)
     options = ReconstructOptions(
         autoencoders=tuple(ready),
         copies=copies,
@@ -129,7 +130,8 @@ def reconstruct_(
         elif not split or row.split in split:
             rows.append(row)
     if held_out and not split:
-        say(f"{held_out} rows of split '{HELD_OUT}' are not redrawn: what calibrates must not be learnt from")
+        rows_of = f"{held_out} rows of split '{HELD_OUT}'"
+        say(f"{rows_of} are not reconstructed: what calibrates must not be learnt from")
 
     def make(item: tuple[str, int, Row]) -> tuple[list[Row], str | None]:
         name, number, row = item
@@ -149,26 +151,26 @@ def reconstruct_(
     say(f"{filled.manifest}: {written} photographs and as many reconstructed")
 
 
-def _painters(
+def _decoders(
     autoencoders: Path | None, decoders: Path | None
-) -> tuple[dict[str, Painter], dict[str, str | list[str]]]:
+) -> tuple[dict[str, Reconstruct], dict[str, str | list[str]]]:
     """What reconstructs, and the SHA-256 of its files, by name."""
     from cameraborn.data.manifest import sha256_of
     from cameraborn.pseudo.autoencoders import read_autoencoders
     from cameraborn.pseudo.decoders import files_of, read_decoders
-    from cameraborn.pseudo.reconstruct import painter_of
+    from cameraborn.pseudo.reconstruct import reconstruct
 
-    painters: dict[str, Painter] = {}
+    found: dict[str, Reconstruct] = {}
     weights: dict[str, str | list[str]] = {}
     if autoencoders is not None:
         for name, autoencoder in read_autoencoders(autoencoders).items():
-            painters[name] = painter_of(autoencoder)
+            found[name] = partial(reconstruct, autoencoder)
             weights[name] = sha256_of(autoencoders / f"{name}.safetensors")
     if decoders is not None:
-        for name, painter in read_decoders(decoders).items():
-            if name in painters:
+        for name, decoder in read_decoders(decoders).items():
+            if name in found:
                 raise CamerabornError(f"{decoders}: an autoencoder is called {name} too: rename one's files")
-            painters[name] = painter
+            found[name] = decoder
             own = [path for path in files_of(decoders) if path.name.startswith((f"{name}_", f"{name}."))]
             weights[name] = [sha256_of(path) for path in own]
-    return painters, weights
+    return found, weights

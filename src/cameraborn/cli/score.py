@@ -73,6 +73,13 @@ def score(
         bool,
         Option("--null", "-0", help="Names on standard input end in a zero byte, as of 'find -print0'."),
     ] = False,
+    every: Annotated[
+        float,
+        Option(min=0.01, metavar="SECONDS", help="Time between two frames of a video that are looked at."),
+    ] = 0.5,
+    frames: Annotated[
+        bool, Option("--frames", help="After the row of a face in a video, write one for each of its frames.")
+    ] = False,
     resume: Annotated[
         bool, Option("--resume", help="Go on with an interrupted run, whose verdicts are in OUTPUT.part.")
     ] = False,
@@ -82,7 +89,7 @@ def score(
         bool, Option("--fail-on-flag", help="Exit with 3 if anything is flagged.")
     ] = False,
 ) -> None:
-    """Judge every face in the pictures, a row a face.
+    """Judge every face in the pictures, a row a face. Of videos, faces are followed and scored, but never judged.
 
     While it writes to -o, verdicts are kept in OUTPUT.part: after an interruption, --resume goes on from there.
 
@@ -103,7 +110,14 @@ def score(
         check_discovery_rate(fdr)
     census, tally = Census(), _Tally(false_alarm, fdr, whole_image)
     kept = kept_or_streamed(
-        detector, output, false_alarm=false_alarm, fdr=fdr, whole_image=whole_image, resume=resume
+        detector,
+        output,
+        false_alarm=false_alarm,
+        fdr=fdr,
+        whole_image=whole_image,
+        every=every,
+        frames=frames,
+        resume=resume,
     )
     outputs = text_outputs(output, filled=kept.part, overwrite=overwrite)
     outputs.reads(bundle)
@@ -150,7 +164,9 @@ class _Tally:
         self.pictures = self.read = self.found = self.faceless = self.judged = self.flagged = 0
 
     def add(self, verdict: Verdict) -> None:
-        """Count a row."""
+        """Count a row; those of single frames are counted with their video's."""
+        if verdict.start_s is not None and verdict.frames is None:
+            return
         if not verdict.face:  # a picture's first row
             self.pictures += 1
             self.read += verdict.scope != "unreadable"

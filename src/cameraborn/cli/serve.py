@@ -38,6 +38,23 @@ def serve(
     max_files: Annotated[int, Option(min=1, help="Largest number of pictures in a request.")] = 32,
     max_seconds: Annotated[float, Option(min=0.1, help="Longest time for a request, in seconds.")] = 60.0,
     max_queue: Annotated[int, Option(min=1, help="Largest number of requests that are under way.")] = 100,
+    jobs_file: Annotated[
+        Path | None,
+        Option(
+            metavar="FILE",
+            help="File that keeps the results of jobs (POST /v1/jobs) over a restart, never pictures.",
+            show_default="memory alone",
+            dir_okay=False,
+        ),
+    ] = None,
+    max_job_files: Annotated[int, Option(min=1, help="Largest number of pictures in a job.")] = 1000,
+    max_job_bytes: Annotated[
+        int, Option(min=1, help="Largest size of the pictures of all jobs that wait, in bytes.")
+    ] = 512 << 20,
+    max_jobs: Annotated[int, Option(min=1, help="Largest number of jobs that are kept.")] = 100,
+    job_hours: Annotated[
+        float, Option(min=0.0, help="Hours after which a job that has ended is deleted.")
+    ] = 24.0,
     access_log: Annotated[
         bool, Option("--access-log", help="Say a line a request on standard error: address, path, status.")
     ] = False,
@@ -46,16 +63,19 @@ def serve(
 
     Programs ask POST /v1/score; http://ADDRESS:PORT/docs tells the rest.
 
-    Pictures stay in memory: nothing is written to disk or logged. SIGTERM and Ctrl-C end it, when what was accepted is
-    answered; its exit code is then 0.
+    Pictures stay in memory: none is written to disk or logged. SIGTERM and Ctrl-C end it, when what was accepted is
+    answered and jobs are finished whose results a file keeps; its exit code is then 0. A second Ctrl-C ends it at once.
 
     A token and its hash: openssl rand -hex 32 > token; tr -d '\\n' < token | sha256sum >> tokens.txt
 
     Example: cameraborn serve --port 8000 & curl -F file=@portrait.jpg http://127.0.0.1:8000/v1/score
     """
     needs_server()
+    import threading
+
     from cameraborn.detect.detector import load
     from cameraborn.serve.app import make_app
+    from cameraborn.serve.job_store import JobStore
     from cameraborn.serve.limits import Limits
     from cameraborn.serve.server import is_loopback, serve
     from cameraborn.serve.tokens import read_tokens
@@ -67,9 +87,20 @@ def serve(
     hashes = () if tokens is None else read_tokens(tokens)
     detector = load(bundle, evidence=evidence)
     detector.check_rate(_RATE)
-    limits = Limits(max_bytes, max_pixels, max_faces, max_files, max_seconds, max_queue)
+    limits = Limits(
+        max_bytes, max_pixels, max_faces, max_files, max_seconds, max_queue,
+        max_job_files, max_job_bytes, max_jobs, job_hours,
+    )  # fmt: skip
+    abandoned = threading.Event()
     application = make_app(
-        detector, limits, jobs=jobs or os.cpu_count() or 1, version=__version__, tokens=hashes, host=host
+        detector,
+        limits,
+        threads=jobs or os.cpu_count() or 1,
+        version=__version__,
+        store=JobStore(jobs_file),
+        abandoned=abandoned,
+        tokens=hashes,
+        host=host,
     )
     try:
         serve(
@@ -77,9 +108,15 @@ def serve(
             host,
             port,
             access_log=access_log,
+            abandoned=abandoned,
             listening=lambda address: say(
                 f"{detector.bundle.info.name}: listening on {address}, of which /docs tells what can be asked"
             ),
         )
     except KeyboardInterrupt:  # as asked; everything is answered
-        say("stopped: everything that was accepted is answered")
+        said = (
+            "what was not answered is lost"
+            if abandoned.is_set()
+            else "everything that was accepted is answered"
+        )
+        say(f"stopped: {said}")

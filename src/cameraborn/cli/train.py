@@ -188,6 +188,8 @@ def import_checkpoint_(
     Reads AIGFD-EXIF, BLADES (OC, BC), SDAIE, EXIF-as-Language, EfficientNet-Lite0, ResNet-50 of torchvision and timm,
     and the rivals and encoders of docs/rivals.md. Nothing in the file is run; a name in it that is not known, or one
     that is missing, is an error.
+
+    Example: cameraborn import-checkpoint BC.pth -o blades.safetensors
     """
     needs_torch()
     from cameraborn import rivals

@@ -26,7 +26,10 @@ def weights(
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Plot the tasks' weights over training, learnt by bi-level optimisation."""
+    """Plot the tasks' weights over training, learnt by bi-level optimisation.
+
+    Example: cameraborn weights runs/joint_cpu
+    """
     needs_torch()
     needs_matplotlib()
     from cameraborn.pretext.weights_plot import draw_weights

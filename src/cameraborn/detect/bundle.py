@@ -19,7 +19,7 @@ from typing import Any, Self, TypeVar
 import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
-from pydantic import FiniteFloat, TypeAdapter, ValidationError
+from pydantic import ConfigDict, FiniteFloat, TypeAdapter, ValidationError
 from safetensors import SafetensorError
 
 from cameraborn.degrade.residual_statistics import ResidualStatistics, noise_of
@@ -35,7 +35,7 @@ from cameraborn.errors import BundleError
 from cameraborn.files import Array
 
 T = TypeVar("T")
-_SCORES = TypeAdapter(dict[str, FiniteFloat])
+_SCORES = TypeAdapter(dict[str, FiniteFloat], config=ConfigDict(defer_build=True))
 SEEN_DIGITS = 16  # hex digits kept of a photograph's SHA-256: enough to recognise it
 
 _OPERATIONS, _CALIBRATION, _GOLDEN, _SEEN = (

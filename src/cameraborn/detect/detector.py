@@ -26,7 +26,9 @@ from cameraborn.engine.local import map_in_order
 from cameraborn.engine.stage import Call
 from cameraborn.errors import BundleError, PictureError
 from cameraborn.files import Array, Box, Pixels
+from cameraborn.photo.alignment import alignment_note
 from cameraborn.photo.decode import Picture, PictureSource
+from cameraborn.photo.faces import Face
 from cameraborn.photo.frames import frames
 
 
@@ -203,11 +205,19 @@ class Detector:
                     box=seen.box,
                     face_confidence=seen.confidence,
                     scope=unfit(picture, seen.box) or seen.scope,
+                    notes=blank.notes + self._notes_on_face(picture, seen),
                 ),
                 false_alarm_rate,
             )
             for seen in observations
         ]
+
+    def _notes_on_face(self, picture: Picture, seen: Observation) -> tuple[str, ...]:
+        """What a reader should know of a face that is surely one, beside the verdict."""
+        if seen.face is None or seen.confidence is None or seen.scope == "doubtful-face":
+            return ()
+        note = alignment_note(self.observer.faces, picture.pixels, Face(seen.box, seen.confidence))
+        return () if note is None else (note,)
 
     def unreadable(self, path: str, error: PictureError) -> Verdict:
         """What is said of a picture that cannot be read."""

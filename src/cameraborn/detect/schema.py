@@ -30,7 +30,8 @@ def software_versions() -> dict[str, str]:
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Built when first used, which scoring does at once and '--help' never.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Preprocessing(_Record):

@@ -9,7 +9,15 @@ from typing import Any, Literal, Protocol
 from cameraborn.files import Box
 
 Scope = Literal[
-    "ok", "no-face", "doubtful-face", "too-small", "damaged", "hdr", "beyond-calibration", "unreadable"
+    "ok",
+    "no-face",
+    "doubtful-face",
+    "too-small",
+    "damaged",
+    "hdr",
+    "beyond-calibration",
+    "video",
+    "unreadable",
 ]
 
 
@@ -46,7 +54,10 @@ class Verdict:
         evidence: what each channel of evidence says, by name.
         decided_by: of the channels that make the score, the one with the smallest p-value; None where none has one.
         face_confidence: how sure the face finder is that this is a face, in [0, 1); None where there is none.
-        notes: what else a reader should know of the file: damage, high dynamic range, the frame of an animation.
+        notes: what else a reader should know, which is no part of the verdict: damage, high dynamic range, the frame of
+            an animation, eyes and mouth that lie as FFHQ aligns them.
+        start_s, end_s: of a video, when the face is seen first and last, in seconds; None for a picture.
+        frames: of a video, how many frames that were looked at show the face; None for a picture or a single frame.
     """
 
     path: str
@@ -64,6 +75,9 @@ class Verdict:
     decided_by: str | None = None
     face_confidence: float | None = None
     notes: tuple[str, ...] = ()
+    start_s: float | None = None
+    end_s: float | None = None
+    frames: int | None = None
 
     def to_mapping(self) -> dict[str, Any]:
         """The fields by name, ready for JSON; the notes are one text."""

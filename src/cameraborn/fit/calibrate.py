@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -17,11 +18,12 @@ from cameraborn.detect.evidence.combine import Standard
 from cameraborn.detect.golden import GOLDEN_NAMES
 from cameraborn.detect.held_out import CalibrationRow
 from cameraborn.detect.schema import Coverage, software_versions
+from cameraborn.engine.journal import Journal
 from cameraborn.errors import CalibrationError
 from cameraborn.fit.photographs import Photograph
+from cameraborn.fit.view import View
 from cameraborn.fit.views import (
     Report,
-    View,
     ViewOptions,
     features_of,
     no_usable_face,
@@ -31,6 +33,8 @@ from cameraborn.fit.views import (
 
 # Edges in pixels that divide the sizes of faces, and of whole pictures.
 FACE_SIZE_EDGES, WHOLE_SIZE_EDGES = (130,), (320, 640)
+HeldOut = Mapping[str, list[View]]  # the views of each photograph, by the beginning of its SHA-256
+Again = Callable[[int], AbstractContextManager[Report]]
 _COLOURLESS_SHARE = 0.05  # of the calibration photographs, to say that colourless pictures are covered
 
 
@@ -42,6 +46,7 @@ def calibrate(
     class_size: int = 60,
     tail: Tail = "upper",
     report: Report = lambda path, problem: None,
+    journal: Journal | None = None,
 ) -> Bundle:
     """A copy of the bundle with the scores of held-out photographs and golden scores.
 
@@ -49,32 +54,89 @@ def calibrate(
     calibration has seen), so it contributes one score to every category that one of its views falls in. Categories with
     fewer than `class_size` photographs are merged. In a category a photograph counts once, because two views of it are
     not independent: as it is in its own category, elsewhere by a view drawn at random, seeded by the photograph itself.
+    An interrupted run goes on from its `journal`.
 
     Raises:
         CalibrationError: a photograph was used to fit, or none is usable.
         BundleError: the bundle is not fitted.
     """
+    held_out = look_at(bundle, photographs, options=options, report=report, journal=journal)
+    return calibrate_on(bundle, held_out, options=options, class_size=class_size, tail=tail, journal=journal)
+
+
+def look_at(
+    bundle: Bundle,
+    photographs: Iterable[Photograph],
+    *,
+    options: ViewOptions,
+    report: Report = lambda path, problem: None,
+    journal: Journal | None = None,
+) -> HeldOut:
+    """The views of held-out photographs, by the beginning of their SHA-256; networks have run on the faces alone.
+
+    Raises:
+        CalibrationError: as `calibrate`.
+    """
     options = replace(options, handled=True, every_operation=True)
-    held_out: dict[str, list[CalibrationRow]] = {}  # rows of a photograph's views
-    colourless = 0
-    for views in take_views(bundle, photographs, options, report):
+    held_out: dict[str, list[View]] = {}
+    for views in take_views(bundle, photographs, options, report, journal, featured={}):
         first = views[0]
         if bundle.has_seen(first.sha256):
             raise CalibrationError(
                 f"{first.photograph.path}: the network or the evidence has already seen this photograph: "
                 "calibrate on photographs that were held out"
             )
-        if first.sha256[:SEEN_DIGITS] not in held_out:
-            held_out[first.sha256[:SEEN_DIGITS]] = calibration_rows(bundle, views)
-            colourless += not first.colour
+        held_out.setdefault(first.sha256[:SEEN_DIGITS], views)
     if not held_out:
         raise no_usable_face("none of the photographs")
-    bundle = with_held_out_standards(bundle, [rows[0] for rows in held_out.values()])
-    held_out = {photograph: with_scores(bundle, rows) for photograph, rows in held_out.items()}
+    return held_out
+
+
+def calibrate_on(
+    bundle: Bundle,
+    held_out: HeldOut,
+    *,
+    options: ViewOptions,
+    class_size: int = 60,
+    tail: Tail = "upper",
+    again: Again = lambda total: nullcontext(lambda path, problem: None),
+    journal: Journal | None = None,
+) -> Bundle:
+    """What `calibrate` gives, of what `look_at` has found with the same options.
+
+    Which views stand for their photographs is told by their conditions alone. The networks, which take most of the
+    time, then run on those, and not on the others.
+
+    Args:
+        bundle: fitted.
+        held_out: the views.
+        options: as for `look_at`.
+        class_size: photographs that a category of condition needs.
+        tail: what is flagged.
+        again: given the number of photographs that are looked at once more, a context that is told of each.
+        journal: of an interrupted run.
+
+    Raises:
+        CalibrationError: a photograph has changed meanwhile.
+        BundleError: the bundle is not fitted.
+    """
+    options = replace(options, handled=True, every_operation=True)
     sizes = WHOLE_SIZE_EDGES if options.whole_image else FACE_SIZE_EDGES
     operations = () if bundle.operation_classifier is None else tuple(OPERATIONS)
-    taxonomy = taxonomy_of(held_out.values(), sizes, operations, class_size)
-    rows = [row for views in held_out.values() for row in one_per_category(views, taxonomy, options)]
+    unscored = {photograph: [_row(view, {}) for view in views] for photograph, views in held_out.items()}
+    taxonomy = taxonomy_of(unscored.values(), sizes, operations, class_size)
+    drawn = {
+        photograph: list(drawn_in_categories(rows, taxonomy, options))
+        for photograph, rows in unscored.items()
+    }
+    measured = _measured(bundle, held_out, drawn, options, again, journal)
+    bundle = with_held_out_standards(bundle, [rows[0] for rows in measured.values()])
+    rows = [
+        row
+        for photograph, some in measured.items()
+        for row in with_scores(bundle, [some[number] for number in drawn[photograph]])
+    ]
+    colourless = sum(not views[0].colour for views in held_out.values())
     coverage = Coverage(
         jpeg_quality=(
             min((row.jpeg_quality for row in rows if row.jpeg_quality is not None), default=100),
@@ -93,22 +155,56 @@ def calibrate(
     return calibrated.with_golden({name: round(score, 4) for name, score in golden.items()})
 
 
+def _measured(
+    bundle: Bundle,
+    held_out: HeldOut,
+    drawn: Mapping[str, Sequence[int]],
+    options: ViewOptions,
+    again: Again,
+    journal: Journal | None,
+) -> dict[str, dict[int, CalibrationRow]]:
+    """Of each photograph, by the numbers of the drawn views, what calibration keeps of them."""
+    features: dict[str, list[View]] = dict(held_out)
+    missing = {
+        views[0].photograph: unknown
+        for photograph, views in held_out.items()
+        if (unknown := {number for number in drawn[photograph] if views[number].feature is None})
+    }
+    if missing:
+        with again(len(missing)) as report:
+            for views in take_views(bundle, missing, options, report, journal, featured=missing):
+                features[views[0].sha256[:SEEN_DIGITS]] = views
+    found = {}
+    for photograph, numbers in drawn.items():
+        views = [features[photograph][number] for number in numbers]
+        if any(view.feature is None for view in views):
+            raise CalibrationError(
+                f"{views[0].photograph.path}: has changed while it was calibrated on: run the command again"
+            )
+        found[photograph] = dict(zip(numbers, calibration_rows(bundle, views), strict=True))
+    return found
+
+
 def calibration_rows(bundle: Bundle, views: Sequence[View]) -> list[CalibrationRow]:
-    """What calibration keeps of views; not scored yet."""
+    """What calibration keeps of views, of all of which networks ran; not scored yet."""
     surprises = bundle.surprises(features_of(views))
     return [
-        CalibrationRow(
-            math.nan,
-            view.photograph.source,
-            view.sha256[:SEEN_DIGITS],
-            int(view.condition.size),
-            view.condition.jpeg_quality,
-            view.condition.noise,
-            view.condition.operation,
-            {name: float(surprise[number]) for name, surprise in surprises.items()},
-        )
+        _row(view, {name: float(surprise[number]) for name, surprise in surprises.items()})
         for number, view in enumerate(views)
     ]
+
+
+def _row(view: View, surprises: Mapping[str, float]) -> CalibrationRow:
+    return CalibrationRow(
+        math.nan,
+        view.photograph.source,
+        view.sha256[:SEEN_DIGITS],
+        int(view.condition.size),
+        view.condition.jpeg_quality,
+        view.condition.noise,
+        view.condition.operation,
+        surprises,
+    )
 
 
 def with_held_out_standards(bundle: Bundle, rows: Sequence[CalibrationRow]) -> Bundle:
@@ -160,10 +256,17 @@ def one_per_category(
     views: Sequence[CalibrationRow], taxonomy: Taxonomy, options: ViewOptions
 ) -> Iterator[CalibrationRow]:
     """Of one photograph's views, one in each category that any of them is in: as it is, else one at random."""
+    return (views[number] for number in drawn_in_categories(views, taxonomy, options))
+
+
+def drawn_in_categories(
+    views: Sequence[CalibrationRow], taxonomy: Taxonomy, options: ViewOptions
+) -> Iterator[int]:
+    """The numbers of the same views."""
     rng = random_generator(views[0].photograph, options.seed + 1)
     place_of = [taxonomy.category_of(row.condition) for row in views]
     for place in range(len(taxonomy.categories)):
-        inside = [row for row, of in zip(views, place_of, strict=True) if of == place]
+        inside = [number for number, of in enumerate(place_of) if of == place]
         if inside:
             drawn = inside[int(rng.integers(len(inside)))]
-            yield views[0] if inside[0] is views[0] else drawn
+            yield 0 if inside[0] == 0 else drawn

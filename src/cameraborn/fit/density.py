@@ -26,11 +26,11 @@ from cameraborn.detect.evidence.em import Covariance
 from cameraborn.detect.evidence.kinds import PHOTOGRAPHS
 from cameraborn.detect.operations import learn_operation_classifier
 from cameraborn.detect.schema import software_versions
+from cameraborn.engine.journal import Journal
 from cameraborn.fit.photographs import Photograph
+from cameraborn.fit.view import Example, View
 from cameraborn.fit.views import (
-    Example,
     Report,
-    View,
     ViewOptions,
     features_of,
     no_usable_face,
@@ -50,18 +50,19 @@ def fit(
     shrinkage: float = 0.0,
     options: ViewOptions,
     report: Report = lambda path, problem: None,
+    journal: Journal | None = None,
 ) -> Bundle:
     """A copy of the bundle with evidence fitted to the photographs.
 
     An older calibration is dropped. All other channels stay; where one that has seen generated pictures makes the
     score, it goes on doing so, and the density stands beside it. The mixture's options are those of `fit_mixture`.
     Without a number of `components`, it is that of `CANDIDATES` under which photographs held out from the fit are
-    likeliest.
+    likeliest. An interrupted run goes on from its `journal`.
 
     Raises:
         CalibrationError: too few of the photographs show a face that can be used.
     """
-    views, examples = take_views_and_examples(bundle, list(photographs), options, report)
+    views, examples = take_views_and_examples(bundle, list(photographs), options, report, journal)
     if not views:
         raise no_usable_face("none of the photographs")
     features = features_of(views)

@@ -7,7 +7,8 @@ is an ordinary one.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -20,36 +21,22 @@ from cameraborn.degrade.random import (
     random_operations,
     random_recompression,
 )
-from cameraborn.degrade.residual_statistics import ResidualStatistics
 from cameraborn.detect.abstain import unfit
 from cameraborn.detect.bundle import Bundle
 from cameraborn.detect.condition import Condition
-from cameraborn.detect.observe import Feature, Measurement, Observer, longer_side
+from cameraborn.detect.observe import Measurement, Observer, has_colour, longer_side
+from cameraborn.engine.journal import Journal, Mark, digest
 from cameraborn.engine.local import map_in_order
 from cameraborn.engine.stage import Stage
 from cameraborn.errors import CalibrationError, PictureError
 from cameraborn.files import Pixels
 from cameraborn.fit.photographs import Photograph, subsample
+from cameraborn.fit.view import Example, View, Viewed
 from cameraborn.photo.decode import Picture, open_picture
 
-Example = tuple[
-    ResidualStatistics, int
-]  # statistics of a face, and the place in `OPERATIONS` of what was done to it
 Report = Callable[[str, str | None], None]  # a photograph's path, and why it was left out (None: it was not)
 
 _EXAMPLE_PHOTOGRAPHS, _EXAMPLE_COPIES = 600, 2  # that operations are learnt from; copies by each operation
-
-
-@dataclass(frozen=True, eq=False)
-class View:
-    """One view of one face (or whole photograph): as it is, or after a random operation."""
-
-    photograph: Photograph
-    sha256: str
-    feature: Feature  # [D]
-    condition: Condition
-    statistics: ResidualStatistics
-    colour: bool
 
 
 @dataclass(frozen=True)
@@ -77,40 +64,40 @@ class ViewOptions:
     seed: int = 0
 
 
-@dataclass(frozen=True, eq=False)
-class Viewed:
-    """The views of one photograph, what its copies show of operations, and why there are none."""
-
-    path: str
-    views: list[View]
-    examples: list[Example]
-    problem: str | None
-
-
 def take_views(
-    bundle: Bundle, photographs: Iterable[Photograph], options: ViewOptions, report: Report
+    bundle: Bundle,
+    photographs: Iterable[Photograph],
+    options: ViewOptions,
+    report: Report,
+    journal: Journal | None = None,
+    featured: Mapping[Photograph, Set[int]] | None = None,
 ) -> Iterator[list[View]]:
     """The views of each usable photograph, in their order.
 
-    A photograph that cannot be read or shows no usable face is reported and left out.
+    A photograph that cannot be read or shows no usable face is reported and left out. What is in the journal is not
+    done again; what is done is added to it. `featured` is as of `ViewStage`.
     """
-    for viewed in _viewed(bundle, photographs, options, frozenset(), report):
+    for viewed in _viewed(ViewStage(bundle, options, featured=featured), photographs, report, journal):
         if viewed.views:
             yield viewed.views
 
 
 def take_views_and_examples(
-    bundle: Bundle, photographs: Sequence[Photograph], options: ViewOptions, report: Report
+    bundle: Bundle,
+    photographs: Sequence[Photograph],
+    options: ViewOptions,
+    report: Report,
+    journal: Journal | None = None,
 ) -> tuple[list[View], list[Example]]:
     """The same views in one list, and the faces of some of the photographs after every operation."""
     exemplary = frozenset(subsample(photographs, _EXAMPLE_PHOTOGRAPHS))
-    viewed = list(_viewed(bundle, photographs, options, exemplary, report))
+    viewed = list(_viewed(ViewStage(bundle, options, exemplary), photographs, report, journal))
     return [view for one in viewed for view in one.views], [ex for one in viewed for ex in one.examples]
 
 
 def features_of(views: Sequence[View]) -> NDArray[np.float32]:
-    """The features of views: [N D]."""
-    return np.stack([view.feature for view in views])
+    """The features of views, of all of which networks ran: [N D]."""
+    return np.stack([view.feature for view in views if view.feature is not None])
 
 
 def no_usable_face(what: str) -> CalibrationError:
@@ -124,13 +111,13 @@ def random_generator(sha256: str, seed: int) -> np.random.Generator:
 
 
 def _viewed(
-    bundle: Bundle,
-    photographs: Iterable[Photograph],
-    options: ViewOptions,
-    exemplary: frozenset[Photograph],
-    report: Report,
+    stage: ViewStage, photographs: Iterable[Photograph], report: Report, journal: Journal | None
 ) -> Iterator[Viewed]:
-    for viewed in map_in_order(ViewStage(bundle, options, exemplary), photographs, options.jobs):
+    kept = _KeptStage(stage)
+    items = (_item(stage, photograph, journal) for photograph in photographs)
+    for item, viewed in map_in_order(kept, items, stage.options.jobs):
+        if journal is not None and item.known is None and viewed.sha256 is not None:
+            journal.add(item.mark, viewed.to_json())
         report(viewed.path, viewed.problem)
         yield viewed
 
@@ -143,11 +130,14 @@ class ViewStage(Stage[Photograph, Viewed]):
         bundle: its network observes.
         options: which views.
         exemplary: photographs that also give examples of every operation.
+        featured: of each photograph, the numbers of the views that networks run on; None: all. Faces as they are
+            always have features.
     """
 
     bundle: Bundle
     options: ViewOptions
     exemplary: frozenset[Photograph] = frozenset()
+    featured: Mapping[Photograph, Set[int]] | None = None
     _observer: Observer = field(init=False, repr=False)
 
     def setup(self) -> None:
@@ -160,11 +150,11 @@ class ViewStage(Stage[Photograph, Viewed]):
             picture = open_picture(item.path)
             faces = self._faces(picture)
         except PictureError as error:
-            return Viewed(item.path, [], [], str(error))
+            return Viewed(item.path, None, [], [], str(error))
         sha256 = picture.sha256 or hashlib.sha256(picture.pixels.tobytes()).hexdigest()
         views = list(self._views(item, sha256, faces))
         examples = list(self._examples(sha256, faces)) if item in self.exemplary else []
-        return Viewed(item.path, views, examples, None if views else f"{item.path}: no usable face")
+        return Viewed(item.path, sha256, views, examples, None if views else f"{item.path}: no usable face")
 
     def _faces(self, picture: Picture) -> list[tuple[Pixels, float, Measurement]]:
         """The crop, size in pixels and measurement of each usable face."""
@@ -186,11 +176,25 @@ class ViewStage(Stage[Photograph, Viewed]):
         self, photograph: Photograph, sha256: str, faces: list[tuple[Pixels, float, Measurement]]
     ) -> Iterator[View]:
         rng = random_generator(sha256, self.options.seed)
+        featured = None if self.featured is None else self.featured.get(photograph, frozenset())
+        numbers = itertools.count()
         for crop, size, as_it_is in faces:
+            next(numbers)
             yield _view(photograph, sha256, as_it_is)
-            for pixels, quality in self._copies(crop, rng):
+            for (pixels, quality), number in zip(self._copies(crop, rng), numbers, strict=False):
                 left = size * pixels.shape[0] / crop.shape[0]
-                yield _view(photograph, sha256, self._observer.measure(pixels, left, quality))
+                if featured is None or number in featured:
+                    yield _view(photograph, sha256, self._observer.measure(pixels, left, quality))
+                else:
+                    yield self._without_feature(photograph, sha256, pixels, left, quality)
+
+    def _without_feature(
+        self, photograph: Photograph, sha256: str, pixels: Pixels, size: float, quality: int | None
+    ) -> View:
+        """The same of a view that no network is asked about, in a tenth of the time."""
+        statistics = self._observer.statistics(pixels)
+        condition = self._observer.bundle.condition(size, quality, statistics)
+        return View(photograph, sha256, None, _rounded(condition), statistics, has_colour(pixels))
 
     def _copies(self, crop: Pixels, rng: np.random.Generator) -> list[Processed]:
         smallest = self._observer.bundle.info.smallest_side
@@ -216,10 +220,49 @@ class ViewStage(Stage[Photograph, Viewed]):
                 yield place, processed
 
 
+@dataclass(frozen=True)
+class _Item:
+    """A photograph, the mark that it has in the journal, and what is there of it."""
+
+    photograph: Photograph
+    mark: Mark
+    known: Viewed | None
+
+
+@dataclass
+class _KeptStage(Stage[_Item, tuple[_Item, Viewed]]):
+    """The same for what is not known."""
+
+    stage: ViewStage
+
+    def setup(self) -> None:
+        self.stage.setup()
+
+    def work(self, item: _Item) -> tuple[_Item, Viewed]:
+        return item, item.known or self.stage.work(item.photograph)
+
+
+def _item(stage: ViewStage, photograph: Photograph, journal: Journal | None) -> _Item:
+    if journal is None:
+        return _Item(photograph, Mark(0, 0, 0), None)
+    featured = "all" if stage.featured is None else sorted(stage.featured.get(photograph, ()))
+    mark = Mark.of(digest(f"{photograph in stage.exemplary} {featured} {photograph.path}"), photograph.path)
+    try:
+        _, fields = journal.get(mark) or (0, None)
+        known = fields and Viewed.of_json(fields, photograph, stage.bundle.info.width)
+    except (ValueError, LookupError, TypeError):
+        known = None
+    return _Item(photograph, mark, known)
+
+
 def _view(photograph: Photograph, sha256: str, measured: Measurement) -> View:
-    # Whole pixels, as calibration.csv keeps them: a category can be told again from the file.
-    condition = replace(measured.condition, size=round(measured.condition.size))
+    condition = _rounded(measured.condition)
     return View(photograph, sha256, measured.feature, condition, measured.statistics, measured.colour)
+
+
+def _rounded(condition: Condition) -> Condition:
+    """In whole pixels, as calibration.csv keeps them: a category can be told again from the file."""
+    return replace(condition, size=round(condition.size))
 
 
 def _middle_square(pixels: Pixels) -> Pixels:

@@ -26,7 +26,7 @@ def matrix_square_root(matrices: Tensor, iterations: int = 5) -> Tensor:
 
     The iteration converges for matrices of norm under 1, so each is divided by its trace first and multiplied by the
     trace's root afterwards. Few iterations leave small eigenvalues short of their root: a part of the method, not an
-    error to mend. A matrix of zeros gives zeros.
+    error to correct. A matrix of zeros gives zeros.
     """
     trace = matrices.diagonal(dim1=1, dim2=2).sum(dim=1)[:, None, None].clamp_min(1e-12)
     three = 3 * torch.eye(matrices.shape[1], dtype=matrices.dtype, device=matrices.device)

@@ -2,14 +2,15 @@
 
 Decoders repair what they can and say nothing: they fill up with grey, go on with blocks in the wrong places, pass over
 checksums. A detector that looks for traces of a camera must know. `photo.damage_jpeg` has what is done for JPEG; PNG is
-here. Of WebP, AVIF, HEIC, GIF, TIFF and BMP, Pillow refuses what it cannot decode, and nothing else is known: a TIFF
-without compression, or with PackBits, JPEG or fax codes inside, may be damaged unnoticed.
+here. Of WebP, AVIF, HEIC, GIF, TIFF and BMP, Pillow refuses what it cannot decode. libtiff goes on after some errors,
+which it reports; it does not say where they are, so the whole picture counts as affected. A TIFF without compression,
+or with PackBits or JPEG inside, may be damaged unnoticed.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cameraborn.files import Box, Pixels
@@ -40,7 +41,9 @@ class Damage:
         return shared / area
 
 
-def damage_of(data: bytes, feed: object, pixels: Pixels, orientation: int = 1) -> Damage:
+def damage_of(
+    data: bytes, feed: object, pixels: Pixels, orientation: int = 1, said: Sequence[str] = ()
+) -> Damage:
     """What is known of a decoded file.
 
     Args:
@@ -48,6 +51,7 @@ def damage_of(data: bytes, feed: object, pixels: Pixels, orientation: int = 1) -
         feed: the stream that its decoder read: a `photo.feed.JpegFeed` for JPEG.
         pixels: decoded and upright, [H W 3].
         orientation: EXIF orientation 1..8 that was undone in `pixels`.
+        said: what libtiff reported of a TIFF.
     """
     if isinstance(feed, JpegFeed):
         notes, boxes = jpeg_damage(data, feed, as_stored(pixels, orientation))
@@ -60,7 +64,7 @@ def damage_of(data: bytes, feed: object, pixels: Pixels, orientation: int = 1) -
             return Damage(notes)
         below = (0.0, float(min(first_row, height)), float(width), float(height))
         return Damage(notes, (_upright(below, orientation, width, height),))
-    return Damage()
+    return _tiff_damage(said, pixels)
 
 
 def with_its_end(data: bytes) -> bytes:
@@ -102,6 +106,14 @@ def _chunks(data: bytes) -> Iterator[tuple[int, bytes, bytes, bool]]:
         if kind == b"IEND":
             return
         at += 12 + length
+
+
+def _tiff_damage(said: Sequence[str], pixels: Pixels) -> Damage:
+    if not said:
+        return Damage()
+    more = f" (and {len(said) - 1} more)" if len(said) > 1 else ""
+    H, W, _ = pixels.shape
+    return Damage((f"libtiff reports: {said[0]}{more}",), ((0.0, 0.0, float(W), float(H)),))
 
 
 def _png_damage(data: bytes) -> tuple[tuple[str, ...], int | None]:

@@ -11,7 +11,7 @@ import logging
 import os
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -35,6 +35,7 @@ from cameraborn.photo.declared_colours import colours_of
 from cameraborn.photo.exif import MALFORMED, Exif, pillow_warnings_silenced, read_exif, read_orientation
 from cameraborn.photo.feed import EndOfFile, JpegFeed, WholeFile
 from cameraborn.photo.jpeg import jpeg_quality, jpeg_tables, subsampling
+from cameraborn.photo.libtiff import libtiff_errors
 from cameraborn.photo.sniff import decoder_of
 
 MIN_SIDE = 16  # pixels; nothing can be said of a smaller picture
@@ -233,15 +234,15 @@ def _heif_decoder(label: str) -> type[ImageFile.ImageFile]:
 
 
 @contextmanager
-def named_errors(name: str, format: str) -> Iterator[None]:
+def named_errors(name: str, format: str) -> Iterator[list[str]]:
     """Turn whatever a decoder raises into one line that names the picture and the next step.
 
-    What libtiff says of a damaged TIFF goes to standard error all the same: Pillow has no way to its error handler, and
-    standard error belongs to every thread of the process, so that it cannot be kept away for one picture.
+    It yields what libtiff reports of a TIFF meanwhile: it often goes on, and nothing is raised.
     """
+    said: list[str] = []
     try:
-        with pillow_warnings_silenced():
-            yield
+        with pillow_warnings_silenced(), libtiff_errors() if format == "TIFF" else nullcontext(said) as said:
+            yield said
     except EndOfFile:
         raise picture_error(name, f"truncated {format} (the file ends early)", _AGAIN) from None
     except Image.DecompressionBombError as error:
@@ -251,7 +252,7 @@ def named_errors(name: str, format: str) -> Iterator[None]:
             name, "too large for the free memory", "free some, or make it smaller first"
         ) from error
     except _DAMAGED as error:
-        reason = str(error)[:100] or type(error).__name__
+        reason = said[0] if said else str(error)[:100] or type(error).__name__
         raise picture_error(name, f"damaged or truncated {format} ({reason})", _AGAIN) from error
 
 
@@ -269,9 +270,9 @@ def _from_array(array: Pixels, name: str, max_pixels: int) -> Picture:
 
 def _from_image(image: Image.Image, name: str, format: str, max_pixels: int, data: bytes | None) -> Picture:
     feed = getattr(image, "fp", None)  # gone once it is loaded
-    with named_errors(name, format):
+    with named_errors(name, format) as said:
         pixels = _array_of(_upright(image, name, format, max_pixels))
-        damage = damage_of(data or b"", feed, pixels, read_orientation(image))
+        damage = damage_of(data or b"", feed, pixels, read_orientation(image), said)
     pixels.flags.writeable = False
     exif = read_exif(image)
     return Picture(

@@ -5,8 +5,9 @@ the wrong type, many-valued or absurd is *missing* (None), never guessed. Ration
 until the end, so 1/250 s is exactly `1 / 250`. Ids, types and codes are those of Exif 2.32 (CIPA DC-008).
 
 TIFF/EP (ISO 12234-2) and DNG files may have the same tags in their first directory. Maker notes are not read: ISO is in
-there alone for few old cameras, in a form of each maker's own, and exifread, which is maintained and knows most of
-them, gives Canon's as unscaled codes and Kodak's not at all.
+there alone for few old cameras (4 of 22 genuine files of a public collection), in a form of each maker's own. ExifRead
+3.5.1, which is maintained and permissively licensed, gives one of the four as exiftool does, of two others Canon's
+unscaled codes, and of Kodak's nothing.
 """
 
 import math

@@ -14,7 +14,7 @@ from cameraborn.pretext.recipe import Recipe
 from cameraborn.pseudo.names import RECONSTRUCTED
 from cameraborn.train.encoders import describe
 from cameraborn.train.export import CROP_SCALE, ExportedNetwork, Finished, as_safetensors, read_finished
-from cameraborn.train.onnx import SideBySide, to_onnx
+from cameraborn.train.onnx import SideBySide
 
 
 def export_run(folder: Path, beside: Path | None = None) -> ExportedNetwork:
@@ -27,14 +27,13 @@ def export_run(folder: Path, beside: Path | None = None) -> ExportedNetwork:
     runs = [read_finished(path, Recipe, build_network) for path in (folder, beside) if path is not None]
     first, networks = runs[0].recipe, [run.network for run in runs]
     kind = first.network.input_kind
-    side = ARCHITECTURES[kind].side(first)
     if len(runs) > 1 and {run.recipe.network.input_kind for run in runs} != {"patches"}:
         raise RecipeError(
             f"{beside}: only networks of single patches can stand beside each other: export it alone"
         )
     encoder = networks[0].encoder if len(runs) == 1 else SideBySide([network.encoder for network in networks])
     return ExportedNetwork(
-        onnx=to_onnx(encoder, kind, side),
+        encoder=encoder,
         weights=tuple(as_safetensors(network.state_dict()) for network in networks),
         description=" beside ".join(describe(run.network.encoder, run.recipe.network) for run in runs),
         features=sum(run.recipe.network.features for run in runs),
@@ -42,7 +41,7 @@ def export_run(folder: Path, beside: Path | None = None) -> ExportedNetwork:
         manifest_sha256=" ".join(run.data.manifest_sha256 for run in runs),
         seen=tuple(sorted({digest for run in runs for digest in run.data.seen})),
         input_kind=kind,
-        side=side,
+        side=ARCHITECTURES[kind].side(first),
         tiles=first.network.tiles,
         crop_scale=first.faces.crop_scale if kind == "crop" else CROP_SCALE,
         crop_rule=first.faces.crop if kind == "crop" else "square",

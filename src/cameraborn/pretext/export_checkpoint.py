@@ -19,7 +19,6 @@ from cameraborn.pretext.prompts import prompt_slices
 from cameraborn.pretext.recipe import Recipe
 from cameraborn.train.encoders import describe
 from cameraborn.train.export import CROP_SCALE, ExportedNetwork, as_safetensors, record_beside
-from cameraborn.train.onnx import to_onnx
 from cameraborn.train.weights import fill, gives_classes, import_checkpoint
 
 _LAYERS = {"classifier.fc1.": "0.", "classifier.fc2.": "2."}  # of BLADES' classifier, by our evidence's names
@@ -54,7 +53,7 @@ def export_checkpoint(
     kind, record = section.input_kind, record_beside(file)
     classifier = _classifier(tensors)
     return ExportedNetwork(
-        onnx=to_onnx(encoder, kind, ARCHITECTURES[kind].side(recipe)),
+        encoder=encoder,
         weights=(as_safetensors(tensors),),
         description=f"{describe(encoder, section)}, layout {imported.layout}",
         features=features,

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ from cameraborn.photo.face_points import points_at
 from cameraborn.photo.faces import FaceFinder
 from cameraborn.photo.patches import square_resize
 from cameraborn.pretext.dataset import targets_of
-from cameraborn.pretext.face_rows import faces_among
+from cameraborn.pretext.face_rows import Shown, faces_among
 from cameraborn.pretext.kinds import Task, columns_of
 from cameraborn.pretext.recipe import FaceSection
 from cameraborn.pseudo.manipulate import Kind, ManipulationOptions, draw_kind, interpolated, manipulate
@@ -150,17 +151,10 @@ class FaceDataset(_Faces, Dataset[tuple[Tensor, Tensor]]):
     stored would tell what is manipulated.
     """
 
-    def __init__(
-        self,
-        rows: Sequence[Row],
-        tasks: Sequence[Task],
-        *,
-        faces: FaceSection,
-        seed: int,
-        budget: MemoryBudget,
-    ) -> None:
-        super().__init__(rows, tasks, faces=faces, seed=seed, budget=budget)
-        self.shown = faces_among(rows)
+    @cached_property
+    def shown(self) -> list[Shown]:
+        """The faces among the rows, each with its variants."""
+        return faces_among(self.rows)
 
     def __len__(self) -> int:
         return len(self.shown)

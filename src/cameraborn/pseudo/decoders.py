@@ -1,4 +1,4 @@
-"""Decoders that others made and published, to redraw photographs with: they leave what real generators' decoders leave.
+"""Decoders that others published, to reconstruct photographs with: they leave what real generators' decoders leave.
 
 A folder holds files of two kinds, which are told by their names:
 
@@ -8,7 +8,7 @@ A folder holds files of two kinds, which are told by their names:
   (BSD-3); these need `cameraborn[decoders]`.
 
 An autoencoder is given noise on its latents, so that what it decodes lies nearer to a sample. Super-resolution is given
-the photograph shrunk by its own factor. Either way the redrawing has the size of the photograph.
+the photograph shrunk by its own factor. Either way the reconstruction has the size of the photograph.
 
 Shapes: pixels uint8 [H W 3], sides divisible by 8.
 """
@@ -32,9 +32,7 @@ from cameraborn.degrade.random import INTERPOLATING
 from cameraborn.errors import CamerabornError, RecipeError
 from cameraborn.files import Pixels
 
-Painter = Callable[
-    [Pixels, float, int], Pixels
-]  # of pixels, the strength of the noise on latents, and a seed
+Reconstruct = Callable[[Pixels, float, int], Pixels]  # of pixels, strength of the noise on latents, a seed
 
 _ENCODER, _DECODER = "_encoder.safetensors", "_decoder.safetensors"
 _WIDTH = 64  # channels of the TAESD family
@@ -42,27 +40,27 @@ _PROBES = (64, 96)  # sides of pictures that tell a network's factor and border,
 _FILTERS = (*INTERPOLATING, Image.Resampling.BOX)
 
 
-def read_decoders(folder: Path) -> dict[str, Painter]:
-    """The painters of a folder by name.
+def read_decoders(folder: Path) -> dict[str, Reconstruct]:
+    """What reconstructs by the decoders of a folder, by name.
 
     Raises:
         RecipeError: there is none, or a file is missing or damaged.
         CamerabornError: one runs on ncnn, which is not installed.
     """
-    painters: dict[str, Painter] = {}
+    made: dict[str, Reconstruct] = {}
     for path in files_of(folder):
         if path.name.endswith(_DECODER):
-            painters[path.name.removesuffix(_DECODER)] = tiny_autoencoder(
+            made[path.name.removesuffix(_DECODER)] = tiny_autoencoder(
                 path.with_name(path.name.replace(_DECODER, _ENCODER)), path
             )
         elif path.suffix == ".param":
-            painters[path.stem] = super_resolution(path)
-    if not painters:
+            made[path.stem] = super_resolution(path)
+    if not made:
         raise RecipeError(
             f"{folder}: no decoder in it: give a folder with NAME_encoder.safetensors and NAME_decoder.safetensors, "
             "or NAME.param and NAME.bin"
         )
-    return painters
+    return made
 
 
 def files_of(folder: Path) -> list[Path]:
@@ -97,8 +95,8 @@ class Clamp(nn.Module):
         return torch.tanh(x / 3) * 3
 
 
-def tiny_autoencoder(encoder: Path, decoder: Path) -> Painter:
-    """The painter of an autoencoder of the TAESD family.
+def tiny_autoencoder(encoder: Path, decoder: Path) -> Reconstruct:
+    """What reconstructs by an autoencoder of the TAESD family.
 
     Raises:
         RecipeError: a file is missing, damaged, or of another family.
@@ -106,16 +104,16 @@ def tiny_autoencoder(encoder: Path, decoder: Path) -> Painter:
     encode, decode = _sequential(encoder, {}), _sequential(decoder, _between_of_decoder())
 
     @torch.inference_mode()
-    def paint(pixels: Pixels, noise: float, seed: int) -> Pixels:
+    def reconstruct(pixels: Pixels, noise: float, seed: int) -> Pixels:
         x = torch.from_numpy(pixels.transpose(2, 0, 1).copy())[None].float() / 255
         latents = encode(x.contiguous(memory_format=torch.channels_last))
         own = torch.Generator().manual_seed(seed)
         latents = latents + noise * torch.randn(latents.shape, generator=own)
         levels = decode(latents)[0].clamp(0, 1).mul(255).round().to(torch.uint8)
-        painted: Pixels = levels.permute(1, 2, 0).contiguous().numpy()
-        return painted
+        result: Pixels = levels.permute(1, 2, 0).contiguous().numpy()
+        return result
 
-    return paint
+    return reconstruct
 
 
 def _between_of_decoder() -> dict[int, nn.Module]:
@@ -149,8 +147,8 @@ def _layer(path: Path, tensors: dict[str, Tensor], place: int, between: dict[int
     return between[place]
 
 
-def super_resolution(param: Path) -> Painter:
-    """The painter of a network that enlarges, on ncnn.
+def super_resolution(param: Path) -> Reconstruct:
+    """What reconstructs by a network that enlarges, on ncnn.
 
     Its factor, and the border that its convolutions without padding eat, are measured on two pictures.
 
@@ -169,7 +167,7 @@ def super_resolution(param: Path) -> Painter:
             f"{param}: makes {small} pixels of {_PROBES[0]}: give a network that enlarges by a whole number"
         )
 
-    def paint(pixels: Pixels, noise: float, seed: int) -> Pixels:
+    def reconstruct(pixels: Pixels, noise: float, seed: int) -> Pixels:
         H, W, _ = pixels.shape
         filter = _FILTERS[np.random.default_rng(seed).integers(len(_FILTERS))]
         given = Image.fromarray(pixels).resize((-(-W // factor), -(-H // factor)), filter)
@@ -179,7 +177,7 @@ def super_resolution(param: Path) -> Painter:
         levels = (enlarge(x).clip(0, 1) * 255).round().astype(np.uint8)
         return np.ascontiguousarray(levels.transpose(1, 2, 0)[:H, :W])
 
-    return paint
+    return reconstruct
 
 
 def ncnn_network(param: Path) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:

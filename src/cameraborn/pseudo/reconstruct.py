@@ -28,7 +28,7 @@ from cameraborn.files import Pixels
 from cameraborn.networks.autoencoder import Autoencoder
 from cameraborn.photo.crops import square_crop
 from cameraborn.photo.decode import open_picture
-from cameraborn.pseudo.decoders import Painter
+from cameraborn.pseudo.decoders import Reconstruct
 from cameraborn.pseudo.names import RECONSTRUCTED
 from cameraborn.pseudo.variants import MANIPULATED, ORIGINALS, named, write_png
 
@@ -77,7 +77,7 @@ def write_reconstructed(
     name: str,
     number: int,
     folder: Path,
-    painters: Mapping[str, Painter],
+    decoders: Mapping[str, Reconstruct],
     options: ReconstructOptions,
 ) -> list[Row]:
     """Write one copy of a photograph and its reconstruction; return both rows, paths relative to `folder`.
@@ -92,7 +92,7 @@ def write_reconstructed(
         )
     picture = open_picture(row.path)
     rng = np.random.default_rng([options.seed, int(row.sha256[:16], 16), number])
-    painter = options.autoencoders[rng.integers(len(options.autoencoders))]
+    decoder = options.autoencoders[rng.integers(len(options.autoencoders))]
     pixels = picture.pixels
     if options.around_faces and row.box is not None:
         pixels = square_crop(pixels, row.box, float(rng.uniform(*_FACE_SCALE)))
@@ -100,7 +100,7 @@ def write_reconstructed(
     if original is None:
         raise PictureError(f"{row.path}: under {options.smallest_side} pixels: too small to reconstruct")
     noise, seed = float(rng.uniform(0.0, options.noise)), int(rng.integers(2**31))
-    reconstructed = painters[painter](original, noise, seed)
+    reconstructed = decoders[decoder](original, noise, seed)
     if number == 0 and picture.jpeg_quality is not None:
         reconstructed = recompressed(reconstructed, "JPEG", picture.jpeg_quality)
     if number and rng.random() < options.handled:
@@ -120,21 +120,12 @@ def write_reconstructed(
             "landmarks": None,
             "points": {},
         }
-        rows.append(row.model_copy(update=changes | ({"exif": {}, "generator": painter} if done else {})))
+        rows.append(row.model_copy(update=changes | ({"exif": {}, "generator": decoder} if done else {})))
     return rows
 
 
-def painter_of(autoencoder: Autoencoder) -> Painter:
-    """An autoencoder of ours beside those of others."""
-
-    def paint(pixels: Pixels, noise: float, seed: int) -> Pixels:
-        return reconstruct(autoencoder, pixels, noise=noise, seed=seed)
-
-    return paint
-
-
 @torch.no_grad()
-def reconstruct(autoencoder: Autoencoder, pixels: Pixels, *, noise: float, seed: int) -> Pixels:
+def reconstruct(autoencoder: Autoencoder, pixels: Pixels, noise: float, seed: int) -> Pixels:
     """A photograph [H W 3] by an autoencoder, of the same size; sides must be divisible by the autoencoder's factor."""
     batch = (
         torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))[None].float().sub(127.5).div(127.5)

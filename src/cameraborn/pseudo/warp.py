@@ -2,7 +2,8 @@
 
 It is what imgaug's `PiecewiseAffine` does (0.4.0; the releases of AIGFD-EXIF and BLADES were made with it, scale 0.04
 to 0.05), without imgaug, which does not import on NumPy 2. Each grid point says where the output takes its pixels
-from: a sampling map, affine in each triangle. Points stay inside the picture, so no black border appears.
+from: a sampling map, affine in each triangle; cells have a fixed diagonal, where imgaug takes either. Points stay
+inside the picture, so no black border appears.
 
 Shapes: H W picture, R C grid points.
 """

@@ -59,6 +59,7 @@ class Dire(Rival):
         differs="ADM runs in float32 and not in float16.",
     )
     parts: Mapping[str, str] = {"diffusion": "adm-256", "network": "dire-classifier"}
+    trained = ("network",)
 
     def __init__(self, noise: Noise | None = None) -> None:
         super().__init__()
@@ -68,10 +69,6 @@ class Dire(Rival):
             self.parts = {"network": self.parts["network"]}
         self.noise = noise or (lambda mixed, times: self.diffusion(mixed, times)[:, :3])
         self.network = ResNet50()
-
-    def trained_parts(self) -> list[str]:
-        """The classifier."""
-        return ["network"]
 
     def preprocess(self, picture: Picture) -> Tensor:
         """ADM's input: the middle square at 256 x 256, in -1..1."""

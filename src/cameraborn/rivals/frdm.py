@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from cameraborn.photo.decode import Picture
 from cameraborn.rivals.backbones.xception import FEATURES, WIDTH, Xception
 from cameraborn.rivals.inputs import HALVES, by_opencv, normalised, to_tensor
-from cameraborn.rivals.published import LAYOUTS, NETWORKS, RIVALS, Layout, Publication, Rival
+from cameraborn.rivals.published import LAYOUTS, NETWORKS, RIVALS, Layout, Publication, WholeNetwork
 
 SIDE = 256  # pixels; the attention's linear maps fix it
 SCALE, MARGIN = 30.0, 0.45  # of the AM-softmax
@@ -254,7 +254,7 @@ def am_softmax(outputs: Tensor, generated: Tensor, scale: float = SCALE, margin:
     return F.cross_entropy(scale * (outputs - margin * right), generated.long())
 
 
-class Frdm(Rival):
+class Frdm(WholeNetwork):
     """FRDM with its own input and loss."""
 
     name = "frdm"
@@ -269,10 +269,6 @@ class Frdm(Rival):
         differs="DeepfakeBench trains with AM-softmax on outputs that are no cosines; so does the recipe.",
     )
     parts: Mapping[str, str] = {"network": "frdm"}
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.network = FrdmNetwork()
 
     def preprocess(self, picture: Picture) -> Tensor:
         """Resized to 256 x 256 by OpenCV's bicubic filter, in -1..1."""

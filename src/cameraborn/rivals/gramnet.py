@@ -19,7 +19,7 @@ from cameraborn.networks.resnet import initialise, stages
 from cameraborn.photo.decode import Picture
 from cameraborn.rivals.backbones.resnet import BasicBlock
 from cameraborn.rivals.inputs import by_opencv
-from cameraborn.rivals.published import LAYOUTS, NETWORKS, RIVALS, Layout, Publication, Rival
+from cameraborn.rivals.published import LAYOUTS, NETWORKS, RIVALS, Layout, Publication, WholeNetwork
 
 SIDE = 512  # pixels
 _CODE = "https://github.com/liuzhengzhe/Global_Texture_Enhancement_for_Fake_Face_Detection_in_the-Wild"
@@ -88,7 +88,7 @@ class GramNetwork(nn.Module):
         return log_probabilities
 
 
-class GramNet(Rival):
+class GramNet(WholeNetwork):
     """GramNet with its own input and loss."""
 
     name = "gramnet"
@@ -103,10 +103,6 @@ class GramNet(Rival):
         differs="In training the public code shrinks a picture to a random side of 64 to 256 first; the recipe does.",
     )
     parts: Mapping[str, str] = {"network": "gramnet"}
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.network = GramNetwork()
 
     def preprocess(self, picture: Picture) -> Tensor:
         """Blue, green, red in 0..255, [3 512 512], resized by OpenCV."""

@@ -148,10 +148,6 @@ class LaDeDa(NprInput):
     publication = _PUBLICATION
     parts: Mapping[str, str] = {"network": "ladeda"}
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.network = LadedaNetwork()
-
 
 class TinyLaDeDa(NprInput):
     """Tiny-LaDeDa. The authors distil it from LaDeDa's patch scores; its recipe here is supervised."""
@@ -159,10 +155,6 @@ class TinyLaDeDa(NprInput):
     name = "tiny-ladeda"
     publication = _PUBLICATION
     parts: Mapping[str, str] = {"network": "tiny-ladeda"}
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.network = TinyLadedaNetwork()
 
 
 NETWORKS.add("ladeda", LadedaNetwork)

@@ -62,6 +62,7 @@ class LGrad(Rival):
         "discriminator": "stylegan-discriminator",
         "network": "lgrad-classifier",
     }
+    trained = ("network",)
 
     def __init__(self, function: Callable[[Tensor], Tensor] | None = None) -> None:
         super().__init__()
@@ -71,10 +72,6 @@ class LGrad(Rival):
             self.parts = {"network": self.parts["network"]}
         self.function = function or (lambda pictures: self.discriminator(pictures, group=1))
         self.network = ResNet50()
-
-    def trained_parts(self) -> list[str]:
-        """The classifier."""
-        return ["network"]
 
     def preprocess(self, picture: Picture) -> Tensor:
         """Resized to 256 x 256 by Pillow, in -1..1."""

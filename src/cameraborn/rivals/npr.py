@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from cameraborn.networks.resnet import EXPANSION, Bottleneck, initialise, stages
 from cameraborn.photo.decode import Picture
 from cameraborn.rivals.inputs import IMAGENET, by_pillow, normalised, to_tensor
-from cameraborn.rivals.published import LAYOUTS, NETWORKS, RIVALS, Layout, Publication, Rival
+from cameraborn.rivals.published import LAYOUTS, NETWORKS, RIVALS, Layout, Publication, WholeNetwork
 
 SIDE = 256  # pixels
 GAIN = 2 / 3  # the public code's, before the first convolution
@@ -51,20 +51,13 @@ class NprNetwork(nn.Module):
         return score.squeeze(1)
 
 
-class NprInput(Rival):
+class NprInput(WholeNetwork):
     """A network with NPR's input; the loss is binary cross-entropy."""
-
-    network: nn.Module
 
     def preprocess(self, picture: Picture) -> Tensor:
         """Resized to 256 x 256 by Pillow, with ImageNet's mean and deviation."""
         pixels = by_pillow(picture.pixels, SIDE, SIDE, Image.Resampling.BILINEAR)
         return normalised(to_tensor(pixels), IMAGENET)
-
-    def score(self, prepared: Tensor) -> Tensor:
-        """Log-odds of generated, [B]."""
-        score: Tensor = self.network(prepared)
-        return score
 
 
 class Npr(NprInput):
@@ -82,10 +75,6 @@ class Npr(NprInput):
         differs="A picture of odd height or width loses its last row or column; the public code fails on it.",
     )
     parts: Mapping[str, str] = {"network": "npr"}
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.network = NprNetwork()
 
 
 NETWORKS.add("npr", NprNetwork)

@@ -30,6 +30,8 @@ class LinearProbe(Rival):
         encoder: any.
     """
 
+    trained = ("head",)
+
     def __init__(self, encoder: Encoder) -> None:
         super().__init__()
         self.name, self.publication = f"probe-{encoder.name}", encoder.publication
@@ -37,10 +39,6 @@ class LinearProbe(Rival):
         self.head = linear_head(encoder.features)
         encoders = {f"encoder.{part}": network for part, network in encoder.parts.items()}
         self.parts = encoders | {"head": f"probe-head-{encoder.features}"}
-
-    def trained_parts(self) -> list[str]:
-        """The head."""
-        return ["head"]
 
     def preprocess(self, picture: Picture) -> Tensor:
         """The encoder's input."""

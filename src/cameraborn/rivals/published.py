@@ -82,12 +82,14 @@ class Published(nn.Module):
         name: by which users call it.
         publication: its record.
         parts: attribute that holds a network -> that network's name in `NETWORKS`.
+        trained: the parts that training changes; None: all.
         loaded: attribute -> sha256 of the published file, or `TRAINED`.
     """
 
     name: str
     publication: Publication
     parts: Mapping[str, str]
+    trained: tuple[str, ...] | None = None
 
     def __init__(self) -> None:
         super().__init__()
@@ -132,7 +134,7 @@ class Published(nn.Module):
 
     def trained_parts(self) -> list[str]:
         """The parts that training changes; the others stay as published."""
-        return list(self.parts)
+        return list(self.parts if self.trained is None else self.trained)
 
     def prepare(self, batch: Tensor) -> Tensor:
         """Preprocessed pictures [B 3 H W] to what the trained parts see; by default the pictures themselves."""
@@ -166,10 +168,7 @@ class Encoder(Published):
 
     features: int
     statistics: tuple[tuple[float, ...], tuple[float, ...]]
-
-    def trained_parts(self) -> list[str]:
-        """None, but of an encoder that learns from photographs."""
-        return []
+    trained: tuple[str, ...] | None = ()
 
 
 class Rival(Published):
@@ -196,6 +195,21 @@ class Rival(Published):
         if not self.trained_parts():
             return super().loss(prepared, generated)
         return F.binary_cross_entropy_with_logits(self.score(prepared), generated.float())
+
+
+class WholeNetwork(Rival):
+    """A rival that is one network, the one that `parts` names."""
+
+    network: nn.Module
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = NETWORKS[self.parts["network"]]()
+
+    def score(self, prepared: Tensor) -> Tensor:
+        """The network's output, the log-odds of generated, [B]."""
+        score: Tensor = self.network(prepared)
+        return score
 
 
 RIVALS: Registry[Callable[[], Rival]] = Registry("rival", RecipeError)

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from cameraborn.photo.decode import Picture
 from cameraborn.rivals.backbones.xception import FEATURES, WIDTH, Block, SeparableConv, Xception
 from cameraborn.rivals.inputs import HALVES, by_opencv, normalised, to_tensor
-from cameraborn.rivals.published import LAYOUTS, NETWORKS, RIVALS, Layout, Publication, Rival
+from cameraborn.rivals.published import LAYOUTS, NETWORKS, RIVALS, Layout, Publication, WholeNetwork
 
 SIDE = 299  # pixels
 FLOOD = 0.04  # the classification loss is not driven below this
@@ -223,7 +223,7 @@ def _half_noisy(pictures: Tensor) -> Tensor:
     return (pictures + _NOISE * torch.randn_like(pictures) * chosen).clamp(-1, 1)
 
 
-class Recce(Rival):
+class Recce(WholeNetwork):
     """RECCE with its own input and losses."""
 
     name = "recce"
@@ -238,19 +238,11 @@ class Recce(Rival):
         differs="The graph reasoning is done for all positions at once; the numbers are the same.",
     )
     parts: Mapping[str, str] = {"network": "recce"}
-
-    def __init__(self, outputs: int = 1) -> None:
-        super().__init__()
-        self.network = RecceNetwork(outputs)
+    network: RecceNetwork
 
     def preprocess(self, picture: Picture) -> Tensor:
         """Resized to 299 x 299 by OpenCV, in -1..1."""
         return normalised(to_tensor(by_opencv(picture.pixels, SIDE, SIDE)), HALVES)
-
-    def score(self, prepared: Tensor) -> Tensor:
-        """Log-odds of generated, [B]."""
-        score: Tensor = self.network(prepared)
-        return score
 
     def loss(self, prepared: Tensor, generated: Tensor) -> Tensor:
         """Flooded cross-entropy, and a tenth each of genuine pictures' reconstruction error and the metric loss."""
@@ -268,9 +260,6 @@ class RecceOfDeepfakeBench(Recce):
 
     name = "recce-deepfakebench"
     parts: Mapping[str, str] = {"network": "recce-deepfakebench"}
-
-    def __init__(self) -> None:
-        super().__init__(outputs=2)
 
 
 def _of_deepfakebench(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

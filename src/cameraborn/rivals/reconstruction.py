@@ -64,6 +64,7 @@ class _Reconstruction(Rival):
         needs="The weights of a tiny autoencoder, encoder and decoder.",
         differs="Tiny autoencoders for the large ones, and a squared error for LPIPS.",
     )
+    trained = ()
 
     def __init__(self, kind: str = "taesd") -> None:
         super().__init__()
@@ -72,10 +73,6 @@ class _Reconstruction(Rival):
         self.encoder = tiny_encoder(_KINDS[kind]).requires_grad_(False)
         self.decoder = tiny_decoder(_KINDS[kind]).requires_grad_(False)
         self.parts = {"encoder": f"{kind}-encoder", "decoder": f"{kind}-decoder"}
-
-    def trained_parts(self) -> list[str]:
-        """None."""
-        return []
 
     def preprocess(self, picture: Picture) -> Tensor:
         """The middle of the picture, at most 256 pixels a side, cut to multiples of 8, in 0..1.

@@ -23,7 +23,7 @@ from cameraborn.files import Array, Pixels
 from cameraborn.photo.decode import Picture
 from cameraborn.rivals.backbones.efficientnet import EfficientNet
 from cameraborn.rivals.inputs import by_opencv, to_tensor
-from cameraborn.rivals.published import LAYOUTS, NETWORKS, RIVALS, Layout, Publication, Rival
+from cameraborn.rivals.published import LAYOUTS, NETWORKS, RIVALS, Layout, Publication, WholeNetwork
 
 SIDE = 380  # pixels
 _CODE = "https://github.com/mapooon/SelfBlendedImages"
@@ -148,7 +148,7 @@ def recompressed_alike(first: Pixels, second: Pixels, rng: np.random.Generator) 
     return recompressed(first, "JPEG", quality), recompressed(second, "JPEG", quality)
 
 
-class SelfBlended(Rival):
+class SelfBlended(WholeNetwork):
     """EfficientNet-B4 on faces of 380 pixels; trained on photographs and their self-blended copies."""
 
     name = "self-blended"
@@ -164,10 +164,6 @@ class SelfBlended(Rival):
         "optimiser step a batch replaces the two of sharpness-aware minimisation.",
     )
     parts: Mapping[str, str] = {"network": "efficientnet-b4-2"}
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.network = efficientnet_b4()
 
     def preprocess(self, picture: Picture) -> Tensor:
         """Resized to 380 x 380 by OpenCV, in 0..1, not normalised."""

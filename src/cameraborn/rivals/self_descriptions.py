@@ -119,6 +119,7 @@ class SelfDescription(Encoder):
         "The loss of the filters is our own, as the public code does not train.",
     )
     parts: Mapping[str, str] = {"filters": "prediction-filters"}
+    trained = ("filters",)
     features = FILTERS * (SIDE * SIDE - 1)
     statistics = ((0.0,) * 3, (1 / 255,) * 3)
 
@@ -148,10 +149,6 @@ class SelfDescription(Encoder):
         residuals = residuals[..., y : y + self.shortest, x : x + self.shortest]
         maps = [_resized(residuals, factor=0.5**scale)[0] for scale in range(SCALES)]
         return predict_itself(maps, SIDE)
-
-    def trained_parts(self) -> list[str]:
-        """The filters."""
-        return ["filters"]
 
     def loss(self, prepared: Tensor, generated: Tensor | None = None) -> Tensor:
         """Of the filters: what they miss of photographs, and how alike they are.

@@ -43,15 +43,13 @@ class _Similarity(Rival):
         encoder: any; by default EfficientNet-Lite0.
     """
 
+    trained = ()
+
     def __init__(self, encoder: Encoder | None = None) -> None:
         super().__init__()
         self.encoder = encoder or Tower("efficientnet-lite0")
         self.encoder.requires_grad_(False)
         self.parts = {f"encoder.{part}": network for part, network in self.encoder.parts.items()}
-
-    def trained_parts(self) -> list[str]:
-        """None."""
-        return []
 
     def preprocess(self, picture: Picture) -> Tensor:
         """The encoder's input."""

@@ -61,14 +61,11 @@ class UnivFD(_OnClip):
 
     name = "univfd"
     parts: Mapping[str, str] = {"tower": "clip-vit-l14", "head": "univfd-head"}
+    trained = ("head",)
 
     def __init__(self) -> None:
         super().__init__()
         self.head = linear_head(FEATURES)
-
-    def trained_parts(self) -> list[str]:
-        """The head."""
-        return ["head"]
 
     def score(self, prepared: Tensor) -> Tensor:
         """Features [B 768] to log-odds of generated, [B]."""
@@ -93,14 +90,11 @@ class UnivFDNearest(_OnClip):
 
     name = "univfd-nearest"
     parts: Mapping[str, str] = {"tower": "clip-vit-l14", "banks": "univfd-banks"}
+    trained = ("banks",)
 
     def __init__(self) -> None:
         super().__init__()
         self.banks = Banks(FEATURES)
-
-    def trained_parts(self) -> list[str]:
-        """The banks."""
-        return ["banks"]
 
     def remember(self, prepared: Tensor, generated: Tensor) -> None:
         """Fill the banks: that is all the training there is.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import sqlite3
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -15,45 +17,51 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi_offline import FastAPIOffline
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp
 
 from cameraborn.detect.detector import Detector, control_discoveries
-from cameraborn.detect.rows import Row, Rows, json_row, schema
+from cameraborn.detect.rows import Rows, json_row
 from cameraborn.detect.verdict import Verdict
 from cameraborn.errors import CalibrationError, PictureError
 from cameraborn.photo.provenance import Provenance
+from cameraborn.serve.document import answer, document, named, refusals
 from cameraborn.serve.facts import BundleFacts, CalibrationFacts, calibration_facts, facts_of
 from cameraborn.serve.gate import Gate
-from cameraborn.serve.limits import CLIENT_GONE, PROBLEM, Limits, Problem, Refusal, malformed, problem
+from cameraborn.serve.job_facts import JudgeOptions
+from cameraborn.serve.job_routes import JobRoutes, job_routes
+from cameraborn.serve.job_store import JobStore
+from cameraborn.serve.jobs import Jobs
+from cameraborn.serve.limits import (
+    CLIENT_GONE,
+    INTERNAL_ERROR,
+    OUT_OF_MEMORY,
+    Limits,
+    Refusal,
+    jobs_file_fails,
+    malformed,
+    problem,
+)
 from cameraborn.serve.metrics import CONTENT_TYPE, Metrics
 from cameraborn.serve.pool import ClientGone, Pool, unless_gone
 from cameraborn.serve.static import page_routes
-from cameraborn.serve.tokens import is_known
-from cameraborn.serve.uploads import BODY, Body, EncodedPictures, Upload, in_words
-from cameraborn.serve.work import Work
+from cameraborn.serve.tokens import hash_of, is_known
+from cameraborn.serve.uploads import BODY, Body, Upload, in_words
+from cameraborn.serve.work import Stop, Work
 
+_log = logging.getLogger(__name__)
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 _BEARER = HTTPBearer(auto_error=False, description="One of the tokens whose hashes the server was given.")
 
 
-class ScoreOptions(BaseModel):
+class ScoreOptions(JudgeOptions):
     """What can be asked of /v1/score in the query; the options of `cameraborn score`."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    false_alarm: float = Field(
-        0.05, gt=0, lt=1, description="Share of photographs that you accept to be flagged."
-    )
     fdr: float | None = Field(
         None, gt=0, lt=1, description="False-discovery rate of the pictures of this request, instead."
-    )
-    whole_image: bool = Field(False, description="Take the whole of each picture instead of the faces in it.")
-    category: bool = Field(
-        False, description="Add to each row the category of /v1/calibration that it was compared with."
     )
 
 
@@ -78,13 +86,24 @@ class Service:
     Args:
         detector: it judges, and is calibrated.
         limits: what a request may ask.
-        jobs: pictures that are worked on at a time.
+        threads: pictures that are worked on at a time.
         version: of the software.
+        store: keeps jobs.
+        abandoned: set when the server is to end without finishing jobs.
     """
 
-    def __init__(self, detector: Detector, limits: Limits, jobs: int, version: str) -> None:
-        self.pool = Pool(jobs, limits)
-        self.metrics = Metrics(self.pool)
+    def __init__(
+        self,
+        detector: Detector,
+        limits: Limits,
+        threads: int,
+        version: str,
+        store: JobStore,
+        abandoned: threading.Event,
+    ) -> None:
+        self.pool = Pool(threads, limits)
+        self.jobs = Jobs(store, self.pool, limits, self._judged_for_job, abandoned)
+        self.metrics = Metrics(self.pool, self.jobs)
         self._detector, self._limits = detector, limits
         self._rows, self._facts = Rows(detector), facts_of(detector, version)
         self._calibration = calibration_facts(detector)
@@ -97,7 +116,7 @@ class Service:
         """
         if {"fdr", "false_alarm"} <= options.model_fields_set:
             raise malformed("fdr and false_alarm contradict each other: give one of them")
-        self._detector.check_rate(options.false_alarm)
+        self.check(options)
         async with self._served(request) as (uploads, stop):
             work = Work(self._detector, self._limits, stop, options.whole_image)
             judged = await unless_gone(request, self._judged(work, uploads, options.false_alarm))
@@ -105,10 +124,7 @@ class Service:
         if options.fdr is not None:
             verdicts = control_discoveries(verdicts, options.fdr)
         self.metrics.judged(len(uploads), verdicts)
-        rows = [json_row(self._rows.of(verdict)) for verdict in verdicts]
-        if options.category:
-            rows = [row | {"category": place} for row, (_, place) in zip(rows, judged, strict=True)]
-        return _json(rows)
+        return _json(self._told_of(verdicts, [place for _, place in judged], options.category))
 
     async def provenance(self, request: Request) -> Response:
         """Tell what the files say of their own origin: the rows of `cameraborn provenance`, a row a file.
@@ -152,6 +168,32 @@ class Service:
         """Metrics for Prometheus: requests, errors by kind, the queue, latency, pictures and verdicts."""
         return Response(self.metrics.text(), media_type=CONTENT_TYPE)
 
+    def check(self, options: JudgeOptions) -> None:
+        """See that pictures can be judged with these options.
+
+        Raises:
+            CalibrationError: the bundle's calibration cannot support the rate.
+        """
+        self._detector.check_rate(options.false_alarm)
+
+    def _judged_for_job(self, upload: Upload, options: Mapping[str, Any], stop: Stop) -> list[dict[str, Any]]:
+        """The rows of one picture of a job; this runs in a thread."""
+        asked = JudgeOptions.model_validate(options)
+        work = Work(self._detector, self._limits, stop, asked.whole_image)
+        work.check_size(upload)
+        judged = work.judge(upload, false_alarm_rate=asked.false_alarm)
+        verdicts = [verdict for verdict, _ in judged]
+        self.metrics.judged(1, verdicts)
+        return self._told_of(verdicts, [place for _, place in judged], asked.category)
+
+    def _told_of(
+        self, verdicts: Sequence[Verdict], places: Sequence[int | None], with_category: bool
+    ) -> list[dict[str, Any]]:
+        rows = [json_row(self._rows.of(verdict)) for verdict in verdicts]
+        if with_category:
+            return [row | {"category": place} for row, place in zip(rows, places, strict=True)]
+        return rows
+
     @asynccontextmanager
     async def _served(self, request: Request) -> AsyncIterator[tuple[list[Upload], threading.Event]]:
         """A request's pictures, while it is let in."""
@@ -179,8 +221,10 @@ def make_app(
     detector: Detector,
     limits: Limits,
     *,
-    jobs: int,
+    threads: int,
     version: str,
+    store: JobStore,
+    abandoned: threading.Event,
     tokens: Collection[bytes] = (),
     host: str = "",
 ) -> ASGIApp:
@@ -189,16 +233,20 @@ def make_app(
     Args:
         detector: it judges, and is calibrated.
         limits: what a request may ask.
-        jobs: pictures that are worked on at a time.
+        threads: pictures that are worked on at a time.
         version: of the software.
+        store: keeps jobs; it is closed at the end.
+        abandoned: set when the server is to end without finishing jobs.
         tokens: hashes of the tokens of which each request needs one; without any, none needs one.
         host: the address that the server listens on; without tokens, requests must call it so.
     """
-    service = Service(detector, limits, jobs, version)
+    service = Service(detector, limits, threads, version, store, abandoned)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        service.jobs.begin()
         yield
+        await service.jobs.end()
         service.pool.close()
 
     app = FastAPIOffline(
@@ -210,19 +258,21 @@ def make_app(
         swagger_ui_parameters={"validatorUrl": None},  # it would send the page's address to a stranger
         openapi_url="/openapi.json",
     )
-    app.include_router(_routes(service, tokens))
+    app.include_router(_routes(service, limits, tokens))
     app.include_router(page_routes())
     app.add_api_route("/healthz", service.health, tags=["state"])
     app.add_api_route("/readyz", service.ready, tags=["state"], responses=refusals(503))
     _answer_errors(app, service.metrics)
-    app.openapi = partial(_document, app)  # type: ignore[method-assign]
+    app.openapi = partial(document, app)  # type: ignore[method-assign]
     return Gate(app, service.metrics, None if tokens else {*LOOPBACK_NAMES, host})
 
 
-def _routes(service: Service, tokens: Collection[bytes]) -> APIRouter:
+def _routes(service: Service, limits: Limits, tokens: Collection[bytes]) -> APIRouter:
     """What needs a token, if there are any."""
 
-    async def authorised(given: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]) -> None:
+    async def authorised(
+        request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
+    ) -> None:
         if given is None or not is_known(given.credentials, tokens):
             raise Refusal(
                 401,
@@ -230,13 +280,14 @@ def _routes(service: Service, tokens: Collection[bytes]) -> APIRouter:
                 "no token that is known here: send one as 'Authorization: Bearer TOKEN'",
                 {"WWW-Authenticate": "Bearer"},
             )
+        request.state.owner = hash_of(given.credentials).hex()
 
     locked = refusals(401) if tokens else {}
     work = locked | refusals(413, 415, 422, 429, 503)
-    rows = answer("A row a face.", "application/json", {"type": "array", "items": _ref("Row")})
-    origins = answer("A row a file.", "application/json", {"type": "array", "items": _ref("Provenance")})
-    drawn = answer("The drawing.", "image/png", {"type": "string", "contentMediaType": "image/png"})
-    text = answer("Metrics.", "text/plain", {"type": "string"})
+    rows = answer("A row a face.", {"application/json": {"type": "array", "items": named("Row")}})
+    origins = answer("A row a file.", {"application/json": {"type": "array", "items": named("Provenance")}})
+    drawn = answer("The drawing.", {"image/png": {"type": "string", "contentMediaType": "image/png"}})
+    text = answer("Metrics.", {"text/plain": {"type": "string"}})
     router = APIRouter(dependencies=[Depends(authorised)] if tokens else [])
     sent: dict[str, Any] = {"methods": ["POST"], "response_class": Response, "openapi_extra": BODY}
     router.add_api_route("/v1/score", service.score, responses=work | rows, **sent)
@@ -247,29 +298,13 @@ def _routes(service: Service, tokens: Collection[bytes]) -> APIRouter:
     router.add_api_route(
         "/metrics", service.prometheus, response_class=Response, responses=locked | text, tags=["state"]
     )
+    jobs = JobRoutes(service.jobs, service.pool, limits, service.check)
+    router.include_router(job_routes(jobs, locked=bool(tokens)))
     return router
 
 
 def _json(rows: Sequence[Mapping[str, Any]]) -> Response:
     return Response(json.dumps(rows, ensure_ascii=False), media_type="application/json")
-
-
-Responses = dict[int | str, dict[str, Any]]
-
-
-def answer(what: str, media: str, schema: Mapping[str, Any]) -> Responses:
-    """What the document says of a successful answer."""
-    return {200: {"description": what, "content": {media: {"schema": schema}}}}
-
-
-def refusals(*statuses: int) -> Responses:
-    """What the document says of these statuses."""
-    content = {PROBLEM: {"schema": _ref("Problem")}}
-    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
-
-
-def _ref(name: str) -> dict[str, str]:
-    return {"$ref": f"#/components/schemas/{name}"}
 
 
 def _answer_errors(app: FastAPI, metrics: Metrics) -> None:
@@ -283,22 +318,30 @@ def _answer_errors(app: FastAPI, metrics: Metrics) -> None:
 
         return answer
 
+    async def told_of_methods(request: Request, error: Any) -> JSONResponse:  # noqa: ANN401 (as above)
+        """An address may have several routes, of which the error knows the first."""
+        path = getattr(request.scope.get("route"), "path", "")
+        if (methods := app.openapi()["paths"].get(path)) is not None:
+            error.headers = {"Allow": ", ".join(sorted(map(str.upper, methods)))}
+        return await told(_of_http)(request, error)
+
     gone = Refusal(CLIENT_GONE[0], "client-gone", "the sender hung up")
-    full = Refusal(
-        503, "out-of-memory", "the memory does not suffice: try again later", {"Retry-After": "10"}
-    )
-    inside = Refusal(
-        500, "internal-error", "an error of the server, which its log tells of: tell its operator"
-    )
     app.add_exception_handler(Refusal, told(lambda refusal: refusal))
     app.add_exception_handler(RequestValidationError, told(lambda error: malformed(in_words(error))))
     app.add_exception_handler(HTTPException, told(_of_http))
+    app.add_exception_handler(405, told_of_methods)
     app.add_exception_handler(CalibrationError, told(lambda error: Refusal(422, "rate", str(error))))
     app.add_exception_handler(PictureError, told(lambda error: Refusal(422, "picture", str(error))))
     app.add_exception_handler(ClientDisconnect, told(lambda _: gone))
     app.add_exception_handler(ClientGone, told(lambda _: gone))
-    app.add_exception_handler(MemoryError, told(lambda _: full))
-    app.add_exception_handler(Exception, told(lambda _: inside))
+    app.add_exception_handler(sqlite3.Error, told(_of_jobs_file))
+    app.add_exception_handler(MemoryError, told(lambda _: OUT_OF_MEMORY))
+    app.add_exception_handler(Exception, told(lambda _: INTERNAL_ERROR))
+
+
+def _of_jobs_file(error: sqlite3.Error) -> Refusal:
+    _log.error("the file of jobs cannot be used (%s): make room on the disk, or start with another", error)
+    return jobs_file_fails()
 
 
 def _of_http(error: HTTPException) -> Refusal:
@@ -309,23 +352,3 @@ def _of_http(error: HTTPException) -> Refusal:
         f"{error.detail}: /docs tells what can be asked",
         error.headers or {},
     )
-
-
-def _document(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document, with what the routes read and write by themselves."""
-    if app.openapi_schema is None:
-        document = FastAPI.openapi(app)
-        _, found = TypeAdapter.json_schemas(
-            [
-                (model.__name__, "validation", TypeAdapter(model))
-                for model in (Row, Provenance, EncodedPictures, Problem)
-            ],
-            ref_template="#/components/schemas/{model}",
-        )
-        row = schema()
-        found["$defs"]["Row"] |= {"required": row["required"], "additionalProperties": False}
-        found["$defs"]["Row"]["properties"]["notes"] = row["properties"]["notes"]
-        found["$defs"]["Row"]["properties"]["category"] = {"type": ["integer", "null"], "title": "Category"}
-        del found["$defs"]["Manifest"]["properties"]["fields"], found["$defs"]["Field"]  # no row has them
-        document["components"]["schemas"] |= found["$defs"]
-    return app.openapi_schema or {}

@@ -20,7 +20,8 @@ CLIENT_GONE = (499, "Client Closed Request")  # as web servers call it; only the
 class Limits:
     """What a request may ask.
 
-    The server holds at most `max_queue` bodies of `max_bytes` in memory, and decodes one picture of `max_pixels` a job.
+    The server holds at most `max_queue` bodies of `max_bytes` and `max_job_bytes` of pictures of jobs in memory, and
+    decodes one picture of `max_pixels` a thread.
 
     Attributes:
         max_bytes: size of a request's body.
@@ -28,7 +29,11 @@ class Limits:
         max_faces: faces in a picture.
         max_files: pictures in a request.
         max_seconds: time for a request, from its headers to its answer.
-        max_queue: requests that are accepted at a time.
+        max_queue: requests that are accepted at a time, and streams of results that are open.
+        max_job_files: pictures in a job.
+        max_job_bytes: size of the pictures of all jobs that wait to be judged.
+        max_jobs: jobs that are kept, running or ended.
+        job_hours: time that an ended job is kept.
     """
 
     max_bytes: int = 32 << 20
@@ -37,6 +42,10 @@ class Limits:
     max_files: int = 32
     max_seconds: float = 60.0
     max_queue: int = 100
+    max_job_files: int = 1000
+    max_job_bytes: int = 512 << 20
+    max_jobs: int = 100
+    job_hours: float = 24.0
 
 
 @dataclass
@@ -67,14 +76,27 @@ class Problem(BaseModel):
 
 def problem(refusal: Refusal) -> JSONResponse:
     """The answer to a refused request."""
+    told = problem_of(refusal).model_dump()
+    return JSONResponse(told, refusal.status, dict(refusal.headers), PROBLEM)
+
+
+def problem_of(refusal: Refusal) -> Problem:
+    """What is said of a refusal."""
     title = CLIENT_GONE[1] if refusal.status == CLIENT_GONE[0] else HTTPStatus(refusal.status).phrase
-    told = Problem(title=title, status=refusal.status, kind=refusal.kind, detail=refusal.detail)
-    return JSONResponse(told.model_dump(), refusal.status, dict(refusal.headers), PROBLEM)
+    return Problem(title=title, status=refusal.status, kind=refusal.kind, detail=refusal.detail)
 
 
-def too_many_bytes(limits: Limits) -> Refusal:
+OUT_OF_MEMORY = Refusal(
+    503, "out-of-memory", "the memory does not suffice: try again later", {"Retry-After": "10"}
+)
+INTERNAL_ERROR = Refusal(
+    500, "internal-error", "an error of the server, which its log tells of: tell its operator"
+)
+
+
+def too_many_bytes(most: int) -> Refusal:
     """The body is too large."""
-    allowed = f"{limits.max_bytes / 2**20:g} MiB"
+    allowed = f"{most / 2**20:g} MiB"
     return Refusal(
         413,
         "too-many-bytes",
@@ -131,4 +153,52 @@ def out_of_time(limits: Limits, seconds: int) -> Refusal:
         f"the request took more than {limits.max_seconds:g} s: send fewer or smaller pictures, "
         f"or try again in {seconds} s",
         {"Retry-After": str(seconds)},
+    )
+
+
+def too_many_jobs(limits: Limits, seconds: int) -> Refusal:
+    """No further job can be kept."""
+    return Refusal(
+        429,
+        "jobs-full",
+        f"{limits.max_jobs} jobs are kept already: delete one that is not needed any more, or try again later",
+        {"Retry-After": str(seconds)},
+    )
+
+
+def too_many_job_bytes(limits: Limits, seconds: int) -> Refusal:
+    """The pictures of all jobs together are too large for now."""
+    return Refusal(
+        429,
+        "job-bytes-full",
+        f"pictures of jobs that wait would take more than {limits.max_job_bytes / 2**20:g} MiB: "
+        f"try again in {seconds} s",
+        {"Retry-After": str(seconds)},
+    )
+
+
+def no_such_job() -> Refusal:
+    """There is no job of this name, or none of this sender's."""
+    return Refusal(
+        404, "no-such-job", "no job of yours has this id: it was deleted, has expired, or never was"
+    )
+
+
+def too_many_streams(limits: Limits) -> Refusal:
+    """Too many streams of results are open."""
+    return Refusal(
+        429,
+        "streams-full",
+        f"{limits.max_queue} streams of results are open already: ask for JSON, or try again later",
+        {"Retry-After": "10"},
+    )
+
+
+def jobs_file_fails() -> Refusal:
+    """The file of jobs cannot be read or written."""
+    return Refusal(
+        503,
+        "jobs-file",
+        "the file of jobs cannot be used now, which the log tells of: try again later",
+        {"Retry-After": "10"},
     )

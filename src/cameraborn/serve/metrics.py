@@ -1,4 +1,4 @@
-"""What Prometheus asks for at /metrics: requests, errors by kind, the queue, latency, pictures and verdicts."""
+"""What Prometheus asks for at /metrics: requests, errors by kind, the queue, latency, jobs, pictures, verdicts."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from cameraborn.detect.verdict import Verdict
+from cameraborn.serve.jobs import Jobs
 from cameraborn.serve.pool import Pool
 
 SECONDS = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -20,9 +21,10 @@ class Metrics:
 
     Args:
         pool: whose queue is shown.
+        jobs: whose number is shown.
     """
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, jobs: Jobs) -> None:
         self._registry = registry = CollectorRegistry()
         self._requests = Counter(
             "cameraborn_requests", "Answered requests.", ("route", "status"), registry=registry
@@ -45,6 +47,9 @@ class Metrics:
             ("requests_under_way", "Requests that are accepted and not answered.", lambda: pool.requests),
             ("pictures_pending", "Pictures of these that are not finished.", lambda: pool.pending),
             ("pictures_working", "Pictures that threads work on.", lambda: pool.working),
+            ("jobs_running", "Jobs that have not ended.", lambda: jobs.running),
+            ("job_pictures_pending", "Pictures of jobs that are not finished.", lambda: jobs.pending),
+            ("job_bytes_waiting", "Bytes of these, and of those that come in.", lambda: jobs.bytes_waiting),
         ):
             Gauge(f"cameraborn_{name}", what, registry=registry).set_function(value)
 

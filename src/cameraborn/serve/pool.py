@@ -37,14 +37,15 @@ class Pool:
         limits: how many requests come in, and for how long.
 
     Attributes:
+        jobs: number of threads.
         requests: how many are under way.
         pending: pictures of theirs that are not finished.
-        working: pictures that threads are working on, also for requests that have ended.
+        working: pictures that threads are working on, also for jobs and for requests that have ended.
     """
 
     def __init__(self, jobs: int, limits: Limits) -> None:
         self.requests = self.pending = self.working = 0
-        self._jobs, self._limits = jobs, limits
+        self.jobs, self._limits = jobs, limits
         self._threads = ThreadPoolExecutor(jobs, "picture")
         self._lock = threading.Lock()
         self._seconds = 0.1  # that a picture takes
@@ -57,7 +58,11 @@ class Pool:
     @property
     def retry_after(self) -> int:
         """Whole seconds after which it is worth to try again."""
-        ahead = max(self.pending, self.working) * self._seconds / self._jobs
+        return self.retry_for(max(self.pending, self.working))
+
+    def retry_for(self, pictures: int) -> int:
+        """Whole seconds that so many pictures take, or a minute if they take longer."""
+        ahead = pictures * self._seconds / self.jobs
         return min(max(1, math.ceil(ahead)), _LONGEST_RETRY)
 
     @asynccontextmanager
@@ -82,7 +87,7 @@ class Pool:
 
     async def each(self, work: Callable[[S], T], items: Sequence[S]) -> list[T]:
         """What `work` makes of each item, in order; after an exception or when cancelled, no further item is begun."""
-        loop, own, left = asyncio.get_running_loop(), asyncio.Semaphore(self._jobs), len(items)
+        loop, own, left = asyncio.get_running_loop(), asyncio.Semaphore(self.jobs), len(items)
         self.pending += left
 
         async def one(item: S) -> T:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ipaddress
 import logging
 import socket
+import threading
 from collections.abc import Callable
+from types import FrameType
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -24,7 +26,29 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def serve(app: ASGIApp, host: str, port: int, *, access_log: bool, listening: Callable[[str], None]) -> None:
+class _Server(uvicorn.Server):
+    """Tells the application when the user insists, who has pressed Ctrl-C twice."""
+
+    def __init__(self, config: uvicorn.Config, abandoned: threading.Event) -> None:
+        super().__init__(config)
+        self._abandoned = abandoned
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Note a signal."""
+        super().handle_exit(sig, frame)
+        if self.force_exit:
+            self._abandoned.set()
+
+
+def serve(
+    app: ASGIApp,
+    host: str,
+    port: int,
+    *,
+    access_log: bool,
+    listening: Callable[[str], None],
+    abandoned: threading.Event,
+) -> None:
     """Answer requests until SIGTERM or Ctrl-C; then what was accepted is finished.
 
     Args:
@@ -33,6 +57,7 @@ def serve(app: ASGIApp, host: str, port: int, *, access_log: bool, listening: Ca
         port: 0 for a free one.
         access_log: log a line a request: address, path and status.
         listening: called with the server's address, once requests can come.
+        abandoned: is set at a second Ctrl-C, which ends the server at once.
 
     Raises:
         CamerabornError: the address cannot be listened on.
@@ -47,7 +72,7 @@ def serve(app: ASGIApp, host: str, port: int, *, access_log: bool, listening: Ca
     )  # fmt: skip
     name = f"[{host}]" if ":" in host else host
     listening(f"http://{name}:{listener.getsockname()[1]}")
-    uvicorn.Server(config).run(sockets=[listener])
+    _Server(config, abandoned).run(sockets=[listener])
 
 
 def _listen(host: str, port: int) -> socket.socket:

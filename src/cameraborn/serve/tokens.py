@@ -46,4 +46,9 @@ def read_tokens(path: Path) -> frozenset[bytes]:
 
 def is_known(token: str, hashes: Collection[bytes]) -> bool:
     """Whether a token is one of these; how long it takes tells of hashes alone, which no sender can choose."""
-    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest() in hashes
+    return hash_of(token) in hashes
+
+
+def hash_of(token: str) -> bytes:
+    """The SHA-256 of a token."""
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()

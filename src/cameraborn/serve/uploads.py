@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 
@@ -81,10 +81,13 @@ class Body:
     Args:
         request: nobody has read from it.
         limits: what is allowed.
+        take: called with the number of bytes of each part that comes; it may refuse.
     """
 
-    def __init__(self, request: Request, limits: Limits) -> None:
-        self._request, self._limits = request, limits
+    def __init__(
+        self, request: Request, limits: Limits, take: Callable[[int], None] = lambda _: None
+    ) -> None:
+        self._request, self._limits, self._take = request, limits, take
 
     async def pictures(self) -> list[Upload]:
         """The pictures in it.
@@ -112,12 +115,13 @@ class Body:
     async def _chunks(self) -> AsyncGenerator[bytes, None]:
         declared = self._request.headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > self._limits.max_bytes:
-            raise too_many_bytes(self._limits)
+            raise too_many_bytes(self._limits.max_bytes)
         received = 0
         async for chunk in self._request.stream():
             received += len(chunk)
             if received > self._limits.max_bytes:
-                raise too_many_bytes(self._limits)
+                raise too_many_bytes(self._limits.max_bytes)
+            self._take(len(chunk))
             yield chunk
 
     async def _multipart(self) -> list[Upload]:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Protocol
 
 from cameraborn.detect.detector import Detector
 from cameraborn.detect.explain import explain_observed
@@ -20,6 +21,14 @@ from cameraborn.serve.limits import Limits, too_many_faces, too_many_pixels
 from cameraborn.serve.uploads import Upload
 
 _drawing = threading.Lock()  # matplotlib is not made for threads
+
+
+class Stop(Protocol):
+    """Tells whether anybody still waits, as a `threading.Event` does."""
+
+    def is_set(self) -> bool:
+        """Whether to end."""
+        ...
 
 
 class Stopped(Exception):
@@ -39,7 +48,7 @@ class Work:
 
     detector: Detector
     limits: Limits
-    stop: threading.Event
+    stop: Stop
     whole_image: bool
 
     def check_size(self, upload: Upload) -> None:

@@ -5,15 +5,17 @@ The hashes of the manifest and of what was seen are those of when training began
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import safetensors
 from pydantic import BaseModel, ValidationError
 from safetensors.torch import load_file, save
-from torch import Tensor
+from torch import Tensor, nn
 
 from cameraborn.detect.bundle import Bundle
 from cameraborn.detect.evidence.channel import Columns, Evidence, repeated
@@ -25,6 +27,7 @@ from cameraborn.errors import CamerabornError, RecipeError
 from cameraborn.networks.section import InputKind
 from cameraborn.photo.crops import CropRule
 from cameraborn.photo.patches import PATCH_SIZE
+from cameraborn.train.onnx import to_onnx, with_half_weights
 from cameraborn.train.run_folder import RECORD, DataRecord, read_record
 
 R = TypeVar("R", bound=BaseModel)
@@ -39,7 +42,7 @@ class ExportedNetwork:
     """What a bundle holds of a run.
 
     Attributes:
-        onnx: the encoder's graph, see `train.onnx`.
+        encoder: the trained network, from its input to features.
         weights: safetensors to train on from, with the heads; two where a second network's features follow.
         description: the encoder's class and size, for people.
         features: width of the feature.
@@ -56,9 +59,10 @@ class ExportedNetwork:
         unit_length: features are divided by their length.
         evidence: channels that the network brings, of columns of the finest side.
         density_columns: columns of one side that are left to a density of photographs; none for a binary detector.
+        half_weights: the graph keeps large weights in half precision.
     """
 
-    onnx: bytes
+    encoder: nn.Module
     weights: tuple[bytes, ...]
     description: str
     features: int
@@ -75,6 +79,13 @@ class ExportedNetwork:
     unit_length: bool = False
     evidence: tuple[Evidence, ...] = ()
     density_columns: Columns = ()
+    half_weights: bool = False
+
+    @cached_property
+    def onnx(self) -> bytes:
+        """The encoder's graph, see `train.onnx`: made when first asked for, because that takes seconds."""
+        graph = to_onnx(self.encoder, self.input_kind, self.side)
+        return with_half_weights(graph) if self.half_weights else graph
 
     @property
     def is_binary(self) -> bool:
@@ -191,6 +202,10 @@ def preprocessing_of(network: ExportedNetwork, options: BundleOptions) -> Prepro
         CamerabornError: the options do not go with the network.
     """
     faces, sides = network.input_kind == "crop", set(options.sides)
+    if options.crop_scale is not None and not 0 < options.crop_scale < math.inf:
+        raise CamerabornError(
+            f"--crop-scale {options.crop_scale:g}: not above 0: give one such as {CROP_SCALE}"
+        )
     if network.is_binary and len(sides) > 1:
         raise CamerabornError(
             f"--side {options.sides[1]}: a head was trained on features of one size: give one --side"
@@ -203,9 +218,15 @@ def preprocessing_of(network: ExportedNetwork, options: BundleOptions) -> Prepro
     smallest = _SMALLEST_FACE if faces else _SMALLEST_SIDE
     if network.tiles:
         usual, smallest = (_AS_IT_IS,), PATCH_SIZE
+    patch = PATCH_SIZE if faces else network.side
+    for name, sizes in (("side", options.sides), ("smallest-side", (options.smallest_side or patch,))):
+        if not faces and min(sizes, default=patch) < patch:
+            raise CamerabornError(
+                f"--{name} {min(sizes)}: the network sees patches of {patch} pixels: give {patch} or more"
+            )
     return Preprocessing(
         input=network.input_kind,
-        patch=PATCH_SIZE if faces else network.side,
+        patch=patch,
         patches="tiles" if network.tiles else "cover",
         crop_scale=options.crop_scale or network.crop_scale,
         crop_rule=network.crop_rule,

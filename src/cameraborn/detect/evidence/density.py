@@ -305,6 +305,8 @@ def check_enough(
     Q: int,
     covariance: Covariance = Covariance.full,
     shrinkage: float = 0.0,
+    *,
+    advice: str = "give more photographs, or lower --components or --dimensions, or raise --shrinkage",
 ) -> None:
     """See that a mixture can be fitted to so many photographs.
 
@@ -316,6 +318,7 @@ def check_enough(
         Q: number of dimensions that are modelled.
         covariance: full, tied or diag.
         shrinkage: as of `fit_mixture`.
+        advice: what to do about too few, for the message.
 
     Raises:
         CalibrationError: they are too few.
@@ -328,8 +331,7 @@ def check_enough(
     if max(2, needed) > photographs:
         raise CalibrationError(
             f"{photographs} photographs are too few for {components} Gaussian(s) of {covariance} covariance in {Q} "
-            f"dimensions, which need {max(2, needed)}: give more photographs, or lower --components or --dimensions, "
-            "or raise --shrinkage"
+            f"dimensions, which need {max(2, needed)}: {advice}"
         )
 
 

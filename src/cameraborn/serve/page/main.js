@@ -107,7 +107,7 @@ function refusedRow(name, error) {
   return {
     path: name, face: null, box: null, width: null, height: null, score: null, p_value: null, flagged: null,
     scope: "unreadable", error: text, bundle: facts?.bundle.name ?? "", evidence: {}, decided_by: null,
-    face_confidence: null, notes: "", verdict: "unreadable", needed_px: null,
+    face_confidence: null, notes: "", start_s: null, end_s: null, frames: null, verdict: "unreadable", needed_px: null,
   };
 }
 

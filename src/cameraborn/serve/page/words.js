@@ -6,6 +6,7 @@ const SCOPES = {
   "too-small": "The face is too small to be judged.",
   "damaged": "Too much of the picture is damaged there, so a verdict could not be trusted.",
   "hdr": "The picture has a high dynamic range, and the detector knows no photographs of this kind.",
+  "video": "The detector was not calibrated on videos, so it does not judge them.",
   "beyond-calibration": "The detector was not calibrated on pictures in this condition, so it does not judge.",
   "unreadable": "The file could not be read as a picture.",
 };

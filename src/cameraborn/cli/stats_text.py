@@ -1,54 +1,24 @@
-"""`cameraborn data stats`: what is in a manifest, as text and as a picture."""
+"""What is in a manifest, as text and as a picture: `cameraborn data stats` shows it."""
 
 from __future__ import annotations
 
 from array import array
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 
-from cameraborn.cli.common import Option, Overwrite, needs_matplotlib, progress, say
-from cameraborn.cli.data import Manifest, data
+from cameraborn.cli.common import needs_matplotlib
 from cameraborn.cli.failures import printable
-from cameraborn.data.stats import QUANTILES, SCALES, ManifestStats, Scale, histogram, manifest_stats
+from cameraborn.data.stats import QUANTILES, SCALES, ManifestStats, Scale, histogram
 from cameraborn.errors import CamerabornError
-from cameraborn.files import Outputs, replacing
+from cameraborn.files import replacing
 from cameraborn.photo.exif import TAGS
 
 _LONGEST_LIST = 15  # sources or cameras
 _BAR = 40  # characters
 _BLUE, _GREY = "#2f5d8a", "#666666"
 _FORMATS = (".png", ".svg", ".pdf")
-
-
-@data.command("stats")
-def stats_(
-    manifest: Manifest,
-    output: Annotated[
-        Path | None,
-        Option(
-            "--output",
-            "-o",
-            help="File to draw the tags' distributions to (.png, .svg or .pdf).",
-            dir_okay=False,
-        ),
-    ] = None,
-    overwrite: Overwrite = False,
-) -> None:
-    """Count the rows of a manifest, and show the distributions of its four numeric EXIF tags."""
-    from cameraborn.data.manifest import manifest_lines, read_manifest
-
-    if output is not None:
-        _check_plots(output)
-        Outputs(output, overwrite=overwrite).reads(manifest)
-    with progress("counting", sum(1 for _ in manifest_lines(manifest))) as advance:
-        stats = manifest_stats(read_manifest(manifest), advance)
-    print("\n".join(lines_of(stats)))
-    if output is not None:
-        draw(stats, manifest.name, output)
-        say(f"{output}: drawn")
 
 
 def lines_of(stats: ManifestStats) -> list[str]:
@@ -106,8 +76,12 @@ def _occupied(scale: Scale, values: array[float]) -> tuple[int, int, list[int]]:
     return first, last, counts[first:last].tolist()
 
 
-def _check_plots(output: Path) -> None:
-    """Say what is missing before anything is counted."""
+def check_plots(output: Path) -> None:
+    """See that a picture can be drawn there, before anything is counted.
+
+    Raises:
+        CamerabornError: it is no format to draw in, or Matplotlib is missing.
+    """
     if output.suffix.lower() not in _FORMATS:
         raise CamerabornError(f"{output}: not a format to draw in: end it in {', '.join(_FORMATS)}")
     needs_matplotlib()

@@ -1,0 +1,161 @@
+"""Faces of videos: followed, scored and never judged; p-values of frames that depend on each other."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import cameraborn
+from cameraborn.detect.verdict import Verdict
+from cameraborn.detect.video import Tracks, combined_p_value, score_video
+from cameraborn.errors import PictureError
+
+from ..command import rows_of, run_here
+from ..conftest import EXAMPLES
+from ..photo.test_video import write
+
+pytest.importorskip("av")
+
+
+@pytest.fixture(scope="module")
+def detector(tiny_bundle):
+    return cameraborn.load(tiny_bundle)
+
+
+def portrait(number, side=240):
+    with Image.open(EXAMPLES / f"photo-{number}.jpg") as image:
+        return np.asarray(image.convert("RGB").resize((side, side)))
+
+
+def scene(*faces, size=(480, 270)):
+    """Portraits on grey: pixels and place of each."""
+    pixels = np.full((size[1], size[0], 3), 120, np.uint8)
+    for face, (x, y) in faces:
+        pixels[y : y + face.shape[0], x : x + face.shape[1]] = face
+    return pixels
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    """Four seconds: one face that moves, a second one from second 2 on, none in the last half second."""
+    first, second = portrait(1, 220), portrait(2, 220)
+    frames = [scene((first, (2 * n, 20))) for n in range(10)]
+    frames += [scene((first, (20, 20)), (second, (250, 30))) for _ in range(8)]
+    frames += [scene() for _ in range(2)]
+    path = tmp_path_factory.mktemp("clips") / "clip.mp4"
+    return write(path, frames, rate=5, codec="libx264", options={"crf": "18"})
+
+
+def test_a_row_a_face_with_its_time(detector, clip):
+    rows = score_video(detector, str(clip), every=0.4)
+    assert [(row.face, row.frames) for row in rows] == [(0, 9), (1, 4)]
+    assert rows[0].start_s == 0
+    assert rows[0].end_s == pytest.approx(3.2)
+    assert (rows[1].start_s, rows[1].end_s) == (pytest.approx(2.0), pytest.approx(3.2))
+    assert {row.path for row in rows} == {str(clip)}
+
+
+def test_no_row_of_a_video_is_judged(detector, clip):
+    rows = score_video(detector, str(clip), every=0.4, each_frame=True)
+    assert len(rows) == 2 + 9 + 4
+    for row in rows:
+        assert (row.scope, row.p_value, row.flagged, row.decided_by) == ("video", None, None, None)
+        assert all(one.p_value is None for one in row.evidence.values())
+
+
+def test_rows_of_frames_follow_the_row_of_their_face(detector, clip):
+    first, *frames = score_video(detector, str(clip), every=0.4, each_frame=True)[:10]
+    assert [(row.face, row.frames) for row in frames] == [(0, None)] * 9
+    assert [row.start_s for row in frames] == pytest.approx([0.4 * n for n in range(9)])
+    assert first.score == pytest.approx(np.mean([row.score for row in frames]))
+    for name, one in first.evidence.items():
+        assert one.surprise == pytest.approx(np.mean([row.evidence[name].surprise for row in frames]))
+    (note,) = first.notes
+    assert note.startswith("twice the mean p-value of 9 frames among photographs is ")
+    assert note.endswith(", which is not calibrated for videos")
+
+
+def test_a_video_without_a_face_and_whole_frames(detector, tmp_path):
+    path = write(tmp_path / "sky.mp4", [scene()] * 10, rate=5)
+    (row,) = score_video(detector, str(path))
+    assert (row.scope, row.face, row.frames, row.start_s, row.score) == ("no-face", None, 4, 0, None)
+    (whole,) = score_video(detector, str(path), whole_image=True)
+    assert (whole.face, whole.box, whole.frames) == (None, (0, 0, 480, 270), 4)
+    assert whole.p_value is None
+
+
+def test_what_is_no_video_is_an_error(detector, tmp_path):
+    with pytest.raises(PictureError, match="not a video"):
+        score_video(detector, str(EXAMPLES / "photo-1.jpg"))
+
+
+def face(x, y=100.0, side=80.0):
+    box = (x, y, x + side, y + side)
+    return Verdict("a.mp4", 0, box, 640, 480, 1.0, 0.5, False, "ok", None, "tiny", face_confidence=0.9)
+
+
+def followed(frames, every=0.5, pixels=None):
+    """Times at which each track is seen, of frames of faces."""
+    tracks = Tracks(every)
+    plain = np.full((48, 64, 3), 120, np.uint8)
+    for number, faces in enumerate(frames):
+        tracks.add(number * every, plain if pixels is None else pixels[number], faces)
+    return [[time for time, _ in track.seen] for track in tracks.all]
+
+
+def test_a_face_that_moves_or_is_missed_for_a_moment_stays_one():
+    assert followed([[face(100)], [face(130)], [], [face(150)]]) == [[0, 0.5, 1.5]]
+
+
+def test_faces_that_change_places_in_the_list_stay_theirs():
+    assert followed([[face(0), face(300)], [face(310), face(10)]]) == [[0, 0.5], [0, 0.5]]
+
+
+def test_a_face_somewhere_else_or_after_a_while_is_another():
+    assert followed([[face(0)], [face(300)]]) == [[0], [0.5]]
+    assert followed([[face(0)], [], [], [face(0)]]) == [[0], [1.5]]
+    assert followed([[face(0)], [face(0, 60.0, 200.0)]]) == [[0], [0.5]]
+
+
+def test_another_scene_is_another_face():
+    dark, light = np.zeros((48, 64, 3), np.uint8), np.full((48, 64, 3), 200, np.uint8)
+    assert followed([[face(0)]] * 3, pixels=[dark, dark, light]) == [[0, 0.5], [1]]
+
+
+def test_the_combined_p_value_holds_however_frames_depend_on_each_other():
+    rng = np.random.default_rng(0)
+    alone = rng.uniform(size=(20_000, 1))
+    alike = np.repeat(alone, 8, axis=1)
+    opposed = np.hstack([alone, 1 - alone])
+    mixed = np.hstack([alone, rng.uniform(size=(20_000, 7))])
+    for p_values in (alike, opposed, mixed):
+        combined = np.array([combined_p_value(row) for row in p_values])
+        for rate in (0.01, 0.05, 0.2):
+            assert (combined <= rate).mean() <= rate + 3 * np.sqrt(rate / 20_000)
+    assert combined_p_value([0.9, 0.8]) == 1.0
+    assert combined_p_value([0.01, 0.03]) == pytest.approx(0.04)
+
+
+def test_score_takes_videos_beside_pictures(tiny_bundle, clip, tmp_path):
+    (tmp_path / "broken.mp4").write_bytes(clip.read_bytes()[:300])
+    arguments = (clip, EXAMPLES / "photo-1.jpg", "broken.mp4", "--bundle", tiny_bundle, "--every", "1")
+    code, out, error = run_here("score", *arguments, "--format", "jsonl", cwd=tmp_path)
+    rows = rows_of(out)
+    assert code == 4
+    assert [row["scope"] for row in rows] == ["video", "video", "ok", "unreadable"]
+    assert rows[0]["end_s"] == 3.0
+    assert rows[2]["start_s"] is None
+    assert "check that it is complete" in rows[3]["error"]
+    assert error.startswith("3 pictures, 1 unreadable; 3 faces: ")
+    code, table, counted = run_here("score", *arguments, "--frames", cwd=tmp_path)
+    assert counted == error
+    assert len(table.splitlines()) == 1 + 4 + 4 + 2
+    assert "  0.0-3.0 s  (twice the mean p-value of 4 frames" in table
+
+
+def test_rows_of_videos_are_kept_and_written_as_others_are(tiny_bundle, clip, tmp_path):
+    arguments = ("score", clip, "--bundle", tiny_bundle, "-o", "rows.csv")
+    assert run_here(*arguments, cwd=tmp_path)[0] == 0
+    whole = (tmp_path / "rows.csv").read_bytes()
+    assert whole.count(b",video,") == 2
+    assert run_here(*arguments, "--overwrite", "--frames", cwd=tmp_path)[0] == 0
+    assert (tmp_path / "rows.csv").read_bytes().count(b",video,") > 10

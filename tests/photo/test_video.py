@@ -1,0 +1,172 @@
+"""Frames of videos: sampled by time, upright, one at a time; odd and broken files are told in a line."""
+
+import struct
+import tracemalloc
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cameraborn.errors import PictureError
+from cameraborn.photo.video import Video
+
+av = pytest.importorskip("av")
+SIZE = (96, 64)  # width, height
+RED, BLUE = (230, 20, 20), (20, 20, 230)
+
+
+def corner(size=SIZE):
+    """Blue, with a red corner at the top left."""
+    pixels = np.full((size[1], size[0], 3), BLUE, np.uint8)
+    pixels[: size[1] // 2, : size[0] // 2] = RED
+    return pixels
+
+
+def write(path, frames, *, rate=10, codec="mpeg4", times=None, options=None, sound=False):
+    """A video of frames [H W 3], shown at a rate or at times in milliseconds."""
+    with av.open(str(path), "w", options=options or {}) as container:
+        if sound:
+            voice = container.add_stream("aac", rate=44100)
+        stream = None
+        for number, pixels in enumerate(frames):
+            if stream is None:
+                stream = container.add_stream(codec, rate=rate)
+                stream.height, stream.width = pixels.shape[:2]
+                stream.pix_fmt = "yuv420p"
+                if times:
+                    stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            if times:
+                frame.pts, frame.time_base = times[number], Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        if sound:
+            silence = av.AudioFrame.from_ndarray(
+                np.zeros((1, 44100), np.float32), format="fltp", layout="mono"
+            )
+            silence.sample_rate, silence.pts = 44100, 0
+            container.mux(voice.encode(silence))
+            container.mux(voice.encode())
+        if stream is not None:
+            container.mux(stream.encode())
+    return path
+
+
+def times_of(path, every=0.5):
+    return [round(time, 3) for time, _ in Video(str(path), every).frames()]
+
+
+def refusal(path):
+    with pytest.raises(PictureError) as refused:
+        list(Video(str(path), 0.5).frames())
+    text = str(refused.value)
+    assert text.startswith(f"{path}: ")
+    assert "\n" not in text
+    return text.removeprefix(f"{path}: ")
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mov", "mkv", "webm", "avi", "mpg"])
+def test_every_container_has_its_frames(tmp_path, ending):
+    codec, rate = {"webm": ("libvpx-vp9", 10), "mpg": ("mpeg1video", 25)}.get(ending, ("mpeg4", 10))
+    path = write(tmp_path / f"clip.{ending}", [corner()] * 2 * rate, codec=codec, rate=rate)
+    found = list(Video(str(path), 0.5).frames())
+    assert [time for time, _ in found] == pytest.approx([0, 0.5, 1, 1.5], abs=0.041)
+    for _, picture in found:
+        assert picture.pixels.shape == (64, 96, 3)
+        np.testing.assert_allclose(picture.pixels[8, 8], RED, atol=40)
+        np.testing.assert_allclose(picture.pixels[-8, -8], BLUE, atol=40)
+
+
+@pytest.mark.parametrize(("every", "times"), [(0.1, 20), (0.25, 8), (1, 2), (60, 1)])
+def test_frames_are_taken_at_intervals(tmp_path, every, times):
+    path = write(tmp_path / "clip.mp4", [corner()] * 20)
+    found = times_of(path, every)
+    assert found[0] == 0
+    assert len(found) == times
+    assert [int((time + 1e-6) / every) for time in found] == list(range(times))
+
+
+def test_a_variable_rate_counts_seconds_and_not_frames(tmp_path):
+    shown = [0, 40, 80, 700, 740, 2000, 2040]
+    path = write(tmp_path / "clip.mkv", [corner()] * len(shown), times=shown)
+    assert times_of(path) == [0, 0.7, 2.0]
+
+
+def turned(data, degrees):
+    """An MP4 whose header tells a player to turn it clockwise (ISO 14496-12, 6.2.2: the matrix of a track)."""
+    cos, sin = {90: (0, 1), 180: (-1, 0), 270: (0, -1)}[degrees]
+    numbers = [number << 16 for number in (cos, sin, 0, -sin, cos, 0, 0, 0)]
+    at = data.index(b"tkhd") - 4 + 48
+    return data[:at] + struct.pack(">9i", *numbers, 1 << 30) + data[at + 36 :]
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_what_is_filmed_with_a_turned_camera_comes_upright(tmp_path, degrees):
+    path = write(tmp_path / "clip.mp4", [corner()] * 3)
+    path.write_bytes(turned(path.read_bytes(), degrees))
+    ((_, picture),) = Video(str(path), 9).frames()
+    expected = np.rot90(corner(), -degrees // 90)
+    assert picture.pixels.shape == expected.shape
+    np.testing.assert_allclose(picture.pixels[8, 8], expected[8, 8], atol=40)
+    np.testing.assert_allclose(picture.pixels[8, -8], expected[8, -8], atol=40)
+
+
+def test_a_video_that_breaks_off_has_the_frames_before(tmp_path):
+    rng = np.random.default_rng(0)
+    noise = [rng.integers(0, 255, (64, 96, 3), np.uint8) for _ in range(60)]
+    data = write(tmp_path / "whole.mkv", noise).read_bytes()
+    path = tmp_path / "clip.mkv"
+    path.write_bytes(data[: len(data) // 2])
+    video = Video(str(path), 0.5)
+    found = [time for time, _ in video.frames()]
+    assert 2 <= found[-1] < 4
+    (note,) = video.notes
+    assert note.startswith("the video breaks off after ")
+    whole = Video(str(tmp_path / "whole.mkv"), 0.5)
+    assert len(list(whole.frames())) == 12
+    assert whole.notes == []
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    data = write(tmp_path / "whole.mp4", [corner()] * 20).read_bytes()
+    path = tmp_path / "clip.mp4"
+    for share in (0.1, 0.5, 0.9):  # what an MP4 holds stands at its end
+        path.write_bytes(data[: int(len(data) * share)])
+        assert refusal(path).endswith(": check that it is complete")
+    path.write_bytes(data[:40] + bytes(len(data)))
+    assert refusal(path).endswith(": check that it is complete")
+
+
+def test_sound_alone_is_no_video(tmp_path):
+    path = write(tmp_path / "song.mp4", [], sound=True)
+    assert refusal(path) == "has sound alone: give a video with pictures"
+
+
+def test_texts_and_missing_files_are_no_videos(tmp_path):
+    playlist = tmp_path / "list.mp4"
+    playlist.write_text("#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n")
+    assert refusal(playlist) == "not a video: give a video as MP4, MOV, Matroska, WebM, AVI or MPEG"
+    assert refusal(tmp_path / "none.mp4") == "cannot be read (No such file or directory): check the path"
+    with Image.fromarray(corner()) as image:
+        image.save(tmp_path / "picture.png")
+    assert refusal(tmp_path / "picture.png").startswith("not a video: ")
+
+
+def test_frames_that_are_too_large_are_refused(tmp_path):
+    path = write(tmp_path / "clip.mp4", [corner()] * 3)
+    with pytest.raises(PictureError, match="96 x 64 pixels are more than the limit of 6,000"):
+        list(Video(str(path), 1, max_pixels=6000).frames())
+
+
+def test_a_long_film_takes_no_more_memory_than_a_short_one(tmp_path):
+    def peak(frames):
+        path = write(tmp_path / f"{frames}.mp4", (corner((640, 480)) for _ in range(frames)))
+        tracemalloc.start()
+        for _ in Video(str(path), 0.1).frames():
+            pass
+        _, highest = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return highest
+
+    short, long = peak(20), peak(400)
+    assert long < short + 640 * 480 * 3
