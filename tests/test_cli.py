@@ -341,7 +341,7 @@ def test_interrupt_ends_at_once_and_keeps_what_was_done(many, tiny_bundle, tmp_p
     kept = part.read_bytes().count(b"\n") - 1
     assert (process.returncode, error.decode()) == (
         code,
-        f"{part}: the verdicts on {kept} pictures are kept: the same command with --resume goes on\n"
+        f"{part}: {kept} verdicts on pictures are kept: the same command with --resume goes on\n"
         f"cameraborn: {said}\n",
     )
     assert list(tmp_path.iterdir()) == [part]
