@@ -34,6 +34,7 @@ from common import show, write_table
 from numpy.typing import NDArray
 from PIL import Image
 
+from cameraborn.data.cues import sharpness
 from cameraborn.data.manifest import Row, group_of, read_manifest
 from cameraborn.data.splits import assign_splits
 from cameraborn.errors import PictureError
@@ -75,7 +76,7 @@ def main() -> None:
         splits.append(face.row.split)
         for way, manipulation in WAYS.items():
             options = VariantOptions(manipulation=manipulation)
-            sharp[way].append([sharpness(make_variant(face, kind, options)) for kind in ("", *KINDS)])
+            sharp[way].append([log_sharpness(make_variant(face, kind, options)) for kind in ("", *KINDS)])
     chosen = np.array(splits) == "choose"
     results = []
     for way, values in sharp.items():
@@ -108,12 +109,9 @@ def cut_all(rows: list[Row], side: int) -> Iterator[FaceCut]:
         yield face
 
 
-def sharpness(pixels: NDArray[np.uint8] | None) -> float:
-    """Log variance of the Laplacian; nan if there is no picture."""
-    if pixels is None:
-        return float("nan")
-    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-    return float(np.log(cv2.Laplacian(grey, cv2.CV_64F).var() + 1e-6))
+def log_sharpness(pixels: NDArray[np.uint8] | None) -> float:
+    """nan if there is no picture."""
+    return float("nan") if pixels is None else float(np.log(sharpness(pixels) + 1e-6))
 
 
 def mixed(manipulated: Array) -> Array:

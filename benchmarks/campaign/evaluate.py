@@ -29,7 +29,7 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from cameraborn.binary.delivery import Lottery, antialiased, deliver, face_square
-from cameraborn.binary.edits import sharpness
+from cameraborn.data.cues import sharpness
 from cameraborn.degrade.named import degrade
 from cameraborn.photo.crops import square_crop
 
@@ -107,7 +107,8 @@ def build(work: Path) -> None:
             )
             entry = {key: row[key] for key in keep} | {"delivery": kind, "row": number, "at": out.tell()}
             index.write(
-                json.dumps(entry | {"side": picture.shape[0], "sharpness": sharpness(picture)}) + "\n"
+                json.dumps(entry | {"side": picture.shape[0], "sharpness": math.log1p(sharpness(picture))})
+                + "\n"
             )
             out.write(np.ascontiguousarray(picture).tobytes())
 

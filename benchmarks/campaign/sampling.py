@@ -19,7 +19,8 @@ from cache import Cache, Pixels, Row
 from numpy.typing import NDArray
 
 from cameraborn.binary.delivery import Lottery, deliver, face_square, hybrid, patch, without_detail
-from cameraborn.binary.edits import brought_to_sharpness, sharpness, stored
+from cameraborn.binary.edits import brought_to_sharpness, stored
+from cameraborn.data.cues import sharpness
 
 MATCHED_PAIRS = 0.6  # share of redrawings that are made as sharp as their photograph
 NATIVE = 0.15  # of photographs: crops that show anything

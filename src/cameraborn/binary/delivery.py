@@ -14,6 +14,7 @@ Pixels are uint8 [H W 3]; a square is [S S 3].
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -38,7 +39,7 @@ _SMALLEST_FACE = 16  # pixels
 _TURNED, _SMALLEST_TURNED = 0.35, 160  # share that is turned, and from which side on, pixels
 _SIDES, _LARGEST_NATIVE = (112, 420), 480  # sides that faces are brought to, pixels; where not all are shrunk
 _KEPT = 0.8  # share of those drawn larger than they are that keep their side; others grow, by at most 1.8
-_MATCHED, _SHARPNESS = 0.5, (5.5, 0.9)  # share brought to a sharpness drawn from this mean and deviation
+_MATCHED, _SHARPNESS = 0.5, (5.5, 0.9)  # share brought to a sharpness whose logarithm is drawn
 _COMPRESSED, _AGAIN, _SMALLEST_AGAIN = 0.7, 0.25, 104  # shares compressed, and delivered again; pixels
 _LIGHT_COMPRESSED, _LIGHT_QUALITY = 0.8, 60  # of deliveries without edits
 
@@ -95,7 +96,7 @@ def deliver(square: Pixels, rng: Rng, lottery: Lottery) -> Pixels:
         return _as_detected(x, rng, lottery)
     x = edited(x, rng, lottery.strength)
     if rng.random() < _MATCHED:
-        x = brought_to_sharpness(x, float(rng.normal(*_SHARPNESS)))
+        x = brought_to_sharpness(x, math.expm1(rng.normal(*_SHARPNESS)))
     if rng.random() < _COMPRESSED:
         x = compressed(x, rng)
     if rng.random() < _AGAIN:

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cameraborn.data.cues import sharpness
 from cameraborn.degrade.random import log_uniform
 from cameraborn.files import Pixels
 
@@ -146,14 +147,8 @@ def sharpened(x: Pixels, radius: float, amount: float) -> Pixels:
     return np.asarray(cv2.addWeighted(x, 1 + amount, blurred(x, radius), -amount, 0), np.uint8)
 
 
-def sharpness(x: Pixels) -> float:
-    """Log variance of the Laplacian of the brightness."""
-    grey_levels = cv2.cvtColor(np.ascontiguousarray(x), cv2.COLOR_RGB2GRAY)
-    return float(np.log(cv2.Laplacian(grey_levels, cv2.CV_32F).var() + 1.0))
-
-
 def brought_to_sharpness(x: Pixels, target: float) -> Pixels:
-    """Blurred or sharpened until the `sharpness` is the target, or as near as sane strengths allow."""
+    """Blurred or sharpened until `data.cues.sharpness` is the target, or as near as sane strengths allow."""
     if sharpness(x) > target:
         return _bisected(lambda sigma: blurred(x, sigma), *_SIGMAS, lambda y: sharpness(y) > target)
     return _bisected(lambda amount: sharpened(x, 1.0, amount), *_AMOUNTS, lambda y: sharpness(y) <= target)

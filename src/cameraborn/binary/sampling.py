@@ -23,10 +23,11 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from cameraborn.binary.delivery import deliver, face_square, hybrid, patch, without_detail
-from cameraborn.binary.edits import Rng, brought_to_sharpness, sharpness, stored
+from cameraborn.binary.edits import Rng, brought_to_sharpness, stored
 from cameraborn.binary.face_rows import FaceRows
 from cameraborn.binary.faces import Face
 from cameraborn.binary.generators_recipe import GeneratorsRecipe, PatchesSection
+from cameraborn.data.cues import sharpness
 from cameraborn.data.manifest import Row, group_of
 from cameraborn.errors import RecipeError
 from cameraborn.files import Array, Pixels
