@@ -86,9 +86,12 @@ def problem_of(refusal: Refusal) -> Problem:
     return Problem(title=title, status=refusal.status, kind=refusal.kind, detail=refusal.detail)
 
 
-OUT_OF_MEMORY = Refusal(
-    503, "out-of-memory", "the memory does not suffice: try again later", {"Retry-After": "10"}
-)
+def _for_now(status: int, kind: str, detail: str, seconds: int = 10) -> Refusal:
+    """A refusal that says when it is worth to try again."""
+    return Refusal(status, kind, detail, {"Retry-After": str(seconds)})
+
+
+OUT_OF_MEMORY = _for_now(503, "out-of-memory", "the memory does not suffice: try again later")
 INTERNAL_ERROR = Refusal(
     500, "internal-error", "an error of the server, which its log tells of: tell its operator"
 )
@@ -137,43 +140,43 @@ def malformed(detail: str) -> Refusal:
 
 def busy(limits: Limits, seconds: int) -> Refusal:
     """Too many requests are under way."""
-    return Refusal(
+    return _for_now(
         429,
         "queue-full",
         f"{limits.max_queue} requests are under way already: try again in {seconds} s",
-        {"Retry-After": str(seconds)},
+        seconds,
     )
 
 
 def out_of_time(limits: Limits, seconds: int) -> Refusal:
     """The request took too long."""
-    return Refusal(
+    return _for_now(
         503,
         "out-of-time",
         f"the request took more than {limits.max_seconds:g} s: send fewer or smaller pictures, "
         f"or try again in {seconds} s",
-        {"Retry-After": str(seconds)},
+        seconds,
     )
 
 
 def too_many_jobs(limits: Limits, seconds: int) -> Refusal:
     """No further job can be kept."""
-    return Refusal(
+    return _for_now(
         429,
         "jobs-full",
         f"{limits.max_jobs} jobs are kept already: delete one that is not needed any more, or try again later",
-        {"Retry-After": str(seconds)},
+        seconds,
     )
 
 
 def too_many_job_bytes(limits: Limits, seconds: int) -> Refusal:
     """The pictures of all jobs together are too large for now."""
-    return Refusal(
+    return _for_now(
         429,
         "job-bytes-full",
         f"pictures of jobs that wait would take more than {limits.max_job_bytes / 2**20:g} MiB: "
         f"try again in {seconds} s",
-        {"Retry-After": str(seconds)},
+        seconds,
     )
 
 
@@ -186,19 +189,17 @@ def no_such_job() -> Refusal:
 
 def too_many_streams(limits: Limits) -> Refusal:
     """Too many streams of results are open."""
-    return Refusal(
+    return _for_now(
         429,
         "streams-full",
         f"{limits.max_queue} streams of results are open already: ask for JSON, or try again later",
-        {"Retry-After": "10"},
     )
 
 
 def jobs_file_fails() -> Refusal:
     """The file of jobs cannot be read or written."""
-    return Refusal(
+    return _for_now(
         503,
         "jobs-file",
         "the file of jobs cannot be used now, which the log tells of: try again later",
-        {"Retry-After": "10"},
     )
