@@ -44,10 +44,8 @@ _COMPRESSED, _AGAIN, _SMALLEST_AGAIN = 0.7, 0.25, 104  # shares compressed, and 
 _LIGHT_COMPRESSED, _LIGHT_QUALITY = 0.8, 60  # of deliveries without edits
 
 _DETAIL = (1.5, 4.0)  # px: what a blur by this takes away is the detail of a patch
-_COARSER, _COARSE_COMPRESSED = (
-    (3.0, 6.0),
-    0.5,
-)  # how far pictures without detail were shrunk; share compressed
+_COARSER = (3.0, 6.0)  # how far pictures without detail were shrunk
+_COARSE_COMPRESSED = 0.5  # share of them that is compressed
 
 _ENLARGING = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_LANCZOS4)
 

@@ -49,9 +49,7 @@ class LotterySection(Section):
     native: float = Field(default=0.5, ge=0, le=1)  # share of the larger faces that stay large
     light: float = Field(default=0.6, ge=0, le=1)  # share without edits
     shuffle: float = Field(default=0.2, ge=0, le=1)  # share of patches whose tiles are shuffled
-    hybrid: float = Field(
-        default=0.0, ge=0, le=1
-    )  # share of patches whose detail is laid on another's content
+    hybrid: float = Field(default=0.0, ge=0, le=1)  # share of patches laid on another's content
 
     @property
     def lottery(self) -> Lottery:
