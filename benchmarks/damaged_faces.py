@@ -54,7 +54,7 @@ def judged(detector: Detector, data: bytes) -> tuple[Verdict | None, Damage]:
     seen = detector.observe(sound, most=1)
     if not seen:
         return None, picture.damage
-    (verdict,) = detector.judge(sound, seen, path="", false_alarm_rate=RATE)
+    (verdict,) = detector.verdicts_on(sound, seen, path="", false_alarm_rate=RATE)
     return (verdict if verdict.p_value is not None else None), picture.damage
 
 

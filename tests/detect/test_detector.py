@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -217,6 +218,9 @@ def test_an_aligned_face_gets_a_note_that_is_no_part_of_the_verdict(detector, pi
     score = float(detector.scores(seen.measured.feature[None])[0])
     assert verdict.score == score
     assert verdict.p_value == detector.calibration.p_value(score, seen.measured.condition)
+    picture = open_picture(aligned)
+    told = {"path": verdict.path, "false_alarm_rate": 0.05}
+    assert detector.verdicts_on(picture, [seen], **told) == [replace(verdict, notes=())]
     assert only(detector.score(pixels)).notes == ()
     assert only(detector.score(aligned, whole_image=True)).notes == ()
 

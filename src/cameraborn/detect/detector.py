@@ -191,7 +191,21 @@ class Detector:
     def judge(
         self, picture: Picture, observations: Sequence[Observation], *, path: str, false_alarm_rate: float
     ) -> list[Verdict]:
-        """A verdict on each observation of a picture; without any, one that says that there is no face."""
+        """A verdict on each observation of a picture; without any, one that says that there is no face.
+
+        Its notes say what else there is to know of the file and of the face.
+        """
+        verdicts = self.verdicts_on(picture, observations, path=path, false_alarm_rate=false_alarm_rate)
+        notes = [self._notes_on_face(picture, seen) for seen in observations] or [()]
+        return [
+            replace(verdict, notes=verdict.notes + more)
+            for verdict, more in zip(verdicts, notes, strict=True)
+        ]
+
+    def verdicts_on(
+        self, picture: Picture, observations: Sequence[Observation], *, path: str, false_alarm_rate: float
+    ) -> list[Verdict]:
+        """The same without notes on the faces, for which a network looks once more."""
         H, W, _ = picture.pixels.shape
         blank = replace(self._blank(path), width=W, height=H, notes=notes_on(picture))
         if not observations:
@@ -205,7 +219,6 @@ class Detector:
                     box=seen.box,
                     face_confidence=seen.confidence,
                     scope=unfit(picture, seen.box) or seen.scope,
-                    notes=blank.notes + self._notes_on_face(picture, seen),
                 ),
                 false_alarm_rate,
             )

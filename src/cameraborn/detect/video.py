@@ -26,10 +26,7 @@ from cameraborn.photo.video import Video
 _RATE = 0.5  # p-values do not depend on it, and nothing is flagged
 _MOST_FACES = 64  # of a frame
 _SAME_OVERLAP = 0.3  # intersection over union from which two boxes are one face
-_MOVED, _GROWN = (
-    0.5,
-    1.5,
-)  # or a centre that moved by this share of a side while the side changed by this factor
+_MOVED, _GROWN = 0.5, 1.5  # or a centre that moved by this share of a side, which changed by this factor
 _PATIENCE = 2.5  # intervals without a face after which its track ends
 _CUT = 0.2  # mean difference of two small grey frames, in shares of white, at which another scene begins
 _SMALL = (32, 18)
@@ -55,7 +52,7 @@ def score_video(
     looked_at = 0
     for time, picture in video.frames():
         seen = detector.observe(picture, whole_image=whole_image, most=_MOST_FACES)
-        verdicts = detector.judge(picture, seen, path=path, false_alarm_rate=_RATE)
+        verdicts = detector.verdicts_on(picture, seen, path=path, false_alarm_rate=_RATE)
         tracks.add(time, picture.pixels, [one for one in verdicts if one.box is not None])
         last, looked_at = replace(verdicts[0], start_s=0.0, end_s=time), looked_at + 1
     assert last is not None  # there is a frame, or an error
