@@ -19,7 +19,7 @@ import numpy as np
 from cache import Pixels
 from numpy.typing import NDArray
 
-from cameraborn.binary.delivery import SIDE
+from cameraborn.degrade.history import SIDE
 
 STEPS = (1.0, 3.0)
 REACH = 2048  # of third differences of 0..255
@@ -103,36 +103,34 @@ class Linear:
 
 def gathered(work: Path, draws: int, pairs: int, seed: int, light: float) -> dict[str, NDArray[np.generic]]:
     """Features of `draws` deliveries of every training picture and of `pairs` pairs, with what they are."""
-    from sampling import Sampler
+    from training_rows import TrainingRows
 
-    sampler = Sampler(work, lottery={"light": light})
-    rows = sampler.cache.rows
+    from train import recipe_of
+
+    trained = TrainingRows.read(work)
+    sampler = trained.sampler(recipe_of(batch=(1, 1, 1), light=light))
+    numbers = [*trained.photographs, *trained.fakes]
+    rows = [trained.cache.rows[number] for number in numbers]
+    overlap = np.load(work / "propensity.npy")[1][numbers]
     found: list[Features] = []
     notes: list[tuple[int, str, str, float]] = []
     rng = np.random.default_rng(seed)
-    fakes = [n for groups in sampler.fakes.values() for ids in groups.values() for n in ids]
-    photographs = [
-        n
-        for name, groups in sampler.photographs.items()
-        for ids in groups.values()
-        for n in ids
-        if name != "native"
-    ]
-    natives = [n for ids in sampler.photographs["native"].values() for n in ids]
+    natives = sampler.native.numbers
     for _ in range(draws):
-        for n in [*fakes, *photographs, *rng.choice(natives, len(natives) // 5, replace=False)]:
-            found.append(features(sampler.face(int(n), rng)))
+        some_natives = rng.choice(natives, len(natives) // 5, replace=False)
+        for n in [*sampler.fakes.numbers, *sampler.photographs.numbers, *some_natives]:
+            found.append(features(sampler.processed(int(n), rng)))
             row = rows[n]
             notes.append(
                 (
                     int(row["label"] == "generated"),
                     row["family"] or "photo",
                     row["generator"] or row["group"],
-                    float(sampler.overlap[n]) or 0.3,
+                    float(overlap[n]) or 0.3,
                 )
             )
     for _ in range(pairs):
-        for label, picture in enumerate(sampler.draw_pair(rng)):
+        for label, picture in enumerate(sampler.pair(rng)):
             found.append(features(picture))
             notes.append((label, "redrawn" if label else "pair", "pair", 0.3))
     return {

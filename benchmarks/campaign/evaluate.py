@@ -28,9 +28,10 @@ from safetensors.torch import load_file
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
-from cameraborn.binary.delivery import Lottery, antialiased, deliver, face_square
-from cameraborn.data.cues import sharpness
+from cameraborn.binary.patches import face_square
+from cameraborn.degrade.history import Histories, antialiased, random_history
 from cameraborn.degrade.named import degrade
+from cameraborn.degrade.sharpness import sharpness
 from cameraborn.photo.crops import square_crop
 
 DEGRADATIONS = {"jpeg75": "jpeg:75", "half": "resize:0.5:bicubic", "webp80": "webp:80"}
@@ -40,7 +41,7 @@ Scores = NDArray[np.float64]
 
 
 LARGEST = 512  # px, of pictures as they are kept
-LOTTERY = Lottery(strength=0.6, native=1.0, light=0.5)  # what a training delivery is like
+LOTTERY = Histories(strength=0.6, native=1.0, light=0.5)  # what training draws
 Looks = tuple[
     tuple[int, int, int], ...
 ]  # scales that a face is looked at: largest side, patches' side, patches at most
@@ -75,7 +76,7 @@ def items(cache: Cache, held_out: Set[int]) -> Iterator[tuple[str, int, Pixels]]
         if validation or row["set"] == "fakes":
             for draw in range(2):
                 rng = np.random.default_rng([5, number, draw])
-                picture = deliver(face_square(pixels, row["box"], rng), rng, LOTTERY)
+                picture = random_history(face_square(pixels, row["box"], rng), rng, LOTTERY)
                 yield "lottery", number, shrunk(picture, LARGEST)
         if validation or row["set"] == "dev":
             for kind, name in DEGRADATIONS.items():

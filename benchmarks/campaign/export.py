@@ -13,7 +13,7 @@ from pathlib import Path
 from cache import SETS
 from efficientnet_lite import EfficientNetLogit
 from safetensors.torch import load_file
-from sampling import Sampler
+from training_rows import TrainingRows
 
 from cameraborn.binary.export_generators import exported
 from cameraborn.data.manifest import sha256_of
@@ -53,12 +53,9 @@ def main() -> None:
 
 def seen(shared: Path, work: Path, made: dict[str, object]) -> list[str]:
     """SHA-256 of every picture that the network was trained on, originals of redrawn ones among them."""
-    sampler = Sampler(work, leave_out=made["leave_out"], everything=made["everything"])  # type: ignore[arg-type]
-    photographs = [
-        n for groups in sampler.photographs.values() for numbers in groups.values() for n in numbers
-    ]
-    originals = [entry["photograph"] for entries in sampler.pairs.values() for entry in entries]
-    rows = [sampler.cache.rows[number] for number in {*photographs, *sampler.generated, *originals}]
+    trained = TrainingRows.read(work, leave_out=made["leave_out"], everything=made["everything"])  # type: ignore[arg-type]
+    originals = [entry["photograph"] for entry in trained.pairs]
+    rows = [trained.cache.rows[number] for number in {*trained.photographs, *trained.fakes, *originals}]
     files = [shared / SETS[row["set"]][1] / row["path"] for row in rows]
     return sorted(map(sha256_of, files))
 

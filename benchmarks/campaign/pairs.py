@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 from evaluate import LOTTERY, patches_of, session
 from safetensors.torch import load_file
-from sampling import Sampler
 from sklearn.metrics import roc_auc_score
+from training_rows import entries_of, pixels_of
 
-from cameraborn.binary.delivery import deliver
+from cameraborn.degrade.history import random_history
 from train import built
 
 
@@ -32,14 +32,14 @@ def main() -> None:
     net = built(argparse.Namespace(**{"residual": False} | made | {"imagenet": None}))
     net.load_state_dict(load_file(folder / "average.safetensors"))
     run = session(net, folder / "average.onnx")
-    sampler = Sampler(options.work, everything=True)
-    entries = [e for of in sampler.pairs.values() for e in of if e["photograph"] in sampler.held_out]
+    held_out = frozenset(json.loads((options.work / "held_out.json").read_text()))
+    entries = [entry for entry in entries_of(options.work) if entry["photograph"] in held_out]
     rng = np.random.default_rng(0)
     found: dict[str, list[tuple[int, float]]] = defaultdict(list)
     for n in rng.permutation(len(entries))[: options.most]:
         seed = int(rng.integers(2**31))
-        for label, picture in enumerate(sampler.pair(entries[n])):
-            x = patches_of(deliver(picture, np.random.default_rng(seed), LOTTERY), 128, 4)
+        for label, picture in enumerate(pixels_of(options.work, entries[n])):
+            x = patches_of(random_history(picture, np.random.default_rng(seed), LOTTERY), 128, 4)
             score = run.run(None, {"pixels": np.ascontiguousarray(x.transpose(0, 3, 1, 2), np.float32)})[
                 0
             ].mean()

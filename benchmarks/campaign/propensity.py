@@ -52,7 +52,7 @@ def main() -> None:
     net.load_imagenet(torch.load(options.imagenet, weights_only=True, map_location="cpu"))
     numbers = [n for n, row in enumerate(cache.rows) if row["box"] is not None and row["trains"]]
     rows = [cache.rows[n] for n in numbers]
-    features = features_of_blurred(net, CachedFaces(cache), numbers, SMALL)  # type: ignore[arg-type]
+    features = features_of_blurred(net, CachedFaces(cache), numbers, SMALL)
     fakes = np.array([row["label"] == "generated" for row in rows])
     base = base_weights([row["generator"] or row["group"] for row in rows])
     base = base / np.where(fakes, base[fakes].sum(), base[~fakes].sum()) * len(base) / 2

@@ -14,6 +14,8 @@ import argparse
 import json
 import signal
 import time
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +23,16 @@ import torch
 from efficientnet_lite import EfficientNetLogit
 from patch_residual import PatchResidual
 from safetensors.torch import save_file
-from sampling import Composition, Sampler, sharpness_of
 from sklearn.metrics import roc_auc_score
 from torch import nn
+from training_rows import TrainingRows, entries_of
 
 from cameraborn.binary.generators import smoothed_cross_entropy
+from cameraborn.binary.generators_recipe import GeneratorsRecipe
+from cameraborn.binary.sampling import FaceBatches
+from cameraborn.degrade.sharpness import sharpness
 from cameraborn.train.optimise import average as follow
+from cameraborn.train.processes import Processes
 
 DECLINE = 0.3  # of the time, at the end
 WARM_UP = 100  # steps
@@ -40,6 +46,32 @@ def built(options: argparse.Namespace) -> nn.Module:
     if options.imagenet is not None:
         net.load_imagenet(torch.load(options.imagenet, weights_only=True, map_location="cpu"))
     return net
+
+
+def recipe_of(
+    *,
+    batch: Sequence[int],
+    blank: int = 0,
+    sides: Sequence[int] = (128,),
+    seed: int = 0,
+    **history: float,
+) -> GeneratorsRecipe:
+    """The package's recipe of a batch: one unit of these pictures; two patches of each under 128 px."""
+    photographs, pairs, fakes = batch
+    patches = [
+        {"side": side, "share": count, "count": 2 if side < 128 else 1}
+        for side, count in Counter(sides).items()
+    ]
+    return GeneratorsRecipe.model_validate(
+        {
+            "kind": "generators",
+            "data": {"manifest": "none"},
+            "batch": {"photographs": photographs, "pairs": pairs, "fakes": fakes, "blank": blank},
+            "history": {"strength": 1.0, "native": 0.0, "light": 0.0, "shuffle": 0.0} | history,
+            "patches": patches,
+            "optimise": {"steps": 1, "batch_size": photographs + 2 * pairs + fakes + blank, "seed": seed},
+        }
+    )
 
 
 def learning_rate(options: argparse.Namespace, step: int, spent: float) -> float:
@@ -110,16 +142,21 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "options.json").write_text(json.dumps(vars(options), default=str, indent=1))
 
-    lottery = {name: getattr(options, name) for name in ("strength", "native", "light")}
-    sampler = Sampler(
-        options.work,
-        leave_out=options.leave_out,
-        everything=options.everything,
-        lottery=lottery,
-        shuffle=options.shuffle,
-        hybrid=options.hybrid,
+    recipe = recipe_of(
+        batch=options.batch,
+        blank=options.blank,
+        sides=options.sides,
+        seed=options.seed,
+        **{name: getattr(options, name) for name in ("strength", "native", "light", "shuffle", "hybrid")},
     )
-    composition = Composition(*options.batch, blank=options.blank)
+
+    def batches_by_now() -> tuple[int, FaceBatches]:
+        """The number of pairs that there are, and the batches that are drawn from them and all else."""
+        pairs = len(entries_of(options.work))
+        rows = TrainingRows.read(options.work, leave_out=options.leave_out, everything=options.everything)
+        return pairs, FaceBatches(rows.sampler(recipe), recipe, Processes(torch.device("cpu")))
+
+    n_pairs, batches = batches_by_now()
     net, average = built(options).to(memory_format=torch.channels_last), built(options)
     average.load_state_dict(net.state_dict())
     groups = [
@@ -141,17 +178,11 @@ def main() -> None:
     stopped: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: stopped.append(number))
     while spent < 60 * options.minutes and not stopped:
-        side = int(rng.choice(options.sides))
-        pictures, labels = sampler.batch(composition, side, rng, patches=2 if side < 128 else 1)
+        pictures, y = batches[step]
         if options.shuffled:
-            labels = rng.permutation(labels)
-        x = (
-            torch.from_numpy(pictures)
-            .permute(0, 3, 1, 2)
-            .float()
-            .contiguous(memory_format=torch.channels_last)
-        )
-        y = torch.from_numpy(labels)
+            y = y[torch.from_numpy(rng.permutation(len(y)))]
+        labels = y.numpy()
+        x = pictures.float().contiguous(memory_format=torch.channels_last)
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(options, step, spent)
         logits = net(x)
@@ -163,7 +194,9 @@ def main() -> None:
         follow(average, net, min(options.average, (step + 1) / (step + 10)))
         told = labels != 0.5
         right = float(((logits.detach() > 0) == (y > 0.5))[told].float().mean())
-        sharp = roc_auc_score(labels[told], sharpness_of(pictures[told]))
+        sharp = roc_auc_score(
+            labels[told], [sharpness(one.transpose(1, 2, 0)) for one in pictures.numpy()[told]]
+        )
         log.append((float(loss.detach()), right, sharp))
         step, spent = step + 1, time.process_time() - began
         if step % 50 == 0:
@@ -171,7 +204,8 @@ def main() -> None:
             log = []
             with (folder / "log.csv").open("a") as out:
                 out.write(f"{step},{spent / 60:.2f},{loss_mean:.4f},{right_mean:.3f},{sharp:.3f}\n")
-            sampler.refresh()
+            if len(entries_of(options.work)) != n_pairs:
+                n_pairs, batches = batches_by_now()
         if time.monotonic() - saved > 300:
             save(folder, net, average, optimiser, step, spent)
             saved = time.monotonic()

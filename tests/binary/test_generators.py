@@ -241,7 +241,7 @@ def test_a_batch_holds_what_the_recipe_says(toys, tmp_path):
 
 def test_pictures_without_detail_could_be_either_and_hybrids_keep_their_label(toys, tmp_path):
     changes = {"batch": {"blank": 1}, "optimise": {"batch_size": 10}}
-    plain, mixed = (recipe_of(toys, **changes, delivery={"hybrid": share}) for share in (0.0, 1.0))
+    plain, mixed = (recipe_of(toys, **changes, history={"hybrid": share}) for share in (0.0, 1.0))
     batches = [FaceBatches(sampler_of(recipe, tmp_path)[0], recipe, CPU)[3] for recipe in (plain, mixed)]
     (patches, labels), (hybrids, same) = batches
     assert torch.equal(labels, same)
@@ -266,8 +266,8 @@ def test_a_batch_depends_on_its_number_alone_and_is_shared_equally(toys, tmp_pat
         FaceBatches(sampler, recipe, replace(CPU, world=3))
 
 
-def test_a_pair_is_two_pictures_of_the_same_delivery(toys, tmp_path):
-    recipe = recipe_of(toys, batch={"matched_pairs": 0.0}, delivery={"light": 1.0})
+def test_a_pair_is_two_pictures_of_the_same_history(toys, tmp_path):
+    recipe = recipe_of(toys, batch={"matched_pairs": 0.0}, history={"light": 1.0})
     sampler, rows = sampler_of(recipe, tmp_path)
     for seed in range(6):
         original, reconstructed = sampler.pair(np.random.default_rng(seed))
@@ -383,7 +383,7 @@ def test_a_toy_is_learnt_and_exported(toys, tmp_path):
     light = {"strength": 0.0, "native": 1.0, "light": 1.0, "shuffle": 0.0}
     optimise = {"steps": 60, "batch_size": 16, "learning_rate": 5e-3, "ema": 0.0}
     patches = [{"side": 64}]
-    recipe = recipe_of(toys, delivery=light, optimise=optimise, patches=patches, dropout=0.0)
+    recipe = recipe_of(toys, history=light, optimise=optimise, patches=patches, dropout=0.0)
     figures = trained(recipe, tmp_path / "run")
     assert figures["auc"] > 0.95
     assert is_binary(tmp_path / "run")

@@ -6,13 +6,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from cameraborn.degrade.edits import EDITS
 from cameraborn.degrade.named import degrade
 from cameraborn.degrade.random import (
+    CHANCES,
     INTERPOLATING,
     LOWEST_QUALITY,
     OPERATIONS,
+    Operation,
     apply_operation,
     draw_encoding,
+    random_edits,
     random_operations,
     random_recompression,
     shrink_randomly,
@@ -223,3 +227,51 @@ def test_encodings_are_drawn_with_their_probabilities_and_qualities():
     assert set(jpeg) == {60, 61, 62}
     assert set(webp) == {40}
     assert draw_encoding(np.random.default_rng(0), jpeg=0.0, jpeg_quality=(1, 100)) is None
+
+
+@pytest.mark.parametrize("strength", [1.0, 0.5])
+def test_each_edit_happens_as_often_as_the_table_says(strength):
+    happened = {operation.kind: 0 for _, operation in CHANCES}
+
+    class Counted:
+        def __init__(self, kind):
+            self.kind = kind
+
+        def apply(self, pixels, rng):
+            happened[self.kind] += 1
+            return pixels, None
+
+    table = tuple((chance, Counted(operation.kind)) for chance, operation in CHANCES)
+    rng, draws = np.random.default_rng(0), 4000
+    for _ in range(draws):
+        random_edits(noise(8, 8), rng, strength, table)
+    for chance, operation in CHANCES:
+        expected = chance * strength
+        spread = (expected * (1 - expected) / draws) ** 0.5
+        assert happened[operation.kind] / draws == pytest.approx(expected, abs=4 * spread), operation.kind
+
+
+def test_edits_come_in_any_order():
+    class Appended:
+        """Appends a row of its own brightness."""
+
+        def __init__(self, level):
+            self.level = level
+
+        def apply(self, pixels, rng):
+            return np.concatenate([pixels, np.full_like(pixels[:1], self.level)]), None
+
+    table = tuple((1.0, Appended(level)) for level in (1, 2, 3))
+    orders = set()
+    for seed in range(40):
+        x = random_edits(np.zeros((1, 4, 3), np.uint8), np.random.default_rng(seed), 1.0, table)
+        orders.add(tuple(x[1:, 0, 0].tolist()))
+    assert len(orders) == 6
+
+
+@pytest.mark.parametrize("kind", EDITS)
+def test_an_operation_may_be_any_edit(kind):
+    pixels = noise(40, 30)
+    done, quality = Operation(kind).apply(pixels, np.random.default_rng(2))
+    np.testing.assert_array_equal(done, EDITS[kind](pixels, np.random.default_rng(2)))
+    assert quality is None

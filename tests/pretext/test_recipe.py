@@ -7,7 +7,7 @@ import pytest
 from cameraborn.errors import RecipeError
 from cameraborn.pretext.architectures import build_network
 from cameraborn.pretext.recipe import Recipe
-from cameraborn.train.recipe import RENAMED, kind_of
+from cameraborn.train.recipe import kind_of
 
 FOLDER = Path(__file__).resolve().parents[2] / "configs"
 CONFIGS = [path for path in sorted(FOLDER.glob("*.toml")) if not path.name.startswith("bench_")]
@@ -68,13 +68,6 @@ def test_a_wrong_recipe_names_the_field(tmp_path, text, named):
     assert str(path) in str(caught.value)
     assert named in str(caught.value)
     assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(("old", "new"), RENAMED["optimise"].items())
-def test_an_old_key_is_refused_with_the_new_name(tmp_path, old, new):
-    path = written(tmp_path, GOOD + f"{old} = 1\n")
-    with pytest.raises(RecipeError, match=rf"optimise\.{old} is now called optimise\.{new}"):
-        Recipe.read(path)
 
 
 def test_a_missing_recipe(tmp_path):

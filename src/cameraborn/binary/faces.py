@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 from PIL import Image
@@ -20,9 +21,7 @@ from cameraborn.photo.crops import square_window
 from cameraborn.photo.decode import open_picture
 from cameraborn.train.pictures import MemoryBudget, PictureCache
 
-REGION = (
-    1.6  # side of what is kept over the longer side of the box: what deliveries cut, and how far they move
-)
+REGION = 1.6  # side of what is kept over the longer side of the box: squares of faces lie in it
 LARGEST = 640  # pixels
 
 
@@ -37,6 +36,13 @@ class Face:
     def nbytes(self) -> int:
         """Memory that it takes."""
         return self.pixels.nbytes
+
+
+class Faces(Protocol):
+    """What is kept of some rows, by their numbers."""
+
+    def __getitem__(self, number: int) -> Face:
+        """The face of a row."""
 
 
 def faces_of(rows: Sequence[Row], budget: MemoryBudget) -> PictureCache[Face]:

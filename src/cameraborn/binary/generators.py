@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cameraborn.binary.dataset import generators_of, labels_of
-from cameraborn.binary.delivery import SIDE
 from cameraborn.binary.face_rows import FaceRows, face_rows
 from cameraborn.binary.faces import Face, faces_of
 from cameraborn.binary.generators_recipe import GeneratorsRecipe
@@ -27,6 +26,7 @@ from cameraborn.binary.objective import figures_of
 from cameraborn.binary.overlap import RECORD, OverlapWeights, features_of_blurred, overlap_weights
 from cameraborn.binary.sampling import Batch, FaceBatches, Sampler, base_weights, batches_of
 from cameraborn.data.manifest import Row, group_of
+from cameraborn.degrade.history import SIDE
 from cameraborn.errors import RecipeError
 from cameraborn.files import Array, Pixels
 from cameraborn.networks.efficientnet_lite import EfficientNetLite, with_silent_residual

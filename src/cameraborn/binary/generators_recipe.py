@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from cameraborn.binary.delivery import TILE, Lottery
+from cameraborn.binary.patches import TILE
+from cameraborn.degrade.history import Histories
 from cameraborn.networks.efficientnet_lite import EfficientNetLiteSection
 from cameraborn.networks.patchnet import PatchNetworkSection
 from cameraborn.photo.patches import PATCH_SIZE
@@ -42,19 +43,19 @@ class BatchSection(Section):
         return self.photographs + 2 * self.pairs + self.fakes + self.blank
 
 
-class LotterySection(Section):
-    """How much the random deliveries do, see `binary.delivery`."""
+class HistorySection(Section):
+    """How much the random processing histories do, see `degrade.history`."""
 
-    strength: float = Field(default=0.5, ge=0)  # how often edits happen, over the table's shares
+    strength: float = Field(default=0.5, ge=0)  # how often edits happen, over the table's chances
     native: float = Field(default=0.5, ge=0, le=1)  # share of the larger faces that stay large
     light: float = Field(default=0.6, ge=0, le=1)  # share without edits
     shuffle: float = Field(default=0.2, ge=0, le=1)  # share of patches whose tiles are shuffled
     hybrid: float = Field(default=0.0, ge=0, le=1)  # share of patches laid on another's content
 
     @property
-    def lottery(self) -> Lottery:
-        """What a delivery is told."""
-        return Lottery(self.strength, self.native, self.light)
+    def histories(self) -> Histories:
+        """What `degrade.history` is told."""
+        return Histories(self.strength, self.native, self.light)
 
 
 class PatchesSection(Section):
@@ -91,7 +92,7 @@ class GeneratorsRecipe(TrainingRecipe):
     )  # share of the run, at its end, in which the rate falls to 0
     label_smoothing: float = Field(default=0.05, ge=0, lt=1)
     batch: BatchSection = BatchSection()
-    delivery: LotterySection = LotterySection()
+    history: HistorySection = HistorySection()
     patches: Annotated[tuple[PatchesSection, ...], Field(min_length=1)] = (
         PatchesSection(side=96, count=2, share=0.4),
         PatchesSection(side=128, share=0.4),

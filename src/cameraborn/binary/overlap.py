@@ -24,11 +24,10 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 from torch import nn
 
-from cameraborn.binary.faces import Face
+from cameraborn.binary.faces import Face, Faces
 from cameraborn.errors import RecipeError
 from cameraborn.files import Array, Pixels
 from cameraborn.photo.crops import square_crop
-from cameraborn.train.pictures import PictureCache
 
 RECORD = "overlap.json"  # in the run's folder
 _FOLDS = 5  # a face's weight comes from a regression that has not seen it
@@ -113,7 +112,7 @@ def _effective(weights: Array) -> float:
 
 @torch.inference_mode()
 def features_of_blurred(
-    encoder: nn.Module, faces: PictureCache[Face], numbers: Sequence[int], side: int
+    encoder: nn.Module, faces: Faces, numbers: Sequence[int], side: int
 ) -> NDArray[np.float32]:
     """Features [N D] of faces that were shrunk to `side` pixels, by an encoder of patches."""
     encoder = encoder.eval()

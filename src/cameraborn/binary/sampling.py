@@ -1,7 +1,7 @@
-"""What a batch holds: photographs, pairs of a photograph and its reconstruction, generated faces, all delivered alike.
+"""What a batch holds: photographs, pairs of a photograph and its reconstruction, generated faces, all processed alike.
 
 Faces are drawn so that no large source or generator dominates (`base_weights`) and so that who is shown does not tell
-the classes (`binary.overlap`). Both pictures of a pair are given the same delivery and the same patches. Photographs
+the classes (`binary.overlap`). Both pictures of a pair are given the same history and the same patches. Photographs
 are stored as WebP as often as the fakes' files are, and most reconstructions as JPEG, since a decoder leaves nothing of
 its photograph's compression: files' histories would give the classes away. Pictures without detail count as either, and
 some patches' detail is laid on what others show: content is not to tell the classes.
@@ -22,23 +22,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from cameraborn.binary.delivery import deliver, face_square, hybrid, patch, without_detail
-from cameraborn.binary.edits import Rng, brought_to_sharpness, stored
 from cameraborn.binary.face_rows import FaceRows
-from cameraborn.binary.faces import Face
+from cameraborn.binary.faces import Faces
 from cameraborn.binary.generators_recipe import GeneratorsRecipe, PatchesSection
-from cameraborn.data.cues import sharpness
+from cameraborn.binary.patches import face_square, hybrid, patch, without_detail
 from cameraborn.data.manifest import Row, group_of
+from cameraborn.degrade.edits import Rng
+from cameraborn.degrade.history import random_history, stored
+from cameraborn.degrade.sharpness import brought_to_sharpness, sharpness
 from cameraborn.errors import RecipeError
 from cameraborn.files import Array, Pixels
-from cameraborn.train.pictures import PictureCache, load
+from cameraborn.train.pictures import load
 from cameraborn.train.processes import Processes
 
 PHOTOGRAPH, GENERATED, EITHER = 0.0, 1.0, 0.5  # labels
 _AS_JPEG = 0.8  # share of the reconstructions that are stored as JPEG, where the pair is not stored as WebP
 
 Batch = tuple[Tensor, Tensor]  # patches uint8 [N 3 s s], labels [N]
-Labelled = tuple[Pixels, float, Rng]  # a delivered picture, its label, and what draws its patches
+Labelled = tuple[Pixels, float, Rng]  # a processed picture, its label, and what draws its patches
 
 
 def base_weights(names: Sequence[str]) -> Array:
@@ -66,24 +67,23 @@ class Draw:
 
 
 class Sampler:
-    """Draws delivered pictures of each kind.
+    """Draws processed pictures of each kind.
 
     Args:
         rows: of the training split.
-        faces: what is kept of `rows.all`, by number.
-        recipe: says how they are drawn and delivered.
+        faces: of `rows.all`, by number.
+        recipe: says how they are drawn and processed.
         overlap: weights of `rows.photographs` and `rows.fakes`, one after the other; those of no face do not count.
     """
 
-    def __init__(
-        self, rows: FaceRows, faces: PictureCache[Face], recipe: GeneratorsRecipe, overlap: Array
-    ) -> None:
+    def __init__(self, rows: FaceRows, faces: Faces, recipe: GeneratorsRecipe, overlap: Array) -> None:
         self._faces, self._settings = faces, recipe.batch
-        self._lottery = recipe.delivery.lottery
+        self._histories = recipe.history.histories
         photographs = list(enumerate(rows.photographs))
         boxed = [(number, row) for number, row in photographs if row.box is not None]
         native = [(number, row) for number, row in photographs if row.box is None]
         fakes = list(enumerate(rows.fakes, len(photographs)))
+        self._n_photographs = len(photographs)
         self.photographs = _balanced([(n, group_of(row)) for n, row in boxed], overlap)
         self.fakes = _balanced([(n, row.generator) for n, row in fakes], overlap)
         self.native = _balanced([(n, group_of(row)) for n, row in native], np.ones(len(photographs)))
@@ -95,21 +95,24 @@ class Sampler:
         )
 
     def photograph(self, rng: Rng) -> Pixels:
-        """A delivered photograph."""
+        """A photograph after a random history."""
         native = rng.random() < self._settings.native and len(self.native.numbers)
-        face = self._faces[(self.native if native else self.photographs)(rng)]
-        square = face_square(face.pixels, face.box, rng)
-        if rng.random() < self.webp:
-            square = stored(square, rng, "webp")
-        return deliver(square, rng, self._lottery)
+        return self.processed((self.native if native else self.photographs)(rng), rng)
 
     def fake(self, rng: Rng) -> Pixels:
-        """A delivered generated face."""
-        face = self._faces[self.fakes(rng)]
-        return deliver(face_square(face.pixels, face.box, rng), rng, self._lottery)
+        """A generated face after a random history."""
+        return self.processed(self.fakes(rng), rng)
+
+    def processed(self, number: int, rng: Rng) -> Pixels:
+        """The picture of a row after a random history; photographs are stored as WebP as often as the fakes' files."""
+        face = self._faces[number]
+        square = face_square(face.pixels, face.box, rng)
+        if number < self._n_photographs and rng.random() < self.webp:
+            square = stored(square, rng, "WEBP")
+        return random_history(square, rng, self._histories)
 
     def pair(self, rng: Rng) -> tuple[Pixels, Pixels]:
-        """A photograph and its reconstruction, delivered alike."""
+        """A photograph and its reconstruction after the same history."""
         number = self.pairs(rng)
         both = (self._faces[number].pixels, self._faces[number + 1].pixels)
         original, reconstructed = _same_square(*both, rng)
@@ -118,11 +121,11 @@ class Sampler:
         seed = int(rng.integers(2**31))
         if rng.random() < self.webp:
             pair = (original, reconstructed)
-            original, reconstructed = (stored(x, np.random.default_rng(seed), "webp") for x in pair)
+            original, reconstructed = (stored(x, np.random.default_rng(seed), "WEBP") for x in pair)
         elif rng.random() < _AS_JPEG:
-            reconstructed = stored(reconstructed, rng, "jpg")
+            reconstructed = stored(reconstructed, rng, "JPEG")
         pair = (original, reconstructed)
-        one, other = (deliver(x, np.random.default_rng(seed), self._lottery) for x in pair)
+        one, other = (random_history(x, np.random.default_rng(seed), self._histories) for x in pair)
         return one, other
 
 
@@ -162,7 +165,7 @@ class FaceBatches(Dataset[Batch]):
 
     def _cut(self, draws: Rng, chosen: PatchesSection) -> tuple[list[Pixels], list[float]]:
         """The patches of a unit, and their labels."""
-        shuffle = self.recipe.delivery.shuffle
+        shuffle = self.recipe.history.shuffle
         both = [
             (patch(picture, chosen.side, rng, shuffle), label)
             for picture, label, rng in self._unit(draws)
@@ -174,7 +177,7 @@ class FaceBatches(Dataset[Batch]):
         """A share of them, labels and all, on what another of the unit shows."""
         return [
             hybrid(one, patches[rng.integers(len(patches))], rng)
-            if label != EITHER and rng.random() < self.recipe.delivery.hybrid
+            if label != EITHER and rng.random() < self.recipe.history.hybrid
             else one
             for one, label in zip(patches, labels, strict=True)
         ]

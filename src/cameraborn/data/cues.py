@@ -11,17 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from PIL import Image
 
+from cameraborn.degrade.sharpness import sharpness
 from cameraborn.files import Pixels
 from cameraborn.photo.decode import Picture
 
 CATEGORIES = ("format", "dimensions", "JPEG tables", "chroma subsampling", "ICC profile", "EXIF")
 NUMBERS = ("short side", "aspect", "JPEG quality", "bytes a pixel", "sharpness", "brightness", "saturation")
 OF_PIXELS = frozenset({"sharpness", "brightness", "saturation"})  # all others are the container's
-_WINDOW = 1024  # pixels: sharpness is measured in the middle, at the picture's own scale
 
 
 @dataclass(frozen=True)
@@ -62,16 +61,6 @@ def cues_of(picture: Picture) -> Cues:
             _saturation(picture.pixels),
         ),
     )
-
-
-def sharpness(pixels: Pixels) -> float:
-    """Variance of the Laplacian of the grey levels (means of the channels), in the middle of a picture [H W 3]."""
-    H, W, _ = pixels.shape
-    y, x = max(0, H - _WINDOW) // 2, max(0, W - _WINDOW) // 2
-    middle = pixels[y : y + _WINDOW, x : x + _WINDOW].astype(np.float32)
-    grey = cv2.transform(middle, np.ones((1, 3), np.float32))  # times 3
-    laplacian = cv2.Laplacian(grey, cv2.CV_32F)[1:-1, 1:-1]
-    return float(laplacian.var(dtype=np.float64)) / 9
 
 
 def brightness(pixels: Pixels) -> float:

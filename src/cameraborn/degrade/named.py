@@ -22,6 +22,7 @@ from cameraborn.files import Pixels
 from cameraborn.photo.decode import MAX_PIXELS, MIN_SIDE, open_picture
 
 Encoding = Literal["JPEG", "WEBP"]
+Subsampling = Literal["4:4:4", "4:2:0"]
 
 STANDARD = (
     *(f"jpeg:{quality}" for quality in (95, 90, 75, 60, 50, 30)),
@@ -215,16 +216,18 @@ _KINDS = {
 }
 
 
-def recompressed(pixels: Pixels, format: Encoding, quality: int) -> Pixels:
-    """Encode and decode once."""
-    with Image.open(io.BytesIO(_encoded(pixels, format, quality))) as image:
+def recompressed(
+    pixels: Pixels, format: Encoding, quality: int, subsampling: Subsampling = "4:2:0"
+) -> Pixels:
+    """Encode and decode once; `subsampling` is that of a JPEG's colours."""
+    with Image.open(io.BytesIO(_encoded(pixels, format, quality, subsampling))) as image:
         return np.asarray(image.convert("RGB"))
 
 
-def _encoded(pixels: Pixels, format: Encoding, quality: int) -> bytes:
+def _encoded(pixels: Pixels, format: Encoding, quality: int, subsampling: Subsampling = "4:2:0") -> bytes:
     buffer = io.BytesIO()
     try:
-        Image.fromarray(pixels).save(buffer, format, quality=quality)
+        Image.fromarray(pixels).save(buffer, format, quality=quality, subsampling=subsampling)
     except (OSError, ValueError) as error:
         H, W, _ = pixels.shape
         raise PictureError(

@@ -1,9 +1,10 @@
-"""Random processing: what may have happened to a picture on its way, drawn from one table.
+"""Random processing: what may have happened to a picture on its way, drawn from the tables of this file alone.
 
 - `random_recompression`: perhaps shrunk, perhaps recompressed, as by an unknown web site.
 - `random_operations`: something that viewers and editors do as well, of random strength. Photographs are put through
   these two before a mixture is fitted or calibrated, so that post-processing alone is no surprise.
 - `apply_operation`: one of `OPERATIONS`, strongly enough to show: to learn what it leaves.
+- `random_edits`: what photographers, phones and editors do, for the histories that training draws (`degrade.history`).
 - `shrink_randomly` and `draw_encoding`: the two pieces that training uses with the ranges of its recipe.
 
 What is drawn for a seed never changes (`tests/degrade/test_golden_draws.py`): a bundle's calibration rests on it.
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from cameraborn.degrade.edits import EDITS, Rng, log_uniform
 from cameraborn.degrade.named import Encoding, degrade, edit, recompressed, resized
 from cameraborn.files import Pixels
 
@@ -38,7 +40,8 @@ class Operation:
     """One thing that is done to a picture, at a strength for which every factor is as likely as any other.
 
     Attributes:
-        kind: `blur`, `sharpen`, `noise` or `resize`, as in `degrade.named`; `compress`; empty: nothing is done.
+        kind: `blur`, `sharpen`, `noise` or `resize`, as in `degrade.named`; one of `degrade.edits`, which draws its
+            strength itself; `compress`; empty: nothing is done.
         least, most: range of the kind's number; shrinking also never goes under the smallest side.
         filters: filters of resizing; one is drawn.
     """
@@ -49,7 +52,7 @@ class Operation:
     filters: tuple[Image.Resampling, ...] = _SMOOTH
 
     def apply(
-        self, pixels: Pixels, rng: np.random.Generator, smallest_side: int, *, by_name: bool
+        self, pixels: Pixels, rng: Rng, smallest_side: int = 1, *, by_name: bool = False
     ) -> Processed | None:
         """The result, or None where it cannot be done: [H W 3] to [H' W' 3].
 
@@ -61,6 +64,8 @@ class Operation:
         """
         if not self.kind:
             return pixels, None
+        if self.kind in EDITS:
+            return EDITS[self.kind](pixels, rng), None
         if self.kind == "compress":
             return _compressed(pixels, rng, smallest_side)
         if self.kind == "resize":
@@ -70,9 +75,7 @@ class Operation:
             return degrade(pixels, f"{self.kind}:{strength:.3f}", key=str(rng.integers(2**32))), None
         return edit(pixels, self.kind, strength, rng), None
 
-    def _resize(
-        self, pixels: Pixels, rng: np.random.Generator, smallest_side: int, by_name: bool
-    ) -> Processed | None:
+    def _resize(self, pixels: Pixels, rng: Rng, smallest_side: int, by_name: bool) -> Processed | None:
         H, W, _ = pixels.shape
         enlarges = self.least > 1
         least = self.least if enlarges else max(self.least, smallest_side / min(H, W))
@@ -109,9 +112,19 @@ _SHARES = (
     (0.12, Operation("sharpen", 0.3, 2.0)),
     (0.16, Operation("noise", 1.0, 8.0)),
 )
+# How often each happens in `random_edits`, whatever else does.
+CHANCES = (
+    (0.35, Operation("tone")),
+    (0.25, Operation("colour")),
+    (0.05, Operation("grey")),
+    (0.08, Operation("retouch")),
+    (0.16, Operation("gaussian_blur")),
+    (0.16, Operation("unsharp_mask")),
+    (0.14, Operation("grain")),
+)
 
 
-def random_recompression(pixels: Pixels, rng: np.random.Generator, *, smallest_side: int) -> Processed:
+def random_recompression(pixels: Pixels, rng: Rng, *, smallest_side: int) -> Processed:
     """A random chain: perhaps shrink (never under `smallest_side`), then perhaps recompress."""
     side = min(pixels.shape[:2])
     if side > smallest_side and rng.random() < 0.5:
@@ -122,23 +135,21 @@ def random_recompression(pixels: Pixels, rng: np.random.Generator, *, smallest_s
     return _encoded(pixels, ("WEBP", quality) if rng.random() < 0.2 else None)
 
 
-def random_operations(pixels: Pixels, rng: np.random.Generator, *, smallest_side: int) -> Processed:
+def random_operations(pixels: Pixels, rng: Rng, *, smallest_side: int) -> Processed:
     """One operation, now and then two, each at most once, then perhaps recompression.
 
     The result is never shrunk under `smallest_side`; what cannot be done to the picture is left out.
     """
     shares = [share for share, _ in _SHARES]
     for place in rng.choice(len(_SHARES), size=1 + (rng.random() < 0.25), replace=False, p=shares):
-        pixels, _ = _SHARES[place][1].apply(pixels, rng, smallest_side, by_name=False) or (pixels, None)
+        pixels, _ = _SHARES[place][1].apply(pixels, rng, smallest_side) or (pixels, None)
     encoding = draw_encoding(
         rng, jpeg=0.4, jpeg_quality=(LOWEST_QUALITY, 99), webp=0.15, webp_quality=(_LOWEST_WEBP, 99)
     )
     return _encoded(pixels, encoding)
 
 
-def apply_operation(
-    name: str, pixels: Pixels, rng: np.random.Generator, *, smallest_side: int
-) -> Processed | None:
+def apply_operation(name: str, pixels: Pixels, rng: Rng, *, smallest_side: int) -> Processed | None:
     """One of `OPERATIONS` at a random strength, then perhaps a mild recompression: [H W 3] to [H' W' 3].
 
     None if it cannot be done: the picture is too small to be shrunk, or so large that nobody would enlarge it.
@@ -151,8 +162,21 @@ def apply_operation(
     return _encoded(processed[0], ("JPEG" if chance < 0.35 else "WEBP", int(rng.integers(_MILD, 100))))
 
 
+def random_edits(
+    pixels: Pixels, rng: Rng, strength: float, chances: Sequence[tuple[float, Operation]] = CHANCES
+) -> Pixels:
+    """Edits in an order drawn at random, each as often as the table says times `strength`: [H W 3]."""
+    for place in rng.permutation(len(chances)):
+        chance, operation = chances[place]
+        # Its own numbers, so that an operation that draws one more leaves what follows as it was.
+        own = np.random.default_rng(int(rng.integers(2**31)))
+        if rng.random() < chance * strength:
+            pixels, _ = operation.apply(pixels, own) or (pixels, None)
+    return pixels
+
+
 def shrink_randomly(
-    pixels: Pixels, rng: np.random.Generator, least: float, filters: Sequence[Image.Resampling] = _SMOOTH
+    pixels: Pixels, rng: Rng, least: float, filters: Sequence[Image.Resampling] = _SMOOTH
 ) -> Pixels:
     """Both sides times a factor between `least` and 1, every factor as likely, by one of the filters."""
     factor = log_uniform(rng, least, 1.0)
@@ -160,7 +184,7 @@ def shrink_randomly(
 
 
 def draw_encoding(
-    rng: np.random.Generator,
+    rng: Rng,
     *,
     jpeg: float,
     jpeg_quality: Range,
@@ -176,12 +200,7 @@ def draw_encoding(
     return None
 
 
-def log_uniform(rng: np.random.Generator, least: float, most: float) -> float:
-    """A number between two, every factor as likely as any other."""
-    return float(np.exp(rng.uniform(np.log(least), np.log(most))))
-
-
-def _compressed(pixels: Pixels, rng: np.random.Generator, smallest_side: int) -> Processed:
+def _compressed(pixels: Pixels, rng: Rng, smallest_side: int) -> Processed:
     """Stored as JPEG or WebP, or twice as sites do: the two look much alike."""
     reposted = _reposted(pixels, rng, smallest_side) if rng.random() < 0.5 else None
     return reposted or _encoded(
@@ -190,7 +209,7 @@ def _compressed(pixels: Pixels, rng: np.random.Generator, smallest_side: int) ->
     )
 
 
-def _reposted(pixels: Pixels, rng: np.random.Generator, smallest_side: int) -> Processed | None:
+def _reposted(pixels: Pixels, rng: Rng, smallest_side: int) -> Processed | None:
     """Shrunk and stored as JPEG by one site, and by the next."""
     least = max(0.6, math.sqrt(smallest_side / min(pixels.shape[:2])))
     if least >= 0.9:
@@ -211,7 +230,7 @@ def _encoded(pixels: Pixels, encoding: tuple[Encoding, int] | None) -> Processed
     return recompressed(pixels, format, quality), quality if format == "JPEG" else None
 
 
-def _one_of(filters: Sequence[Image.Resampling], rng: np.random.Generator) -> Image.Resampling:
+def _one_of(filters: Sequence[Image.Resampling], rng: Rng) -> Image.Resampling:
     return filters[int(rng.integers(len(filters)))]
 
 

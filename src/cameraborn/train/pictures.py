@@ -17,8 +17,9 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from cameraborn.data.manifest import Row
+from cameraborn.degrade.edits import log_uniform
 from cameraborn.degrade.named import Encoding, recompressed
-from cameraborn.degrade.random import INTERPOLATING, draw_encoding, log_uniform
+from cameraborn.degrade.random import INTERPOLATING, draw_encoding
 from cameraborn.errors import CamerabornError
 from cameraborn.files import Pixels
 from cameraborn.photo.decode import open_upright

@@ -20,8 +20,9 @@ from pydantic import (
 from cameraborn.data.select import Selection
 from cameraborn.errors import RecipeError
 
-# Keys of earlier releases by their section: the old name, and today's.
+# Keys of earlier releases by their section (the empty one: whole sections): the old name, and today's.
 RENAMED = {
+    "": {"delivery": "history"},
     "optimise": {
         "pictures": "batch_size",
         "accumulate": "grad_accum_steps",
@@ -29,7 +30,7 @@ RENAMED = {
         "clip_norm": "grad_clip",
         "rate_by_epoch": "lr_per_epoch",
         "lowest_rate": "min_lr",
-    }
+    },
 }
 
 
@@ -191,10 +192,11 @@ def kind_of(path: Path) -> str:
 
 def _refuse_old_names(path: Path, fields: dict[str, Any]) -> None:
     for section, names in RENAMED.items():
-        held = fields.get(section)
+        held = fields.get(section) if section else fields
+        prefix = f"{section}." if section else ""
         for old, new in names.items():
             if isinstance(held, dict) and old in held:
-                raise RecipeError(f"{path}: {section}.{old} is now called {section}.{new}: rename it")
+                raise RecipeError(f"{path}: {prefix}{old} is now called {prefix}{new}: rename it")
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
