@@ -47,9 +47,8 @@ class Faces(Protocol):
 
 def faces_of(rows: Sequence[Row], budget: MemoryBudget) -> PictureCache[Face]:
     """The faces of rows by their index; those that do not fit into the budget are read each time."""
-    read = partial(
-        _read, [(row.path, row.box) for row in rows]
-    )  # unlike a closure, it can be sent to a worker
+    # Unlike a closure, it can be sent to a worker.
+    read = partial(_read, [(row.path, row.box) for row in rows])
     return PictureCache(len(rows), read, budget)
 
 

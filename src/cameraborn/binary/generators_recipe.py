@@ -87,9 +87,8 @@ class GeneratorsRecipe(TrainingRecipe):
     network: NetworkSection = EfficientNetLiteSection(residual=True)
     init: Path | None = None  # weights of the encoder: published ones, or what import-checkpoint made of them
     dropout: float = Field(default=0.2, ge=0, lt=1)  # of the features
-    decline: float = Field(
-        default=0.3, ge=0, le=1
-    )  # share of the run, at its end, in which the rate falls to 0
+    # Share of the run, at its end, in which the rate falls to 0.
+    decline: float = Field(default=0.3, ge=0, le=1)
     label_smoothing: float = Field(default=0.05, ge=0, lt=1)
     batch: BatchSection = BatchSection()
     history: HistorySection = HistorySection()

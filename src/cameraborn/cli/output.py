@@ -55,9 +55,8 @@ class Form(Generic[T]):
     csv_row: Callable[[T], Iterable[Any]]
     json_row: Callable[[T], Mapping[str, Any]]
     heading: str  # of the table
-    table_line: Callable[
-        [T, int | None, bool], str
-    ]  # the thing, columns of the terminal, whether it has colours
+    # The thing, columns of the terminal, whether it has colours.
+    table_line: Callable[[T, int | None, bool], str]
 
 
 @contextmanager
@@ -134,9 +133,8 @@ def opened(output: Path | None) -> Iterator[TextIO]:
             yield out
             if not is_stream(output):
                 out.flush()
-                os.fsync(
-                    out.fileno()
-                )  # before it takes its name: a power cut leaves the old file or the new one
+                # Before it takes its name: a power cut leaves the old file or the new one.
+                os.fsync(out.fileno())
     except OSError as error:
         raise CamerabornError(f"{output}: cannot be written ({error.strerror}): give another -o") from error
 

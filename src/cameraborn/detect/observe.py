@@ -227,8 +227,7 @@ def longer_side(box: Box) -> float:
 
 def has_colour(pixels: Pixels) -> bool:
     """Whether a picture has colour at all: channels that differ by more than compression's rounding."""
-    red, green, blue = np.moveaxis(
-        pixels[::4, ::4].astype(np.int16), 2, 0
-    )  # apart: reducing an axis of 3 is slow
+    # Apart: reducing an axis of 3 is slow.
+    red, green, blue = np.moveaxis(pixels[::4, ::4].astype(np.int16), 2, 0)
     highest, lowest = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
     return bool((highest - lowest).mean() > 2.0)

@@ -15,9 +15,8 @@ from cameraborn.detect.condition import Condition
 from cameraborn.detect.observe import Feature
 from cameraborn.fit.photographs import Photograph
 
-Example = tuple[
-    ResidualStatistics, int
-]  # statistics of a face, and the place in `OPERATIONS` of what was done to it
+# Statistics of a face, and the place in `OPERATIONS` of what was done to it.
+Example = tuple[ResidualStatistics, int]
 
 
 @dataclass(frozen=True, eq=False)

@@ -281,9 +281,8 @@ def _jumps(pixels: Pixels, parts: JpegParts) -> Array:
     step = 1 if columns <= 64 else width // 4  # of a wide picture a few pixels of each edge will do
     edges = np.arange(height, len(pixels) - 1, height)
     rows = [pixels[edges + beyond, : columns * width : step].astype(np.int16) for beyond in (-2, -1, 0, 1)]
-    jump = (
-        3 * (rows[2] - rows[1]) + rows[0] - rows[3]
-    )  # twice the jump: half the slope of either side goes off
+    # Twice the jump: half the slope of either side goes off.
+    jump = 3 * (rows[2] - rows[1]) + rows[0] - rows[3]
     means = jump.reshape(len(edges), columns, width // step, 3).mean(axis=2) / 2
     if columns < whole:
         means = np.concatenate([means, means[:, -1:]], axis=1)  # a unit that the picture's edge cuts

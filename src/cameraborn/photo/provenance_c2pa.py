@@ -36,9 +36,8 @@ class Manifest:
 
     claim_generator: str | None  # the program that made the claim, as it calls itself
     signature: Signature
-    signer: (
-        str | None
-    )  # organisation or name in the certificate; anyone's, while the signature is not trusted
+    # Organisation or name in the certificate; anyone's, while the signature is not trusted.
+    signer: str | None
     algorithm: str | None  # "ES256", ...
     ingredients: int  # earlier manifests, of pictures that this one was made from
     fields: tuple[Field, ...] = ()  # programs, sources and descriptions, the active manifest's first

@@ -38,9 +38,8 @@ class Mark:
 
     generator: str
     where: re.Pattern[str]  # matched against a field's place and name
-    what: tuple[
-        re.Pattern[str], ...
-    ]  # all of them are searched in its text, one by one: no pattern looks far
+    # All of them are searched in its text, one by one: no pattern looks far.
+    what: tuple[re.Pattern[str], ...]
     extent: Extent = "whole"
 
 

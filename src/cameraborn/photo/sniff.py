@@ -42,9 +42,8 @@ class Kind(Enum):
     SPECIAL = "not a file"  # a pipe, a socket or a device, which may never end
 
 
-PICTURES = frozenset(
-    {Kind.JPEG, Kind.PNG, Kind.WEBP, Kind.GIF, Kind.TIFF, Kind.BMP, Kind.AVIF, Kind.HEIF}
-)  # what `photo.decode` has decoders for
+# What `photo.decode` has decoders for.
+PICTURES = frozenset({Kind.JPEG, Kind.PNG, Kind.WEBP, Kind.GIF, Kind.TIFF, Kind.BMP, Kind.AVIF, Kind.HEIF})
 _NO_PICTURES = frozenset({Kind.PDF, Kind.VIDEO, Kind.TEXT, Kind.OTHER})
 
 _SIGNATURES: tuple[tuple[bytes, Kind], ...] = (

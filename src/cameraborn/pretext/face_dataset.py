@@ -39,9 +39,8 @@ from cameraborn.pseudo.manipulate import Kind, ManipulationOptions, draw_kind, i
 from cameraborn.train.pictures import MemoryBudget, PictureCache, single_threaded
 
 Landmarks = NDArray[np.float32]  # [68 2], x and y in pixels of the crop
-ValidationBatch = tuple[
-    Tensor, Tensor, list[str]
-]  # inputs [B ...], targets [B columns], what each is called [B]
+# Inputs [B ...], targets [B columns], what each is called [B].
+ValidationBatch = tuple[Tensor, Tensor, list[str]]
 _TOGETHER = 64  # pictures in a batch of validation
 
 

@@ -146,9 +146,8 @@ class VariantFolder:
         refuse_foreign(folder, (_SETTINGS,))
         with _writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            self._check_settings(
-                settings
-            )  # first, so that the folder is known as ours whenever we are killed
+            # First, so that the folder is known as ours whenever we are killed.
+            self._check_settings(settings)
             for inner in (ORIGINALS, MANIPULATED):
                 (folder / inner).mkdir(exist_ok=True)
             if self.manifest.exists() and not self._part.exists():

@@ -53,9 +53,8 @@ class RivalOptimiseSection(OptimiseSection):
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     decay_every: int | None = Field(default=None, ge=1)  # epochs, or steps where steps are given
     decay_factor: float = Field(default=0.1, gt=0, lt=1)  # of the learning rate
-    patience: int | None = Field(
-        default=None, ge=1
-    )  # validations without a better one before it decays instead
+    # Validations without a better one before it decays instead.
+    patience: int | None = Field(default=None, ge=1)
     min_lr: float = Field(default=0.0, ge=0)  # with patience, training ends when the rate would fall below
 
     @model_validator(mode="after")

@@ -81,9 +81,8 @@ def start_or_resume(folder: Path, recipe: BaseModel, record: DataRecord) -> None
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "recipe.json"
     if not file.exists():
-        write_text(
-            folder / RECORD, record.model_dump_json(indent=1)
-        )  # first, so that a recipe never stands alone
+        # First, so that a recipe never stands alone.
+        write_text(folder / RECORD, record.model_dump_json(indent=1))
         write_text(file, recipe.model_dump_json(indent=1))
         return
     try:

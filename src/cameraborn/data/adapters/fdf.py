@@ -37,10 +37,11 @@ _METADATA = (
 )
 _EXIF = "fdf_ccby2_exif_update_filtered_v2"
 _MAPS = ("id_vs_fdfName.json", "id_vs_fdfName.pkl")
+# As the README arranges them, and as the code expects them.
 _VARIANTS = (
     "face_dataaug_neg",
     "data/face_dataaug_neg",
-)  # as the README arranges them, and as the code expects them
+)
 
 
 def fdf_entries(source: Path, options: Options) -> Iterator[Entry | LeftOut]:

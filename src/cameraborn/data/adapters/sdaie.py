@@ -35,12 +35,13 @@ CLASSES = {
     13: ("Scene Capture Type", 5),
 }
 _ORDINAL = frozenset(tag.name for tag in TAGS if tag.kind == "ordinal")
+# The published pictures are files named as in the list, or converted ones.
 _ENDINGS = (
     "",
     ".jpg",
     ".png",
     ".webp",
-)  # the published pictures are files named as in the list, or converted ones
+)
 
 
 def sdaie_entries(source: Path, options: Options) -> Iterator[Entry | LeftOut]:

@@ -32,9 +32,8 @@ _PHOTOGRAPHS = frozenset(
     }
 )
 _GENERATED = frozenset(("fake", "fakes", "1_fake", "ai", "generated", "synthetic"))
-_PAIRED = frozenset(
-    ("0_real", "1_fake", "nature", "ai", "real", "fake")
-)  # a pair of them in each generator's folder
+# A pair of them in each generator's folder.
+_PAIRED = frozenset(("0_real", "1_fake", "nature", "ai", "real", "fake"))
 _SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 _CONTAINERS = frozenset(("data", "dataset", "images", "imgs", "img", "image", "png", "jpg"))
 _KNOWN = _GENERATED | _PHOTOGRAPHS | _CONTAINERS | frozenset(_SPLITS)

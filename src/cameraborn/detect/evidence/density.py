@@ -379,9 +379,8 @@ def _starts(x: NDArray[np.floating], components: int, init: Init, n_init: int, s
     for _ in range(n_init):
         responsibilities = np.zeros((N, K))
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # fewer distinct photographs than K: components without any are dropped
+            # Fewer distinct photographs than K: components without any are dropped.
+            warnings.simplefilter("ignore")
             if init is Init.kmeans:
                 labels = KMeans(K, n_init=1, random_state=rng).fit(x).labels_
                 responsibilities[np.arange(N), labels] = 1
