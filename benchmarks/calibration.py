@@ -70,7 +70,7 @@ def main() -> None:
 
 def rows_of(bundle: Bundle, photographs: list[Photograph], copies: int) -> dict[str, list[CalibrationRow]]:
     """Of each photograph, by its path: as it is and after random operations, as in `calibrate`."""
-    options = ViewOptions(copies=copies, handled=True, every_operation=True, jobs=1)
+    options = ViewOptions(copies=copies, operations=True, every_operation=True, jobs=1)
     return {
         views[0].photograph.path: with_scores(bundle, calibration_rows(bundle, views))
         for views in take_views(bundle, photographs, options, lambda *_: None)

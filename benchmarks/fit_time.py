@@ -52,7 +52,7 @@ def measured(work: Callable[[], object], photographs: int) -> dict[str, float]:
 def works(detector: Detector, photographs: list[Photograph]) -> dict[str, Callable[[], object]]:
     """What is measured, by name."""
     fitting = ViewStage(detector.bundle, ViewOptions(jobs=1), frozenset(photographs))
-    options = ViewOptions(copies=24, handled=True, every_operation=True, jobs=1)
+    options = ViewOptions(copies=24, operations=True, every_operation=True, jobs=1)
     every_view = ViewStage(detector.bundle, options)
     fitting.setup()
     every_view.setup()

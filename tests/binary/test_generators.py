@@ -452,13 +452,13 @@ def test_there_are_recipes_for_a_processor_and_an_accelerator():
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"optimise": {"batch_size": 10}}, "no multiple of the 4 pictures"),
+        ({"optimise": {"batch_size": 10}}, "not a multiple of the 4 pictures"),
         ({"optimise": {"patches": 2}}, r"count of each side in \[\[patches\]\]"),
         ({"overlap": {}}, "give init"),
         ({"patches": [{"side": 100}]}, "not divisible by 32"),
         ({"patches": []}, "patches"),
         ({"network": SMALL | {"spectrum": True}}, "network.spectrum"),
-        ({"network": {"type": "sdaie"}}, "sees no single patches"),
+        ({"network": {"type": "sdaie"}}, "does not see single patches"),
         ({"network": {"type": "efficientnet"}}, "did you mean 'efficientnet-lite0'"),
     ],
 )

@@ -292,7 +292,7 @@ def test_a_recipe_in_a_file(tmp_path):
     [
         (GOOD.replace('weights = "w.safetensors"', ""), "weights"),
         (GOOD.replace("steps = 5", "steps = 5\naccumulate = 2"), "now called optimise.grad_accum_steps"),
-        (GOOD.replace('"sdaie"', '"resnet50"'), "sees no patches"),
+        (GOOD.replace('"sdaie"', '"resnet50"'), "does not see patches"),
         (GOOD + "[augment]\nresize_side = [32, 64]\n", "resize_side"),
         (GOOD + "[augment]\njpeg_quality = [99, 90]\n", "jpeg_quality"),
     ],

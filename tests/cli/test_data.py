@@ -168,7 +168,7 @@ def test_shares_that_make_no_sense(album, tmp_path, shares, says):
         ("{", "line 2: row: Invalid JSON"),
         (
             '{"path": "a.jpg", "sha256": "%s", "exif": {"iso": "100"}}' % ("0" * 64),
-            "iso is '100', which is no number",
+            "iso is '100', which is not a number",
         ),
         ('{"path": "a.jpg"}', "line 2: sha256"),
     ],

@@ -116,7 +116,7 @@ def test_no_table_gets_a_pictures_name(desk, ending):
     for command in (["score", "1.jpg"], ["audit", "set.jsonl"], ["data", "import", "folder", "."]):
         code, _, error = run(*command, "-o", f"new{ending}", "--overwrite", cwd=desk)
         assert (code, error.count("\n")) == (2, 1), error
-        assert "ends as a picture does" in error
+        assert "ends like a picture" in error
         assert not (desk / f"new{ending}").exists()
 
 

@@ -139,11 +139,11 @@ GOOD = json.dumps({"path": "a.jpg", "sha256": DIGEST}).encode()
         (GOOD.replace(b"}", b', "box": [1, 2, 1, 4]}'), "x0 < x1"),
         (GOOD.replace(b"}", b', "landmarks": [[1, 2], [3, 4]]}'), "landmarks"),
         (GOOD.replace(b"}", b', "manipulation": "ear"}'), "manipulation"),
-        (GOOD.replace(b"}", b', "exif": {"iso": "100"}}'), "exif: iso is '100', which is no number"),
+        (GOOD.replace(b"}", b', "exif": {"iso": "100"}}'), "exif: iso is '100', which is not a number"),
         (GOOD.replace(b"}", b', "exif": {"fnumber": true}}'), "exif: fnumber"),
         (GOOD.replace(b"}", b', "exif": {"fnumber": NaN}}'), "exif: fnumber"),
         (GOOD.replace(b"}", b', "exif": {"flash": [1]}}'), "exif: flash"),
-        (GOOD.replace(b"}", b', "exif": {"make": 5}}'), "exif: make is 5, which is no text"),
+        (GOOD.replace(b"}", b', "exif": {"make": 5}}'), "exif: make is 5, which is not a text"),
     ],
 )
 def test_a_broken_row_is_named_by_line_and_field(tmp_path, line, named):

@@ -90,9 +90,9 @@ def test_the_number_of_jobs_changes_nothing(network_bundle, photographs):
 
 
 def test_calibration_parts_operations_whatever_the_options_say(fitted, photographs):
-    given, options = photographs["calibration"][:16], ViewOptions(copies=6, handled=False, jobs=1)
+    given, options = photographs["calibration"][:16], ViewOptions(copies=6, operations=False, jobs=1)
     done = calibrate(fitted, given, options=options, class_size=6)
-    again = calibrate(fitted, given, options=replace(options, handled=True), class_size=6)
+    again = calibrate(fitted, given, options=replace(options, operations=True), class_size=6)
     assert done.files == again.files
     coverage = done.coverage
     low, high = coverage.noise_edges
@@ -128,7 +128,7 @@ def test_networks_run_on_what_stands_for_a_photograph_alone(fitted, photographs,
     assert again[0] == len(again) - 1 > 6
     assert set(again[1:]) <= {photograph.path for photograph in given}
 
-    everything = replace(options, handled=True, every_operation=True)
+    everything = replace(options, operations=True, every_operation=True)
     expected = []
     for views in take_views(fitted, given, everything, lambda *_: None):
         rows = with_scores(done, calibration_rows(fitted, views))

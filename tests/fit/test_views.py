@@ -42,16 +42,17 @@ def test_views_are_the_face_as_it_is_and_its_conditions(network_bundle, photogra
     assert seen[0].condition.jpeg_quality == 70
 
 
-def test_handled_copies_have_been_through_more(network_bundle, photographs):
+def test_copies_after_operations_have_been_through_more(network_bundle, photographs):
     given = photographs["calibration"][:1]
     seen = {}
-    for handled in (False, True):
-        options = ViewOptions(copies=40, handled=handled, jobs=1)
-        as_it_is, *seen[handled] = viewed(network_bundle, given, options)
+    for operations in (False, True):
+        options = ViewOptions(copies=40, operations=operations, jobs=1)
+        as_it_is, *seen[operations] = viewed(network_bundle, given, options)
     assert not any(view.condition.size > as_it_is.condition.size for view in seen[False])
     assert any(view.condition.size > as_it_is.condition.size for view in seen[True])
     spread = {
-        handled: np.std([noise_of(view.statistics) for view in views]) for handled, views in seen.items()
+        operations: np.std([noise_of(view.statistics) for view in views])
+        for operations, views in seen.items()
     }
     assert spread[True] > 1.2 * spread[False]
 
@@ -70,7 +71,7 @@ def test_views_have_the_residual_statistics_of_their_crop(network_bundle, photog
 
 def test_every_operation_gives_one_view_if_asked(network_bundle, photographs):
     given = photographs["calibration"][:1]
-    options = ViewOptions(copies=2, handled=True, jobs=1)
+    options = ViewOptions(copies=2, operations=True, jobs=1)
     plain = viewed(network_bundle, given, options)
     every = viewed(network_bundle, given, replace(options, every_operation=True))
     assert len(plain) == 3

@@ -16,7 +16,7 @@ def test_a_reconstructed_picture_has_its_size(upsampling, factor):
 
 
 def test_only_powers_of_two():
-    with pytest.raises(ValueError, match="no power of two"):
+    with pytest.raises(ValueError, match="not a power of two"):
         Autoencoder(upsampling="nearest", factor=6, latent=3)
 
 

@@ -200,7 +200,7 @@ def test_too_few_photographs_for_two_levels(faces, tmp_path):
             "detection needs pictures that were made: add face",
         ),
         ({"bilevel": BILEVEL, "optimise": {"grad_accum_steps": 2}}, "one batch of each level"),
-        ({"prompts": {}, "pretext": {"tasks": {"iso": 1.0}}}, "task iso has none"),
+        ({"prompts": {}, "pretext": {"tasks": {"iso": 1.0}}}, "task iso has no prompts"),
         ({"prompts": {"width": 10, "heads": 3}}, "width of 10 cannot be divided between 3 heads"),
         (
             {

@@ -199,7 +199,7 @@ WRONG = [
     (np.zeros((50, 50), np.uint8), "eye", "uint8"),
     (np.zeros((50, 50, 3)), "eye", "uint8"),
     (np.zeros((0, 50, 3), np.uint8), "", "uint8"),
-    (np.zeros((50, 50, 3), np.uint8), "ear", "'ear' is no manipulation: choose from mouth-vertical"),
+    (np.zeros((50, 50, 3), np.uint8), "ear", "'ear' is not a manipulation: choose from mouth-vertical"),
 ]
 
 

@@ -77,7 +77,7 @@ def test_only_what_was_not_shrunk_is_recompressed(tmp_path, autoencoder):
             number,
             folder_for(tmp_path),
             {"one": partial(reconstruct, autoencoder)},
-            options(noise=0.0, handled=0),
+            options(noise=0.0, operations=0),
         )
         original = open_picture(tmp_path / f"originals/photo-{number}.png").pixels
         plain = reconstruct(autoencoder, original, noise=0.0, seed=0)
@@ -94,7 +94,7 @@ def test_further_copies_are_shrunk_and_the_same_each_time(tmp_path, autoencoder)
             1,
             folder_for(tmp_path / place),
             {"one": partial(reconstruct, autoencoder)},
-            options(handled=0),
+            options(operations=0),
         )
         for place in "ab"
     )
@@ -119,7 +119,7 @@ def test_both_are_handled_alike(tmp_path, autoencoder, monkeypatch):
         1,
         folder_for(tmp_path),
         {"one": partial(reconstruct, autoencoder)},
-        options(handled=1),
+        options(operations=1),
     )
     (original, *drawn), (reconstructed, *again) = handled
     assert drawn == again

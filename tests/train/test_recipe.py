@@ -1,5 +1,7 @@
 """What all recipes share: old keys are refused with their new name; how long a run is."""
 
+import re
+
 import pytest
 
 from cameraborn.errors import RecipeError
@@ -15,6 +17,28 @@ def test_an_old_key_is_refused_with_the_new_name(tmp_path, section, old, new):
     prefix = f"{section}." if section else ""
     with pytest.raises(RecipeError, match=rf": {prefix}{old} is now called {prefix}{new}: rename it$"):
         WholeRecipe.read(path)
+
+
+def test_an_old_key_is_found_in_every_table_of_a_list(tmp_path):
+    path = tmp_path / "old.toml"
+    path.write_text('[[autoencoders]]\nname = "a"\n[[autoencoders]]\ncritic = false\n')
+    with pytest.raises(RecipeError, match=r"autoencoders\.critic is now called autoencoders\.discriminator"):
+        WholeRecipe.read(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('kind = "binray"', "no kind of recipe is called 'binray': did you mean 'binary'?"),
+        ('kind = "mystery"', "choose from binary, generators, autoencoders, rival"),
+        ('kind = "painters"\n[[painters]]\nname = "a"', "painters is now called autoencoders: rename it"),
+    ],
+)
+def test_an_unknown_kind_is_answered_with_the_nearest(tmp_path, text, said):
+    path = tmp_path / "recipe.toml"
+    path.write_text(text)
+    with pytest.raises(RecipeError, match=re.escape(said)):
+        kind_of(path)
 
 
 @pytest.mark.parametrize(("text", "kind"), [("", "pretext"), ('kind = "rival"', "rival")])

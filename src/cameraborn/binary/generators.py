@@ -142,7 +142,9 @@ class GeneratorsObjective(Objective):
         self.processes.barrier()
         stored = OverlapWeights.read(file)
         if list(stored.sha256) != [rows[number].sha256 for number in numbers]:
-            raise RecipeError(f"{file}: is of other faces: delete the run's folder and train again")
+            raise RecipeError(
+                f"{file}: holds the weights of other faces: delete the run's folder and train again"
+            )
         weights[numbers] = stored.weights
         return weights
 

@@ -103,8 +103,8 @@ class GeneratorsRecipe(TrainingRecipe):
     def _fits(self) -> GeneratorsRecipe:
         if self.optimise.batch_size % self.batch.unit:
             raise ValueError(
-                f"optimise.batch_size {self.optimise.batch_size} is no multiple of the {self.batch.unit} pictures of "
-                "[batch] (a pair is two): change either"
+                f"optimise.batch_size {self.optimise.batch_size} is not a multiple of the {self.batch.unit} pictures "
+                "of [batch] (a pair is two): change either"
             )
         if self.optimise.patches != 1:
             raise ValueError("optimise.patches: give the count of each side in [[patches]] instead")
@@ -113,7 +113,7 @@ class GeneratorsRecipe(TrainingRecipe):
         network = self.network
         if network.input_kind != "patches":
             raise ValueError(
-                f"network.type {network.type!r} sees no single patches: choose efficientnet-lite0 or patch"
+                f"network.type {network.type!r} does not see single patches: choose efficientnet-lite0 or patch"
             )
         if isinstance(network, PatchNetworkSection) and network.spectrum:
             raise ValueError(f"network.spectrum: reads patches of {PATCH_SIZE} pixels alone: leave it out")

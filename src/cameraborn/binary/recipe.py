@@ -41,5 +41,7 @@ class BinaryRecipe(TrainingRecipe):
     @model_validator(mode="after")
     def _of_patches(self) -> BinaryRecipe:
         if self.network.sees_faces:
-            raise ValueError(f"network.type {self.network.type!r} sees no patches: choose patch or sdaie")
+            raise ValueError(
+                f"network.type {self.network.type!r} does not see patches: choose patch or sdaie"
+            )
         return self

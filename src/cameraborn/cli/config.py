@@ -60,7 +60,7 @@ def _defaults(path: Path, table: dict[str, Any], command: Any) -> dict[str, Any]
         for name, inside in table.items():
             if not isinstance(inside, dict):
                 raise CamerabornError(
-                    f"{path}: {name}: stands outside the tables: put it into one, as of [score]"
+                    f"{path}: {name}: stands outside the tables: put it into one, such as [score]"
                 )
         return {name: _defaults(path, inside, verbs[name]) for name, inside in table.items()}
     options = {

@@ -54,7 +54,7 @@ def _is_picture(null: bool) -> bool:
         )
     if b"\0" in head and not null:
         raise CamerabornError(
-            "standard input: no list of paths, as there are zero bytes in it: "
+            "standard input: not a list of paths, as it has zero bytes in it: "
             "give -0 for names that end in zero bytes, as those of 'find -print0'"
         )
     return False

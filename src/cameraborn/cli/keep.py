@@ -63,7 +63,7 @@ def kept_or_streamed(
         CamerabornError: it is to go on, but writes to a device or a pipe.
     """
     if is_stream(output) and resume:
-        raise CamerabornError(f"{output}: --resume: rows are kept for files alone: leave it out")
+        raise CamerabornError(f"{output}: --resume: only rows that go into a file are kept: leave it out")
     options = {
         "false_alarm": false_alarm,
         "fdr": fdr,
@@ -215,7 +215,7 @@ def _begin(part: Path, *, resume: bool, overwrite: bool) -> None:
         return
     if not overwrite:
         raise JournalError(
-            f"{part}: of a run that was interrupted: go on with --resume, or start again with --overwrite"
+            f"{part}: left by a run that was interrupted: go on with --resume, or start again with --overwrite"
         )
     with part.open("rb") as file:
         head = file.read(len(Journal.HEAD))

@@ -71,10 +71,10 @@ def fit(
     copies: Annotated[
         int, Option(min=0, help="Number of randomly shrunk and recompressed copies of each photograph.")
     ] = 4,
-    handled: Annotated[
+    operations: Annotated[
         bool,
         Option(
-            "--handled",
+            "--operations",
             help="Also enlarge, blur, sharpen and add noise to the copies, as calibrate does.",
         ),
     ] = False,
@@ -104,11 +104,11 @@ def fit(
     if whole_image:
         contradicting(context, "whole_image", "faceless")
     if not copies:
-        meaningless(context, "without copies", "handled")
+        meaningless(context, "without copies", "operations")
     outputs = Outputs(output, overwrite=overwrite)
     outputs.reads(bundle, *photos)
     options = views.ViewOptions(
-        whole_image=whole_image, copies=copies, handled=handled, faceless=faceless, jobs=jobs, seed=seed
+        whole_image=whole_image, copies=copies, operations=operations, faceless=faceless, jobs=jobs, seed=seed
     )
     census = Census()
     found = photographs.find_photographs(photos, split=split, kinds=kind or (), census=census)

@@ -153,7 +153,7 @@ def text_outputs(output: Path | None, *, filled: Path | None = None, overwrite: 
     """
     if output is not None and output.suffix.lower() in PICTURE_ENDINGS:
         raise CamerabornError(
-            f"{output}: ends as a picture does, and text is written: end it in .csv, .json or .jsonl"
+            f"{output}: ends like a picture, but text is written to it: end it in .csv, .json or .jsonl"
         )
     return Outputs(output, filled=filled, overwrite=overwrite)
 

@@ -64,7 +64,7 @@ def reconstruct_(
     noise: Annotated[
         float, Option(min=0, help="Largest strength of the noise on what an autoencoder decodes.")
     ] = 0.15,
-    handled: Annotated[
+    operations: Annotated[
         float,
         Option(
             min=0,
@@ -97,7 +97,7 @@ def reconstruct_(
             f"--smallest-side {smallest_side} is above --largest-side {largest_side}: change either"
         )
     if copies == 1:
-        meaningless(context, "with one copy, which is not shrunk", "handled")
+        meaningless(context, "with one copy, which is not shrunk", "operations")
     needs_torch()
     from cameraborn.data.manifest import read_manifest
     from cameraborn.pseudo.reconstruct import (
@@ -116,7 +116,7 @@ def reconstruct_(
         smallest_side=smallest_side,
         largest_side=largest_side,
         noise=noise,
-        handled=handled,
+        operations=operations,
         seed=seed,
         around_faces=around_faces,
     )
@@ -169,7 +169,9 @@ def _decoders(
     if decoders is not None:
         for name, decoder in read_decoders(decoders).items():
             if name in found:
-                raise CamerabornError(f"{decoders}: an autoencoder is called {name} too: rename one's files")
+                raise CamerabornError(
+                    f"{decoders}: an autoencoder is called {name} too: rename the files of one"
+                )
             found[name] = decoder
             own = [path for path in files_of(decoders) if path.name.startswith((f"{name}_", f"{name}."))]
             weights[name] = [sha256_of(path) for path in own]

@@ -86,11 +86,11 @@ class Row(BaseModel):
             value = exif.get(tag.name)
             if tag.kind == "text":
                 if not isinstance(value, str | None):
-                    raise ValueError(f"{tag.name} is {value!r}, which is no text")
+                    raise ValueError(f"{tag.name} is {value!r}, which is not a text")
             elif value is not None and (
                 isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value)
             ):
-                raise ValueError(f"{tag.name} is {value!r}, which is no number")
+                raise ValueError(f"{tag.name} is {value!r}, which is not a number")
         return exif
 
 

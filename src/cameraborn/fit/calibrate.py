@@ -50,10 +50,10 @@ def calibrate(
 ) -> Bundle:
     """A copy of the bundle with the scores of held-out photographs and golden scores.
 
-    Each photograph is observed in many conditions (`handled` and `every_operation` are always on: a rate holds for what
-    calibration has seen), so it contributes one score to every category that one of its views falls in. Categories with
-    fewer than `class_size` photographs are merged. In a category a photograph counts once, because two views of it are
-    not independent: as it is in its own category, elsewhere by a view drawn at random, seeded by the photograph itself.
+    Each photograph is observed in many conditions (`operations` and `every_operation` are always on: a rate holds for
+    what calibration has seen), so it contributes one score to every category that one of its views falls in. Categories
+    with fewer than `class_size` photographs are merged. In a category a photograph counts once, because two views of it
+    are not independent: as it is in its own category, elsewhere by a view drawn at random, seeded by the photograph.
     An interrupted run goes on from its `journal`.
 
     Raises:
@@ -77,7 +77,7 @@ def look_at(
     Raises:
         CalibrationError: as `calibrate`.
     """
-    options = replace(options, handled=True, every_operation=True)
+    options = replace(options, operations=True, every_operation=True)
     held_out: dict[str, list[View]] = {}
     for views in take_views(bundle, photographs, options, report, journal, featured={}):
         first = views[0]
@@ -120,7 +120,7 @@ def calibrate_on(
         CalibrationError: a photograph has changed meanwhile.
         BundleError: the bundle is not fitted.
     """
-    options = replace(options, handled=True, every_operation=True)
+    options = replace(options, operations=True, every_operation=True)
     sizes = WHOLE_SIZE_EDGES if options.whole_image else FACE_SIZE_EDGES
     operations = () if bundle.operation_classifier is None else tuple(OPERATIONS)
     unscored = {photograph: [_row(view, {}) for view in views] for photograph, views in held_out.items()}

@@ -46,7 +46,7 @@ class ViewOptions:
     Attributes:
         whole_image: take the whole picture instead of its faces.
         copies: random copies of each face; 0 takes it only as it is.
-        handled: copies may also have been enlarged, blurred, sharpened or given noise (`random_operations`), not
+        operations: copies may also have been enlarged, blurred, sharpened or given noise (`random_operations`), not
             only shrunk and recompressed (`random_recompression`).
         every_operation: also a copy after each of `OPERATIONS`, so that none is rare.
         faceless: take the middle square of a photograph without a usable face instead of leaving it out: what a
@@ -57,7 +57,7 @@ class ViewOptions:
 
     whole_image: bool = False
     copies: int = 4
-    handled: bool = False
+    operations: bool = False
     every_operation: bool = False
     faceless: bool = False
     jobs: int | None = None
@@ -198,7 +198,7 @@ class ViewStage(Stage[Photograph, Viewed]):
 
     def _copies(self, crop: Pixels, rng: np.random.Generator) -> list[Processed]:
         smallest = self._observer.bundle.info.smallest_side
-        process = random_operations if self.options.handled else random_recompression
+        process = random_operations if self.options.operations else random_recompression
         copies = [process(crop, rng, smallest_side=smallest) for _ in range(self.options.copies)]
         if self.options.every_operation:
             copies += [copy for _, copy in self._after_operations(crop, rng)]

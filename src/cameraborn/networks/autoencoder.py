@@ -69,7 +69,7 @@ class Autoencoder(nn.Module):
     ) -> None:
         super().__init__()
         if factor < 2 or factor & (factor - 1):
-            raise ValueError(f"a factor of {factor} is no power of two")
+            raise ValueError(f"a factor of {factor} is not a power of two")
         self.factor = factor
         channels = [width]
         while 2 ** (len(channels) - 1) < factor:

@@ -81,7 +81,7 @@ def _string(
     if endless:
         parts, at = _items(data, at, None, depth)
         if not all(isinstance(part, str if text else bytes) for part in parts):
-            raise CborError("a part of a string that is none")
+            raise CborError("a part of a string that is not a string")
         return ("" if text else b"").join(parts), at  # type: ignore[arg-type]
     if length > len(data) - at:
         raise CborError("cut off")

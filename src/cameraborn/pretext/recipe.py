@@ -137,7 +137,7 @@ class Recipe(TrainingRecipe):
         without = [name for name in self.pretext.tasks if not TASKS[name].prompt]
         if without:
             known = ", ".join(name for name, task in TASKS.items() if task.prompt)
-            raise ValueError(f"prompts: task {without[0]} has none: choose from {known}")
+            raise ValueError(f"prompts: task {without[0]} has no prompts: choose from {known}")
         if self.network.type != "resnet50":
             raise ValueError("prompts: only network.type = 'resnet50' can have them")
         return self

@@ -290,7 +290,7 @@ def read_autoencoders(folder: Path) -> dict[str, Autoencoder]:
             autoencoder.load_state_dict(load_file(path))
         except (safetensors.SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
             raise RecipeError(
-                f"{path}: no autoencoder, or damaged ({str(error).splitlines()[0]}): train it again"
+                f"{path}: not an autoencoder, or damaged ({str(error).splitlines()[0]}): train it again"
             ) from error
         autoencoders[section.name] = autoencoder.eval()
     if not autoencoders:

@@ -196,10 +196,10 @@ def ncnn_network(param: Path) -> Callable[[NDArray[np.float32]], NDArray[np.floa
         network.opt.num_threads = 1
         broken = network.load_param(str(param)) or not binary.is_file() or network.load_model(str(binary))
     except (OSError, UnicodeDecodeError, IndexError, ValueError) as error:
-        raise RecipeError(f"{param}: no network of ncnn ({error}): get it again") from error
+        raise RecipeError(f"{param}: not a network of ncnn ({error}): get it again") from error
     if broken:
         raise RecipeError(
-            f"{param}: no network of ncnn, or {binary.name} is missing or damaged: get it again"
+            f"{param}: not a network of ncnn, or {binary.name} is missing or damaged: get it again"
         )
 
     def enlarge(pixels: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -176,5 +176,5 @@ def _check(pixels: Pixels, kind: Kind) -> None:
         raise ValueError(f"a crop is uint8 [H W 3]; got {pixels.dtype} {list(pixels.shape)}")
     if kind and kind not in KINDS:
         raise ValueError(
-            f"{kind!r} is no manipulation: choose from {', '.join(KINDS)}, or '' for the original"
+            f"{kind!r} is not a manipulation: choose from {', '.join(KINDS)}, or '' for the original"
         )

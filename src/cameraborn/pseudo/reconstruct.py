@@ -42,7 +42,7 @@ class ReconstructOptions:
     Attributes:
         autoencoders: names of the autoencoders and decoders; each copy is by one of them, drawn at random.
         copies: copies of each photograph; the first at its own size, each further one shrunk at random.
-        handled: share of the shrunk copies that go through a random operation after the autoencoder.
+        operations: share of the shrunk copies that go through a random operation after the autoencoder.
         smallest_side: smallest side of a copy, pixels.
         largest_side: largest side of a copy, pixels; a larger photograph is cut to its middle.
         noise: largest strength of the noise on the autoencoder's latents.
@@ -55,7 +55,7 @@ class ReconstructOptions:
     smallest_side: int = 96
     largest_side: int = 512
     noise: float = 0.15
-    handled: float = 0.5
+    operations: float = 0.5
     seed: int = 0
     around_faces: bool = False
 
@@ -103,7 +103,7 @@ def write_reconstructed(
     reconstructed = decoders[decoder](original, noise, seed)
     if number == 0 and picture.jpeg_quality is not None:
         reconstructed = recompressed(reconstructed, "JPEG", picture.jpeg_quality)
-    if number and rng.random() < options.handled:
+    if number and rng.random() < options.operations:
         original, reconstructed = _same_operation(
             original, reconstructed, int(rng.integers(2**31)), options.smallest_side
         )

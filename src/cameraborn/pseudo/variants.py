@@ -248,5 +248,5 @@ def _writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise CamerabornError(
-            f"{path}: cannot be written ({error.strerror}): see to the path and the disk, then run this again"
+            f"{path}: cannot be written ({error.strerror}): check the path and the disk, then run this again"
         ) from error

@@ -140,7 +140,9 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safe_open(path, framework="pt") as file:
             return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except Exception as error:  # the library's own errors have no common base
-        raise RecipeError(f"{path}: no safetensors that can be read ({error}): import it again") from error
+        raise RecipeError(
+            f"{path}: not a safetensors file that can be read ({error}): import it again"
+        ) from error
 
 
 def _compare(what: str, expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:

@@ -19,10 +19,15 @@ from pydantic import (
 
 from cameraborn.data.select import Selection
 from cameraborn.errors import RecipeError
+from cameraborn.registry import unknown_name
 
+KINDS = ("binary", "generators", "autoencoders", "rival")  # a recipe of pretext tasks names none
 # Keys of earlier releases by their section (the empty one: whole sections): the old name, and today's.
 RENAMED = {
-    "": {"delivery": "history"},
+    "": {"delivery": "history", "painters": "autoencoders"},
+    "faces": {"delivery_probability": "postprocess_probability"},
+    "pretext.tasks": {"redrawn": "reconstructed"},
+    "autoencoders": {"critic": "discriminator"},
     "optimise": {
         "pictures": "batch_size",
         "accumulate": "grad_accum_steps",
@@ -182,20 +187,27 @@ class TrainingRecipe(WholeRecipe):
 
 
 def kind_of(path: Path) -> str:
-    """What kind a recipe is of: `binary`, `generators`, `autoencoders`, `rival`, or `pretext` where it says nothing.
+    """What kind a recipe is of: one of `KINDS`, or `pretext` where it says nothing.
 
     Raises:
-        RecipeError: the file is missing or not TOML.
+        RecipeError: the file is missing or not TOML, or there is no such kind.
     """
-    return str(_read_toml(path).get("kind", "pretext"))
+    fields = _read_toml(path)
+    if (kind := fields.get("kind", "pretext")) not in (*KINDS, "pretext"):
+        _refuse_old_names(path, fields)
+        raise RecipeError(f"{path}: {unknown_name('kind of recipe', str(kind), KINDS)}")
+    return str(kind)
 
 
 def _refuse_old_names(path: Path, fields: dict[str, Any]) -> None:
     for section, names in RENAMED.items():
-        held = fields.get(section) if section else fields
+        held: Any = fields
+        for key in section.split(".") if section else ():
+            held = held.get(key, {}) if isinstance(held, dict) else {}
+        tables = held if isinstance(held, list) else [held]
         prefix = f"{section}." if section else ""
         for old, new in names.items():
-            if isinstance(held, dict) and old in held:
+            if any(isinstance(table, dict) and old in table for table in tables):
                 raise RecipeError(f"{path}: {prefix}{old} is now called {prefix}{new}: rename it")
 
 

@@ -210,7 +210,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     except Exception as error:  # torch's unpickler raises whatever the damage comes to
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise RecipeError(
-            f"{path}: no checkpoint that can be read safely ({reason}): get it again, as tensors alone"
+            f"{path}: not a checkpoint that can be read safely ({reason}): get it again, as tensors alone"
         ) from error
     for wrapper in _WRAPPERS:
         if isinstance(held, Mapping) and isinstance(held.get(wrapper), Mapping):
@@ -255,7 +255,7 @@ def _detect(path: Path, weights: Mapping[str, Tensor]) -> str:
         if layout.found_in(set(weights)):
             return name
     raise RecipeError(
-        f"{path}: of no known layout ({', '.join(LAYOUTS)}); its keys begin {_list(sorted(weights))}: "
+        f"{path}: not of a known layout ({', '.join(LAYOUTS)}); its keys begin {_list(sorted(weights))}: "
         "check that it is the right file"
     )
 

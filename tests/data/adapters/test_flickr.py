@@ -91,5 +91,5 @@ def test_a_broken_file_costs_its_photograph_alone(tmp_path, broken):
 def test_files_that_are_no_tables(tmp_path):
     picture(tmp_path / "photos" / "1.jpg")
     (tmp_path / "notes.txt").write_text("one\ntwo\n")
-    assert "no table of EXIF" in refusal("flickr", tmp_path / "photos", exif=tmp_path / "notes.txt")
+    assert "not a table of EXIF" in refusal("flickr", tmp_path / "photos", exif=tmp_path / "notes.txt")
     assert "no such file or folder" in refusal("flickr", tmp_path / "photos", exif=tmp_path / "none")

@@ -85,7 +85,7 @@ class ExifTable:
             raise ManifestError(f"{file}: cannot be read ({error}): copy or download it again") from error
         if lines and not pairs:
             raise ManifestError(
-                f"{file}: no table of EXIF: its lines are a photograph's id, a tab, and Key:Value pairs"
+                f"{file}: not a table of EXIF: its lines are a photograph's id, a tab, and Key:Value pairs"
             )
 
     def get(self, photo: str) -> Tags | None:

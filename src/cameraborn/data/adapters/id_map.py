@@ -35,7 +35,9 @@ def read_id_map(file: Path) -> dict[str, str]:
         ManifestError: it is something else, larger than `LARGEST`, or damaged. Nothing in it is ever called.
     """
     if file.stat().st_size > LARGEST:
-        raise ManifestError(f"{file}: larger than {LARGEST:,} bytes, which no id map is: give the right file")
+        raise ManifestError(
+            f"{file}: larger than {LARGEST:,} bytes, which is too large for an id map: give the right file"
+        )
     data = file.read_bytes()
     if file.suffix == ".json":
         try:
@@ -54,7 +56,9 @@ def _id(file: Path, value: object) -> str:
         return str(value)
     if isinstance(value, str) and len(value) <= _LONGEST:
         return value
-    raise ManifestError(f"{file}: maps something that is no id ({type(value).__name__}): give the right file")
+    raise ManifestError(
+        f"{file}: maps something that is not an id ({type(value).__name__}): give the right file"
+    )
 
 
 def _plain_pickle(file: Path, data: bytes) -> object:
@@ -87,7 +91,9 @@ def _plain_pickle(file: Path, data: bytes) -> object:
                     f"{file.name} {file.stem}.json"
                 )
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError, MemoryError) as error:
-        raise ManifestError(f"{file}: damaged, or no pickle ({error}): copy or download it again") from error
+        raise ManifestError(
+            f"{file}: damaged, or not a pickle ({error}): copy or download it again"
+        ) from error
     raise ManifestError(f"{file}: damaged (it ends early): copy or download it again")
 
 
