@@ -7,6 +7,7 @@ import torch
 from cameraborn.binary.dataset import LabelledPatches, labelled_rows, large_enough, postprocessed
 from cameraborn.binary.objective import BinaryObjective
 from cameraborn.binary.recipe import PostprocessingSection
+from cameraborn.data.manifest import read_manifest
 from cameraborn.errors import ManifestError
 from cameraborn.train.loop import train
 from cameraborn.train.pictures import MemoryBudget
