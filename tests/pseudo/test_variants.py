@@ -12,8 +12,7 @@ from cameraborn.data.verify import verify_manifest
 from cameraborn.errors import CamerabornError, PictureError
 from cameraborn.photo.decode import open_picture
 from cameraborn.photo.faces import FaceFinder, landmarks_68
-from cameraborn.pseudo.contact_sheet import contact_sheet
-from cameraborn.pseudo.manipulate import KINDS, ManipulationOptions
+from cameraborn.pseudo.manipulate import ManipulationOptions
 from cameraborn.pseudo.variants import (
     FaceCut,
     VariantFolder,
@@ -83,7 +82,6 @@ def test_a_face_that_shows_too_little_for_landmarks_is_only_distorted(finder, tm
         rows = write_variants(face, "a", tmp_path / "out", OPTIONS)
     assert [row.manipulation for row in rows] == ["", "affine"]
     assert [row.landmarks for row in rows] == [None, None]
-    contact_sheet([face], OPTIONS)
 
 
 def test_what_cannot_be_cut_says_why(finder, tmp_path):
@@ -219,21 +217,3 @@ def test_settings_are_readable(face, tmp_path):
     assert settings["kinds"] == ["nose"]
     assert settings["manipulation"]["side"] == 224
     assert (tmp_path / "manipulated" / "a_4.png").exists()
-
-
-def test_a_contact_sheet_shows_every_kind_and_says_what_is_not_possible(face):
-    options = VariantOptions(kinds=KINDS)
-    blind = FaceCut(face.row, face.pixels, face.box, face.landmarks * np.nan)
-    sheet = np.asarray(contact_sheet([face, blind], options)).astype(int)
-    height, width, _ = sheet.shape
-    assert height < width
-    upper, lower = sheet[26 : 26 + 168], sheet[26 + 172 : 26 + 340]
-    original = upper[:, 4:172]
-    first_pair = 4 + 168 + 8
-    for place, kind in enumerate(KINDS):
-        x = first_pair + place * 348
-        made, beside = upper[:, x : x + 168], upper[:, x + 172 : x + 340]
-        assert np.abs(made - original).max() > 20, kind
-        assert beside.mean() < original.mean() / 1.5, kind  # dimmed but where the mask is
-        possible = kind == "affine"
-        assert (np.ptp(lower[4:60, x + 4 : x + 160]) > 0) == possible
