@@ -181,11 +181,6 @@ def run_protocol(
 ) -> Tally:
     """Score every test picture, as it is, by the papers' protocol on each bundle's encoder, into `scores.csv`.
 
-    Args:
-        config: a configuration with a `[protocol]`.
-        jobs: number of pictures at a time.
-        advance: is told how many pictures of the present list are done.
-
     Raises:
         BenchError: a photograph serves two purposes, or the output folder cannot be used.
         CalibrationError: too few photographs for so many components.

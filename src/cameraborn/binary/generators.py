@@ -78,13 +78,7 @@ def begun(recipe: GeneratorsRecipe) -> GeneratorsNetwork:
 
 
 class GeneratorsObjective(Objective):
-    """The photographs, reconstructed pairs and generated faces of a recipe's manifests.
-
-    Args:
-        recipe: what decides the run.
-        processes: that share each batch.
-        folder: the run's, for the overlap weights.
-    """
+    """The photographs, reconstructed pairs and generated faces of a recipe's manifests."""
 
     def __init__(self, recipe: GeneratorsRecipe, processes: Processes, *, folder: Path) -> None:
         self.recipe, self.processes, self.folder = recipe, processes, folder

@@ -56,7 +56,6 @@ def fit_perceptron(
         photographs: features [N D].
         generated: features [M D].
         log_likelihood: of the photographs under the mixture [N], which tells the pseudo-outliers.
-        options: see there.
 
     Returns:
         `0.weight` [H D], `0.bias` [H], `2.weight` [2 H], `2.bias` [2], for features as they were given.

@@ -110,13 +110,7 @@ class Kept:
     def verdicts(
         self, pictures: Iterable[Source], advance: Callable[[int], None], jobs: int | None
     ) -> Iterator[Iterator[Verdict]]:
-        """The verdicts on the pictures, in their order; with a journal, once all of them are there.
-
-        Args:
-            pictures: what is scored.
-            advance: told how many are done.
-            jobs: pictures at a time.
-        """
+        """The verdicts on the pictures, in their order; with a journal, once all of them are there."""
         if self.part is None:
             items = (_Item(source, Mark(0, 0, 0)) for source in pictures)
             with closing(self._scored(items, advance, jobs)) as scored:

@@ -64,7 +64,6 @@ def rows_writer(format: Format, output: Path | None, form: Form[T]) -> Iterator[
     """A function that writes one row at once, so that a reader behind a pipe need not wait.
 
     Args:
-        format: how.
         output: the file, which appears when it is complete; standard output without one.
         form: what makes rows.
     """
@@ -101,13 +100,7 @@ def rows_writer(format: Format, output: Path | None, form: Form[T]) -> Iterator[
 def writer(
     format: Format, output: Path | None, rows: Rows
 ) -> AbstractContextManager[Callable[[Verdict], None]]:
-    """A function that writes one verdict at once, as `rows_writer`.
-
-    Args:
-        format: how.
-        output: the file; standard output without one.
-        rows: what makes rows of verdicts.
-    """
+    """A function that writes one verdict at once, as `rows_writer`."""
     form = Form[Verdict](
         columns=rows.csv_columns(),
         csv_row=lambda verdict: rows.csv_row(rows.of(verdict)),

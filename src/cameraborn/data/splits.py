@@ -69,10 +69,8 @@ def split_manifest(
     The manifest is read twice and never held: what is kept in memory is a number for each group.
 
     Args:
-        path: the manifest.
         shares: split -> share of the rows.
         research_only: the split of all groups in which a row is for research only; empty: they are divided too.
-        seed: random seed of the split.
         report: told how many rows have been read; in the end that is twice as many as there are.
 
     Raises:

@@ -47,11 +47,6 @@ def verify_manifest(
 ) -> Iterator[str]:
     """Yield a line of text for each problem; rows are read one by one, and a few bytes of each are kept.
 
-    Args:
-        path: the manifest.
-        jobs: files that are hashed at a time; None is one a processor.
-        report: told how many rows are done.
-
     Raises:
         ManifestError: there is no manifest, or it is empty.
     """

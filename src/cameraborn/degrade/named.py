@@ -94,7 +94,6 @@ def degrade(pixels: Pixels, name: str, *, key: str | None = None) -> Pixels:
     """Apply a named degradation to pixels [H W 3]; the result is [H' W' 3].
 
     Args:
-        pixels: the picture.
         name: one of `STANDARD`, or any that `parse` takes.
         key: what seeds noise and the place of crops; by default the pixels themselves.
 
@@ -258,8 +257,6 @@ def degrade_encoded(data: bytes, name: str, *, picture: str, key: str) -> bytes:
     """The encoded picture after a named degradation, encoded anew; `none` leaves the bytes alone.
 
     Args:
-        data: the encoded picture.
-        name: name of the degradation.
         picture: name of the picture in errors.
         key: seeds what is random in a degradation: the picture's SHA-256.
 

@@ -57,8 +57,6 @@ class Operation:
         """The result, or None where it cannot be done: [H W 3] to [H' W' 3].
 
         Args:
-            pixels: the picture.
-            rng: draws the strength.
             smallest_side: the result is never shrunk under it, pixels.
             by_name: as under a name of `degrade.named`: strength has three digits, noise a seed of its own.
         """

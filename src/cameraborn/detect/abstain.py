@@ -11,12 +11,7 @@ SURE_FACE = 0.5  # of a second look's confidence; benchmarks/doubtful_faces.py s
 
 
 def unfit(picture: Picture, box: Box | None = None) -> Scope | None:
-    """Why nothing within this box of a picture can be judged, whatever it looks like; None if it can.
-
-    Args:
-        picture: decoded.
-        box: x0, y0, x1, y1 in upright pixels; by default of the whole picture.
-    """
+    """Why nothing within a box (default: the whole picture) can be judged, whatever it looks like; None if it can."""
     if picture.hdr is not None:
         return "hdr"  # its pixels are not what a display shows, nor like any photograph of the calibration
     H, W, _ = picture.pixels.shape

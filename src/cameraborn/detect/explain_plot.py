@@ -46,11 +46,7 @@ def plot_explanation(explanation: Explanation, output: str | os.PathLike[str]) -
 
 
 def draw_explanation(explanation: Explanation, format: str = "png") -> bytes:
-    """The same picture as the bytes of a file.
-
-    Args:
-        explanation: what is drawn.
-        format: png, pdf or svg.
+    """The same picture as the bytes of a file: png, pdf or svg.
 
     Raises:
         CamerabornError: matplotlib is missing.

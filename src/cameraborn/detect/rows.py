@@ -32,11 +32,7 @@ COLUMNS = tuple(Row.__dataclass_fields__)  # of JSON; in CSV each channel has a 
 
 
 class Rows:
-    """Makes verdicts of a detector into rows.
-
-    Args:
-        detector: whose verdicts they are.
-    """
+    """Makes verdicts of a detector into rows."""
 
     def __init__(self, detector: Detector) -> None:
         self.channels: Sequence[str] = detector.channels

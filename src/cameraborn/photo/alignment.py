@@ -50,32 +50,19 @@ def p_value(distance: float) -> float:
     """Share of portraits that nobody aligned that lie at least as near to FFHQ's alignment.
 
     It is exact up to `RARE`, and a lower bound above it, which the portraits further away would raise.
-
-    Args:
-        distance: as `misalignment` gives it.
     """
     return (1 + sum(near <= distance for near in _NEAREST)) / (1 + _PORTRAITS)
 
 
 def misalignment(points: NDArray[np.float32], width: int, height: int) -> float:
-    """Mean distance from the corners of FFHQ's cut to those of the picture, over the picture's side.
-
-    Args:
-        points: landmarks [68 2], in pixels of the picture.
-        width: of the picture, pixels.
-        height: of the picture, pixels.
-    """
+    """Mean distance of FFHQ's corners by landmarks [68 2] from the picture's, all in pixels, over its side."""
     frame = np.array([(0, 0), (0, height), (width, height), (width, 0)], np.float64)
     distances = np.linalg.norm(ffhq_quad(points) - frame, axis=1)
     return float(distances.mean()) / math.sqrt(width * height)
 
 
 def ffhq_quad(points: NDArray[np.float32]) -> NDArray[np.float64]:
-    """The corners [4 2] of FFHQ's cut of a face: those at the top left, bottom left, bottom right, top right.
-
-    Args:
-        points: landmarks [68 2].
-    """
+    """Corners [4 2] of FFHQ's cut by landmarks [68 2]: top left, bottom left, bottom right, top right."""
     left, right, mouth = (
         points[part].mean(axis=0, dtype=np.float64) for part in (_LEFT_EYE, _RIGHT_EYE, _MOUTH)
     )

@@ -22,11 +22,8 @@ def face_window(width: int, height: int, box: Box, scale: float, rule: CropRule)
     """Where the crop of a face lies in a picture, in training as in scoring.
 
     Args:
-        width: width of the picture, pixels.
-        height: height of the picture, pixels.
-        box: x0, y0, x1, y1 of the face.
+        box: x0, y0, x1, y1 of the face, pixels.
         scale: side of the crop over the longer side of the box.
-        rule: see above.
 
     Raises:
         PictureError: the box has no area.

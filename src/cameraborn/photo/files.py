@@ -71,10 +71,6 @@ def pictures_in(folder: str, census: Census | None = None) -> Iterator[str]:
 
     Strings all the way: a folder may hold millions, and a name that is no text keeps its odd bytes. Links to folders
     may be circles and are not followed. A folder that cannot be opened is passed on: whoever reads it will say why.
-
-    Args:
-        folder: where to look.
-        census: counts what is passed over, as far as the walk has come.
     """
     census = Census() if census is None else census
     try:

@@ -35,11 +35,6 @@ def frames(
     At most some 60, of the first `LAST_FRAME`. All have the facts of the file in common; an animation that ends in the
     middle of a frame ends with the frame before.
 
-    Args:
-        source: as for `open_picture`.
-        name: what to call it.
-        max_pixels: larger pictures are refused.
-
     Raises:
         PictureError: as `open_picture`, for the frame that is asked for.
         TypeError: `source` is no picture.

@@ -98,12 +98,7 @@ def _inflated(data: bytes) -> bytes:
 
 
 def fields_of(image: Image.Image, data: bytes) -> tuple[Field, ...]:
-    """Every text of a file but those of XMP and C2PA, which have structures of their own.
-
-    Args:
-        image: the opened file; it need not be loaded.
-        data: the same file, encoded.
-    """
+    """Every text of a file but those of XMP and C2PA, which have structures of their own."""
     return tuple(islice(_fields(image, data), MAX_FIELDS))
 
 

@@ -44,12 +44,7 @@ class Box:
 
 
 def manifest_store(image: Image.Image, data: bytes) -> bytes:
-    """The encoded C2PA manifest store of a file; empty where there is none.
-
-    Args:
-        image: the opened file; it need not be loaded.
-        data: the same file, encoded.
-    """
+    """The encoded C2PA manifest store of a file; empty where there is none."""
     found = (
         _in_jpeg(image)
         or _in_png(data)

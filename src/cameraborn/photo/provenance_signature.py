@@ -32,12 +32,7 @@ def can_check() -> bool:
 
 
 def signature_state(data: bytes, format: str) -> State | None:
-    """The state of a file's active manifest; None where the library is missing or does not know the format.
-
-    Args:
-        data: the encoded file.
-        format: the name of its decoder, "JPEG".
-    """
+    """The state of a file's active manifest; None where the library is missing or does not know the format."""
     mime = _MIME.get(format)
     if mime is None or not can_check():
         return None

@@ -35,12 +35,7 @@ _TIFF_TAG = 700
 
 
 def xmp_fields(image: Image.Image, data: bytes) -> tuple[Field, ...]:
-    """The properties of a file's XMP packet; none where there is no packet, or one that cannot be read.
-
-    Args:
-        image: the opened file; it need not be loaded.
-        data: the same file, encoded.
-    """
+    """The properties of a file's XMP packet; none where there is no packet, or one that cannot be read."""
     return tuple(Field("XMP", name, text) for name, text in xmp_properties(_packet(image, data)))
 
 

@@ -79,8 +79,6 @@ def manipulate(
         pixels: the crop, uint8 [H W 3].
         landmarks: [68 2], x and y in pixels of the crop; None if there are none. "" and "affine" need none.
         kind: one of `KINDS`, or "" for the original, resampled if `options.match_resampling` says so.
-        rng: all chance comes from it.
-        options: see there.
 
     Returns:
         The crop, or None if the landmarks do not show what is to be manipulated (see `masks.find_region`): then

@@ -61,14 +61,7 @@ def rows_of(recipe: RivalRecipe) -> tuple[Sequence[Row], Sequence[Row]]:
 
 
 class RivalPictures(Dataset[Sample]):
-    """The sample of (epoch, index).
-
-    Args:
-        rows: of the manifest.
-        recipe: says what happens to a picture.
-        budget: memory for decoded pictures.
-        augmented: whether pictures are post-processed at random.
-    """
+    """The sample of (epoch, index)."""
 
     def __init__(
         self,

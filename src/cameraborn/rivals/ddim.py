@@ -50,7 +50,6 @@ def invert(noise: Noise, pictures: Tensor, schedule: Schedule, *, clip: bool = T
     """Pictures in -1..1 to their noise; in the last step nothing of the picture is left.
 
     Args:
-        noise: the network.
         pictures: [B ...].
         schedule: the steps.
         clip: keep the estimate of the picture in -1..1, as ADM's code does.

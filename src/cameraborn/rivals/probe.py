@@ -24,11 +24,7 @@ def linear_head(features: int) -> nn.Linear:
 
 
 class LinearProbe(Rival):
-    """A frozen encoder and a linear head, which is trained by binary cross-entropy.
-
-    Args:
-        encoder: any.
-    """
+    """A frozen encoder and a linear head, which is trained by binary cross-entropy."""
 
     trained = ("head",)
 

@@ -43,7 +43,6 @@ def self_blended(
     Args:
         pixels: of a face with some margin, [H W 3].
         points: outline or landmarks of the face in it, [N 2] x and y in pixels, at least three.
-        rng: draws everything.
 
     Returns:
         The photograph, which may have been changed as a copy is; the fake; and the mask [H W] in 0..1.

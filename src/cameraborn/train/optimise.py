@@ -28,14 +28,7 @@ def make_optimiser(network: nn.Module, settings: OptimiseSection) -> torch.optim
 
 
 def learning_rate(step: int, settings: OptimiseSection, *, steps: int, steps_an_epoch: int) -> float:
-    """Linear warm-up, then a decay from the full rate to the lowest; a cosine that has ended rises again.
-
-    Args:
-        step: number of the step, from 0.
-        settings: the recipe's.
-        steps: steps of the whole run.
-        steps_an_epoch: steps of one pass over the training rows.
-    """
+    """Linear warm-up, then a decay from the full rate to the lowest; a cosine that has ended rises again."""
     if step < settings.warmup:
         return settings.learning_rate * (step + 1) / settings.warmup
     if settings.schedule == "constant":

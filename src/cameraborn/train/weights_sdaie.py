@@ -38,20 +38,12 @@ _NAMES = _STEM | _GROUPS | _LAYERS
 
 
 def import_sdaie(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Their pretext network as the state of `SdaieRanker(SdaieNet(pool="first"), AUTHORS_HEADS)`.
-
-    Args:
-        state: what their file holds under `state_net`.
-    """
+    """Their pretext network as the state of `SdaieRanker(SdaieNet(pool="first"), AUTHORS_HEADS)`."""
     return _renamed(state, {"backbone.": "encoder."}, heads={name: f"heads.{name}" for name in AUTHORS_HEADS})
 
 
 def import_sdaie_binary(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Their classifier as the state of `RegularisedClassifier`, whose encoder is `SdaieNet(pool="first")`.
-
-    Args:
-        state: what their file holds under `state_net`.
-    """
+    """Their classifier as the state of `RegularisedClassifier`, whose encoder is `SdaieNet(pool="first")`."""
     networks = {"diffusionextractor_pretrained.": "frozen.", "diffusionextractor_random.": "encoder."}
     return _renamed(state, networks, heads={"fc": "head"})
 
