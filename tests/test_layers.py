@@ -137,6 +137,26 @@ def test_nothing_is_unpickled_or_evaluated(file):
             assert "shell" not in options, f"{file}:{node.lineno}: {called} may start a shell"
 
 
+TRAINING_ALONE = {"degrade/edits.py", "degrade/history.py"}  # need OpenCV, which comes with training
+
+
+def test_what_does_not_train_imports_without_torch_and_opencv():
+    rooms = {*ROOMS[: ROOMS.index("networks")], "report"}
+    modules = [
+        "cameraborn." + ".".join(file.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
+        for file in FILES
+        if room_of(file) in rooms and file.relative_to(SOURCE).as_posix() not in TRAINING_ALONE
+    ]
+    assert len(modules) > 100
+    code = (
+        "import sys, importlib\n"
+        f"sys.modules.update(dict.fromkeys({sorted(TRAINING | {'cv2'})}))\n"  # importing them fails
+        "for name in sys.argv[1:]: importlib.import_module(name)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *modules], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 STARTS = {
     "import": "import cameraborn",
     "help": "import sys; sys.argv = ['cameraborn', 'score', '--help']\n"

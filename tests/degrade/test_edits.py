@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from cameraborn.degrade import edits
-from cameraborn.degrade.edits import EDITS, blurred, sharpened
+from cameraborn.degrade.edits import EDITS, blurred, brought_to_sharpness, sharpened
+from cameraborn.degrade.sharpness import sharpness
 
 
 def picture(side=64, seed=0):
@@ -46,3 +47,10 @@ def test_blur_and_sharpening_against_the_formula():
     assert np.array_equal(blurred(x, 1.2), soft)
     literal = np.rint(x * 1.5 - 0.5 * soft.astype(float)).clip(0, 255)
     assert np.abs(sharpened(x, 1.2, 0.5) - literal).max() <= 1
+
+
+@pytest.mark.parametrize("factor", [0.2, 2.2])
+def test_a_picture_is_brought_to_a_sharpness(factor):
+    x = picture()
+    target = sharpness(x) * factor
+    assert sharpness(brought_to_sharpness(x, target)) == pytest.approx(target, rel=0.15)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from cameraborn.degrade.edits import Rng
+from cameraborn.degrade.draw import Rng
 from cameraborn.degrade.history import compressed, resized
 from cameraborn.files import Box, Pixels
 from cameraborn.photo.crops import longer_side

@@ -27,9 +27,10 @@ from cameraborn.binary.faces import Faces
 from cameraborn.binary.generators_recipe import GeneratorsRecipe, PatchesSection
 from cameraborn.binary.patches import face_square, hybrid, patch, without_detail
 from cameraborn.data.manifest import Row, group_of
-from cameraborn.degrade.edits import Rng
+from cameraborn.degrade.draw import Rng
+from cameraborn.degrade.edits import brought_to_sharpness
 from cameraborn.degrade.history import random_history, stored
-from cameraborn.degrade.sharpness import brought_to_sharpness, sharpness
+from cameraborn.degrade.sharpness import sharpness
 from cameraborn.errors import RecipeError
 from cameraborn.files import Array, Pixels
 from cameraborn.train.pictures import load

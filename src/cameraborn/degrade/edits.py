@@ -1,7 +1,8 @@
 """What photographers, phones and editors do to a picture: changes that draw their own strengths.
 
 How often each happens stands in the tables of `degrade.random`. The Gaussian blur is OpenCV's: Pillow's, that of
-`degrade.named`, is made of boxes, which at .6 pixels blur three times as much, and takes seven times as long.
+`degrade.named`, is made of boxes, which at .6 pixels blur three times as much, and takes seven times as long. OpenCV
+comes with training alone, so nothing that runs without it may import this file.
 
 Pixels are uint8 [H W 3].
 """
@@ -14,16 +15,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cameraborn.degrade.draw import Rng, log_uniform
+from cameraborn.degrade.sharpness import sharpness
 from cameraborn.files import Pixels
 from cameraborn.registry import Registry
 
-Rng = np.random.Generator
 Edit = Callable[[Pixels, Rng], Pixels]
 
-
-def log_uniform(rng: Rng, least: float, most: float) -> float:
-    """A number between two, every factor as likely as any other."""
-    return float(np.exp(rng.uniform(np.log(least), np.log(most))))
+_BISECTIONS = 5  # of the strength that brings a picture to a sharpness
+_SIGMAS, _AMOUNTS = (0.25, 2.0), (0.0, 2.5)  # of that blur, pixels, and of that sharpening
 
 
 def tone(x: Pixels, rng: Rng) -> Pixels:
@@ -100,6 +100,24 @@ def blurred(x: Pixels, sigma: float) -> Pixels:
 def sharpened(x: Pixels, radius: float, amount: float) -> Pixels:
     """Unsharp masking: what a blur of `radius` pixels takes away is added `amount` times."""
     return np.asarray(cv2.addWeighted(x, 1 + amount, blurred(x, radius), -amount, 0), np.uint8)
+
+
+def brought_to_sharpness(x: Pixels, target: float) -> Pixels:
+    """Blurred or sharpened until its `sharpness` is the target, or as near as sane strengths allow."""
+    if sharpness(x) > target:
+        return _bisected(lambda sigma: blurred(x, sigma), *_SIGMAS, lambda y: sharpness(y) > target)
+    return _bisected(lambda amount: sharpened(x, 1.0, amount), *_AMOUNTS, lambda y: sharpness(y) <= target)
+
+
+def _bisected(
+    change: Callable[[float], Pixels], low: float, high: float, more: Callable[[Pixels], bool]
+) -> Pixels:
+    """The picture that bisection of a strength ends with; `more` says whether it takes more of it."""
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        y = change(middle)
+        low, high = (middle, high) if more(y) else (low, middle)
+    return y
 
 
 def _levels(values: NDArray[np.floating]) -> Pixels:

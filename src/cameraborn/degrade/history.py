@@ -21,10 +21,10 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from cameraborn.degrade.edits import Rng, log_uniform
+from cameraborn.degrade.draw import Rng, log_uniform
+from cameraborn.degrade.edits import brought_to_sharpness
 from cameraborn.degrade.named import Encoding, recompressed
 from cameraborn.degrade.random import INTERPOLATING, random_edits
-from cameraborn.degrade.sharpness import brought_to_sharpness
 from cameraborn.files import Pixels
 
 SIDE = 256  # pixels; a larger face is shrunk to it before the network

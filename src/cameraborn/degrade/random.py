@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from cameraborn.degrade.edits import EDITS, Rng, log_uniform
+from cameraborn.degrade.draw import Rng, log_uniform
 from cameraborn.degrade.named import Encoding, degrade, edit, recompressed, resized
 from cameraborn.files import Pixels
 
@@ -62,12 +62,14 @@ class Operation:
         """
         if not self.kind:
             return pixels, None
-        if self.kind in EDITS:
-            return EDITS[self.kind](pixels, rng), None
         if self.kind == "compress":
             return _compressed(pixels, rng, smallest_side)
         if self.kind == "resize":
             return self._resize(pixels, rng, smallest_side, by_name)
+        if self.kind not in ("blur", "sharpen", "noise"):
+            from cameraborn.degrade.edits import EDITS  # only here: calibration works without OpenCV
+
+            return EDITS[self.kind](pixels, rng), None
         strength = log_uniform(rng, self.least, self.most)
         if by_name:
             return degrade(pixels, f"{self.kind}:{strength:.3f}", key=str(rng.integers(2**32))), None

@@ -17,7 +17,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from cameraborn.data.manifest import Row
-from cameraborn.degrade.edits import log_uniform
+from cameraborn.degrade.draw import log_uniform
 from cameraborn.degrade.named import Encoding, recompressed
 from cameraborn.degrade.random import INTERPOLATING, draw_encoding
 from cameraborn.errors import CamerabornError
