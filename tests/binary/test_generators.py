@@ -174,7 +174,7 @@ def test_the_command_line_trains_and_exports(toys, tmp_path, monkeypatch):
     assert exported.exit_code == 0, exported.output
     assert "now 'cameraborn calibrate PHOTOS --bundle bundle'" in exported.output
     assert read_bundle(Path("bundle")).info.preprocessing.patch == PATCH
-    alone = CliRunner().invoke(app, ["export", "runs/r", "--beside", "runs/r", "-o", "both"])
+    alone = CliRunner().invoke(app, ["export", "runs/r", "--second-encoder", "runs/r", "-o", "both"])
     assert alone.exit_code == 2
     file = CliRunner().invoke(
         app, ["export", "runs/r/network.safetensors", "--recipe", "r.toml", "-o", "other"]

@@ -226,7 +226,7 @@ def test_a_published_checkpoint_becomes_a_detector_without_training(tmp_path, ph
     [
         (("{file}",), "does not say how faces are cut: give its --recipe"),
         (("{file}", "--recipe", "{recipe}", "--layout", "bmp"), "no layout is called 'bmp'"),
-        (("{file}", "--recipe", "{recipe}", "--beside", "{folder}"), "a checkpoint stands alone"),
+        (("{file}", "--recipe", "{recipe}", "--second-encoder", "{folder}"), "a checkpoint stands alone"),
         (("{folder}", "--recipe", "{recipe}"), "is a run, which has its own: leave it out"),
         (("{folder}/none.pth", "--recipe", "{recipe}"), "no such file"),
     ],

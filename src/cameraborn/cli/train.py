@@ -243,15 +243,17 @@ def _known_layout(layout: str) -> None:
         raise CamerabornError(unknown_name("layout", layout, (*known, *rivals.LAYOUTS)))
 
 
-def _of_run(run: Path, beside: Path | None) -> ExportedNetwork:
+def _of_run(run: Path, second_encoder: Path | None) -> ExportedNetwork:
     from cameraborn.binary.export import export_binary, is_binary, refuse_rival
     from cameraborn.pretext.export import export_run
 
     refuse_rival(run)
     if not is_binary(run):
-        return export_run(run, beside)
-    if beside is not None:
-        raise CamerabornError(f"--beside {beside}: a binary detector stands alone: leave it out")
+        return export_run(run, second_encoder)
+    if second_encoder is not None:
+        raise CamerabornError(
+            f"--second-encoder {second_encoder}: a binary detector stands alone: leave it out"
+        )
     return export_binary(run)
 
 
@@ -300,7 +302,7 @@ def export(
         bool,
         Option("--new-fc", help="Replace a checkpoint's last layer by a fresh one to 768 features."),
     ] = False,
-    beside: Annotated[
+    second_encoder: Annotated[
         Path | None,
         Option(
             help="Folder of another finished run of patches, whose features are appended.", file_okay=False
@@ -357,15 +359,17 @@ def export(
     needs_torch()
     from cameraborn.train.export import BundleOptions, write_exported
 
-    Outputs(output, overwrite=overwrite).reads(run, beside, recipe)
+    Outputs(output, overwrite=overwrite).reads(run, second_encoder, recipe)
     if run.is_dir():
         for option, given in (("recipe", recipe), ("layout", layout != "auto"), ("new-fc", new_fc)):
             if given:
                 raise CamerabornError(f"--{option}: {run} is a run, which has its own: leave it out")
-        network = _of_run(run, beside)
+        network = _of_run(run, second_encoder)
     else:
-        if beside is not None:
-            raise CamerabornError(f"--beside {beside}: a checkpoint stands alone: leave it out")
+        if second_encoder is not None:
+            raise CamerabornError(
+                f"--second-encoder {second_encoder}: a checkpoint stands alone: leave it out"
+            )
         network = _of_checkpoint(run, recipe, layout, new_fc)
     options = BundleOptions(
         name=name or output.name,

@@ -17,19 +17,21 @@ from cameraborn.train.export import CROP_SCALE, ExportedNetwork, Finished, as_sa
 from cameraborn.train.onnx import SideBySide
 
 
-def export_run(folder: Path, beside: Path | None = None) -> ExportedNetwork:
-    """Export the averaged network of a finished run; with that of another `beside` it, whose features follow its own.
+def export_run(folder: Path, second_encoder: Path | None = None) -> ExportedNetwork:
+    """Export the averaged network of a finished run; the features of a second run's follow its own.
 
     Raises:
         RecipeError: a folder holds no finished run, or its weights are damaged or of another network; or not both of
             two networks see single patches.
     """
-    runs = [read_finished(path, Recipe, build_network) for path in (folder, beside) if path is not None]
+    runs = [
+        read_finished(path, Recipe, build_network) for path in (folder, second_encoder) if path is not None
+    ]
     first, networks = runs[0].recipe, [run.network for run in runs]
     kind = first.network.input_kind
     if len(runs) > 1 and {run.recipe.network.input_kind for run in runs} != {"patches"}:
         raise RecipeError(
-            f"{beside}: only networks of single patches can stand beside each other: export it alone"
+            f"{second_encoder}: only encoders of single patches can be put together: export it alone"
         )
     encoder = networks[0].encoder if len(runs) == 1 else SideBySide([network.encoder for network in networks])
     return ExportedNetwork(
