@@ -3,9 +3,10 @@
     python benchmarks/by_condition.py runs/dev.jsonl runs/sources.jsonl ... --bundle models/default \
         -o benchmarks/results/by_condition.csv
 
-Rows and faces are those of `headline.py`. `size` is the longer side of the face box in pixels, `luminance` the mean grey
-level of the pixels in the box; photographs and generated faces of all manifests are counted apart. `degradation` puts
-the whole picture through a named degradation first; the AUC is the mean over the tracks (`kind`) that hold both classes.
+Rows and faces are those of `headline.py`. `size` is the longer side of the face box in pixels, `luminance` the mean
+grey level of the pixels in the box; photographs and generated faces of all manifests are counted apart. `degradation`
+puts the whole picture through a named degradation first; the AUC is the mean over the tracks (`kind`) that hold both
+classes.
 """
 
 from __future__ import annotations
