@@ -128,6 +128,9 @@ def main() -> None:
     parser.add_argument(
         "--hybrid", type=float, default=0.0, help="share of patches whose detail is put on another's content"
     )
+    parser.add_argument(
+        "--balanced", action="store_true", help="shrinking, noise and sharpness do not tell the classes"
+    )
     parser.add_argument("--light", type=float, default=0.0, help="share of deliveries without edits")
     parser.add_argument("--leave-out", action="append", default=[])
     parser.add_argument("--everything", action="store_true", help="train on validation's photographs as well")
@@ -147,7 +150,10 @@ def main() -> None:
         blank=options.blank,
         sides=options.sides,
         seed=options.seed,
-        **{name: getattr(options, name) for name in ("strength", "native", "light", "shuffle", "hybrid")},
+        **{
+            name: getattr(options, name)
+            for name in ("strength", "native", "light", "shuffle", "hybrid", "balanced")
+        },
     )
 
     def batches_by_now() -> tuple[int, FaceBatches]:

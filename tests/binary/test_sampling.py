@@ -103,3 +103,13 @@ def test_a_pair_is_two_pictures_of_the_same_history(toys, tmp_path):
     for number, share in zip(sampler.pairs.numbers, sampler.pairs.shares, strict=True):
         decoders[rows.all[number + 1].generator] += share
     assert decoders == pytest.approx({"taesd": 0.5, "span": 0.5})
+
+
+def test_balanced_batches_hold_as_much_and_depend_on_their_number_alone(toys, tmp_path):
+    recipe = recipe_of(toys, history={"balanced": True})
+    batches = [FaceBatches(sampler_of(recipe, tmp_path)[0], recipe, CPU)[4] for _ in range(2)]
+    plain = recipe_of(toys)
+    assert all(map(torch.equal, *batches))
+    other = FaceBatches(sampler_of(plain, tmp_path)[0], plain, CPU)[4]
+    assert torch.equal(other[1], batches[0][1])
+    assert not torch.equal(other[0], batches[0][0])

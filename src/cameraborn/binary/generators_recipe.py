@@ -51,6 +51,7 @@ class HistorySection(Section):
     light: float = Field(default=0.6, ge=0, le=1)  # share without edits
     shuffle: float = Field(default=0.2, ge=0, le=1)  # share of patches whose tiles are shuffled
     hybrid: float = Field(default=0.0, ge=0, le=1)  # share of patches laid on another's content
+    balanced: bool = False  # shrinking, noise and sharpness do not tell the classes, see `binary.plans`
 
     @property
     def histories(self) -> Histories:

@@ -23,19 +23,30 @@ _COARSER = (3.0, 6.0)  # how far pictures without detail were shrunk
 _COARSE_COMPRESSED = 0.5  # share of them that is compressed
 
 
-def face_square(pixels: Pixels, box: Box | None, rng: Rng) -> Pixels:
+def face_square(pixels: Pixels, box: Box | None, rng: Rng, whole: float = 0.0) -> Pixels:
     """A square around a face, its scale and place drawn; without a box, one of anywhere: [H W 3] to [S S 3]."""
-    H, W, _ = pixels.shape
+    y, x, side = square_of(pixels.shape[0], pixels.shape[1], box, rng, whole)
+    return pixels[y : y + side, x : x + side]
+
+
+def square_of(height: int, width: int, box: Box | None, rng: Rng, whole: float = 0.0) -> tuple[int, int, int]:
+    """Upper and left edge, and side, of the square that `face_square` cuts; pixels.
+
+    Args:
+        whole: share of the pictures without a box of which the largest square is taken.
+    """
+    H, W = height, width
     if box is None:
         side = min(H, W, int(rng.integers(_ANYWHERE[0], _ANYWHERE[1] + 1)))
+        side = min(H, W) if whole and rng.random() < whole else side
         y, x = int(rng.integers(H - side + 1)), int(rng.integers(W - side + 1))
-        return pixels[y : y + side, x : x + side]
+        return y, x, side
     scale, longer = float(rng.uniform(*_FACE_SCALE)), longer_side(box)
     right, down = rng.uniform(-_FACE_SHIFT, _FACE_SHIFT, 2) * longer
     side = min(max(_SMALLEST_FACE, round(longer * scale)), H, W)
     x = min(max(round((box[0] + box[2] - side) / 2 + right), 0), W - side)
     y = min(max(round((box[1] + box[3] - side) / 2 + down), 0), H - side)
-    return pixels[y : y + side, x : x + side]
+    return y, x, side
 
 
 def patch(x: Pixels, side: int, rng: Rng, shuffle: float = 0.0) -> Pixels:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,8 @@ from torch.utils.data import Dataset
 from cameraborn.binary.face_rows import FaceRows
 from cameraborn.binary.faces import Faces
 from cameraborn.binary.generators_recipe import GeneratorsRecipe, PatchesSection
-from cameraborn.binary.patches import face_square, hybrid, patch, without_detail
+from cameraborn.binary.patches import face_square, hybrid, patch, square_of, without_detail
+from cameraborn.binary.plans import Plan, Plans, covariates_of
 from cameraborn.data.manifest import Row, group_of
 from cameraborn.degrade.draw import Rng
 from cameraborn.degrade.edits import brought_to_sharpness
@@ -37,6 +38,9 @@ from cameraborn.train.pictures import load
 from cameraborn.train.processes import Processes
 
 PHOTOGRAPH, GENERATED, EITHER = 0.0, 1.0, 0.5  # labels
+_WHOLE = (
+    0.7  # share of the balanced pictures of no face that are taken whole: they are shrunk like large faces
+)
 _AS_JPEG = 0.8  # share of the reconstructions that are stored as JPEG, where the pair is not stored as WebP
 
 Batch = tuple[Tensor, Tensor]  # patches uint8 [N 3 s s], labels [N]
@@ -94,23 +98,56 @@ class Sampler:
         self.pairs = Draw.of(
             [first + 2 * n for n in range(len(decoders))], [1 / count[name] for name in decoders]
         )
+        self.plans = self._planned(first, recipe) if recipe.history.balanced else None
 
     def photograph(self, rng: Rng) -> Pixels:
         """A photograph after a random history."""
-        native = rng.random() < self._settings.native and len(self.native.numbers)
-        return self.processed((self.native if native else self.photographs)(rng), rng)
+        if self.plans is not None:
+            return self._carried_out(self.plans.of_photograph(rng), rng)
+        return self.processed(self._draw_photograph(rng), rng)
 
     def fake(self, rng: Rng) -> Pixels:
         """A generated face after a random history."""
+        if self.plans is not None:
+            return self._carried_out(self.plans.of_fake(rng), rng)
         return self.processed(self.fakes(rng), rng)
+
+    def _draw_photograph(self, rng: Rng) -> int:
+        native = rng.random() < self._settings.native and len(self.native.numbers)
+        return (self.native if native else self.photographs)(rng)
 
     def processed(self, number: int, rng: Rng) -> Pixels:
         """The picture of a row after a random history; photographs are stored as WebP as often as the fakes' files."""
         face = self._faces[number]
-        square = face_square(face.pixels, face.box, rng)
-        if number < self._n_photographs and rng.random() < self.webp:
-            square = stored(square, rng, "WEBP")
+        square = self._stored(number, face_square(face.pixels, face.box, rng), rng)
         return random_history(square, rng, self._histories)
+
+    def _carried_out(self, plan: Plan, rng: Rng) -> Pixels:
+        face = self._faces[plan.number]
+        square = face_square(face.pixels, face.box, np.random.default_rng(plan.seed), _WHOLE)
+        histories = replace(self._histories, native=float(plan.native))
+        return random_history(self._stored(plan.number, square, rng), rng, histories, plan.side)
+
+    def _stored(self, number: int, square: Pixels, rng: Rng) -> Pixels:
+        webp = number < self._n_photographs and rng.random() < self.webp
+        return stored(square, rng, "WEBP") if webp else square
+
+    def _planned(self, rows: int, recipe: GeneratorsRecipe) -> Plans:
+        """Plans of the first so many rows, photographs and fakes, all of which are measured once."""
+        sizes, covariates = [], []
+        for number in range(rows):
+            face = self._faces[number]
+            sizes.append((*face.pixels.shape[:2], face.box))
+            square = face_square(face.pixels, face.box, np.random.default_rng(0))
+            covariates.append(covariates_of(np.ascontiguousarray(square)))
+        return Plans(
+            self._draw_photograph,
+            self.fakes,
+            lambda number, rng: square_of(*sizes[number], rng, _WHOLE)[2],
+            np.array(covariates),
+            recipe.history.native,
+            recipe.optimise.seed,
+        )
 
     def pair(self, rng: Rng) -> tuple[Pixels, Pixels]:
         """A photograph and its reconstruction after the same history."""

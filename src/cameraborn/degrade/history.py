@@ -77,11 +77,11 @@ class Histories:
     light: float = 0.0
 
 
-def random_history(square: Pixels, rng: Rng, histories: Histories) -> Pixels:
-    """All steps: [S S 3] to [S' S' 3]."""
+def random_history(square: Pixels, rng: Rng, histories: Histories, side: int | None = None) -> Pixels:
+    """All steps: [S S 3] to [S' S' 3]; a side that is given is not drawn."""
     if rng.random() < _TURNED and square.shape[0] >= _SMALLEST_TURNED:
         square = turned(square, rng)
-    x = resized(square, drawn_side(square.shape[0], rng, histories), rng)
+    x = resized(square, drawn_side(square.shape[0], rng, histories) if side is None else side, rng)
     if rng.random() < histories.light:
         x = compressed(x, rng, _LIGHT_QUALITY) if rng.random() < _LIGHT_COMPRESSED else x
         return _as_detected(x, rng, histories)
