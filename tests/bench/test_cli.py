@@ -35,7 +35,7 @@ generated = {{gan = {str(album / "gan")!r}}}
     assert "broken.jpg" in said
     assert bench("run", "bench.toml", cwd=tmp_path)[1].count("32 known already") == 1
     code, said = bench("report", "out", cwd=tmp_path)
-    assert (code, said) == (0, "out/report.html: written, with report.md, tables/ and figures/ beside it\n")
+    assert (code, said) == (0, "out/report.html: written, with report.md, tables/ and figures/ next to it\n")
     code, said = bench("--protocol", "aigfd", "bench.toml", cwd=tmp_path)
     assert code == 2
     assert "no [protocol]" in said

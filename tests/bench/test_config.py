@@ -52,7 +52,11 @@ def test_configurations_that_ship_are_valid(path):
             "either a manifest, or folders",
         ),
         ('manifest = "dev.jsonl"', 'photographs = {x = "y"}', "are for manifests"),
-        ('"sharpness"', '{cue = "beauty"}', "detectors.1: .*no cue: choose from sharpness"),
+        (
+            '"sharpness"',
+            '{cue = "beauty"}',
+            "detectors.1: .*no cue is called 'beauty': choose from sharpness",
+        ),
         (
             '"sharpness"',
             '{cue = "sharpness", bundle = "x"}',

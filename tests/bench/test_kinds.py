@@ -77,7 +77,7 @@ def test_a_kind_is_registered_once(judge):
 
 
 def test_the_choices_of_a_new_kind_are_checked(tmp_path, judge):
-    with pytest.raises(ValueError, match="'silent' is no judge: choose from loud, quiet"):
+    with pytest.raises(ValueError, match="no judge is called 'silent': choose from loud, quiet"):
         config_of(tmp_path, [{"judge": "silent"}])
     with pytest.raises(
         ValueError, match="a detector is one of bundle, cue, rival, encoder, judge: give exactly one"

@@ -65,7 +65,7 @@ def test_bad_input(faces, tmp_path):
     with pytest.raises(RecipeError, match="another recipe"):
         train_autoencoders(recipe_of(faces, ["b"]), tmp_path / "run")
     (tmp_path / "run" / "a.safetensors").write_bytes(b"no tensors")
-    with pytest.raises(RecipeError, match="no autoencoder, or damaged"):
+    with pytest.raises(RecipeError, match="not an autoencoder, or damaged"):
         read_autoencoders(tmp_path / "run")
     with pytest.raises(RecipeError, match="no autoencoder in it"):
         read_autoencoders(tmp_path)

@@ -154,6 +154,25 @@ def test_two_processes_train_one_run(training, tmp_path):
     assert ours == pytest.approx(theirs, rel=0.3)
 
 
+def test_a_compiled_network_trains_as_another(training, tmp_path, monkeypatch):
+    """By torch's tracer alone: what it hands the code to takes a minute, and a compiler of C++."""
+    traced = []
+
+    def backend(graph, inputs):
+        traced.append(graph)
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
+    training.run(training.with_(steps=3), tmp_path / "plain")
+    assert not traced
+    training.run(training.with_(steps=3, compile=True), tmp_path / "compiled")
+    assert traced
+    plain, compiled = (tmp_path / name for name in ("plain", "compiled"))
+    assert losses_of(compiled / training.state) == pytest.approx(losses_of(plain / training.state), rel=1e-4)
+    ours, theirs = load_file(compiled / training.network), load_file(plain / training.network)
+    assert ours.keys() == theirs.keys()  # no name tells that it was compiled
+
+
 @pytest.mark.parametrize("training", ["autoencoders"], indirect=True)  # the others: test_processes.py
 def test_a_batch_that_cannot_be_divided_is_refused(training, tmp_path):
     (tmp_path / "recipe.toml").write_text(as_toml(training.with_(batch_size=7)))

@@ -34,6 +34,7 @@ from cameraborn.bench.scorers import DetectorSection
 from cameraborn.data.manifest import first_problem
 from cameraborn.degrade.named import STANDARD, UNDEGRADED, parse
 from cameraborn.errors import BenchError, DegradationError
+from cameraborn.registry import unknown_name
 
 
 class _Section(BaseModel):
@@ -59,7 +60,7 @@ def _spelt_out(given: Any) -> Any:  # noqa: ANN401 (raw TOML)
 def _one_of_the_choices(section: DetectorSection) -> DetectorSection:
     choices = KINDS[section.kind].choices
     if choices and section.which not in choices:
-        raise ValueError(f"'{section.which}' is no {section.kind}: choose from {', '.join(choices)}")
+        raise ValueError(unknown_name(section.kind, section.which, choices))
     if section.weights and not KINDS[section.kind].takes_weights:
         raise ValueError(f"weights are for rivals and encoders, not for the {section.kind} '{section.which}'")
     return section

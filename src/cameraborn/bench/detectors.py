@@ -16,7 +16,7 @@ from cameraborn.detect.verdict import Scorer
 class Detectors:
     """A configuration's detectors, in its order: `with closing(Detectors(config)) as detectors: detectors.open()`.
 
-    What travels to another process is the configuration: the stage that works there opens them anew.
+    What travels to another process is the configuration: the stage that works there opens them again.
 
     Raises:
         BenchError: on opening, the file of features cannot be used.

@@ -1,7 +1,7 @@
 """The measurement: every detector on every picture of every test set after every degradation, into `scores.csv`.
 
 What is done is not done again: a row is known by the detector's content, the set, the file's content and the
-degradation, so an interrupted run goes on where it stopped, and a changed bundle is measured anew.
+degradation, so an interrupted run goes on where it stopped, and a changed bundle is measured again.
 """
 
 from __future__ import annotations

@@ -128,7 +128,7 @@ def read_scores(path: Path) -> Iterator[ScoreRow]:
         raise BenchError(f"{path}: no scores yet: run 'cameraborn bench CONFIG' first")
     with path.open("r", **_OPENED) as lines:
         if lines.readline() != _HEADER:
-            raise BenchError(f"{path}: not scores of this release (other columns): run the benchmark anew")
+            raise BenchError(f"{path}: not scores of this release (other columns): run the benchmark again")
         for number, line in enumerate(lines, 2):
             if not line.endswith("\n"):
                 return

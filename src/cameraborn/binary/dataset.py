@@ -7,15 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from PIL import Image
-from scipy.ndimage import gaussian_filter
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from cameraborn.binary.recipe import BinaryRecipe, PostprocessingSection
 from cameraborn.data.manifest import Row
 from cameraborn.data.select import check_groups_apart, evenly, select_each
-from cameraborn.degrade.named import recompressed
-from cameraborn.degrade.random import draw_encoding
+from cameraborn.degrade.history import blurred_and_stored
 from cameraborn.errors import ManifestError
 from cameraborn.files import Pixels
 from cameraborn.photo.patches import PATCH_SIZE
@@ -56,11 +54,14 @@ def postprocessed(pixels: Pixels, augment: PostprocessingSection, rng: np.random
     if rng.random() < augment.resize_probability:
         side = int(rng.integers(augment.resize_side[0], augment.resize_side[1] + 1))
         pixels = stretched(pixels, side)
-    if rng.random() < augment.blur_probability:
-        sigma = rng.uniform(0.0, augment.blur_sigma)
-        pixels = gaussian_filter(pixels, sigma=(sigma, sigma, 0.0))
-    encoding = draw_encoding(rng, jpeg=augment.jpeg_probability, jpeg_quality=augment.jpeg_quality)
-    return pixels if encoding is None else recompressed(pixels, *encoding)
+    return blurred_and_stored(
+        pixels,
+        rng,
+        augment.blur_probability,
+        (0.0, augment.blur_sigma),
+        augment.jpeg_probability,
+        augment.jpeg_quality,
+    )
 
 
 def large_enough(pixels: Pixels) -> Pixels:

@@ -130,7 +130,7 @@ def report(
     """
     from cameraborn.report.report import write_report
 
-    say(f"{write_report(folder)}: written, with report.md, tables/ and figures/ beside it")
+    say(f"{write_report(folder)}: written, with report.md, tables/ and figures/ next to it")
 
 
 def _study(study: str) -> Callable[..., None]:

@@ -89,9 +89,10 @@ def import_(
     """
     from cameraborn.data.adapters import LAYOUTS, LeftOut, Options
     from cameraborn.data.importing import import_manifest
+    from cameraborn.registry import unknown_name
 
     if layout not in LAYOUTS:
-        raise CamerabornError(f"{layout}: not a layout: choose from {', '.join(LAYOUTS)}")
+        raise CamerabornError(unknown_name("layout", layout, LAYOUTS))
     for name, given in (("exif", exif is not None), ("group", group is not Group.folder)):
         if given and name not in LAYOUTS[layout].takes:
             takers = ", ".join(other for other in LAYOUTS if name in LAYOUTS[other].takes)

@@ -239,7 +239,7 @@ def calibrate(
         int,
         Option(
             min=0,
-            help="Number of randomly processed copies of each photograph, beside the photograph as it is.",
+            help="Number of randomly processed copies of each photograph, in addition to it as it is.",
         ),
     ] = 24,
     class_size: Annotated[
@@ -354,13 +354,13 @@ def merge(
         list[str] | None,
         Option(
             metavar="CHANNEL",
-            help="Channel that makes the score; may be repeated. The others are reported beside it.",
+            help="Channel that makes the score; may be repeated. The others are reported next to it.",
             show_default="all that made one",
         ),
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Put the evidence of several bundles into one, to be calibrated anew.
+    """Put the evidence of several bundles into one, to be calibrated again.
 
     Example: cameraborn merge one-bundle another-bundle -o both
     """

@@ -86,42 +86,39 @@ def train(
 _Run = Callable[[Path, Callable[[Any], None]], dict[str, float]]  # of a folder and a report of progress
 
 
+def _loop(objective: Any, settings: Any, init: Path | None, field: str = "init") -> _Run:  # noqa: ANN401 (training's)
+    """The one loop with an objective; the command line's first weights take the place of the recipe's `field`."""
+    from cameraborn.train import loop
+
+    settings = settings if init is None else settings.model_copy(update={field: init})
+    return partial(loop.train, objective, settings, notice=say)
+
+
 def _pretext(recipe: Path, init: Path | None) -> _Run:
     """What runs a recipe of pretext training."""
     from cameraborn.pretext.objective import PretextObjective
     from cameraborn.pretext.recipe import Recipe
-    from cameraborn.train import loop
 
-    settings = Recipe.read(recipe)
-    settings = settings if init is None else settings.model_copy(update={"init": init})
-    return partial(loop.train, PretextObjective, settings, notice=say)
+    return _loop(PretextObjective, Recipe.read(recipe), init)
 
 
 def _binary(recipe: Path, init: Path | None) -> _Run:
     """What runs a binary detector's recipe."""
     from cameraborn.binary.objective import BinaryObjective
     from cameraborn.binary.recipe import BinaryRecipe
-    from cameraborn.train import loop
 
-    settings = BinaryRecipe.read(recipe)
-    settings = settings if init is None else settings.model_copy(update={"weights": init})
-    return partial(loop.train, BinaryObjective, settings, notice=say)
+    return _loop(BinaryObjective, BinaryRecipe.read(recipe), init, "weights")
 
 
 def _generators(recipe: Path, init: Path | None) -> _Run:
     """What runs the recipe of a detector of known generators."""
     from cameraborn.binary.generators import GeneratorsObjective
     from cameraborn.binary.generators_recipe import GeneratorsRecipe
-    from cameraborn.train import loop
 
     settings = GeneratorsRecipe.read(recipe)
-    settings = settings if init is None else settings.model_copy(update={"init": init})
-
-    def run(folder: Path, report: Callable[[Any], None]) -> dict[str, float]:
-        objective = partial(GeneratorsObjective, folder=folder)
-        return loop.train(objective, settings, folder, report, notice=say)
-
-    return run
+    return lambda folder, report: _loop(partial(GeneratorsObjective, folder=folder), settings, init)(
+        folder, report
+    )
 
 
 def _autoencoders(recipe: Path, init: Path | None) -> _Run:

@@ -20,11 +20,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 
 from cameraborn.degrade.draw import Rng, log_uniform
 from cameraborn.degrade.edits import brought_to_sharpness
 from cameraborn.degrade.named import Encoding, recompressed
-from cameraborn.degrade.random import INTERPOLATING, random_edits
+from cameraborn.degrade.random import INTERPOLATING, draw_encoding, random_edits
 from cameraborn.files import Pixels
 
 SIDE = 256  # pixels; a larger face is shrunk to it before the network
@@ -145,6 +146,22 @@ def compressed(x: Pixels, rng: Rng, lowest: int = 45) -> Pixels:
 def stored(x: Pixels, rng: Rng, format: Encoding, lowest: int = 72) -> Pixels:
     """As a file of that format holds it, at a quality of `lowest` to 96."""
     return recompressed(x, format, int(rng.integers(lowest, 97)))
+
+
+def blurred_and_stored(
+    x: Pixels,
+    rng: Rng,
+    blur_probability: float,
+    blur_sigma: tuple[float, float],
+    jpeg_probability: float,
+    jpeg_quality: tuple[int, int],
+) -> Pixels:
+    """Perhaps blurred, perhaps stored as JPEG, as Wang et al. do (CVPR 2020, arXiv 1912.11035, section 4.1)."""
+    if rng.random() < blur_probability:
+        sigma = rng.uniform(*blur_sigma)
+        x = gaussian_filter(x, sigma=(sigma, sigma, 0.0))
+    encoding = draw_encoding(rng, jpeg=jpeg_probability, jpeg_quality=jpeg_quality)
+    return x if encoding is None else recompressed(x, *encoding)
 
 
 def _processed_again(x: Pixels, rng: Rng) -> Pixels:

@@ -254,7 +254,7 @@ UNDEGRADED = "none"
 
 
 def degrade_encoded(data: bytes, name: str, *, picture: str, key: str) -> bytes:
-    """The encoded picture after a named degradation, encoded anew; `none` leaves the bytes alone.
+    """The encoded picture after a named degradation, encoded again; `none` leaves the bytes alone.
 
     Args:
         picture: name of the picture in errors.

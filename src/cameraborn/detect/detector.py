@@ -375,7 +375,7 @@ def default_bundle() -> Path:
 
 
 def control_discoveries(verdicts: Iterable[Verdict], rate: float) -> list[Verdict]:
-    """Flag anew, so that of all that is flagged in this set at most `rate` are photographs, on average.
+    """Flag again, so that of all that is flagged in this set at most `rate` are photographs, on average.
 
     The flags then depend on the whole set: few if it holds only photographs, more if many pictures are surprising
     (Benjamini-Hochberg on the p-values). Verdicts that abstain stay as they are.
@@ -397,7 +397,7 @@ def _again(kind: type[Detector], path: Path, digest: str, options: dict[str, Any
     detector = kind.of_path(path, **options)
     if _digest(detector.bundle) != digest:
         raise BundleError(
-            f"{path}: not the bundle that this detector was pickled with: put that one back, or load the detector anew"
+            f"{path}: not the bundle that this detector was pickled with: put that one back, or load the detector again"
         )
     return detector
 

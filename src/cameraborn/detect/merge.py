@@ -1,7 +1,7 @@
 """Several bundles become one: their networks and channels of evidence stand side by side.
 
-Each channel goes on reading the features of its own network. Their common scale and their p-values are measured anew by
-`calibrate`, on photographs that none of the bundles has seen.
+Each channel goes on reading the features of its own network. Their common scale and their p-values are measured again
+by `calibrate`, on photographs that none of the bundles has seen.
 """
 
 from __future__ import annotations

@@ -252,17 +252,10 @@ def taxonomy_of(
     return taxonomy.merged(reached, least)
 
 
-def one_per_category(
-    views: Sequence[CalibrationRow], taxonomy: Taxonomy, options: ViewOptions
-) -> Iterator[CalibrationRow]:
-    """Of one photograph's views, one in each category that any of them is in: as it is, else one at random."""
-    return (views[number] for number in drawn_in_categories(views, taxonomy, options))
-
-
 def drawn_in_categories(
     views: Sequence[CalibrationRow], taxonomy: Taxonomy, options: ViewOptions
 ) -> Iterator[int]:
-    """The numbers of the same views."""
+    """Of one photograph's views the number of one in each category that any is in: as it is, else one at random."""
     rng = random_generator(views[0].photograph, options.seed + 1)
     place_of = [taxonomy.category_of(row.condition) for row in views]
     for place in range(len(taxonomy.categories)):

@@ -57,7 +57,7 @@ def frames(
                 image.load()
             except (EOFError, EndOfFile):
                 return
-        image.info = own | image.info  # some decoders begin anew at each frame
+        image.info = own | image.info  # some decoders begin again at each frame
         pixels = open_picture(image, name=label, max_pixels=max_pixels).pixels
         yield number, replace(first, pixels=pixels, frame=number)
         number += max(1, number // _DENSE)

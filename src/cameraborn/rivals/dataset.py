@@ -12,14 +12,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from scipy.ndimage import gaussian_filter
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from cameraborn.binary.dataset import labelled_rows, labels_of
 from cameraborn.data.manifest import Row
 from cameraborn.data.select import check_groups_apart, evenly, select_each
-from cameraborn.degrade.named import recompressed
+from cameraborn.degrade.history import blurred_and_stored
 from cameraborn.errors import ManifestError, RecipeError
 from cameraborn.files import Pixels
 from cameraborn.photo.decode import open_picture
@@ -107,13 +106,14 @@ def postprocessed(pixels: Pixels, augment: AugmentSection, rng: np.random.Genera
     if augment.shrink is not None:
         side = int(rng.integers(augment.shrink[0], augment.shrink[1] + 1))
         pixels = by_opencv(pixels, side, side)
-    if rng.random() < augment.blur_probability:
-        sigma = rng.uniform(*augment.blur_sigma)
-        pixels = gaussian_filter(pixels, sigma=(sigma, sigma, 0.0))
-    if rng.random() < augment.jpeg_probability:
-        low, high = augment.jpeg_quality
-        pixels = recompressed(pixels, "JPEG", int(rng.integers(low, high + 1)))
-    return pixels
+    return blurred_and_stored(
+        pixels,
+        rng,
+        augment.blur_probability,
+        augment.blur_sigma,
+        augment.jpeg_probability,
+        augment.jpeg_quality,
+    )
 
 
 def cut(seen: Tensor, augment: AugmentSection, rng: np.random.Generator, path: str) -> Tensor:

@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from cameraborn.errors import RecipeError
 from cameraborn.photo.decode import Picture
+from cameraborn.registry import unknown_name
 from cameraborn.rivals.backbones.tiny_autoencoder import tiny_decoder, tiny_encoder
 from cameraborn.rivals.inputs import to_tensor
 from cameraborn.rivals.published import LAYOUTS, NETWORKS, RIVALS, Layout, Publication, Rival
@@ -69,7 +70,7 @@ class _Reconstruction(Rival):
     def __init__(self, kind: str = "taesd") -> None:
         super().__init__()
         if kind not in _KINDS:
-            raise RecipeError(f"{self.name}: no autoencoder {kind!r}: choose from {', '.join(_KINDS)}")
+            raise RecipeError(f"{self.name}: {unknown_name('autoencoder', kind, _KINDS)}")
         self.encoder = tiny_encoder(_KINDS[kind]).requires_grad_(False)
         self.decoder = tiny_decoder(_KINDS[kind]).requires_grad_(False)
         self.parts = {"encoder": f"{kind}-encoder", "decoder": f"{kind}-decoder"}
