@@ -3,11 +3,15 @@
 `.ci/run` also installs the wheel into a clean environment and scores a picture (tools/check_install.py).
 """
 
+import hashlib
+import json
 import os
 import re
 import subprocess
 import sys
+import sysconfig
 import tarfile
+import venv
 import zipfile
 from email.parser import Parser
 from importlib import metadata
@@ -65,7 +69,9 @@ def test_the_source_archive_holds_no_tests_results_or_documents(sdist):
 def test_the_wheel_holds_every_file_of_the_package_and_the_bundle(wheel):
     with zipfile.ZipFile(wheel) as archive:
         inside = {name for name in archive.namelist() if ".dist-info/" not in name}
-    package = [path for path in (ROOT / "src").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    package = [
+        path for path in (ROOT / "src").rglob("*") if path.is_file() and "__pycache__" not in path.parts
+    ]
     bundle = [path for path in (ROOT / "models" / "default").iterdir() if path.is_file()]
     assert inside == {
         *(path.relative_to(ROOT / "src").as_posix() for path in package),
@@ -110,7 +116,9 @@ def test_everything_that_the_tests_install_is_pinned(described):
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pinned = {named(line) for line in lines if not line.startswith("#")}
     seen = {"cameraborn", "pip", "setuptools"}
-    waiting = [need for need in described.get_all("Requires-Dist") if not re.search("c2pa|ncnn|atheris", need)]
+    waiting = [
+        need for need in described.get_all("Requires-Dist") if not re.search("c2pa|ncnn|atheris", need)
+    ]
     while waiting:
         name = named(waiting.pop())
         if name in seen:
@@ -123,3 +131,26 @@ def test_everything_that_the_tests_install_is_pinned(described):
         assert name in pinned, f"{name}: constraints.txt has no version of it"
         waiting += [need for need in needs if "extra ==" not in need]
     assert {"mkdocs", "starlette", "torch"} <= seen
+
+
+def test_the_bill_of_materials_names_the_package_and_its_networks(wheel, tmp_path):
+    schema = pytest.importorskip("cyclonedx.schema")
+    validation = pytest.importorskip("cyclonedx.validation.json")
+    venv.create(tmp_path / "venv", with_pip=False)
+    (packages,) = (tmp_path / "venv" / "lib").glob("python*/site-packages")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(packages)
+    command = [sys.executable, "tools/write_sbom.py", tmp_path / "venv", "-o", tmp_path / "sbom.json"]
+    scripts = {"PATH": f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ['PATH']}"}
+    subprocess.run(command, cwd=ROOT, env=os.environ | scripts, check=True)
+    text = (tmp_path / "sbom.json").read_text(encoding="utf-8")
+    assert validation.JsonStrictValidator(schema.SchemaVersion.V1_6).validate_str(text) is None
+    document = json.loads(text)
+    assert document["metadata"]["component"]["name"] == "cameraborn"
+    networks = {
+        part["name"]: part["hashes"][0]["content"]
+        for part in document["components"]
+        if part["type"] == "machine-learning-model"
+    }
+    files = [*(ROOT / "models" / "default").glob("*.onnx"), *(ROOT / "src").rglob("models/faces/*.onnx")]
+    assert networks == {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
