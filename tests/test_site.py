@@ -2,11 +2,13 @@
 
 import csv
 import re
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from tools import site_tables as tables
@@ -15,6 +17,7 @@ import cameraborn
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 built = pytest.mark.skipif(find_spec("material") is None, reason="MkDocs Material is not installed")
 
 
@@ -62,15 +65,16 @@ def test_the_tables_of_limits_are_those_of_the_csv(site):
         lines = list(csv.DictReader(file))
     assert len(lines) > 10
     for line in lines:
-        row = next(row for row in re.findall(r"<tr>.*?</tr>", text, re.DOTALL) if f"<td>{line['kind']}</td>" in row and f"<td>{line['set']}</td>" in row and f"<td>{line['judged']}</td>" in row)  # fmt: skip
-        if int(line["judged"]):
-            assert f"{100 * float(line['flagged_at_5']):.0f} ({100 * float(line['low_at_5']):.0f} to" in row
+        percent = [f"{100 * float(line[name]):.0f}" for name in ("flagged_at_5", "low_at_5", "high_at_5")]
+        cells = [line[column] for column in ("set", "kind", "faces", "judged")]
+        cells.append("{} ({} to {})".format(*percent) if int(line["judged"]) else "–")
+        assert "\n".join(f"<td>{cell}</td>" for cell in cells) in text, cells
 
 
 @built
 def test_the_reference_names_what_the_code_has(site):
     http = (site / "reference" / "http.html").read_text(encoding="utf-8")
-    for route in ("POST /v1/score", "GET /v1/jobs/{job}/rows", "DELETE /v1/jobs/{job}", "GET /healthz"):
+    for route in ("POST /v1/score", "GET /v1/jobs/{id}/rows", "DELETE /v1/jobs/{id}", "GET /healthz"):
         assert route in http, route
     python = (site / "reference" / "python.html").read_text(encoding="utf-8")
     for name in cameraborn.__all__:
@@ -78,6 +82,28 @@ def test_the_reference_names_what_the_code_has(site):
     formats = (site / "reference" / "formats.html").read_text(encoding="utf-8")
     for field in ("needed_px", "research_only", "networks"):
         assert field in formats
+    assert "number of the face in its picture, from 0, largest first" in formats  # a dataclass's docstring
+    for row in re.findall(r"<tr>.*?</tr>", formats.partition("A row of a manifest")[0], re.DOTALL)[1:]:
+        assert "<td></td>\n</tr>" not in row, row  # every field of a row of score has a meaning
+
+
+@built
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium to look with")
+def test_pages_fit_every_screen_and_ask_nobody(site):
+    playwright = pytest.importorskip("playwright.sync_api")
+    asked = []
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.on("request", lambda request: asked.append(request.url))
+        for width in (360, 768, 1280):
+            page.set_viewport_size({"width": width, "height": 900})
+            for name in ("index", "limits", "cli", "results", "reference/formats", "tutorials/engineer"):
+                page.goto((site / f"{name}.html").as_uri())
+                wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+                assert wide <= 0, (name, width)
+        browser.close()
+    assert {urlsplit(url).scheme for url in asked} <= {"file", "data"}
 
 
 def test_every_page_is_in_the_navigation():

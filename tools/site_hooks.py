@@ -1,4 +1,4 @@
-"""What MkDocs asks while it builds the site (mkdocs.yml): pages from the repository and from the code, links, tables."""
+"""What MkDocs asks while it builds the site (mkdocs.yml): pages from repository and code, links, tables."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,9 @@ REFERENCE = {"http": reference.http, "python": reference.python, "formats": refe
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the generated pages, the repository's root, and what any page links to."""
-    texts = {f"docs/{file.src_uri}": file.content_string for file in files.documentation_pages()}
+    texts = {
+        f"docs/{file.src_uri}": tables.filled(file.content_string) for file in files.documentation_pages()
+    }
     for path, text in generated():
         texts[path] = text
         files.append(File.generated(config, links.page_of(path), content=text))

@@ -5,36 +5,48 @@ import json
 import re
 import threading
 from collections.abc import Iterator, Mapping
-from importlib import import_module
 from typing import Any
 
-from site_tables import table
+from site_tables import folded, table
 
 import cameraborn
 from cameraborn.data.manifest import Row as ManifestRow
 from cameraborn.detect.detector import load
+from cameraborn.detect.rows import Row
 from cameraborn.detect.rows import schema as row_schema
 from cameraborn.detect.schema import BundleInfo
+from cameraborn.detect.verdict import ChannelVerdict
 from cameraborn.serve.app import make_app
 from cameraborn.serve.document import document
 from cameraborn.serve.job_store import JobStore
 from cameraborn.serve.limits import Limits
 
 Schema = Mapping[str, Any]
+DATACLASSES = {
+    "ChannelVerdict": ChannelVerdict,
+    "Row": Row,
+}  # pydantic keeps the docstrings of its own models alone
 
 
 def http() -> str:
     """Every route of the server, from its OpenAPI document."""
-    gate: Any = make_app(load(), Limits(), threads=1, version=cameraborn.__version__, store=JobStore(None), abandoned=threading.Event(), tokens=(b"",))  # fmt: skip
-    app = gate._app
-    return "".join(_http(document(app)))
+    gate: Any = make_app(
+        load(),
+        Limits(),
+        threads=1,
+        version=cameraborn.__version__,
+        store=JobStore(None),
+        abandoned=threading.Event(),
+        tokens=(b"",),
+    )
+    return "".join(_http(document(gate._app)))
 
 
 def _http(found: Schema) -> Iterator[str]:
     yield "# The server's routes\n\n"
     yield (
-        "From the OpenAPI document of `cameraborn serve`, which the server gives at `/openapi.json` and shows at `/docs`. "
-        "How to use them: [serve.md](../serve.md).\n"
+        "From the OpenAPI document of `cameraborn serve`, which the server gives at `/openapi.json` and shows at "
+        "`/docs`. How to use them: [serve.md](../serve.md).\n"
     )
     for path, methods in found["paths"].items():
         for method, route in methods.items():
@@ -65,23 +77,36 @@ def formats() -> str:
     return "".join(_formats())
 
 
+_FORMATS = (
+    ("A row of `score`", "One face; CSV has the same columns: [rows](../rows.md).", Row, row_schema),
+    (
+        "A row of a manifest",
+        "One picture, or one face: [data](../data.md).",
+        ManifestRow,
+        ManifestRow.model_json_schema,
+    ),
+    (
+        "`bundle.json`",
+        "What a bundle is: its networks, channels, categories and licences.",
+        BundleInfo,
+        BundleInfo.model_json_schema,
+    ),
+)
+
+
 def _formats() -> Iterator[str]:
-    yield "# Formats\n\nEach table is made of the JSON Schema below it, and that of the code that reads and writes the format.\n"
-    for name, said, schema in (
-        ("A row of `score`", "One face; CSV has the same columns. [rows.schema.json](../rows.schema.json) is a file.", row_schema()),
-        ("A row of a manifest", "One picture, or one face: [data.md](../data.md).", ManifestRow.model_json_schema()),
-        ("`bundle.json`", "What a bundle is: its networks, channels, categories and licences.", BundleInfo.model_json_schema()),
-    ):  # fmt: skip
+    yield "# Formats\n\nMade of the code that reads and writes each format; its JSON Schema stands below its fields.\n"
+    for name, said, model, schema_of in _FORMATS:
+        schema = schema_of()
         yield f"\n## {name}\n\n{said}\n\n"
-        yield from _fields(schema)
+        yield from _fields(schema, documented(model))
         for inner, definition in schema.get("$defs", {}).items():
             yield from _schema(inner, definition, 3)
-        text = json.dumps(schema, indent=1)
-        indented = "".join(f"    {line}\n" for line in text.splitlines())
-        yield f'\n??? note "JSON Schema"\n\n    ```json\n{indented}    ```\n'
+        yield "\n" + folded("JSON Schema", json.dumps(schema, indent=1), "json")
     yield (
         "\n## Files in TOML\n\nRecipes of training: [configs/](../../configs). Configurations of benchmarks: "
-        "[benchmark.md](../benchmark.md#what-is-measured-the-configuration). A wrong field is named before anything runs.\n"
+        "[benchmark.md](../benchmark.md#what-is-measured-the-configuration). A wrong field is named before "
+        "anything runs.\n"
     )
 
 
@@ -89,11 +114,11 @@ def _schema(name: str, schema: Schema, level: int) -> Iterator[str]:
     yield f"\n{'#' * level} {name}\n\n"
     if said := schema.get("description"):
         yield _first_part(said) + "\n\n"
-    yield from _fields(schema)
+    yield from _fields(schema, documented(DATACLASSES[name]) if name in DATACLASSES else {})
 
 
-def _fields(schema: Schema) -> Iterator[str]:
-    described = _attributes(schema.get("description", ""))
+def _fields(schema: Schema, meanings: Mapping[str, str]) -> Iterator[str]:
+    described = {**meanings, **_attributes(schema.get("description", ""))}
     needed = set(schema.get("required", ()))
     cells = [
         (
@@ -139,10 +164,16 @@ def _first_part(docstring: str) -> str:
 
 
 def _attributes(docstring: str) -> dict[str, str]:
-    """What the section "Attributes" of a docstring says of each."""
-    _, _, section = docstring.partition("Attributes:\n")
-    found = re.findall(r"^\s{4}(?:\s{4})?(\w+): (.*(?:\n\s{8,}\S.*)*)", section, re.MULTILINE)
-    return {name: " ".join(said.split()) for name, said in found}
+    """What the section "Attributes" of a docstring says of each; two may share a line."""
+    _, _, section = inspect.cleandoc(docstring).partition("Attributes:\n")
+    found = re.findall(r"^    (\w[\w, ]*): (.*(?:\n {8,}\S.*)*)", section, re.MULTILINE)
+    return {name: " ".join(said.split()) for names, said in found for name in names.split(", ")}
+
+
+def documented(model: type) -> dict[str, str]:
+    """What a class and those that it inherits from say of their attributes."""
+    parts = [_attributes(base.__doc__ or "") for base in reversed(model.__mro__)]
+    return {name: said for part in parts for name, said in part.items()}
 
 
 def python() -> str:
@@ -159,5 +190,4 @@ def _python() -> Iterator[str]:
     for title, names in (("Names", places.keys() - errors), ("Errors", errors)):
         yield f"\n## {title}\n"
         for name in sorted(names, key=str.lower):
-            home = import_module(places[name].__module__).__name__
-            yield f"\n::: {home}.{name}\n"
+            yield f"\n::: {places[name].__module__}.{name}\n"

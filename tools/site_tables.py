@@ -85,18 +85,25 @@ def processed() -> str:
 
 
 def _processed() -> Iterator[str]:
+    head = ("detector", "source", "after", "judged", "flagged at 5 %, percent")
     for name in results():
-        if not name.endswith("/false_alarms.csv"):
+        if not name.endswith("false_alarms.csv"):
             continue
         lines = [line for line in read(name) if line["kind"] == "bundle" and line["rate"]]
         lines.sort(key=lambda line: (line["detector"], line["source"], -float(line["rate"])))
-        cells = (
-            (line["detector"], line["source"], line["degradation"], line["judged"], percent(line, "rate", "rate_low", "rate_high"))
+        named = [
+            tuple(line[column] for column in ("detector", "source", "degradation", "judged"))
             for line in lines
-        )  # fmt: skip
-        body = table(("detector", "source", "after", "judged", "flagged at 5 %, percent"), cells)
-        indented = "".join(f"    {line}\n" for line in body.splitlines())
-        yield f'??? note "{name}"\n\n{indented}'
+        ]
+        shares = [percent(line, "rate", "rate_low", "rate_high") for line in lines]
+        cells = ((*names, share) for names, share in zip(named, shares, strict=True))
+        yield folded(name, table(head, cells))
+
+
+def folded(title: str, text: str, language: str = "") -> str:
+    """A note that opens with a click: Markdown, or code of a language."""
+    body = f"```{language}\n{text.rstrip()}\n```\n" if language else text
+    return f'??? note "{title}"\n\n' + "".join(f"    {line}\n" for line in body.splitlines())
 
 
 def made_by(name: str) -> str:
@@ -104,11 +111,11 @@ def made_by(name: str) -> str:
     lines = read(name)
     commands = dict.fromkeys(line["command"] for line in lines if line.get("command"))
     count = f"{len(lines)} rows" if len(lines) != 1 else "1 row"
+    link = f"[{name}](../benchmarks/results/{name})"
     if not commands:
-        return f"*{count}.*\n"
-    said = "".join(f"    {command}\n" for command in commands)
-    how_many = "the command" if len(commands) == 1 else f"the {len(commands)} commands"
-    return f'??? note "{count}, and {how_many} that made them"\n\n    ```text\n{said}    ```\n'
+        return f"{link}: {count}.\n"
+    how_many = "The command" if len(commands) == 1 else f"The {len(commands)} commands"
+    return f"{link}: {count}.\n\n" + folded(f"{how_many} that made it", "\n".join(commands), "text")
 
 
 _TABLES: dict[str, Callable[[], str]] = {
