@@ -26,6 +26,16 @@ def test_reference_of_the_command_line_is_current(monkeypatch):
     )
 
 
+@pytest.mark.parametrize("name", ["rows.schema.json", "manifest.schema.json", "bundle.schema.json"])
+def test_schemas_are_current(name):
+    writer = runpy.run_path(str(ROOT / "tools" / "write_cli_docs.py"))
+    assert set(writer["SCHEMAS"]) == {path.name for path in ROOT.glob("docs/*.schema.json")}
+    expected = writer["schema_text"](writer["SCHEMAS"][name]())
+    assert (ROOT / "docs" / name).read_text(encoding="utf-8") == expected, (
+        "run: python tools/write_cli_docs.py"
+    )
+
+
 def test_the_page_of_rivals_is_current():
     page = runpy.run_path(str(ROOT / "tools" / "write_rivals_docs.py"))["page"]()
     assert (ROOT / "docs" / "rivals.md").read_text(encoding="utf-8") == page, (
@@ -39,6 +49,10 @@ def test_readme_begins_with_the_two_commands():
     assert "[test]" not in first
     assert second.endswith("python -m pytest")
     assert all("-c constraints.txt" in command for command in (first, second))
+
+
+def test_the_readme_is_short():
+    assert len(README.splitlines()) <= 100, "move detail to docs/ and link to it"
 
 
 def test_continuous_integration_runs_the_readmes_second_command():

@@ -78,16 +78,21 @@ def formats() -> str:
 
 
 _FORMATS = (
-    ("A row of `score`", "One face; CSV has the same columns: [rows](../rows.md).", Row, row_schema),
+    (
+        "A row of `score`",
+        "One face; CSV has the same columns: [rows](../rows.md). [Schema](../rows.schema.json).",
+        Row,
+        row_schema,
+    ),
     (
         "A row of a manifest",
-        "One picture, or one face: [data](../data.md).",
+        "One picture, or one face: [data](../data.md). [Schema](../manifest.schema.json).",
         ManifestRow,
         ManifestRow.model_json_schema,
     ),
     (
         "`bundle.json`",
-        "What a bundle is: its networks, channels, categories and licences.",
+        "A bundle: its networks, channels, categories and licences. [Schema](../bundle.schema.json).",
         BundleInfo,
         BundleInfo.model_json_schema,
     ),

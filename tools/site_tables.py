@@ -12,6 +12,17 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 _ASKED = re.compile(r"^<!-- table: ([\w./-]+) -->$", re.MULTILINE)
 Line = dict[str, str]
+# What the kinds of the development set are called; others have a name of their own.
+NAMES = {
+    ("generated", "ldm-256"): "LDM, face super-resolution",
+    ("generated", "sd21-768"): "Stable Diffusion 2.1",
+    ("generated", "sdxl-470"): "SDXL",
+    ("generated", "stylegan2-512"): "StyleGAN2",
+    ("photo", "ldm-256"): "FFHQ, prepared as LDM's",
+    ("photo", "sd21-768"): "FFHQ, prepared as Stable Diffusion 2.1's",
+    ("photo", "sdxl-470"): "FFHQ, prepared as SDXL's",
+    ("photo", "stylegan2-512"): "FFHQ, prepared as StyleGAN2's",
+}
 
 
 def filled(text: str) -> str:
@@ -51,32 +62,28 @@ def percent(line: Line, share: str, low: str, high: str) -> str:
 
 def photographs() -> str:
     """Photographs flagged by the bundle that ships, source by source."""
-    lines = [line for line in read("headline.csv") if line["label"] == "photo"]
-    return _headline(lines)
+    return _headline("photo", "photographs", "flagged")
 
 
 def generators() -> str:
     """Generated faces found by the bundle that ships, generator by generator."""
-    return _headline([line for line in read("headline.csv") if line["label"] == "generated"])
+    return _headline("generated", "generated faces", "found")
 
 
-def _headline(lines: list[Line]) -> str:
-    head = ("set", "kind", "faces", "judged", "flagged at 5 %, percent", "flagged at 1 %, percent")
-    worst_first = sorted(lines, key=lambda line: (not int(line["judged"]), -float(line["flagged_at_5"])))
-    return table(
-        head,
-        (
-            (
-                line["set"], line["kind"], line["faces"], line["judged"],
-                *(
-                    percent(line, f"flagged_at_{rate}", f"low_at_{rate}", f"high_at_{rate}")
-                    if int(line["judged"]) else "–"
-                    for rate in (5, 1)
-                ),
-            )
-            for line in worst_first
-        ),
-    )  # fmt: skip
+def _headline(label: str, what: str, how: str) -> str:
+    lines = [line for line in read("headline.csv") if line["label"] == label]
+    lines.sort(key=lambda line: (not int(line["judged"]), -float(line["flagged_at_5"])))
+    return table((what, "judged", f"{how} at 5 %", f"{how} at 1 %"), map(headline_cells, lines))
+
+
+def headline_cells(line: Line) -> list[str]:
+    """Which faces, how many of them were judged, and the shares that are flagged, in percent."""
+    name = NAMES.get((line["label"], line["kind"]), line["kind"])
+    judged = f"{line['judged']} of {line['faces']}"
+    if not int(line["judged"]):
+        return [name, judged, "–", "–"]
+    shares = [percent(line, f"flagged_at_{rate}", f"low_at_{rate}", f"high_at_{rate}") for rate in (5, 1)]
+    return [name, judged, *shares]
 
 
 def processed() -> str:
@@ -85,7 +92,7 @@ def processed() -> str:
 
 
 def _processed() -> Iterator[str]:
-    head = ("detector", "source", "after", "judged", "flagged at 5 %, percent")
+    head = ("detector", "source", "after", "judged", "flagged at 5 %")
     for name in results():
         if not name.endswith("false_alarms.csv"):
             continue
