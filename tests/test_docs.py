@@ -62,17 +62,32 @@ def test_continuous_integration_runs_the_readmes_second_command():
     assert {"python tools/check_install.py", "python tools/check_container.py"} <= set(script.splitlines())
 
 
-@pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("cameraborn ")])
-def test_readme_uses_options_that_exist(command):
-    words = shlex.split(command, comments=True)
-    verbs = (" ".join(words[:count]) for count in (3, 2))  # such as `data import`
-    found = (re.search(rf"## {verb}\n(.*?)(?:\n## |\Z)", _reference(), re.DOTALL) for verb in verbs)
-    section = next(filter(None, found), None)
-    assert section, f"no verb {words[1]}"
-    for word in words[2:]:
-        assert not word.startswith("-") or re.search(rf"(?<!\S){word}\b", section[1]), (
-            f"{words[1]} has no {word}"
-        )
+def commands_of(page):
+    """The commands of ours in a page's blocks, without what the shell does with them."""
+    for block in re.findall(
+        r"^ *```(?:bash|sh)\n(.*?)^ *```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    ):
+        for line in re.sub(r"\\\n\s*", "", block).splitlines():
+            for command in re.split(r"&&|\|\|?|[;&>]", line):
+                if found := re.match(r"\s*(?:[A-Z_]+=\S+ )*cameraborn (.*)", command):
+                    yield shlex.split(found[1].replace("\\", ""), comments=True)
+
+
+def test_the_documents_use_verbs_and_options_that_exist():
+    sections = dict(
+        re.findall(r"^## cameraborn ([a-z0-9 -]+)\n(.*?)(?=^## |\Z)", _reference(), re.DOTALL | re.MULTILINE)
+    )
+    seen = 0
+    for page in PROSE:
+        for words in commands_of(page):
+            verb = next((verb for verb in (" ".join(words[:2]), words[0]) if verb in sections), None)
+            assert verb, f"{page}: no verb {words[0]}"
+            section = sections["bench run" if verb == "bench" else verb]
+            options = {word.partition("=")[0] for word in words if word.startswith("-") and word != "-"}
+            for option in options:
+                assert re.search(rf"(?<!\S){option}\b", section), f"{page}: {verb} has no {option}"
+            seen += 1
+    assert seen > 60
 
 
 def _reference():
