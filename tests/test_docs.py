@@ -1,5 +1,6 @@
 """The documents say what is so: the command line's reference, the README's commands, its links."""
 
+import os
 import re
 import runpy
 import shlex
@@ -9,6 +10,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PROSE = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/**/*.md")])
+GENERATED = ("docs/reference/", "docs/project/")  # pages that the site's build makes (tools/site_hooks.py)
 INSIDE_A_ROOM = {"adapters/", "evidence/"}
 COMMANDS = [
     line for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL) for line in block.splitlines()
@@ -19,6 +22,16 @@ def test_reference_of_the_command_line_is_current(monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")  # a terminal's width must not matter
     page = runpy.run_path(str(ROOT / "tools" / "write_cli_docs.py"))["page"]()
     assert (ROOT / "docs" / "cli.md").read_text(encoding="utf-8") == page, (
+        "run: python tools/write_cli_docs.py"
+    )
+
+
+@pytest.mark.parametrize("name", ["rows.schema.json", "manifest.schema.json", "bundle.schema.json"])
+def test_schemas_are_current(name):
+    writer = runpy.run_path(str(ROOT / "tools" / "write_cli_docs.py"))
+    assert set(writer["SCHEMAS"]) == {path.name for path in ROOT.glob("docs/*.schema.json")}
+    expected = writer["schema_text"](writer["SCHEMAS"][name]())
+    assert (ROOT / "docs" / name).read_text(encoding="utf-8") == expected, (
         "run: python tools/write_cli_docs.py"
     )
 
@@ -38,34 +51,57 @@ def test_readme_begins_with_the_two_commands():
     assert all("-c constraints.txt" in command for command in (first, second))
 
 
+def test_the_readme_is_short():
+    assert len(README.splitlines()) <= 100, "move detail to docs/ and link to it"
+
+
 def test_continuous_integration_runs_the_readmes_second_command():
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     steps = [line for line in script.splitlines() if '"$venv"' in line]
     assert " && ".join(steps).replace('"$venv"', ".venv") == COMMANDS[1]
+    assert {"python tools/check_install.py", "python tools/check_container.py"} <= set(script.splitlines())
 
 
-@pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("cameraborn ")])
-def test_readme_uses_options_that_exist(command):
-    words = shlex.split(command, comments=True)
-    verbs = (" ".join(words[:count]) for count in (3, 2))  # such as `data import`
-    found = (re.search(rf"## {verb}\n(.*?)(?:\n## |\Z)", _reference(), re.DOTALL) for verb in verbs)
-    section = next(filter(None, found), None)
-    assert section, f"no verb {words[1]}"
-    for word in words[2:]:
-        assert not word.startswith("-") or re.search(rf"(?<!\S){word}\b", section[1]), (
-            f"{words[1]} has no {word}"
-        )
+def commands_of(page):
+    """The commands of ours in a page's blocks, without what the shell does with them."""
+    for block in re.findall(
+        r"^ *```(?:bash|sh)\n(.*?)^ *```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    ):
+        for line in re.sub(r"\\\n\s*", "", block).splitlines():
+            for command in re.split(r"&&|\|\|?|[;&>]", line):
+                if found := re.match(r"\s*(?:[A-Z_]+=\S+ )*cameraborn (.*)", command):
+                    yield shlex.split(found[1].replace("\\", ""), comments=True)
+
+
+def test_the_documents_use_verbs_and_options_that_exist():
+    sections = dict(
+        re.findall(r"^## cameraborn ([a-z0-9 -]+)\n(.*?)(?=^## |\Z)", _reference(), re.DOTALL | re.MULTILINE)
+    )
+    seen = 0
+    for page in PROSE:
+        for words in commands_of(page):
+            verb = next((verb for verb in (" ".join(words[:2]), words[0]) if verb in sections), None)
+            assert verb, f"{page}: no verb {words[0]}"
+            section = sections["bench run" if verb == "bench" else verb]
+            options = {word.partition("=")[0] for word in words if word.startswith("-") and word != "-"}
+            for option in options:
+                assert re.search(rf"(?<!\S){option}\b", section), f"{page}: {verb} has no {option}"
+            seen += 1
+    assert seen > 60
 
 
 def _reference():
     return (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("page", [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")])
+@pytest.mark.parametrize("page", PROSE, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
-        if "://" not in target:
-            assert (page.parent / target).exists(), f"{page}: {target}"
+        place = Path(os.path.normpath(page.parent / target))
+        if "://" not in target and not place.as_posix().startswith(
+            tuple(f"{ROOT}/{name}" for name in GENERATED)
+        ):
+            assert place.exists(), f"{page}: {target}"
 
 
 def test_files_named_in_the_architecture_exist():

@@ -1,16 +1,25 @@
-"""Write docs/cli.md from the --help of every verb, and docs/rows.schema.json: python tools/write_cli_docs.py"""
+"""Write docs/cli.md from the --help of every verb, and the JSON Schemas: python tools/write_cli_docs.py"""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from cameraborn.cli import app
+from cameraborn.data.manifest import Row
 from cameraborn.detect.rows import schema
+from cameraborn.detect.schema import BundleInfo
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "cli.md"
+SCHEMAS: dict[
+    str, Callable[[], Mapping[str, Any]]
+] = {  # of what is read and written, by the file that holds each
+    "rows.schema.json": schema,
+    "manifest.schema.json": Row.model_json_schema,
+    "bundle.schema.json": BundleInfo.model_json_schema,
+}
 WIDTH = 80  # whatever the terminal's
 INTRODUCTION = """# The command line
 
@@ -21,6 +30,11 @@ Written by `python tools/write_cli_docs.py` from `--help`; do not edit.
 def page() -> str:
     """The whole page."""
     return INTRODUCTION + "".join(sections(typer.main.get_command(app), None, "cameraborn"))
+
+
+def schema_text(made: Mapping[str, Any]) -> str:
+    """A schema as its file holds it."""
+    return json.dumps(made, indent=1, ensure_ascii=False) + "\n"
 
 
 def sections(
@@ -44,4 +58,5 @@ def sections(
 
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
-    PAGE.with_name("rows.schema.json").write_text(json.dumps(schema(), indent=1) + "\n", encoding="utf-8")
+    for name, made in SCHEMAS.items():
+        PAGE.with_name(name).write_text(schema_text(made()), encoding="utf-8")
