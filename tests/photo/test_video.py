@@ -1,5 +1,6 @@
 """Frames of videos: sampled by time, upright, one at a time; odd and broken files are told in a line."""
 
+import itertools
 import struct
 import subprocess
 import sys
@@ -156,16 +157,25 @@ def test_bytes_are_read_as_a_file_is_and_the_header_is_told_before(tmp_path):
 
 def test_each_decoded_frame_is_watched(tmp_path):
     path = write(tmp_path / "clip.mp4", [corner()] * 20)
-    taken = []
-    list(Video(str(path), 0.5, watch=taken.append).frames())
-    assert taken == [1] * 5 + [2] * 5 + [3] * 5 + [4] * 5
+    watched = itertools.count(1)
+    list(Video(str(path), 60, watch=lambda: next(watched)).frames())
+    assert next(watched) == 21
 
-    def enough(count):
-        if count > 1:
-            raise RuntimeError("enough")
+    def enough():
+        raise RuntimeError("enough")
 
     with pytest.raises(RuntimeError, match="enough"):
         list(Video(str(path), 0.5, watch=enough).frames())
+
+
+def test_no_more_frames_are_taken_than_are_allowed(tmp_path):
+    path = write(tmp_path / "clip.mp4", [corner()] * 20)
+    video = Video(str(path), 0.5, max_frames=3)
+    assert [time for time, _ in video.frames()] == [0, 0.5, 1]
+    assert video.notes == ["the video was looked at before 1.5 s alone, in 3 frames"]
+    video = Video(str(path), 0.5, max_frames=4)
+    assert len(list(video.frames())) == 4
+    assert video.notes == []
 
 
 def test_files_that_cannot_be_read(tmp_path):

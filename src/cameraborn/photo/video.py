@@ -51,8 +51,8 @@ class Video:
         every: seconds between two frames that are taken.
         max_pixels: larger frames are refused.
         data: the bytes of the file, if it is not to be opened.
-        watch: called with the number of frames that have been taken, each time a frame has been decoded; what it raises
-            ends the reading.
+        max_frames: after so many that are taken the rest is not looked at; None for all.
+        watch: called each time a frame has been decoded; what it raises ends the reading.
 
     Attributes:
         notes: what a reader should know of the file, once its frames have been read.
@@ -62,7 +62,8 @@ class Video:
     every: float
     max_pixels: int = MAX_PIXELS
     data: bytes | None = None
-    watch: Callable[[int], None] = lambda _: None
+    max_frames: int | None = None
+    watch: Callable[[], None] = lambda: None
     notes: list[str] = field(default_factory=list)
 
     def header(self) -> Header:
@@ -120,9 +121,11 @@ class Video:
             at = _time(frame, stream, number)
             start = at if start is None else start
             last = max(last, at - start)
-            is_due = last > due - _ROUNDING
-            self.watch(taken + is_due)
-            if is_due:
+            self.watch()
+            if last > due - _ROUNDING:
+                if taken == self.max_frames:
+                    self.notes.append(f"the video was looked at before {last:.1f} s alone, in {taken} frames")
+                    return
                 taken += 1
                 yield last, self._picture(frame)
                 due = self.every * (1 + math.floor((last + _ROUNDING) / self.every))
