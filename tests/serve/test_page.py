@@ -13,7 +13,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from cameraborn.serve.static import FOLDER
-from tests.command import run_here
+from tests.command import run_here, wait_until
 from tests.serve.running import GENERATED, PHOTO, running
 from tests.serve.test_jobs import animation  # noqa: F401 (a fixture)
 from tests.serve.test_limits import PATIENT
@@ -234,7 +234,7 @@ def test_a_screen_reader_hears_the_verdicts_and_not_every_step(server, open_page
         }"""
     )
     judged(page, *[PHOTO] * 6)
-    page.wait_for_function("heard.length && heard.at(-1) === document.getElementById('summary').textContent")
+    wait_until(lambda: page.evaluate("heard.at(-1)") == page.inner_text("#summary"))
     assert page.evaluate("heard.length") < 6
 
 

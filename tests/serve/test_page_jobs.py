@@ -128,4 +128,4 @@ def test_a_video_is_followed_and_not_judged(server, tmp_path, open_page):  # noq
     assert "0:00.0 to 0:01.5, 4 frames looked at" in page.inner_text(".face")
     assert "No face was found" in page.inner_text(".sentence")
     assert page.eval_on_selector("video", "(video) => video.controls")
-    page.wait_for_function("document.querySelector('video').videoWidth === 320")
+    wait_until(lambda: page.eval_on_selector("video", "(video) => video.videoWidth") == 320)

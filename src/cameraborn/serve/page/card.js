@@ -36,7 +36,7 @@ function preview(picture) {
   const { width, height, start_s: start } = picture.rows[0], isVideo = start !== null;
   const shown = element("div", { class: "shown" });
   const media = isVideo
-    ? element("video", { src: picture.url, controls: true, muted: true, preload: "metadata", "aria-label": `The video ${picture.name}` })
+    ? element("video", { src: `${picture.url}#t=${start}`, controls: true, muted: true, preload: "metadata", "aria-label": `The video ${picture.name}` })
     : element("img", { src: picture.url, alt: `The picture ${picture.name}`, width, height, loading: "lazy", decoding: "async" });
   media.addEventListener("error", () => shown.replaceChildren(element("p", { class: "no-preview" }, NO_PREVIEW)));
   shown.append(media, ...(isVideo ? [] : [boxes(picture.rows)]));
@@ -115,7 +115,7 @@ function explanation(picture, row, explain) {
 function provenance(found) {
   if (!found || found.says === "unreadable") return null; // the row of the picture says why
   const entries = [
-    ["says", found.says], ["marks of generators", found.traces.map((one) => `${one.place}: ${one.excerpt}`).join("; ")],
+    ["says", found.says === "nothing" ? null : found.says], ["marks of generators", found.traces.map((one) => `${one.place}: ${one.excerpt}`).join("; ")],
     ["source type", found.source_type], ["camera", found.camera], ["camera's EXIF", found.camera_check],
     ["contradictions", found.doubts.join("; ")], ["editor", found.editor], ["software", found.software.join("; ")],
     ["C2PA", found.c2pa && [found.c2pa.claim_generator, found.c2pa.signature, found.c2pa.signer].filter(Boolean).join(", ")],

@@ -70,9 +70,9 @@ export async function report(pictures, facts, rate, reference) {
 section{display:flex;flex-wrap:wrap;gap:16px;border-top:1px solid #ccc;padding:12px 0;break-inside:avoid}section>div{flex:1 1 320px;min-width:0}
 h1{font-size:1.5rem}h2{font-size:1.15rem}h3{font-size:1rem;margin:0;overflow-wrap:anywhere}img{max-width:100%;height:auto}
 th{text-align:left;vertical-align:top;padding-right:16px}.flagged{color:#a53408}small{overflow-wrap:anywhere}p{margin:4px 0}</style></head>
-<body><h1>Was this face born in a camera?</h1><table>${known.join("")}</table>
+<body><main><h1>Was this face born in a camera?</h1><table>${known.join("")}</table>
 <h2>What this cannot tell</h2><ul>${LIMITS.map((text) => `<li>${escaped(text)}</li>`).join("")}</ul>
-<h2>Pictures</h2>${sections.join("\n")}</body></html>
+<h2>Pictures</h2>${sections.join("\n")}</main></body></html>
 `;
 }
 

@@ -23,6 +23,6 @@ export function histogram(row, calibration) {
       "aria-label": `Scores of ${category.photographs} held-out photographs of the same category (${category.name}), ` +
         `and this face's score, ${row.score.toFixed(2)}: ${unusual(row.p_value)}`,
     }, ...bars, drawn("line", { class: "mark", x1: at, x2: at, y1: 0, y2: HEIGHT })),
-    element("figcaption", {}, `Left to right: ever less like a photograph. The line is this face; the bars are ` +
-      `${category.photographs} comparable photographs (${category.name}), coloured where they look at least as unusual.`));
+    element("figcaption", {}, `${category.photographs} comparable photographs (${category.name}), ` +
+      "coloured where they look at least as unusual as this face, the line; to the right, less like a photograph."));
 }

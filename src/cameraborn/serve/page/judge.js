@@ -4,6 +4,7 @@
 import { Refused, cancelJob, deleteJob, eventsOf, pause, sendJob, sendPicture } from "./api.js";
 
 const FEW = 20, AT_A_TIME = 3, JOBS_AT_A_TIME = 2;
+const FORM = 8192; // bytes that a form takes around a file, with its name
 const SHARE = 1 / 4; // of the bytes that the server takes for jobs, in one of them
 const STORAGE = "cameraborn-jobs", TRIES = 30, PAUSE = 2; // seconds
 const STOPPED = "Not judged, because you stopped before its turn.";
@@ -90,7 +91,7 @@ export class Judge {
   /** One by one, or as jobs. */
   #sort() {
     const { limits } = this.#facts.bundle, given = this.#given.splice(0);
-    const few = this.#waiting.length + given.length <= FEW && bytesOf(given) <= limits.max_bytes;
+    const few = this.#waiting.length + given.length <= FEW && bytesOf(given) + FORM <= limits.max_bytes;
     if (few) this.#waiting.push(...given);
     else this.#batches.push(...batched(given, limits.max_job_files, limits.max_job_bytes * SHARE));
   }
