@@ -23,14 +23,8 @@ from cameraborn.serve.pool import Pool
 from cameraborn.serve.uploads import Upload
 from tests.command import ROOT, posix, run, wait_until
 from tests.conftest import encoded
-from tests.serve.running import GENERATED, PHOTO, running
+from tests.serve.running import GENERATED, PATIENT, PHOTO, running
 from tests.serve.test_app import NAMES, PAIR, problem_of
-from tests.serve.test_limits import PATIENT, slow
-
-
-@pytest.fixture(scope="module")
-def animation(tmp_path_factory):
-    return slow(tmp_path_factory.mktemp("slow"))
 
 
 def start(server, *paths, headers=None, **query):

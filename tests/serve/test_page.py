@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import re
-import shutil
 from base64 import b64encode
 from hashlib import sha256
 
@@ -14,46 +13,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from cameraborn.serve.static import FOLDER
 from tests.command import run_here, wait_until
-from tests.serve.running import GENERATED, PHOTO, running
-from tests.serve.test_jobs import animation  # noqa: F401 (a fixture)
-from tests.serve.test_limits import PATIENT
-from tests.serve.test_server import TOKEN, tokens  # noqa: F401 (a fixture)
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-in_browser = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium on this machine, to open the page as people do"
-)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
-
-
-@pytest.fixture
-def open_page(browser):
-    """Opens the page of a server; whatever the browser complains of fails the test."""
-    contexts, complaints = [], []
-
-    def opened(server, **options):
-        context = browser.new_context(accept_downloads=True, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(120_000)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
-        page.goto(server.url + "/")
-        return page
-
-    opened.complaints = complaints
-    yield opened
-    for context in contexts:
-        context.close()
-    assert complaints == []
+from tests.serve.browsing import exported, in_browser, judged, open_all, violations
+from tests.serve.running import GENERATED, PATIENT, PHOTO, TOKEN, running
 
 
 @pytest.fixture(scope="module")
@@ -72,19 +33,6 @@ def odd_files(tmp_path_factory):
     return sorted(folder.iterdir())
 
 
-def judged(page, *paths):
-    """The page when pictures have been judged."""
-    page.set_input_files("#files", [str(path) for path in paths])
-    page.locator(".picture").nth(len(paths) - 1).wait_for()
-    page.wait_for_selector("#progress-row", state="hidden")
-    return page
-
-
-def open_all(page):
-    """Open what can be opened."""
-    page.eval_on_selector_all("details", "(all) => all.forEach((one) => { one.open = true; })")
-
-
 def move_slider(page, place):
     page.eval_on_selector(
         "#rate", f"(slider) => {{ slider.value = {place}; slider.dispatchEvent(new Event('input')); }}"
@@ -94,12 +42,6 @@ def move_slider(page, place):
 def without_extras(row):
     extras = ("false_alarm_rate", "sha256", "provenance", "provenance_summary")
     return {name: value for name, value in row.items() if name not in extras}
-
-
-def exported(page, button):
-    with page.expect_download() as download:
-        page.click(button)
-    return download.value.path().read_text(encoding="utf-8")
 
 
 def test_the_files_of_the_page_come_with_a_strict_policy_and_no_outside_resource(server):
@@ -249,12 +191,6 @@ def test_an_explanation_is_drawn_on_demand(server, open_page):
     )
 
 
-def violations(page):
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    found = axe.run(page)
-    return [] if found.response["violations"] == [] else found.generate_report()
-
-
 @in_browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_has_no_violations_of_accessibility_rules(server, odd_files, scheme, open_page):
@@ -280,7 +216,7 @@ def test_a_running_job_an_error_and_the_token_have_no_violations(
     tokens,
     animation,
     scheme,
-    open_page,  # noqa: F811
+    open_page,
 ):
     with running(tiny_bundle, "--jobs", 1, *PATIENT, "--tokens", tokens) as server:
         page = open_page(server, color_scheme=scheme, bypass_csp=True)
@@ -301,7 +237,7 @@ def test_a_running_job_an_error_and_the_token_have_no_violations(
 
 
 @in_browser
-def test_a_server_with_tokens_asks_for_one(tiny_bundle, tokens, open_page):  # noqa: F811
+def test_a_server_with_tokens_asks_for_one(tiny_bundle, tokens, open_page):
     with running(tiny_bundle, "--tokens", tokens) as server:
         page = open_page(server)
         page.fill("#token", "wrong")

@@ -4,16 +4,13 @@ import csv
 import io
 
 import pytest
-from playwright.sync_api import expect
 
 from tests.command import wait_until
 from tests.photo.test_video import corner, write
-from tests.serve.running import PHOTO, running
-from tests.serve.test_jobs import animation  # noqa: F401 (a fixture)
-from tests.serve.test_limits import PATIENT
-from tests.serve.test_page import browser, exported, in_browser, judged, open_page  # noqa: F401 (fixtures)
-from tests.serve.test_server import TOKEN, tokens  # noqa: F401 (a fixture)
+from tests.serve.browsing import exported, in_browser, judged
+from tests.serve.running import PATIENT, PHOTO, TOKEN, running
 
+expect = pytest.importorskip("playwright.sync_api").expect
 MANY = [PHOTO] * 22
 
 
@@ -29,7 +26,7 @@ def asked(page):
 
 
 @in_browser
-def test_many_files_are_a_job_whose_rows_are_there_when_the_page_is_loaded_anew(tiny_bundle, open_page):  # noqa: F811
+def test_many_files_are_a_job_whose_rows_are_there_when_the_page_is_loaded_anew(tiny_bundle, open_page):
     with running(tiny_bundle) as server:
         page = open_page(server)
         routes = asked(page)
@@ -61,7 +58,7 @@ def test_many_files_are_a_job_whose_rows_are_there_when_the_page_is_loaded_anew(
 
 
 @in_browser
-def test_a_job_goes_on_while_the_page_is_loaded_anew_and_can_be_stopped(tiny_bundle, animation, open_page):  # noqa: F811
+def test_a_job_goes_on_while_the_page_is_loaded_anew_and_can_be_stopped(tiny_bundle, animation, open_page):
     with running(tiny_bundle, "--jobs", 1, *PATIENT) as server:
         page = open_page(server)
         page.set_input_files("#files", [str(PHOTO), *[str(animation)] * 24])
@@ -80,7 +77,7 @@ def test_a_job_goes_on_while_the_page_is_loaded_anew_and_can_be_stopped(tiny_bun
 
 
 @in_browser
-def test_a_job_that_the_server_has_forgotten_is_told(tiny_bundle, animation, open_page):  # noqa: F811
+def test_a_job_that_the_server_has_forgotten_is_told(tiny_bundle, animation, open_page):
     with running(tiny_bundle, "--jobs", 1, *PATIENT) as server:
         page = open_page(server)
         page.set_input_files("#files", [str(PHOTO), *[str(animation)] * 24])
@@ -94,7 +91,7 @@ def test_a_job_that_the_server_has_forgotten_is_told(tiny_bundle, animation, ope
 
 
 @in_browser
-def test_a_file_that_is_larger_than_a_request_may_be_is_a_job(tiny_bundle, open_page):  # noqa: F811
+def test_a_file_that_is_larger_than_a_request_may_be_is_a_job(tiny_bundle, open_page):
     with running(tiny_bundle, "--max-bytes", PHOTO.stat().st_size) as server:
         page = open_page(server)
         routes = asked(page)
@@ -104,7 +101,7 @@ def test_a_file_that_is_larger_than_a_request_may_be_is_a_job(tiny_bundle, open_
 
 
 @in_browser
-def test_a_job_of_a_server_with_tokens_waits_for_the_token(tiny_bundle, tokens, open_page):  # noqa: F811
+def test_a_job_of_a_server_with_tokens_waits_for_the_token(tiny_bundle, tokens, open_page):
     with running(tiny_bundle, "--tokens", tokens) as server:
         page = open_page(server)
         for _ in range(2):
@@ -120,7 +117,7 @@ def test_a_job_of_a_server_with_tokens_waits_for_the_token(tiny_bundle, tokens, 
 
 
 @in_browser
-def test_a_video_is_followed_and_not_judged(server, tmp_path, open_page):  # noqa: F811
+def test_a_video_is_followed_and_not_judged(server, tmp_path, open_page):
     pytest.importorskip("av")
     film = write(tmp_path / "film.webm", [corner((320, 240))] * 20, codec="libvpx-vp9")
     page = judged(open_page(server), film)
