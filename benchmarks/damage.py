@@ -2,9 +2,9 @@
 
     python benchmarks/damage.py portraits/ faces/ -o benchmarks/results/damage.csv
 
-Ten minutes on one core. Every file is decoded as it is ; every nth is also saved anew as
-a progressive JPEG, as one with restart markers, as one with codes of its own (optimised), and as PNG; each of
-these is damaged in every way that applies, at a random place. Columns:
+Ten minutes on one core. Every file is decoded as it is; every nth is also saved anew as a
+progressive JPEG, as one with restart markers, as one with codes of its own (optimised), as PNG, WebP and AVIF; each
+of these is damaged in every way that applies, at a random place. Columns:
 
 - files, refused: how many there were, and of how many `open_picture` made an error;
 - noted: how many of the rest have a note;
@@ -42,9 +42,11 @@ LEVELS, VISIBLE, MANY = 4, 0.01, 0.1
 
 
 def compressed(data: bytearray, margin: int = 0) -> tuple[int, int]:
-    """Where the compressed data of a JPEG, of a random scan, or of a PNG lie."""
+    """Where the compressed data lie, of a JPEG those of its largest scan."""
     if data[:2] != b"\xff\xd8":
-        return data.index(b"IDAT") + 4, data.rindex(b"IEND") - 8 - margin
+        start = next(data.index(name) for name in (b"IDAT", b"VP8", b"mdat") if name in data) + 8
+        end = data.rindex(b"IEND") - 8 if data[:4] == b"\x89PNG" else len(data)
+        return start, max(start + 1, end - margin)
     scans = jpeg_parts(bytes(data)).scans
     scan = max(scans, key=lambda scan: scan.end - scan.start)
     return scan.start, max(scan.start + 1, scan.end - margin)
@@ -125,24 +127,32 @@ DAMAGES: dict[str, dict[str, Damager]] = {
     },
     "progressive": {"scans lost": lose_scans} | JPEG,
     "PNG": BYTES | {"wrong checksum": wrong_checksum},
+    "WebP": BYTES,
+    "AVIF": BYTES,
+}
+SAVED: dict[str, dict[str, object]] = {
+    "optimised": {"format": "JPEG", "quality": 85, "optimize": True},
+    "restarts": {"format": "JPEG", "quality": 85, "restart_marker_rows": 1},
+    "progressive": {"format": "JPEG", "quality": 85, "progressive": True},
+    "PNG": {"format": "PNG"},
+    "WebP": {"format": "WEBP", "quality": 85},
+    "AVIF": {"format": "AVIF", "quality": 75, "speed": 9},
 }
 
 
+def variant(name: str, data: bytes, image: Image.Image) -> bytes | None:
+    """A file in one of the formats; None if it would be `baseline` and is not."""
+    if name == "baseline":
+        return data if data[:2] == b"\xff\xd8" and len(jpeg_parts(data).scans) == 1 else None
+    stream = io.BytesIO()
+    image.save(stream, **SAVED[name])  # type: ignore[arg-type]
+    return stream.getvalue()
+
+
 def variants(data: bytes, image: Image.Image, all_of_them: bool) -> Iterator[tuple[str, bytes]]:
-    if data[:2] == b"\xff\xd8" and len(jpeg_parts(data).scans) == 1:
-        yield "baseline", data
-    if not all_of_them:
-        return
-    options: dict[str, dict[str, object]] = {
-        "optimised": {"format": "JPEG", "quality": 85, "optimize": True},
-        "restarts": {"format": "JPEG", "quality": 85, "restart_marker_rows": 1},
-        "progressive": {"format": "JPEG", "quality": 85, "progressive": True},
-        "PNG": {"format": "PNG"},
-    }
-    for name, option in options.items():
-        stream = io.BytesIO()
-        image.save(stream, **option)  # type: ignore[arg-type]
-        yield name, stream.getvalue()
+    for name in DAMAGES if all_of_them else ("baseline",):
+        if (whole := variant(name, data, image)) is not None:
+            yield name, whole
 
 
 @dataclass

@@ -1,12 +1,18 @@
 """How `cameraborn serve` answers many clients, some of which are broken: python benchmarks/serve_load.py FOLDER
 
-The same pictures are scored by `cameraborn score` and by the server, at 1, 8 and 64 clients for two minutes each. A
-tenth of the requests is malformed (a picture cut off, no JSON, no picture at all), and one in fifty clients hangs up
-half way through its request. Every answer is compared with the row that `score` wrote for that picture. Expected: no
-lost or mixed-up answer, no growth of memory from the first to the last round, and a throughput of at least 0.9 times
-that of `score`, its start excluded (it is measured by scoring one picture).
+The same pictures are scored by the server, at 1, 8 and 64 clients for two minutes each, and by `cameraborn score` with
+as many jobs as can be used, before and after each of these rounds, because machines are shared. A tenth of the requests
+is malformed (no JSON, a form that is none, no picture at all), and one in fifty clients hangs up half way through its
+request. Every answer is compared with the rows that `score` wrote for that picture. Expected: no lost or mixed-up
+answer, no growth of memory after the first round, and a throughput of at least 0.9 times that of `score`, its start
+excluded (it is measured by scoring one picture):
 
---seconds 5 for a short run. The clients take part of the same processors: that part is in the figures.
+- over_score: pictures a second over those of `score`. Clients take part of the same processors; it counts against the
+  server.
+- processor_over_score: pictures a second of processor time, of the server's process, over those of `score`: what the
+  ratio is where clients have machines of their own, whatever else this one does.
+
+--seconds 5 for a short run.
 """
 
 from __future__ import annotations
@@ -62,16 +68,21 @@ def main() -> None:
     arguments = parser.parse_args()
     bundle = ["--bundle", str(arguments.bundle.resolve())] if arguments.bundle else []
     pictures = {path.name: path.read_bytes() for path in sorted(arguments.folder.iterdir()) if path.is_file()}
-    expected, alone = scored(arguments.folder, list(pictures), bundle)
-    table: list[dict[str, object]] = [{"clients": "score", "pictures_per_s": round(alone, 2)}]
-    show(table[0])
+    alone = Alone(arguments.folder, list(pictures), bundle)
+    expected = alone.rows()
+    table: list[dict[str, object]] = []
     server = subprocess.Popen([*COMMAND, "serve", "--port", "0", *bundle], stderr=subprocess.PIPE, text=True)
     try:
         url = address_of(server)
         for clients in CLIENTS:
-            before = memory(server.pid)
+            jobs = min(clients, os.cpu_count() or 1)
+            turns, before = [alone.speed(jobs)], memory(server.pid)
+            used = processor_time(server.pid)
             seen, lasted = a_round(url, clients, arguments.seconds, pictures, expected)
-            table.append(summary(clients, seen, lasted, alone, (before, memory(server.pid))))
+            used = processor_time(server.pid) - used
+            memories = (before, memory(server.pid))
+            turns.append(alone.speed(jobs))
+            table.append(summary(clients, seen, lasted, used, turns, memories))
             show(table[-1])
     finally:
         server.terminate()
@@ -79,22 +90,45 @@ def main() -> None:
     write_table(table, arguments.output, machine=f"{os.cpu_count()} cores, {processor()}")
 
 
-def scored(folder: Path, names: Sequence[str], bundle: Sequence[str]) -> tuple[Rows, float]:
-    """The rows of `score` by picture, and how many pictures it scores in a second after its start."""
+@dataclass(frozen=True)
+class Speed:
+    """Pictures in a second, and in a second of processor time."""
 
-    def run(some: Sequence[str]) -> tuple[str, float]:
-        command = [*COMMAND, "score", "--format", "jsonl", *bundle, *some]
-        started = time.perf_counter()
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-        return done.stdout, time.perf_counter() - started
+    of_clock: float
+    of_processor: float
 
-    run(names[:1])  # the disk's cache is warm for both
-    (_, start), (text, seconds) = run(names[:1]), run(names)
-    rows: dict[str, list[object]] = {name: [] for name in names}
-    for line in text.splitlines():
-        row = json.loads(line)
-        rows[row["path"]].append(row)
-    return rows, (len(names) - 1) / max(seconds - start, 1e-9)
+
+@dataclass(frozen=True)
+class Alone:
+    """`cameraborn score` on files of a folder."""
+
+    folder: Path
+    names: Sequence[str]
+    bundle: Sequence[str]
+
+    def rows(self) -> Rows:
+        """Its rows, by picture."""
+        found: dict[str, list[object]] = {name: [] for name in self.names}
+        for line in self._run(self.names, os.cpu_count() or 1)[0].splitlines():
+            row = json.loads(line)
+            found[row["path"]].append(row)
+        return found
+
+    def speed(self, jobs: int) -> Speed:
+        """How fast it is after its start."""
+        _, start, start_used = self._run(self.names[:1], jobs)
+        _, seconds, used = self._run(self.names, jobs)
+        more = len(self.names) - 1
+        return Speed(more / max(seconds - start, 1e-9), more / max(used - start_used, 1e-9))
+
+    def _run(self, some: Sequence[str], jobs: int) -> tuple[str, float, float]:
+        """What it writes, how long it takes, and how much processor time."""
+        command = [*COMMAND, "score", "--format", "jsonl", "--jobs", str(jobs), *self.bundle, *some]
+        started, used = time.perf_counter(), os.times()
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
+        seconds, now = time.perf_counter() - started, os.times()
+        children = now.children_user + now.children_system - used.children_user - used.children_system
+        return done.stdout, seconds, children
 
 
 def address_of(server: subprocess.Popen[str]) -> str:
@@ -175,21 +209,37 @@ def hang_up(url: str, data: bytes) -> None:
 
 
 def summary(
-    clients: int, seen: Seen, lasted: float, alone: float, memories: tuple[float, float]
+    clients: int,
+    seen: Seen,
+    lasted: float,
+    used: float,
+    alone: Sequence[Speed],
+    memories: tuple[float, float],
 ) -> dict[str, object]:
-    """A row of the table."""
+    """A row of the table; `used` is the server's processor time."""
     right = seen.counts["right"]
+    of_clock, of_processor = (
+        float(np.mean([getattr(one, name) for one in alone])) for name in ("of_clock", "of_processor")
+    )
     p50, p95, p99 = np.percentile(seen.seconds or [float("nan")], [50, 95, 99])
     return {
         "clients": clients,
         "pictures_per_s": round(right / lasted, 2),
-        "over_score": round(right / lasted / alone, 3),
+        "score_pictures_per_s": round(of_clock, 2),
+        "over_score": round(right / lasted / of_clock, 3),
+        "processor_over_score": round(right / used / of_processor, 3),
         **{f"{name}_s": round(float(value), 3) for name, value in (("p50", p50), ("p95", p95), ("p99", p99))},
         **{name.replace(" ", "_"): seen.counts[name] for name in ("right", "wrong", "lost", "refused")},
         **{name.replace(" ", "_"): seen.counts[name] for name in ("malformed", "hung up")},
         "memory_before_mib": round(memories[0]),
         "memory_after_mib": round(memories[1]),
     }
+
+
+def processor_time(pid: int) -> float:
+    """Seconds of processor time that a process has taken; Linux."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def memory(pid: int) -> float:

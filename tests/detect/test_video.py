@@ -1,12 +1,15 @@
 """Faces of videos: followed, scored and never judged; p-values of frames that depend on each other."""
 
+import tracemalloc
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
 
 import cameraborn
-from cameraborn.detect.verdict import Verdict
-from cameraborn.detect.video import Tracks, combined_p_value, score_video
+from cameraborn.detect.verdict import ChannelVerdict, Verdict
+from cameraborn.detect.video import Track, Tracks, combined_p_value, score_video
 from cameraborn.errors import PictureError
 
 from ..command import rows_of, run_here
@@ -95,11 +98,11 @@ def face(x, y=100.0, side=80.0):
 
 def followed(frames, every=0.5, pixels=None):
     """Times at which each track is seen, of frames of faces."""
-    tracks = Tracks(every)
+    tracks = Tracks(every, each_frame=True)
     plain = np.full((48, 64, 3), 120, np.uint8)
     for number, faces in enumerate(frames):
         tracks.add(number * every, plain if pixels is None else pixels[number], faces)
-    return [[time for time, _ in track.seen] for track in tracks.all]
+    return [[time for time, _ in track.frames] for track in tracks.all]
 
 
 def test_a_face_that_moves_or_is_missed_for_a_moment_stays_one():
@@ -119,6 +122,22 @@ def test_a_face_somewhere_else_or_after_a_while_is_another():
 def test_another_scene_is_another_face():
     dark, light = np.zeros((48, 64, 3), np.uint8), np.full((48, 64, 3), 200, np.uint8)
     assert followed([[face(0)]] * 3, pixels=[dark, dark, light]) == [[0, 0.5], [1]]
+
+
+def test_a_face_that_is_followed_for_two_hours_takes_little_memory():
+    def kept(frames):
+        track = Track(0.0, keeps=False)
+        tracemalloc.start()
+        for number in range(frames):
+            track.add(number / 2, replace(face(100), evidence={"a": ChannelVerdict(1.0, 0.5)}))
+        now, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        (row,) = track.rows(0, ())
+        assert (row.frames, row.score, row.end_s) == (frames, 1.0, (frames - 1) / 2)
+        return now
+
+    three_numbers = 3 * 8 * 1.2  # an array grows ahead
+    assert kept(2 * 7200) < kept(10) + 2 * 7200 * three_numbers
 
 
 def test_the_combined_p_value_holds_however_frames_depend_on_each_other():

@@ -1,7 +1,9 @@
 """Frames of videos: sampled by time, upright, one at a time; odd and broken files are told in a line."""
 
+import itertools
 import struct
-import tracemalloc
+import subprocess
+import sys
 from fractions import Fraction
 
 import numpy as np
@@ -9,7 +11,9 @@ import pytest
 from PIL import Image
 
 from cameraborn.errors import PictureError
-from cameraborn.photo.video import Video
+from cameraborn.photo.video import Header, Video
+
+from ..command import ENVIRONMENT
 
 av = pytest.importorskip("av")
 SIZE = (96, 64)  # width, height
@@ -127,6 +131,53 @@ def test_a_video_that_breaks_off_has_the_frames_before(tmp_path):
     assert whole.notes == []
 
 
+@pytest.mark.parametrize(("codec", "ending"), [("mpeg4", "mkv"), ("libx264", "mp4")])
+def test_a_video_that_is_damaged_in_its_middle_goes_on_behind_it(tmp_path, codec, ending):
+    rng = np.random.default_rng(0)
+    noise = [rng.integers(0, 255, (64, 96, 3), np.uint8) for _ in range(60)]
+    data = bytearray(write(tmp_path / f"whole.{ending}", noise, codec=codec).read_bytes())
+    length = len(data) // 10
+    data[3 * length : 4 * length] = bytes(length)
+    video = Video("clip", 0.5, data=bytes(data))
+    found = [time for time, _ in video.frames()]
+    assert found[-1] > 5
+    assert len(found) >= 8
+    (note,) = video.notes
+    assert note.startswith("the video is damaged after ")
+
+
+def test_bytes_are_read_as_a_file_is_and_the_header_is_told_before(tmp_path):
+    path = write(tmp_path / "clip.mp4", [corner()] * 20)
+    video = Video("sent.mp4", 0.5, data=path.read_bytes())
+    assert video.header() == Video(str(path), 0.5).header() == Header(96, 64, 2.0)
+    for (at, sent), (time, read) in zip(video.frames(), Video(str(path), 0.5).frames(), strict=True):
+        assert at == time
+        np.testing.assert_array_equal(sent.pixels, read.pixels)
+
+
+def test_each_decoded_frame_is_watched(tmp_path):
+    path = write(tmp_path / "clip.mp4", [corner()] * 20)
+    watched = itertools.count(1)
+    list(Video(str(path), 60, watch=lambda: next(watched)).frames())
+    assert next(watched) == 21
+
+    def enough():
+        raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        list(Video(str(path), 0.5, watch=enough).frames())
+
+
+def test_no_more_frames_are_taken_than_are_allowed(tmp_path):
+    path = write(tmp_path / "clip.mp4", [corner()] * 20)
+    video = Video(str(path), 0.5, max_frames=3)
+    assert [time for time, _ in video.frames()] == [0, 0.5, 1]
+    assert video.notes == ["the video was looked at before 1.5 s alone, in 3 frames"]
+    video = Video(str(path), 0.5, max_frames=4)
+    assert len(list(video.frames())) == 4
+    assert video.notes == []
+
+
 def test_files_that_cannot_be_read(tmp_path):
     data = write(tmp_path / "whole.mp4", [corner()] * 20).read_bytes()
     path = tmp_path / "clip.mp4"
@@ -140,6 +191,36 @@ def test_files_that_cannot_be_read(tmp_path):
 def test_sound_alone_is_no_video(tmp_path):
     path = write(tmp_path / "song.mp4", [], sound=True)
     assert refusal(path) == "has sound alone: give a video with pictures"
+
+
+def test_the_cover_of_a_song_is_no_film(tmp_path):
+    song = write(tmp_path / "song.mp4", [], sound=True)
+    path = tmp_path / "covered.mp4"
+    with Image.fromarray(corner()) as image:
+        image.save(tmp_path / "cover.png")
+    with (
+        av.open(str(song)) as sound,
+        av.open(str(tmp_path / "cover.png")) as cover,
+        av.open(str(path), "w") as container,
+    ):
+        streams = {source: container.add_stream_from_template(source.streams[0]) for source in (sound, cover)}
+        streams[cover].disposition = av.stream.Disposition.attached_pic
+        for source, stream in streams.items():
+            for packet in source.demux(source.streams[0]):
+                if packet.dts is not None:
+                    packet.stream = stream
+                    container.mux(packet)
+    assert refusal(path) == "has sound alone: give a video with pictures"
+
+
+@pytest.mark.parametrize("ending", ["mkv", "mp4", "avi"])
+def test_a_video_without_a_frame(tmp_path, ending):
+    path = tmp_path / f"empty.{ending}"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        container.start_encoding()
+    assert refusal(path).endswith(": check that it is complete")
 
 
 def test_texts_and_missing_files_are_no_videos(tmp_path):
@@ -158,15 +239,29 @@ def test_frames_that_are_too_large_are_refused(tmp_path):
         list(Video(str(path), 1, max_pixels=6000).frames())
 
 
-def test_a_long_film_takes_no_more_memory_than_a_short_one(tmp_path):
-    def peak(frames):
-        path = write(tmp_path / f"{frames}.mp4", (corner((640, 480)) for _ in range(frames)))
-        tracemalloc.start()
-        for _ in Video(str(path), 0.1).frames():
-            pass
-        _, highest = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-        return highest
+TWO_HOURS = 7200
+READING = """
+import re, sys
+from pathlib import Path
+from cameraborn.photo.video import Video
+last = count = 0
+for last, _ in Video(sys.argv[1], 0.5).frames():
+    count += 1
+print(count, last, re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+"""
 
-    short, long = peak(20), peak(400)
-    assert long < short + 640 * 480 * 3
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="the highest resident memory of a process is read from /proc"
+)
+def test_a_film_of_two_hours_takes_no_more_memory_than_one_of_two_minutes(tmp_path):
+    def read(seconds):
+        path = write(tmp_path / f"{seconds}.mp4", [corner((160, 120))] * seconds, rate=1)
+        done = subprocess.run(
+            [sys.executable, "-c", READING, path], capture_output=True, text=True, check=True, env=ENVIRONMENT
+        )
+        count, last, kibibytes = done.stdout.split()
+        assert (int(count), float(last)) == (seconds, seconds - 1)
+        return int(kibibytes)
+
+    assert read(TWO_HOURS) < read(TWO_HOURS // 60) + 8192

@@ -1,6 +1,9 @@
+import hashlib
+
 import pytest
 
-from tests.serve.running import running
+from tests.serve.browsing import CHROMIUM
+from tests.serve.running import TOKEN, running, slow
 
 
 @pytest.fixture(scope="session")
@@ -8,3 +11,47 @@ def server(tiny_bundle):
     """One server with its defaults for all tests that leave it as it is."""
     with running(tiny_bundle, "--access-log") as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def animation(tmp_path_factory):
+    return slow(tmp_path_factory.mktemp("slow"))
+
+
+@pytest.fixture
+def tokens(tmp_path):
+    """A file with the hash of `TOKEN`."""
+    path = tmp_path / "tokens.txt"
+    path.write_text(f"# who may ask\n\n{hashlib.sha256(TOKEN.encode()).hexdigest()}  -\n{'0' * 64}\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def open_page(browser):
+    """Opens the page of a server; whatever the browser complains of fails the test."""
+    contexts, complaints = [], []
+
+    def opened(server, **options):
+        context = browser.new_context(accept_downloads=True, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(120_000)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+        page.goto(server.url + "/")
+        return page
+
+    opened.complaints = complaints
+    yield opened
+    for context in contexts:
+        context.close()
+    assert complaints == []

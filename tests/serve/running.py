@@ -6,9 +6,13 @@ import threading
 from contextlib import contextmanager
 
 import httpx
+import numpy as np
+from PIL import Image
 
 from tests.command import CAMERABORN, ENVIRONMENT, EXAMPLES, wait_until
 
+TOKEN = "2a9f" * 16
+PATIENT = ("--max-seconds", 300)  # the machine may be busy
 LISTENING = re.compile(r"listening on (http://\S+:\d+)")
 PHOTO, GENERATED = EXAMPLES / "photo-1.jpg", EXAMPLES / "generated-1.jpg"
 
@@ -73,3 +77,12 @@ def running(bundle, *options, headers=None, cwd=None, **environment):
         finally:
             if process.poll() is None:
                 process.kill()
+
+
+def slow(tmp_path, frames=40, side=300):
+    """An animation without a face, which takes a while: every one of its frames is looked at."""
+    rng = np.random.default_rng(0)
+    pictures = [Image.fromarray(rng.integers(0, 255, (side, side), np.uint8)) for _ in range(frames)]
+    path = tmp_path / "slow.gif"
+    pictures[0].save(path, save_all=True, append_images=pictures[1:])
+    return path

@@ -119,6 +119,8 @@ def test_the_bundle_is_told(server, tiny_bundle):
     lowest = facts["smallest_false_alarm_rate"]
     assert lowest == smallest_rate(bundle.calibration.smallest, bundle.calibration.tail)
     assert server.score(PHOTO, false_alarm=lowest).status_code == 200
+    assert facts["limits"]["max_bytes"] == 32 << 20
+    assert (facts["limits"]["max_files"], facts["limits"]["max_job_files"]) == (32, 1000)
     below = server.score(PHOTO, false_alarm=lowest / 2)
     assert "false-alarm" in problem_of(below, 422, "rate")
 

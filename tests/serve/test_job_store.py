@@ -98,6 +98,22 @@ def test_what_is_deleted_leaves_no_trace_in_the_file(path, store):
 
 
 @posix
+def test_a_file_of_the_version_before_is_taken_over(path, store):
+    store.settle("one", 0, "judged", ROWS)
+    store.close()
+    with sqlite3.connect(path) as database:
+        database.execute("ALTER TABLE pictures DROP COLUMN provenance")
+        database.execute("PRAGMA user_version = 1")
+    database.close()
+    for _ in range(2):
+        with JobStore(path) as again:
+            again.add("two", "me", OPTIONS, ["d.jpg"])
+            again.settle("two", 0, "judged", ROWS, provenance={"says": "nothing"})
+            assert [one.provenance for one in again.results("one", 0, 9)] == [None] * 3
+            assert [one.provenance for one in again.results("two", 0, 9)] == [{"says": "nothing"}]
+            again.delete("two")
+
+
 def test_a_new_file_is_for_its_owner_alone(path):
     mask = os.umask(0)
     try:

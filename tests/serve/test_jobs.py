@@ -23,14 +23,8 @@ from cameraborn.serve.pool import Pool
 from cameraborn.serve.uploads import Upload
 from tests.command import ROOT, posix, run, wait_until
 from tests.conftest import encoded
-from tests.serve.running import GENERATED, PHOTO, running
+from tests.serve.running import GENERATED, PATIENT, PHOTO, running
 from tests.serve.test_app import NAMES, PAIR, problem_of
-from tests.serve.test_limits import PATIENT, slow
-
-
-@pytest.fixture(scope="module")
-def animation(tmp_path_factory):
-    return slow(tmp_path_factory.mktemp("slow"))
 
 
 def start(server, *paths, headers=None, **query):
@@ -79,7 +73,9 @@ def test_many_pictures_are_accepted_at_once_and_get_the_rows_of_score(server):
     answer = start(server, *PAIR * 3, false_alarm=0.2, category=True)
     assert answer.status_code == 202
     assert answer.json()["state"] == "running"
-    assert answer.json()["options"] == {"false_alarm": 0.2, "category": True, "whole_image": False}
+    assert answer.json()["options"] == {
+        "false_alarm": 0.2, "category": True, "whole_image": False, "every": None, "frames": False, "provenance": False,
+    }  # fmt: skip
     job = answer.headers["location"]
     done = ended(server, job)
     assert done["state"] == "finished"
@@ -96,8 +92,17 @@ def test_many_pictures_are_accepted_at_once_and_get_the_rows_of_score(server):
     assert [one["event"] for one in found] == [1, 2, 3, 4, 5, 6]
     in_order = sorted(found, key=lambda one: one["picture"])
     assert [one["name"] for one in in_order] == NAMES * 3
+    assert {one["provenance"] for one in found} == {None}
     rows = [row for one in in_order for row in one["rows"]]
     assert rows == server.score(*PAIR * 3, false_alarm=0.2, category=True).json()
+
+
+def test_what_files_say_of_their_origin_comes_with_a_job_that_asks(server):
+    job = started(server, *PAIR, provenance=True)
+    ended(server, job)
+    found = sorted(results(server, job), key=lambda one: one["picture"])
+    files = [("file", (path.name, path.read_bytes())) for path in PAIR]
+    assert [one["provenance"] for one in found] == server.client.post("/v1/provenance", files=files).json()
 
 
 def test_base64_in_json_makes_a_job(server):

@@ -15,11 +15,10 @@ from PIL import Image
 
 from tests.command import posix, wait_until
 from tests.conftest import encoded
-from tests.serve.running import PHOTO, running
+from tests.serve.running import PATIENT, PHOTO, running
 from tests.serve.test_app import problem_of
 
 MAX_BYTES = 400_000
-PATIENT = ("--max-seconds", 300)  # the machine may be busy
 
 
 @pytest.fixture(scope="module")
@@ -73,20 +72,6 @@ def test_too_many_faces(strict, route):
     pair = encoded(np.hstack([face, face]), quality=95)
     answer = strict.client.post(route, files={"file": ("pair.jpg", pair)})
     assert "pair.jpg: shows more than 1 faces" in problem_of(answer, 422, "too-many-faces")
-
-
-def slow(tmp_path, frames=40, side=300):
-    """An animation without a face, which takes a while: every one of its frames is looked at."""
-    rng = np.random.default_rng(0)
-    pictures = [Image.fromarray(rng.integers(0, 255, (side, side), np.uint8)) for _ in range(frames)]
-    path = tmp_path / "slow.gif"
-    pictures[0].save(path, save_all=True, append_images=pictures[1:])
-    return path
-
-
-@pytest.fixture(scope="module")
-def animation(tmp_path_factory):
-    return slow(tmp_path_factory.mktemp("slow"))
 
 
 def test_a_request_that_takes_too_long_is_answered_in_time_and_its_work_ends(tiny_bundle, animation):

@@ -4,61 +4,33 @@ import csv
 import io
 import json
 import re
-import shutil
 from base64 import b64encode
 from hashlib import sha256
 
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from cameraborn.serve.static import FOLDER
-from tests.command import run_here
-from tests.serve.running import GENERATED, PHOTO, running
-from tests.serve.test_server import TOKEN, tokens  # noqa: F401 (a fixture)
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-in_browser = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium on this machine, to open the page as people do"
-)
+from tests.command import run_here, wait_until
+from tests.serve.browsing import exported, in_browser, judged, open_all, violations
+from tests.serve.running import GENERATED, PATIENT, PHOTO, TOKEN, running
 
 
 @pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
-
-
-@pytest.fixture
-def open_page(browser):
-    """Opens the page of a server; whatever the browser complains of fails the test."""
-    contexts, complaints = [], []
-
-    def opened(server, **options):
-        context = browser.new_context(accept_downloads=True, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(120_000)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
-        page.goto(server.url + "/")
-        return page
-
-    opened.complaints = complaints
-    yield opened
-    for context in contexts:
-        context.close()
-    assert complaints == []
-
-
-def judged(page, *paths):
-    """The page when pictures have been judged."""
-    page.set_input_files("#files", [str(path) for path in paths])
-    page.locator(".picture").nth(len(paths) - 1).wait_for()
-    page.wait_for_selector("#progress-row", state="hidden")
-    return page
+def odd_files(tmp_path_factory):
+    """One that is broken, one without a face, one with a small face, one with a mark and a name that is long."""
+    folder = tmp_path_factory.mktemp("odd")
+    (folder / "broken.jpg").write_bytes(PHOTO.read_bytes()[:200])
+    Image.new("RGB", (64, 64)).save(folder / "empty.png")
+    with Image.open(PHOTO) as image:
+        small = Image.new("RGB", (400, 300), "grey")
+        small.paste(image.resize((60, 60)), (100, 100))
+        small.save(folder / "small.png")
+        mark = PngInfo()
+        mark.add_text("parameters", "a face\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 8x8")
+        image.save(folder / f"{'a' * 120}.png", pnginfo=mark)
+    return sorted(folder.iterdir())
 
 
 def move_slider(page, place):
@@ -70,12 +42,6 @@ def move_slider(page, place):
 def without_extras(row):
     extras = ("false_alarm_rate", "sha256", "provenance", "provenance_summary")
     return {name: value for name, value in row.items() if name not in extras}
-
-
-def exported(page, button):
-    with page.expect_download() as download:
-        page.click(button)
-    return download.value.path().read_text(encoding="utf-8")
 
 
 def test_the_files_of_the_page_come_with_a_strict_policy_and_no_outside_resource(server):
@@ -143,17 +109,6 @@ def test_every_picture_is_accounted_for_in_the_order_given(server, tmp_path, ope
 
 
 @in_browser
-def test_what_was_stopped_says_so(server, open_page):
-    page = open_page(server)
-    page.set_input_files("#files", [str(PHOTO)] * 40)
-    page.click("#stop")
-    page.locator(".picture").nth(39).wait_for()
-    page.wait_for_selector("#progress-row", state="hidden")
-    assert page.locator("text=because you stopped").count() >= 1
-    assert page.locator(".face").count() == 40
-
-
-@in_browser
 def test_dropped_pictures_are_taken(server, open_page):
     page = open_page(server)
     page.evaluate(
@@ -171,14 +126,58 @@ def test_dropped_pictures_are_taken(server, open_page):
 
 
 @in_browser
-def test_it_fits_a_phone_and_works_with_the_keyboard(server, open_page):
-    page = judged(open_page(server, viewport={"width": 360, "height": 740}), PHOTO)
-    assert page.evaluate("document.documentElement.scrollWidth") == 360
-    page.focus("#rate")
+@pytest.mark.parametrize("width", [360, 768, 1280])
+def test_it_fits_every_width(server, odd_files, width, open_page):
+    page = judged(open_page(server, viewport={"width": width, "height": 740}), PHOTO, *odd_files)
+    open_all(page)
+    page.locator("text=Explain").first.click()
+    page.wait_for_selector(".explanation img")
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+@in_browser
+def test_it_works_with_the_keyboard_alone(server, open_page):
+    page = open_page(server)
+    page.wait_for_selector("#bundle-name:not(:text('not loaded'))", state="attached")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "files"
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Space")
+    chooser.value.set_files(str(PHOTO))
+    page.locator(".picture").wait_for()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "rate"
     before = page.inner_text("#rate-text")
     page.keyboard.press("ArrowRight")
     assert page.inner_text("#rate-text") != before
     assert page.get_attribute("#rate", "aria-valuetext") == page.inner_text("#rate-text")
+    reached = []
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.id || document.activeElement.tagName"))
+    assert reached[:7] == ["filter", "case", "report", "csv", "json", "clear", "SUMMARY"]
+    page.locator(".face summary").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".histogram")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".explanation img")
+    assert page.evaluate("document.activeElement.matches('.explanation a')")
+
+
+@in_browser
+def test_a_screen_reader_hears_the_verdicts_and_not_every_step(server, open_page):
+    page = open_page(server)
+    page.evaluate(
+        """() => {
+            window.heard = [];
+            const said = document.getElementById("announced");
+            new MutationObserver(() => heard.push(said.textContent)).observe(said, { childList: true });
+        }"""
+    )
+    judged(page, *[PHOTO] * 6)
+    wait_until(lambda: page.evaluate("heard.at(-1)") == page.inner_text("#summary"))
+    assert page.evaluate("heard.length") < 6
 
 
 @in_browser
@@ -193,17 +192,52 @@ def test_an_explanation_is_drawn_on_demand(server, open_page):
 
 
 @in_browser
-def test_the_page_has_no_violations_of_accessibility_rules(server, open_page):
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    for scheme in ("light", "dark"):
-        page = judged(open_page(server, color_scheme=scheme, bypass_csp=True), PHOTO)
-        page.eval_on_selector_all("details", "(all) => all.forEach((one) => { one.open = true; })")
-        found = axe.run(page)
-        assert found.response["violations"] == [], found.generate_report()
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_has_no_violations_of_accessibility_rules(server, odd_files, scheme, open_page):
+    page = open_page(server, color_scheme=scheme, bypass_csp=True)
+    assert violations(page) == []
+    judged(page, PHOTO, *odd_files)
+    open_all(page)
+    page.locator("text=Explain").first.click()
+    page.wait_for_selector(".explanation img")
+    move_slider(page, page.get_attribute("#rate", "max"))
+    assert violations(page) == []
+    page.select_option("#filter", "flagged")
+    assert violations(page) == []
+    report = page.context.new_page()
+    report.set_content(exported(page, "#report"))
+    assert violations(report) == []
 
 
 @in_browser
-def test_a_server_with_tokens_asks_for_one(tiny_bundle, tokens, open_page):  # noqa: F811
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_running_job_an_error_and_the_token_have_no_violations(
+    tiny_bundle,
+    tokens,
+    animation,
+    scheme,
+    open_page,
+):
+    with running(tiny_bundle, "--jobs", 1, *PATIENT, "--tokens", tokens) as server:
+        page = open_page(server, color_scheme=scheme, bypass_csp=True)
+        page.fill("#token", "wrong")
+        page.click("#access button")
+        page.wait_for_selector("text=not known to the server")
+        assert violations(page) == []
+        page.fill("#token", TOKEN)
+        page.click("#access button")
+        page.wait_for_selector("#access", state="hidden")
+        page.set_input_files("#files", [str(PHOTO)] + [str(animation)] * 24)
+        page.locator(".picture").wait_for()
+        assert page.is_visible("#progress-row")
+        assert violations(page) == []
+        page.click("#stop")
+        page.wait_for_selector("#progress-row", state="hidden")
+    open_page.complaints[:] = [text for text in open_page.complaints if "401" not in text]
+
+
+@in_browser
+def test_a_server_with_tokens_asks_for_one(tiny_bundle, tokens, open_page):
     with running(tiny_bundle, "--tokens", tokens) as server:
         page = open_page(server)
         page.fill("#token", "wrong")

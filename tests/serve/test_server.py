@@ -1,6 +1,5 @@
 """Where a server listens and to whom, and how it ends."""
 
-import hashlib
 import os
 import signal
 import socket
@@ -11,22 +10,13 @@ import pytest
 from cameraborn.detect.store import write_bundle
 from cameraborn.serve.server import is_loopback
 from tests.command import posix, run, wait_until
-from tests.serve.running import PHOTO, running
+from tests.serve.running import PATIENT, PHOTO, TOKEN, running, slow
 from tests.serve.test_app import problem_of
-from tests.serve.test_limits import PATIENT, slow
 
-TOKEN = "2a9f" * 16
 LOCKED = (
     *(("POST", f"/v1/{name}") for name in ("score", "explain", "provenance")),
     *(("GET", path) for path in ("/v1/bundle", "/v1/calibration", "/metrics")),
 )
-
-
-@pytest.fixture
-def tokens(tmp_path):
-    path = tmp_path / "tokens.txt"
-    path.write_text(f"# who may ask\n\n{hashlib.sha256(TOKEN.encode()).hexdigest()}  -\n{'0' * 64}\n")
-    return path
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.2", "example.org", "localhost.example.org"])

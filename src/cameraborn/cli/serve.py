@@ -36,6 +36,9 @@ def serve(
     max_pixels: Annotated[int, Option(min=1, help="Largest number of pixels of a picture.")] = 50_000_000,
     max_faces: Annotated[int, Option(min=1, help="Largest number of faces in a picture.")] = 64,
     max_files: Annotated[int, Option(min=1, help="Largest number of pictures in a request.")] = 32,
+    max_frames: Annotated[
+        int, Option(min=0, help="Largest number of frames of a video that are looked at; 0 takes no videos.")
+    ] = 120,
     max_seconds: Annotated[float, Option(min=0.1, help="Longest time for a request, in seconds.")] = 60.0,
     max_queue: Annotated[int, Option(min=1, help="Largest number of requests that are under way.")] = 100,
     jobs_file: Annotated[
@@ -88,7 +91,7 @@ def serve(
     detector = load(bundle, evidence=evidence)
     detector.check_rate(_RATE)
     limits = Limits(
-        max_bytes, max_pixels, max_faces, max_files, max_seconds, max_queue,
+        max_bytes, max_pixels, max_faces, max_files, max_frames, max_seconds, max_queue,
         max_job_files, max_job_bytes, max_jobs, job_hours,
     )  # fmt: skip
     abandoned = threading.Event()

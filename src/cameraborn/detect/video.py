@@ -10,21 +10,22 @@ the dependence (Rüschendorf 1982; Vovk and Wang, "Combining p-values via averag
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image
 
 from cameraborn.detect.detector import Detector
-from cameraborn.detect.verdict import ChannelVerdict, Verdict
+from cameraborn.detect.verdict import ChannelVerdict, Scope, Verdict
 from cameraborn.files import Box, Pixels
 from cameraborn.photo.candidates import overlap
 from cameraborn.photo.video import Video
 
 _RATE = 0.5  # p-values do not depend on it, and nothing is flagged
-_MOST_FACES = 64  # of a frame
+MOST_FACES = 64  # of a frame
 _SAME_OVERLAP = 0.3  # intersection over union from which two boxes are one face
 _MOVED, _GROWN = 0.5, 1.5  # or a centre that moved by this share of a side, which changed by this factor
 _PATIENCE = 2.5  # intervals without a face after which its track ends
@@ -47,12 +48,35 @@ def score_video(
     Raises:
         PictureError: it cannot be read.
     """
-    video, tracks = Video(path, every), Tracks(every)
+    return judge_video(detector, Video(path, every), each_frame=each_frame, whole_image=whole_image)
+
+
+def judge_video(
+    detector: Detector,
+    video: Video,
+    *,
+    each_frame: bool = False,
+    whole_image: bool = False,
+    most_faces: int = MOST_FACES,
+) -> list[Verdict]:
+    """As `score_video`, of a video that is given.
+
+    Args:
+        detector: it judges, and is calibrated.
+        video: nobody has read it.
+        each_frame: after the row of a face, have one for each frame that shows it.
+        whole_image: take whole frames instead of the faces in them.
+        most_faces: that are looked at in a frame, the largest ones.
+
+    Raises:
+        PictureError: it cannot be read.
+    """
+    tracks = Tracks(video.every, each_frame=each_frame)
     last: Verdict | None = None
     looked_at = 0
     for time, picture in video.frames():
-        seen = detector.observe(picture, whole_image=whole_image, most=_MOST_FACES)
-        verdicts = detector.verdicts_on(picture, seen, path=path, false_alarm_rate=_RATE)
+        seen = detector.observe(picture, whole_image=whole_image, most=most_faces)
+        verdicts = detector.verdicts_on(picture, seen, path=video.path, false_alarm_rate=_RATE)
         tracks.add(time, picture.pixels, [one for one in verdicts if one.box is not None])
         last, looked_at = replace(verdicts[0], start_s=0.0, end_s=time), looked_at + 1
     assert last is not None  # there is a frame, or an error
@@ -62,7 +86,7 @@ def score_video(
     return [
         row
         for number, track in enumerate(tracks.all)
-        for row in track.rows(None if whole_image else number, notes, each_frame=each_frame)
+        for row in track.rows(None if whole_image else number, notes)
     ]
 
 
@@ -71,58 +95,75 @@ def combined_p_value(p_values: Sequence[float]) -> float:
     return min(1.0, 2.0 * float(np.mean(p_values)))
 
 
-@dataclass
 class Track:
-    """One face, as long as it is followed.
+    """One face, as long as it is followed; of its frames numbers are kept, and all else only for rows of their own.
+
+    Args:
+        time: of its first frame, in seconds.
+        keeps: its frames.
 
     Attributes:
-        seen: times in seconds, and verdicts of its frames.
+        first, last: when it was seen first and last, in seconds.
+        box: where it was seen last.
+        frames: times and verdicts of its frames, if it keeps them.
     """
 
-    seen: list[tuple[float, Verdict]] = field(default_factory=list)
+    def __init__(self, time: float, keeps: bool) -> None:
+        self.first = self.last = time
+        self.box: Box = (0.0, 0.0, 0.0, 0.0)
+        self.frames: list[tuple[float, Verdict]] = []
+        self._keeps, self._is_judged = keeps, False
+        self._best: Verdict | None = None
+        self._scopes: Counter[Scope] = Counter()
+        self._scores, self._p_values = array("d"), array("d")
+        self._surprise: dict[str, array[float]] = {}
 
-    @property
-    def last(self) -> float:
-        """When it was seen last, in seconds."""
-        return self.seen[-1][0]
+    def add(self, time: float, verdict: Verdict) -> None:
+        """Take in what is said of its next frame."""
+        assert verdict.box is not None  # tracks are of faces, which have boxes
+        self.last, self.box = time, verdict.box
+        if self._keeps:
+            self.frames.append((time, verdict))
+        self._scopes[verdict.scope] += 1
+        if self._best is None or _clearness(verdict) > _clearness(self._best):
+            self._best = verdict
+        is_judged = verdict.scope == "ok"
+        if is_judged and not self._is_judged:  # frames that would be judged tell more than those before
+            self._is_judged, self._scores, self._surprise = True, array("d"), {}
+        if is_judged == self._is_judged and verdict.score is not None:
+            self._scores.append(verdict.score)
+            for name, one in verdict.evidence.items():
+                self._surprise.setdefault(name, array("d")).append(one.surprise)
+        if is_judged and verdict.p_value is not None:
+            self._p_values.append(verdict.p_value)
 
-    @property
-    def box(self) -> Box:
-        """Where it was seen last."""
-        box = self.seen[-1][1].box
-        assert box is not None  # tracks are of faces, which have boxes
-        return box
-
-    def rows(self, number: int | None, notes: tuple[str, ...], *, each_frame: bool) -> list[Verdict]:
-        """Its row, and one for each frame.
+    def rows(self, number: int | None, notes: tuple[str, ...]) -> list[Verdict]:
+        """Its row, and one for each frame that it has kept.
 
         Args:
             number: of the track; None for whole frames.
             notes: on the file.
-            each_frame: with the rows of frames.
         """
-        frames = [replace(_abstaining(one), face=number, start_s=at, end_s=at) for at, one in self.seen]
-        return [self._row(number, notes), *(frames if each_frame else ())]
+        frames = [replace(_abstaining(one), face=number, start_s=at, end_s=at) for at, one in self.frames]
+        return [self._row(number, notes), *frames]
 
     def _row(self, number: int | None, notes: tuple[str, ...]) -> Verdict:
-        verdicts = [verdict for _, verdict in self.seen]
-        judged = [one for one in verdicts if one.scope == "ok"]
-        scored = [one for one in judged or verdicts if one.score is not None]
-        best = max(verdicts, key=lambda one: (one.face_confidence or 0.0, _side(one)))
-        scope = "video" if judged else Counter(one.scope for one in verdicts).most_common(1)[0][0]
+        assert self._best is not None  # a track begins with a frame
         return replace(
-            best,
+            self._best,
             face=number,
-            score=float(np.mean([one.score for one in scored if one.score is not None])) if scored else None,
+            score=float(np.mean(self._scores)) if self._scores else None,
             p_value=None,
             flagged=None,
-            scope=scope,
-            evidence=_mean_evidence([one.evidence for one in scored]),
+            scope="video" if self._is_judged else self._scopes.most_common(1)[0][0],
+            evidence={
+                name: ChannelVerdict(float(np.mean(surprise))) for name, surprise in self._surprise.items()
+            },
             decided_by=None,
-            notes=notes + _note([one.p_value for one in judged if one.p_value is not None]),
-            start_s=self.seen[0][0],
+            notes=notes + _note(self._p_values),
+            start_s=self.first,
             end_s=self.last,
-            frames=len(verdicts),
+            frames=self._scopes.total(),
         )
 
 
@@ -131,14 +172,15 @@ class Tracks:
 
     Args:
         every: seconds between two frames.
+        each_frame: keep the frames of tracks, for rows of their own.
 
     Attributes:
         all: the tracks, in the order of appearance.
     """
 
-    def __init__(self, every: float) -> None:
+    def __init__(self, every: float, *, each_frame: bool = False) -> None:
         self.all: list[Track] = []
-        self._every = every
+        self._every, self._each_frame = every, each_frame
         self._before: Pixels | None = None
         self._followed: list[Track] = []
 
@@ -163,10 +205,10 @@ class Tracks:
             if track is not None and _is_same(track.box, box):
                 free.remove(track)
             else:
-                track = Track()
+                track = Track(time, self._each_frame)
                 self.all.append(track)
                 self._followed.append(track)
-            track.seen.append((time, verdict))
+            track.add(time, verdict)
 
 
 def _is_same(box: Box, other: Box) -> bool:
@@ -190,11 +232,6 @@ def _abstaining(verdict: Verdict) -> Verdict:
     )
 
 
-def _mean_evidence(frames: Sequence[Mapping[str, ChannelVerdict]]) -> dict[str, ChannelVerdict]:
-    names = frames[0] if frames else ()
-    return {name: ChannelVerdict(float(np.mean([one[name].surprise for one in frames]))) for name in names}
-
-
 def _note(p_values: Sequence[float]) -> tuple[str, ...]:
     if not p_values:
         return ()
@@ -205,6 +242,7 @@ def _note(p_values: Sequence[float]) -> tuple[str, ...]:
     )
 
 
-def _side(verdict: Verdict) -> float:
+def _clearness(verdict: Verdict) -> tuple[float, float]:
+    """By which a frame stands for its face: how sure it is one, then its longer side in pixels."""
     x0, y0, x1, y1 = verdict.box or (0.0, 0.0, 0.0, 0.0)
-    return max(x1 - x0, y1 - y0)
+    return verdict.face_confidence or 0.0, max(x1 - x0, y1 - y0)

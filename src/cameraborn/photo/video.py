@@ -6,9 +6,12 @@ their first bytes say: nothing else is opened by what a file says of itself.
 
 from __future__ import annotations
 
+import io
 import math
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -30,14 +33,26 @@ _ROUNDING = 1e-6  # seconds
 _SLACK = 1.0  # seconds that a video may end before its header says
 
 
+@dataclass(frozen=True)
+class Header:
+    """What a video says of itself before anything is decoded: size in pixels as stored, and seconds if it says so."""
+
+    width: int
+    height: int
+    seconds: float | None
+
+
 @dataclass
 class Video:
     """A video that is read once.
 
     Args:
-        path: the file.
+        path: the file, or what to call `data`.
         every: seconds between two frames that are taken.
         max_pixels: larger frames are refused.
+        data: the bytes of the file, if it is not to be opened.
+        max_frames: after so many that are taken the rest is not looked at; None for all.
+        watch: called each time a frame has been decoded; what it raises ends the reading.
 
     Attributes:
         notes: what a reader should know of the file, once its frames have been read.
@@ -46,19 +61,40 @@ class Video:
     path: str
     every: float
     max_pixels: int = MAX_PIXELS
+    data: bytes | None = None
+    max_frames: int | None = None
+    watch: Callable[[], None] = lambda: None
     notes: list[str] = field(default_factory=list)
+
+    def header(self) -> Header:
+        """What it says of itself.
+
+        Raises:
+            PictureError: it is no video that can be read.
+        """
+        with self._opened() as (_, container, stream):
+            return Header(stream.width, stream.height, _length(container, stream))
 
     def frames(self) -> Generator[tuple[float, Picture], None, None]:
         """Time from the start in seconds, and upright picture, of the first frame and of one in each interval after it.
 
         Raises:
-            PictureError: it is no video that can be read, or has no frame; if it breaks off later, `notes` say so.
+            PictureError: it is no video that can be read, or has no frame; if it breaks off later, or some of it cannot
+                be decoded, `notes` say so.
         """
+        with self._opened() as (av, container, stream):
+            self._check_size(stream.width, stream.height)
+            stream.codec_context.options = {
+                "max_pixels": str(self.max_pixels)
+            }  # before memory is taken for more
+            yield from self._sampled(av, container, stream)
+
+    @contextmanager
+    def _opened(self) -> Iterator[tuple[Any, InputContainer, VideoStream]]:
         av = _av(self.path)
         try:
-            with Path(self.path).open("rb") as file, _opened(av, file, self.path) as container:
-                stream = _stream(container, self.path)
-                yield from self._sampled(av, container, stream)
+            with self._file() as file, _container(av, file, self.path) as container:
+                yield av, container, _stream(container, self.path)
         except OSError as error:
             if isinstance(error, av.FFmpegError):
                 raise _unreadable(self.path, error) from error
@@ -66,49 +102,67 @@ class Video:
         except av.FFmpegError as error:
             raise _unreadable(self.path, error) from error
 
+    def _file(self) -> BinaryIO:
+        return Path(self.path).open("rb") if self.data is None else io.BytesIO(self.data)
+
     def _sampled(
         self,
         av: Any,  # noqa: ANN401 (a module)
         container: InputContainer,
         stream: VideoStream,
     ) -> Iterator[tuple[float, Picture]]:
-        start, last, due, number = None, 0.0, 0.0, -1
-        frames = container.decode(stream)
-        while True:
-            try:
-                frame = next(frames)
-            except (StopIteration, av.EOFError):
-                break
-            except av.FFmpegError as error:
-                if start is None:
-                    raise
-                self.notes.append(f"the video breaks off after {last:.1f} s ({error.strerror})")
-                return
+        start, last, due, number, taken = None, 0.0, 0.0, -1, 0
+        damaged: list[float] = []  # seconds
+        for frame in _decoded(av, container, stream):
+            if frame is None:
+                damaged.append(last)
+                continue
             number += 1
             at = _time(frame, stream, number)
             start = at if start is None else start
             last = max(last, at - start)
+            self.watch()
             if last > due - _ROUNDING:
+                if taken == self.max_frames:
+                    self.notes.append(f"the video was looked at before {last:.1f} s alone, in {taken} frames")
+                    return
+                taken += 1
                 yield last, self._picture(frame)
                 due = self.every * (1 + math.floor((last + _ROUNDING) / self.every))
         if start is None:
             raise picture_error(self.path, "has no frame that can be decoded", "check that it is complete")
+        if damaged:
+            more = f", and in {len(damaged) - 1} places more" if len(damaged) > 1 else ""
+            self.notes.append(f"the video is damaged after {damaged[0]:.1f} s{more}")
         length = _length(container, stream)
         if length is not None and last < length - max(_SLACK, self.every):
             self.notes.append(f"the video breaks off after {last:.1f} s of {length:.1f} s")
 
     def _picture(self, frame: VideoFrame) -> Picture:
-        if frame.width * frame.height > self.max_pixels:
-            raise picture_error(
-                self.path,
-                f"frames of {frame.width} x {frame.height} pixels are more than the limit of {self.max_pixels:,}",
-                "make them smaller first",
-            )
+        self._check_size(frame.width, frame.height)
         pixels = frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
         turned: Pixels = np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))
         turned.flags.writeable = False
         hdr = _HDR.get(int(frame.color_trc))
         return Picture(turned, self.path, "VIDEO", None, None, None, Exif(), hdr=hdr)
+
+    def _check_size(self, width: int, height: int) -> None:
+        if width * height > self.max_pixels:
+            raise picture_error(
+                self.path,
+                f"frames of {width} x {height} pixels are more than the limit of {self.max_pixels:,}",
+                "make them smaller first",
+            )
+
+
+def is_video(data: bytes) -> bool:
+    """Whether these are the bytes of a video, by the first of them."""
+    return kind_of(data[:HEAD]) is Kind.VIDEO
+
+
+def can_read_videos() -> bool:
+    """Whether PyAV is there."""
+    return find_spec("av") is not None
 
 
 def _av(path: str) -> Any:  # noqa: ANN401 (a module)
@@ -127,8 +181,8 @@ _BY_HEAD = (
 )
 
 
-def _opened(av: Any, file: BinaryIO, path: str) -> InputContainer:  # noqa: ANN401 (a module)
-    """The container; its kind is told, so that a text cannot pass for a list of other files to open."""
+def _container(av: Any, file: BinaryIO, path: str) -> InputContainer:  # noqa: ANN401 (a module)
+    """It is opened; its kind is told, so that a text cannot pass for a list of other files to open."""
     head = file.read(HEAD)
     if kind_of(head) is not Kind.VIDEO:
         raise picture_error(path, "not a video", "give a video as MP4, MOV, Matroska, WebM, AVI or MPEG")
@@ -148,6 +202,30 @@ def _stream(container: InputContainer, path: str) -> VideoStream:
     if container.streams.audio:
         raise picture_error(path, "has sound alone", "give a video with pictures")
     raise picture_error(path, "holds no pictures that can be decoded", "check that it is complete")
+
+
+def _decoded(
+    av: Any,  # noqa: ANN401 (a module)
+    container: InputContainer,
+    stream: VideoStream,
+) -> Iterator[VideoFrame | None]:
+    """Frames, to the end or to where the file cannot be read any more; None where something cannot be decoded."""
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+        except (StopIteration, av.EOFError):
+            return
+        except av.FFmpegError:
+            yield None
+            return
+        try:
+            for frame in packet.decode():
+                yield None if frame.is_corrupt else frame
+        except av.EOFError:
+            return
+        except av.FFmpegError:
+            yield None
 
 
 def _time(frame: VideoFrame, stream: VideoStream, number: int) -> float:

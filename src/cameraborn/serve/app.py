@@ -30,10 +30,10 @@ from cameraborn.photo.provenance import Provenance
 from cameraborn.serve.document import answer, document, named, refusals
 from cameraborn.serve.facts import BundleFacts, CalibrationFacts, calibration_facts, facts_of
 from cameraborn.serve.gate import Gate
-from cameraborn.serve.job_facts import JudgeOptions
+from cameraborn.serve.job_facts import JobOptions, JudgeOptions
 from cameraborn.serve.job_routes import JobRoutes, job_routes
 from cameraborn.serve.job_store import JobStore
-from cameraborn.serve.jobs import Jobs
+from cameraborn.serve.jobs import Jobs, Judged
 from cameraborn.serve.limits import (
     CLIENT_GONE,
     INTERNAL_ERROR,
@@ -105,21 +105,22 @@ class Service:
         self.jobs = Jobs(store, self.pool, limits, self._judged_for_job, abandoned)
         self.metrics = Metrics(self.pool, self.jobs)
         self._detector, self._limits = detector, limits
-        self._rows, self._facts = Rows(detector), facts_of(detector, version)
+        self._rows, self._facts = Rows(detector), facts_of(detector, version, limits)
         self._calibration = calibration_facts(detector)
 
     async def score(self, request: Request, options: Annotated[ScoreOptions, Query()]) -> Response:
         """Judge every face in the pictures: the rows of `cameraborn score`, a row a face.
 
-        Pictures come as files of multipart/form-data or as base64 in JSON.
-        One that cannot be read is a row that says so.
+        Pictures come as files of multipart/form-data or as base64 in JSON, and so do videos, whose faces are followed
+        and scored but not judged. What cannot be read is a row that says so.
         """
         if {"fdr", "false_alarm"} <= options.model_fields_set:
             raise malformed("fdr and false_alarm contradict each other: give one of them")
         self.check(options)
         async with self._served(request) as (uploads, stop):
-            work = Work(self._detector, self._limits, stop, options.whole_image)
-            judged = await unless_gone(request, self._judged(work, uploads, options.false_alarm))
+            judged = await unless_gone(
+                request, self._judged(self._work(stop, options), uploads, options.false_alarm)
+            )
         verdicts = [verdict for verdict, _ in judged]
         if options.fdr is not None:
             verdicts = control_discoveries(verdicts, options.fdr)
@@ -132,7 +133,7 @@ class Service:
         No verdict depends on it. Absence of metadata proves nothing, and what is there can be forged.
         """
         async with self._served(request) as (uploads, stop):
-            work = Work(self._detector, self._limits, stop, whole_image=False)
+            work = Work(self._detector, self._limits, stop)
             found = await unless_gone(request, self._told(work, uploads))
         return _json([one.to_mapping() for one in found])
 
@@ -176,15 +177,21 @@ class Service:
         """
         self._detector.check_rate(options.false_alarm)
 
-    def _judged_for_job(self, upload: Upload, options: Mapping[str, Any], stop: Stop) -> list[dict[str, Any]]:
-        """The rows of one picture of a job; this runs in a thread."""
-        asked = JudgeOptions.model_validate(options)
-        work = Work(self._detector, self._limits, stop, asked.whole_image)
+    def _judged_for_job(self, upload: Upload, options: Mapping[str, Any], stop: Stop) -> Judged:
+        """What is said of one picture of a job; this runs in a thread."""
+        asked = JobOptions.model_validate(options)
+        work = self._work(stop, asked)
         work.check_size(upload)
         judged = work.judge(upload, false_alarm_rate=asked.false_alarm)
         verdicts = [verdict for verdict, _ in judged]
         self.metrics.judged(1, verdicts)
-        return self._told_of(verdicts, [place for _, place in judged], asked.category)
+        rows = self._told_of(verdicts, [place for _, place in judged], asked.category)
+        return Judged(rows, work.provenance(upload).to_mapping() if asked.provenance else None)
+
+    def _work(self, stop: Stop, asked: JudgeOptions) -> Work:
+        return Work(
+            self._detector, self._limits, stop, asked.whole_image, every=asked.every, each_frame=asked.frames
+        )
 
     def _told_of(
         self, verdicts: Sequence[Verdict], places: Sequence[int | None], with_category: bool

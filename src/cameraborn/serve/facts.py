@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import numpy as np
 from pydantic import BaseModel, Field
 
@@ -9,6 +11,8 @@ from cameraborn.detect.card import card_text
 from cameraborn.detect.conformal import Tail, smallest_rate
 from cameraborn.detect.describe import describe_category
 from cameraborn.detect.detector import Detector
+from cameraborn.photo.video import can_read_videos
+from cameraborn.serve.limits import Limits
 
 
 class ChannelFacts(BaseModel):
@@ -17,6 +21,19 @@ class ChannelFacts(BaseModel):
     name: str
     kind: str
     in_score: bool = Field(description="Whether it is a part of the score.")
+
+
+class LimitFacts(BaseModel):
+    """What one request may ask; `/v1/jobs` takes more."""
+
+    max_bytes: int = Field(description="Size of a request.")
+    max_pixels: int = Field(description="Size of a picture.")
+    max_faces: int = Field(description="Faces in a picture.")
+    max_files: int = Field(description="Pictures in a request.")
+    max_frames: int = Field(description="Frames of a video that are looked at; 0 where no videos are taken.")
+    max_seconds: float = Field(description="Time for a request, or for one picture of a job.")
+    max_job_files: int = Field(description="Pictures in a job.")
+    max_job_bytes: int = Field(description="Size of the pictures of all jobs that wait to be judged.")
 
 
 class BundleFacts(BaseModel):
@@ -30,16 +47,18 @@ class BundleFacts(BaseModel):
     smallest_false_alarm_rate: float = Field(
         description="Rates from this one up to 1 can be asked for as false_alarm."
     )
+    limits: LimitFacts
     licences: dict[str, str]
     card: str = Field(description="The bundle's card, in Markdown.")
 
 
-def facts_of(detector: Detector, version: str) -> BundleFacts:
+def facts_of(detector: Detector, version: str, limits: Limits) -> BundleFacts:
     """The facts of a detector's bundle, which is calibrated.
 
     Args:
         detector: whose.
         version: of the software.
+        limits: what a request may ask.
     """
     bundle, calibration = detector.bundle, detector.calibration
     in_score = bundle.info.combined if detector.evidence is None else (detector.evidence,)
@@ -54,6 +73,9 @@ def facts_of(detector: Detector, version: str) -> BundleFacts:
         ],
         calibration_photographs=len({row.photograph for row in bundle.calibration_rows}),
         smallest_false_alarm_rate=smallest_rate(calibration.smallest, calibration.tail),
+        limits=LimitFacts.model_validate(
+            asdict(limits) | {"max_frames": limits.max_frames if can_read_videos() else 0}
+        ),
         licences=dict(bundle.info.licences),
         card=card_text(bundle),
     )

@@ -21,8 +21,8 @@ _DOCS_POLICY = (
     "connect-src 'self'; frame-ancestors 'none'"
 )
 _PAGE_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; media-src blob:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _DRAINED, _DRAINING = 64 << 20, 2.0  # bytes and seconds that a refused sender may go on
 

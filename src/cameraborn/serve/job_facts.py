@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pydantic import BaseModel, ConfigDict, Field
 
 from cameraborn.detect.rows import Row
+from cameraborn.photo.provenance import Provenance
 from cameraborn.serve.job_store import JobState, PictureState, StoredJob
 from cameraborn.serve.limits import Problem
 
@@ -23,6 +24,22 @@ class JudgeOptions(BaseModel):
     category: bool = Field(
         False, description="Add to each row the category of /v1/calibration that it was compared with."
     )
+    every: float | None = Field(
+        None,
+        ge=0.01,
+        le=3600,
+        description="Seconds between two frames of a video that are looked at. Without it half a second, or more for a "
+        "film that would have too many frames.",
+    )
+    frames: bool = Field(
+        False, description="After the row of a face in a video, have one for each of its frames."
+    )
+
+
+class JobOptions(JudgeOptions):
+    """What can be asked of a job."""
+
+    provenance: bool = Field(False, description="Add to each result what the file says of its own origin.")
 
 
 class Counts(BaseModel):
@@ -44,7 +61,7 @@ class JobFacts(BaseModel):
     created: datetime
     ended: datetime | None
     expires: datetime | None = Field(description="When an ended job and its results are deleted.")
-    options: JudgeOptions
+    options: JobOptions
     counts: Counts
 
 
@@ -63,6 +80,9 @@ class JobResult(BaseModel):
     state: PictureState
     rows: list[Row] = Field(description="A row a face, if it was judged.")
     problem: Problem | None = Field(description="Why it was refused.")
+    provenance: Provenance | None = Field(
+        description="What the file says of its own origin, if the job asked for it and the picture was judged."
+    )
 
 
 class JobResults(BaseModel):
@@ -86,7 +106,7 @@ def job_facts(job: StoredJob, hours: float) -> JobFacts:
         created=_time(job.created),
         ended=None if job.ended is None else _time(job.ended),
         expires=None if job.ended is None else _time(job.ended + 3600 * hours),
-        options=JudgeOptions.model_validate(job.options),
+        options=JobOptions.model_validate(job.options),
         counts=Counts(pictures=sum(job.counts.values()), **job.counts),
     )
 

@@ -13,7 +13,7 @@ from fastapi import Path as PathParameter
 from fastapi.responses import StreamingResponse
 
 from cameraborn.serve.document import Responses, answer, named, refusals
-from cameraborn.serve.job_facts import JobFacts, JobList, JudgeOptions, job_facts
+from cameraborn.serve.job_facts import JobFacts, JobList, JobOptions, job_facts
 from cameraborn.serve.job_store import Result, StoredJob
 from cameraborn.serve.jobs import Jobs
 from cameraborn.serve.limits import Limits, no_such_job, too_many_streams
@@ -41,13 +41,13 @@ class JobRoutes:
         check: raises an error if pictures cannot be judged with these options.
     """
 
-    def __init__(self, jobs: Jobs, pool: Pool, limits: Limits, check: Callable[[JudgeOptions], None]) -> None:
+    def __init__(self, jobs: Jobs, pool: Pool, limits: Limits, check: Callable[[JobOptions], None]) -> None:
         self._jobs, self._pool, self._limits, self._check = jobs, pool, limits, check
         self._body_limits = replace(limits, max_bytes=limits.max_job_bytes, max_files=limits.max_job_files)
         self._streams = 0
 
     async def create(
-        self, request: Request, response: Response, options: Annotated[JudgeOptions, Query()]
+        self, request: Request, response: Response, options: Annotated[JobOptions, Query()]
     ) -> JobFacts:
         """Accept many pictures and answer at once; they are judged one after the other.
 

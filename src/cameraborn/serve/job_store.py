@@ -23,7 +23,7 @@ JobState = Literal["running", "finished", "cancelled", "interrupted"]
 PictureState = Literal["judged", "refused", "cancelled", "lost"]
 PENDING = "pending"
 
-_APPLICATION, _SCHEMA_VERSION = 0x63616D62, 1  # "camb", by which the file is known as one of ours
+_APPLICATION, _SCHEMA_VERSION = 0x63616D62, 2  # "camb", by which the file is known as one of ours
 _SCHEMA = """
 CREATE TABLE jobs (
     id TEXT PRIMARY KEY, owner TEXT NOT NULL, state TEXT NOT NULL, created REAL NOT NULL, ended REAL,
@@ -32,11 +32,15 @@ CREATE TABLE jobs (
 CREATE TABLE pictures (
     job TEXT NOT NULL REFERENCES jobs ON DELETE CASCADE, number INTEGER NOT NULL, name TEXT NOT NULL,
     state TEXT NOT NULL, event INTEGER, rows TEXT NOT NULL DEFAULT '[]', problem TEXT NOT NULL DEFAULT 'null',
+    provenance TEXT NOT NULL DEFAULT 'null',
     PRIMARY KEY (job, number)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX pictures_by_event ON pictures (job, event);
 CREATE INDEX pictures_by_state ON pictures (job, state);
 """
+_UPGRADES = {
+    1: "ALTER TABLE pictures ADD COLUMN provenance TEXT NOT NULL DEFAULT 'null'"
+}  # from which version
 Row = Mapping[str, Any]
 
 
@@ -73,6 +77,7 @@ class Result:
         state: `judged`, or why it was not.
         rows: a row a face; empty unless it was judged.
         problem: why it was refused, as a `Problem` has it.
+        provenance: what the file says of its own origin, if that was asked for.
     """
 
     event: int
@@ -81,6 +86,7 @@ class Result:
     state: PictureState
     rows: Sequence[Row]
     problem: Row | None
+    provenance: Row | None = None
 
 
 class JobStore:
@@ -134,17 +140,20 @@ class JobStore:
         state: PictureState,
         rows: Sequence[Row] = (),
         problem: Row | None = None,
+        provenance: Row | None = None,
     ) -> bool:
         """Keep what became of a picture, if it is pending; a job ends with its last. Whether it still runs."""
         with self._transaction() as database:
             database.execute(
                 "UPDATE pictures SET state = :state, rows = :rows, problem = :problem,"
+                " provenance = :provenance,"
                 " event = (SELECT COALESCE(MAX(event), 0) + 1 FROM pictures WHERE job = :job)"
                 " WHERE job = :job AND number = :picture AND state = 'pending'",
                 {
                     "state": state,
                     "rows": json.dumps(rows),
                     "problem": json.dumps(problem),
+                    "provenance": json.dumps(provenance),
                     "job": job,
                     "picture": picture,
                 },
@@ -192,13 +201,13 @@ class JobStore:
         """What became of a job's pictures since an event, in the order in which they were settled."""
         with self._lock:
             found = self._database.execute(
-                "SELECT event, number, name, state, rows, problem FROM pictures"
+                "SELECT event, number, name, state, rows, problem, provenance FROM pictures"
                 " WHERE job = ? AND event > ? ORDER BY event LIMIT ?",
                 (job, after, most),
             ).fetchall()
         return [
-            Result(event, number, name, state, json.loads(rows), json.loads(problem))
-            for event, number, name, state, rows, problem in found
+            Result(event, number, name, state, *map(json.loads, told))
+            for event, number, name, state, *told in found
         ]
 
     def _jobs(self, condition: str, values: Sequence[str]) -> list[StoredJob]:
@@ -262,7 +271,7 @@ def _connected(path: str) -> sqlite3.Connection:
                 "SELECT COUNT(*) FROM sqlite_master",
             )
         )
-        if tables and (application, version) != (_APPLICATION, _SCHEMA_VERSION):
+        if tables and (application != _APPLICATION or version not in {*_UPGRADES, _SCHEMA_VERSION}):
             raise sqlite3.DatabaseError("a database of another program or version")
         database.execute("PRAGMA journal_mode = WAL")
         with database:
@@ -271,7 +280,10 @@ def _connected(path: str) -> sqlite3.Connection:
                 for statement in _SCHEMA.split(";\n"):
                     database.execute(statement)
                 database.execute(f"PRAGMA application_id = {_APPLICATION}")
-                database.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+            else:
+                for old in range(version, _SCHEMA_VERSION):
+                    database.execute(_UPGRADES[old])
+            database.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
     except BaseException:
         database.close()
         raise

@@ -56,7 +56,15 @@ class PictureStop:
         return self._ended.is_set() or time.monotonic() > self._deadline
 
 
-Judge = Callable[[Upload, Mapping[str, Any], PictureStop], Sequence[Row]]
+@dataclass(frozen=True)
+class Judged:
+    """What is said of a picture: a row a face, and of its origin, if that was asked for."""
+
+    rows: Sequence[Row]
+    provenance: Row | None = None
+
+
+Judge = Callable[[Upload, Mapping[str, Any], PictureStop], Judged]
 
 
 @dataclass
@@ -100,7 +108,7 @@ class Jobs:
         store: keeps jobs and results.
         pool: its threads judge.
         limits: what jobs and their pictures may be.
-        judge: the rows of one picture; it runs in a thread.
+        judge: what is said of one picture; it runs in a thread.
         abandoned: set when the server is to end without finishing them.
 
     Attributes:
@@ -229,7 +237,7 @@ class Jobs:
             self._forget(upload)
         if isinstance(found, BaseException):
             problem = problem_of(self._refusal_of(found)).model_dump()
-            runs = await self._write(running, picture, "refused", (), problem)
+            runs = await self._write(running, picture, "refused", Judged(()), problem)
         else:
             runs = await self._write(running, picture, "judged", found[0], None)
         if runs:
@@ -237,8 +245,8 @@ class Jobs:
         else:
             self._ended(running.id)
 
-    def _judged(self, running: _Running, upload: Upload) -> Sequence[Row]:
-        """The rows of a picture; this runs in a thread."""
+    def _judged(self, running: _Running, upload: Upload) -> Judged:
+        """What is said of a picture; this runs in a thread."""
         stop = PictureStop(running.ended, self.limits.max_seconds)
         return self._judge(upload, running.options, stop)
 
@@ -253,12 +261,14 @@ class Jobs:
         return INTERNAL_ERROR
 
     async def _write(
-        self, running: _Running, picture: int, state: PictureState, rows: Sequence[Row], problem: Row | None
+        self, running: _Running, picture: int, state: PictureState, found: Judged, problem: Row | None
     ) -> bool:
         """Keep a result, and say whether the job still runs; while that fails, as on a full disk, try again."""
         while True:
             try:
-                return await asyncio.to_thread(self.store.settle, running.id, picture, state, rows, problem)
+                return await asyncio.to_thread(
+                    self.store.settle, running.id, picture, state, found.rows, problem, found.provenance
+                )
             except sqlite3.OperationalError as error:
                 _log.error("a result of a job cannot be written (%s): make room on the disk", error)
             await asyncio.sleep(_WRITE_AGAIN)

@@ -28,6 +28,7 @@ class Limits:
         max_pixels: size of a picture, by its header.
         max_faces: faces in a picture.
         max_files: pictures in a request.
+        max_frames: frames of a video that are looked at; 0 takes no videos.
         max_seconds: time for a request, from its headers to its answer.
         max_queue: requests that are accepted at a time, and streams of results that are open.
         max_job_files: pictures in a job.
@@ -40,6 +41,7 @@ class Limits:
     max_pixels: int = 50_000_000
     max_faces: int = 64
     max_files: int = 32
+    max_frames: int = 120
     max_seconds: float = 60.0
     max_queue: int = 100
     max_job_files: int = 1000
@@ -131,6 +133,20 @@ def too_many_faces(name: str, limits: Limits) -> Refusal:
         "too-many-faces",
         f"{name}: shows more than {limits.max_faces} faces: cut it into several pictures",
     )
+
+
+def too_many_frames(name: str, limits: Limits) -> Refusal:
+    """A video would be looked at too often."""
+    return Refusal(
+        422,
+        "too-many-frames",
+        f"{name}: would be looked at more than {limits.max_frames} times: ask for a larger 'every', or leave it out",
+    )
+
+
+def no_videos(name: str, why: str) -> Refusal:
+    """Videos are not taken here."""
+    return Refusal(415, "video", f"{name}: a video, and {why}: send pictures")
 
 
 def malformed(detail: str) -> Refusal:

@@ -13,13 +13,22 @@ from cameraborn.detect.explain import explain_observed
 from cameraborn.detect.explain_plot import draw_explanation
 from cameraborn.detect.observe import Observation
 from cameraborn.detect.verdict import Verdict
-from cameraborn.errors import PictureError
+from cameraborn.detect.video import judge_video
+from cameraborn.errors import PictureError, picture_error
 from cameraborn.photo.decode import Picture, recognised
 from cameraborn.photo.frames import frames
 from cameraborn.photo.provenance import Provenance, read_provenance, unreadable
-from cameraborn.serve.limits import Limits, too_many_faces, too_many_pixels
+from cameraborn.photo.video import Video, can_read_videos, is_video
+from cameraborn.serve.limits import (
+    Limits,
+    no_videos,
+    too_many_faces,
+    too_many_frames,
+    too_many_pixels,
+)
 from cameraborn.serve.uploads import Upload
 
+_EVERY = 0.5  # seconds between two frames of a video, unless told otherwise
 _drawing = threading.Lock()  # matplotlib is not made for threads
 
 
@@ -44,25 +53,44 @@ class Work:
         limits: what a picture may be.
         stop: set when nobody waits any more; work ends before the next frame.
         whole_image: judge whole pictures.
+        every: seconds between two frames of a video that are looked at; None for as many as are allowed, at most two
+            a second.
+        each_frame: after the row of a face in a video, one for each of its frames.
     """
 
     detector: Detector
     limits: Limits
     stop: Stop
-    whole_image: bool
+    whole_image: bool = False
+    every: float | None = None
+    each_frame: bool = False
 
     def check_size(self, upload: Upload) -> None:
-        """See by its header that a picture is not too large; what cannot be read is left to `judge`.
+        """See by its header that a picture or video is not too large; what cannot be read is left to `judge`.
 
         Raises:
-            Refusal: it is.
+            Refusal: it is, or it is a video and none are taken.
         """
         try:
-            image, _ = recognised(upload.data, upload.name)
+            if is_video(upload.data):
+                size = self._size_of_video(upload)
+            else:
+                image, _ = recognised(upload.data, upload.name)
+                size = image.size
         except PictureError:
             return
-        if image.width * image.height > self.limits.max_pixels:
-            raise too_many_pixels(upload.name, image.size, self.limits)
+        if size[0] * size[1] > self.limits.max_pixels:
+            raise too_many_pixels(upload.name, size, self.limits)
+
+    def _size_of_video(self, upload: Upload) -> tuple[int, int]:
+        if not self.limits.max_frames:
+            raise no_videos(upload.name, "this server takes none")
+        if not can_read_videos():
+            raise no_videos(upload.name, "this server lacks PyAV, which its operator can install")
+        header = self._video(upload).header()
+        if self.every is not None and (header.seconds or 0.0) / self.every >= self.limits.max_frames:
+            raise too_many_frames(upload.name, self.limits)
+        return header.width, header.height
 
     def judge(self, upload: Upload, false_alarm_rate: float) -> list[tuple[Verdict, int | None]]:
         """The verdicts on a picture, as `Detector.score` gives them, each with the place of its category.
@@ -73,6 +101,8 @@ class Work:
             Refusal: it shows too many faces.
         """
         try:
+            if is_video(upload.data):
+                return [(verdict, None) for verdict in self._followed(upload)]
             picture, seen = self._look(upload)
         except PictureError as error:
             return [(self.detector.unreadable(upload.name, error), None)]
@@ -98,10 +128,35 @@ class Work:
             PictureError: the picture cannot be read, or has no such face.
             Refusal: it shows too many faces.
         """
+        if is_video(upload.data):
+            raise picture_error(
+                upload.name, "a video, and pictures alone are explained", "send one of its frames"
+            )
         picture, seen = self._look(upload)
         explanation = explain_observed(self.detector, picture, seen, face=face, whole_image=self.whole_image)
         with _drawing:
             return draw_explanation(explanation, "png")
+
+    def _followed(self, upload: Upload) -> list[Verdict]:
+        """The verdicts on the faces of a video, as `score_video` gives them."""
+        return judge_video(
+            self.detector,
+            self._video(upload),
+            each_frame=self.each_frame,
+            whole_image=self.whole_image,
+            most_faces=self.limits.max_faces,
+        )
+
+    def _video(self, upload: Upload) -> Video:
+        def watch() -> None:
+            if self.stop.is_set():
+                raise Stopped
+
+        most = self.limits.max_frames
+        video = Video(upload.name, self.every or _EVERY, self.limits.max_pixels, upload.data, most, watch)
+        if self.every is None:
+            video.every = max(_EVERY, (video.header().seconds or 0.0) / most)
+        return video
 
     def _look(self, upload: Upload) -> tuple[Picture, list[Observation]]:
         most = self.limits.max_faces

@@ -1,21 +1,18 @@
-// One picture on the page: boxes, verdicts, evidence, histogram, explanation, provenance.
+// One picture or video on the page: boxes, verdicts, evidence, histogram, explanation, provenance.
 
 import { drawn, element } from "./dom.js";
 import { histogram } from "./histogram.js";
-import { evidence, sentence, wordOf } from "./words.js";
+import { evidence, sentence, timeSpan, wordOf } from "./words.js";
 
 const LABELS = { flagged: "Flagged", "not flagged": "Not flagged", "not judged": "Not judged", unreadable: "Not read" };
 const CLASSES = { flagged: "flagged", "not flagged": "passed" };
-const NO_PREVIEW = "This browser cannot show the picture.";
+const NO_PREVIEW = "This browser cannot show the file.";
+const NO_FILE = "Judged before this page was loaded anew. The server keeps no pictures, so it cannot be shown.";
 
 /** Shows a picture whose rows have come. `facts` holds bundle and calibration, `explain(picture, row)` asks for a drawing. */
 export function makeCard(picture, facts, rate, explain) {
-  const svg = boxes(picture.rows);
-  const image = element("img", { src: picture.url, alt: `The picture ${picture.name}`, loading: "lazy", decoding: "async" });
-  const shown = element("div", { class: "shown" }, image, svg);
-  image.addEventListener("error", () => shown.replaceChildren(element("p", { class: "no-preview" }, NO_PREVIEW)));
   const faces = picture.rows.map((row) => face(picture, row, facts, explain));
-  const card = element("li", { class: "picture" }, shown,
+  const card = element("li", { class: "picture" }, preview(picture),
     element("div", {}, element("h3", {}, picture.name), ...faces, provenance(picture.provenance)));
   picture.card = card;
   decide(picture, rate);
@@ -32,6 +29,18 @@ export function decide(picture, rate) {
     faces[i].querySelector(".word").textContent = LABELS[word];
     if (row.box && drawnBoxes[box]) drawnBoxes[box++].setAttribute("class", `box ${kind}`);
   });
+}
+
+function preview(picture) {
+  if (!picture.url) return element("div", { class: "shown" }, element("p", { class: "no-preview" }, NO_FILE));
+  const { width, height, start_s: start } = picture.rows[0], isVideo = start !== null;
+  const shown = element("div", { class: "shown" });
+  const media = isVideo
+    ? element("video", { src: `${picture.url}#t=${start}`, controls: true, muted: true, preload: "metadata", "aria-label": `The video ${picture.name}` })
+    : element("img", { src: picture.url, alt: `The picture ${picture.name}`, width, height, loading: "lazy", decoding: "async" });
+  media.addEventListener("error", () => shown.replaceChildren(element("p", { class: "no-preview" }, NO_PREVIEW)));
+  shown.append(media, ...(isVideo ? [] : [boxes(picture.rows)]));
+  return shown;
 }
 
 function boxes(rows) {
@@ -51,16 +60,23 @@ function boxes(rows) {
 }
 
 function face(picture, row, facts, explain) {
-  const said = evidence(row, facts.bundle.channels);
+  const span = timeSpan(row);
   const made = element("div", { class: "face" },
     element("p", {}, row.face === null ? "" : `Face ${row.face + 1}: `, element("span", { class: "word" })),
+    span ? element("p", { class: "small" }, span) : null,
     element("p", { class: "sentence" }, sentence(row)),
-    row.notes ? element("p", { class: "small" }, row.notes) : null);
-  if (row.p_value !== null) {
-    made.append(element("details", {}, element("summary", {}, decidedBy(row)),
-      histogram(row, facts.calibration) ?? "", table(said)));
-  }
-  if (row.score !== null) made.append(...explanation(picture, row, explain));
+    row.notes ? element("p", { class: "small" }, `Note: ${row.notes}.`) : null);
+  if (row.p_value !== null) made.append(details(row, facts));
+  if (row.score !== null && row.start_s === null && picture.file) made.append(...explanation(picture, row, explain));
+  return made;
+}
+
+/** What decided; it is drawn when it is opened, because there may be a thousand of them. */
+function details(row, facts) {
+  const made = element("details", {}, element("summary", {}, decidedBy(row)));
+  made.addEventListener("toggle", () => {
+    made.append(histogram(row, facts.calibration) ?? "", list(evidence(row, facts.bundle.channels)));
+  }, { once: true });
   return made;
 }
 
@@ -68,12 +84,10 @@ function decidedBy(row) {
   return row.decided_by ? `Decided by the evidence “${row.decided_by}”` : "Evidence";
 }
 
-function table(said) {
-  const heads = ["evidence", "what it says", "part"].map((text) => element("th", { scope: "col" }, text));
-  const lines = said.map((one) => element("tr", {},
-    element("th", { scope: "row" }, one.name, element("br"), element("span", { class: "small" }, one.about)),
-    element("td", {}, one.says), element("td", {}, one.role)));
-  return element("table", {}, element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...lines));
+function list(said) {
+  return element("ul", { class: "evidence" }, ...said.map((one) => element("li", {},
+    element("b", {}, one.name), ` ${one.role}: ${one.says}.`,
+    element("span", { class: "small" }, `It ${one.about}.`))));
 }
 
 function explanation(picture, row, explain) {
@@ -86,9 +100,10 @@ function explanation(picture, row, explain) {
     try {
       const url = await explain(picture, row);
       const text = `Explanation of ${name}: the picture, a map of what moved the score, and where the score lies.`;
-      const image = element("img", { src: url, alt: text });
-      place.replaceChildren(element("a", { href: url, target: "_blank" }, image));
+      const link = element("a", { href: url, target: "_blank", title: "Open in a tab of its own" }, element("img", { src: url, alt: text }));
+      place.replaceChildren(link);
       button.remove();
+      link.focus();
     } catch (error) {
       place.textContent = error.message;
       button.disabled = false;
@@ -98,16 +113,16 @@ function explanation(picture, row, explain) {
 }
 
 function provenance(found) {
-  if (!found) return null;
+  if (!found || found.says === "unreadable") return null; // the row of the picture says why
   const entries = [
-    ["says", found.says], ["marks of generators", found.traces.map((one) => `${one.place}: ${one.excerpt}`).join("; ")],
+    ["says", found.says === "nothing" ? null : found.says], ["marks of generators", found.traces.map((one) => `${one.place}: ${one.excerpt}`).join("; ")],
     ["source type", found.source_type], ["camera", found.camera], ["camera's EXIF", found.camera_check],
     ["contradictions", found.doubts.join("; ")], ["editor", found.editor], ["software", found.software.join("; ")],
     ["C2PA", found.c2pa && [found.c2pa.claim_generator, found.c2pa.signature, found.c2pa.signer].filter(Boolean).join(", ")],
-    ["notes", found.notes.join("; ")], ["error", found.error],
+    ["notes", found.notes.join("; ")],
   ].filter(([, value]) => value);
   return element("details", { class: "provenance" },
     element("summary", {}, `Metadata: ${found.summary}`),
     element("dl", {}, ...entries.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)])),
-    element("p", { class: "small" }, "No verdict depends on this. Absence of metadata proves nothing, and they can be forged."));
+    element("p", { class: "small" }, "No verdict depends on metadata. Their absence proves nothing, and they can be forged."));
 }

@@ -1,6 +1,6 @@
 // Files that the browser makes of the verdicts: CSV as `cameraborn score` writes it, JSON, and a report to file.
 
-import { LIMITS, evidence, rateInWords, sentence, summary, wordOf } from "./words.js";
+import { LIMITS, evidence, rateInWords, sentence, summary, timeSpan, wordOf } from "./words.js";
 
 const SIDE = 420; // pixels of a picture in the report, at most
 const FLOATS = ["score", "p_value", "face_confidence"];
@@ -70,9 +70,9 @@ export async function report(pictures, facts, rate, reference) {
 section{display:flex;flex-wrap:wrap;gap:16px;border-top:1px solid #ccc;padding:12px 0;break-inside:avoid}section>div{flex:1 1 320px;min-width:0}
 h1{font-size:1.5rem}h2{font-size:1.15rem}h3{font-size:1rem;margin:0;overflow-wrap:anywhere}img{max-width:100%;height:auto}
 th{text-align:left;vertical-align:top;padding-right:16px}.flagged{color:#a53408}small{overflow-wrap:anywhere}p{margin:4px 0}</style></head>
-<body><h1>Was this face born in a camera?</h1><table>${known.join("")}</table>
+<body><main><h1>Was this face born in a camera?</h1><table>${known.join("")}</table>
 <h2>What this cannot tell</h2><ul>${LIMITS.map((text) => `<li>${escaped(text)}</li>`).join("")}</ul>
-<h2>Pictures</h2>${sections.join("\n")}</body></html>
+<h2>Pictures</h2>${sections.join("\n")}</main></body></html>
 `;
 }
 
@@ -80,10 +80,11 @@ async function section(picture, facts, rate) {
   const shown = await thumbnail(picture, rate);
   const faces = picture.rows.map((row) => {
     const word = wordOf(row, rate);
-    const said = evidence(row, facts.bundle.channels).map((one) => `${one.name}: ${one.says} (${one.role})`);
+    const said = evidence(row, facts.bundle.channels).map((one) => `${one.name} ${one.role}: ${one.says}`);
     const name = row.face === null ? "" : `Face ${row.face + 1}: `;
     return `<p class="${word === "flagged" ? "flagged" : ""}"><b>${escaped(name + word)}</b>. ${escaped(sentence(row))}</p>` +
       said.map((text) => `<p><small>${escaped(text)}</small></p>`).join("") +
+      (row.start_s === null ? "" : `<p><small>${timeSpan(row)}</small></p>`) +
       (row.notes ? `<p><small>${escaped(row.notes)}</small></p>` : "");
   });
   const digest = picture.sha256 ? `<p><small>SHA-256 ${picture.sha256}</small></p>` : "";
@@ -95,12 +96,13 @@ async function section(picture, facts, rate) {
 }
 
 async function thumbnail(picture, rate) {
+  if (!picture.url) return null; // its page was loaded anew
   const image = new Image();
   image.src = picture.url;
   try {
     await image.decode();
   } catch {
-    return null; // a format that this browser does not know
+    return null; // a video, or a format that this browser does not know
   }
   const scale = Math.min(1, SIDE / Math.max(image.naturalWidth, image.naturalHeight));
   const canvas = document.createElement("canvas");

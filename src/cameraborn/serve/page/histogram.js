@@ -1,9 +1,9 @@
 // Where a score lies among held-out photographs of its category.
 
-import { drawn } from "./dom.js";
+import { drawn, element } from "./dom.js";
 import { unusual } from "./words.js";
 
-const WIDTH = 460, HEIGHT = 110, FLOOR = 92;
+const WIDTH = 460, HEIGHT = 90;
 
 export function histogram(row, calibration) {
   const category = calibration.categories[row.category];
@@ -14,17 +14,15 @@ export function histogram(row, calibration) {
   const bars = category.counts.map((count, i) => drawn("rect", {
     class: edges[i] >= row.score ? "tail" : "bar",
     x: x(edges[i]), width: Math.max(1, x(edges[i + 1]) - x(edges[i]) - 1),
-    y: FLOOR - count / most * 72, height: count / most * 72,
+    y: HEIGHT - count / most * (HEIGHT - 8), height: count / most * (HEIGHT - 8),
   }));
-  const at = x(row.score), end = at > WIDTH / 2;
-  return drawn("svg", {
-    class: "histogram", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img",
-    "aria-label": `Scores of ${category.photographs} held-out photographs of the same category (${category.name}), ` +
-      `and this face's score, ${row.score.toFixed(2)}: ${unusual(row.p_value)}`,
-  },
-  ...bars,
-  drawn("line", { class: "mark", x1: at, x2: at, y1: 4, y2: FLOOR }),
-  drawn("text", { x: end ? at - 5 : at + 5, y: 13, "text-anchor": end ? "end" : "start" }, "this face"),
-  drawn("text", { x: 6, y: HEIGHT - 4 }, `${category.photographs} comparable photographs`),
-  drawn("text", { x: WIDTH - 6, y: HEIGHT - 4, "text-anchor": "end" }, "less like a photograph →"));
+  const at = x(row.score);
+  return element("figure", { class: "histogram" },
+    drawn("svg", {
+      viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img",
+      "aria-label": `Scores of ${category.photographs} held-out photographs of the same category (${category.name}), ` +
+        `and this face's score, ${row.score.toFixed(2)}: ${unusual(row.p_value)}`,
+    }, ...bars, drawn("line", { class: "mark", x1: at, x2: at, y1: 0, y2: HEIGHT })),
+    element("figcaption", {}, `${category.photographs} comparable photographs (${category.name}), ` +
+      "coloured where they look at least as unusual as this face, the line; to the right, less like a photograph."));
 }

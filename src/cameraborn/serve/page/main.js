@@ -1,17 +1,19 @@
-// The page: takes pictures, sends a few at a time, and shows what is said of them.
+// The page: takes pictures and videos, shows what is said of them, decides anew, and exports.
 
-import { Refused, getJson, sendPicture, useToken } from "./api.js";
+import { getJson, sendPicture, useToken } from "./api.js";
 import { decide, makeCard } from "./card.js";
 import { element } from "./dom.js";
 import { csv, json, report, save } from "./exports.js";
 import { listenForFiles } from "./files.js";
+import { Judge } from "./judge.js";
 import { LIMITS, rateInWords, ratesFrom, summary, wordOf } from "./words.js";
 
-const AT_A_TIME = 3, USUAL_RATE = 0.05, CLEARED = new DOMException("cleared", "AbortError");
-const nothingKnown = () => ({ url: null, rows: [], provenance: null, sha256: null, explanations: new Map() });
+const USUAL_RATE = 0.05;
+const SOON = 700, NOT_SO_OFTEN = 10_000; // milliseconds after which a screen reader hears how far it is
 const $ = (id) => document.getElementById(id);
 
-let facts = null, rates = [], pictures = [], waiting = [], working = 0, taken = 0, stopper = new AbortController();
+let facts = null, rates = [], pictures = [], announcing = null;
+const judge = new Judge({ finished: add, changed: showProgress, locked: askForToken, failed: (error) => tell(error.message) });
 
 async function begin() {
   try {
@@ -31,7 +33,7 @@ async function begin() {
   $("card").textContent = facts.bundle.card;
   $("version").textContent = `cameraborn ${facts.bundle.cameraborn}`;
   redecide();
-  work();
+  judge.ready(facts);
 }
 
 function askForToken() {
@@ -51,47 +53,9 @@ function chosenRate() {
   return rates[Number($("rate").value)] ?? USUAL_RATE;
 }
 
-function take(files) {
-  if (!files.length) return;
-  for (const one of files) waiting.push({ ...one, number: (taken += 1) });
-  $("work").hidden = false;
-  work();
-}
-
-function work() {
-  while (facts && waiting.length && working < AT_A_TIME) {
-    working += 1;
-    judge(waiting.shift()).finally(() => {
-      working -= 1;
-      work();
-    });
-  }
-  showProgress();
-}
-
-async function judge({ file, name, number }) {
-  const signal = stopper.signal;
-  const picture = { number, file, name, ...nothingKnown() };
-  try {
-    picture.rows = await (await sendPicture("/v1/score?category=true", file, name, signal)).json();
-    [picture.provenance] = await (await sendPicture("/v1/provenance", file, name, signal)).json();
-    picture.sha256 = await digest(file);
-  } catch (error) {
-    if (error.status === 401) {
-      waiting.unshift({ file, name, number });
-      facts = null;
-      askForToken();
-      return;
-    }
-    if (!picture.rows.length) picture.rows = [refusedRow(name, error)];
-  }
-  if (signal.aborted && signal.reason === CLEARED) return;
-  add(picture);
-}
-
 /** Puts a picture where it was among those that were given, whenever its answer came. */
 function add(picture) {
-  picture.url = URL.createObjectURL(picture.file);
+  picture.url = picture.file && URL.createObjectURL(picture.file);
   const place = pictures.findIndex((other) => other.number > picture.number);
   const card = makeCard(picture, facts, chosenRate(), explain);
   $("pictures").insertBefore(card, pictures[place]?.card ?? null);
@@ -99,27 +63,9 @@ function add(picture) {
   show(picture);
 }
 
-/** A row in the form of the others for a picture that the server did not take, or a file that could not be read. */
-function refusedRow(name, error) {
-  let text = `The file could not be read: ${error.message}`;
-  if (error instanceof Refused) text = error.message;
-  if (error.name === "AbortError") text = "Not judged, because you stopped before its answer came.";
-  return {
-    path: name, face: null, box: null, width: null, height: null, score: null, p_value: null, flagged: null,
-    scope: "unreadable", error: text, bundle: facts?.bundle.name ?? "", evidence: {}, decided_by: null,
-    face_confidence: null, notes: "", start_s: null, end_s: null, frames: null, verdict: "unreadable", needed_px: null,
-  };
-}
-
-async function digest(file) {
-  if (!globalThis.crypto?.subtle) return null; // a browser has it on secure addresses alone
-  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", await file.arrayBuffer()));
-  return [...hash].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
 async function explain(picture, row) {
   const query = row.face === null ? "whole_image=true" : `face=${row.face}`;
-  const blob = await (await sendPicture(`/v1/explain?${query}`, picture.file, picture.name)).blob();
+  const blob = await (await sendPicture(`/v1/explain?${query}`, picture)).blob();
   picture.explanations.set(row.face, blob);
   return URL.createObjectURL(blob);
 }
@@ -139,37 +85,37 @@ function show(picture) {
   const wanted = $("filter").value;
   const kinds = picture.rows.map((row) => wordOf(row, chosenRate()).replace("unreadable", "not judged"));
   picture.card.hidden = wanted !== "all" && !kinds.includes(wanted);
+  $("none").hidden = !pictures.length || pictures.some((one) => !one.card.hidden);
 }
 
 function showProgress() {
-  const total = pictures.length + waiting.length + working;
-  $("progress-row").hidden = !(waiting.length + working);
+  const { left } = judge, total = pictures.length + left;
+  $("work").hidden = !total;
+  $("progress-row").hidden = !left;
   $("progress").max = total || 1;
   $("progress").value = pictures.length;
-  $("progress").textContent = `${pictures.length} of ${total}`;
-  const done = waiting.length + working ? `${pictures.length} of ${total} pictures are finished. ` : "";
-  $("summary").textContent = done + summary(pictures.flatMap((picture) => picture.rows), chosenRate());
+  $("done").textContent = `${pictures.length} of ${total} files are finished`;
+  const found = summary(pictures.flatMap((picture) => picture.rows), chosenRate());
+  $("summary").textContent = found;
+  announce(left ? `${pictures.length} of ${total} files are finished. ${found}` : found, left ? NOT_SO_OFTEN : SOON);
 }
 
-/** Ends what is under way; what was not judged stays on the list and says so. */
-function stop() {
-  stopper.abort();
-  for (const one of waiting.splice(0)) {
-    add({ ...one, ...nothingKnown(), rows: [refusedRow(one.name, new DOMException("stopped", "AbortError"))] });
-  }
-  stopper = new AbortController();
-  showProgress();
+/** Tells a screen reader what stands on the page by then; what is said every moment cannot be listened to. */
+function announce(text, after) {
+  announcing ??= { timer: setTimeout(() => {
+    $("announced").textContent = announcing.text;
+    announcing = null;
+  }, after) };
+  announcing.text = text;
 }
 
 function clear() {
-  waiting = [];
-  stopper.abort(CLEARED);
-  stopper = new AbortController();
-  for (const picture of pictures) URL.revokeObjectURL(picture.url);
+  for (const picture of pictures) if (picture.url) URL.revokeObjectURL(picture.url);
   pictures = [];
   $("pictures").replaceChildren();
-  $("work").hidden = true;
-  showProgress();
+  $("none").hidden = true;
+  tell("");
+  judge.clear();
   $("files").focus();
 }
 
@@ -177,7 +123,10 @@ const reference = () => $("case").value.trim();
 $("limits").append(...LIMITS.map((text) => element("li", {}, text)));
 $("rate").addEventListener("input", redecide);
 $("filter").addEventListener("change", () => pictures.forEach(show));
-$("stop").addEventListener("click", stop);
+$("stop").addEventListener("click", () => {
+  judge.stop();
+  $("rate").focus(); // the button goes away
+});
 $("clear").addEventListener("click", clear);
 $("csv").addEventListener("click", () => save("verdicts.csv", csv(pictures, facts, chosenRate()), "text/csv"));
 $("json").addEventListener("click", () => save("verdicts.json", json(pictures, facts, chosenRate(), reference()), "application/json"));
@@ -189,5 +138,8 @@ $("access").addEventListener("submit", (event) => {
   useToken($("token").value);
   begin();
 });
-listenForFiles(take);
+addEventListener("beforeunload", (event) => {
+  if (judge.unsent) event.preventDefault(); // a browser asks, before files are forgotten
+});
+listenForFiles((files) => judge.take(files));
 begin();

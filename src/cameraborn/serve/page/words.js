@@ -1,14 +1,14 @@
 // Verdicts, rates and reasons in words. Nothing here touches the page.
 
 const SCOPES = {
-  "no-face": "No face was found in this picture, so there is nothing to judge.",
+  "no-face": "No face was found, so there is nothing to judge.",
   "doubtful-face": "It is doubtful whether this is a human face, so it is not judged.",
   "too-small": "The face is too small to be judged.",
   "damaged": "Too much of the picture is damaged there, so a verdict could not be trusted.",
   "hdr": "The picture has a high dynamic range, and the detector knows no photographs of this kind.",
-  "video": "The detector was not calibrated on videos, so it does not judge them.",
+  "video": "The detector was not calibrated on videos, so it follows faces in them and does not judge.",
   "beyond-calibration": "The detector was not calibrated on pictures in this condition, so it does not judge.",
-  "unreadable": "The file could not be read as a picture.",
+  "unreadable": "The file could not be read.",
 };
 const KINDS = {
   "binary classifier": "has learnt known generators",
@@ -45,7 +45,19 @@ export function sentence(row) {
   }
   const reason = SCOPES[row.scope] ?? `Not judged: ${row.scope}.`;
   const needed = row.needed_px ? ` Its longer side would have to be at least ${row.needed_px} pixels.` : "";
-  return row.error || reason + needed;
+  return row.error?.replace(`${row.path}: `, "") || reason + needed;
+}
+
+/** When a face is seen in a video, and in how many of the frames that were looked at. */
+export function timeSpan(row) {
+  if (row.start_s === null) return "";
+  const frames = `${row.frames} ${row.frames === 1 ? "frame" : "frames"}`;
+  return `${clock(row.start_s)} to ${clock(row.end_s)}, ${frames} looked at`;
+}
+
+function clock(seconds) {
+  const whole = Math.floor(seconds / 60);
+  return `${whole}:${(seconds - 60 * whole).toFixed(1).padStart(4, "0")}`;
 }
 
 /** What each channel of evidence says, the deciding one first. */
@@ -57,7 +69,7 @@ export function evidence(row, channels) {
       name: channel.name,
       about: KINDS[channel.kind] ?? channel.kind,
       says: unusual(row.evidence[channel.name].p_value),
-      role: channel.in_score ? "makes the verdict" : "stands beside it",
+      role: channel.in_score ? "(makes the verdict)" : "(beside the verdict)",
     }));
 }
 
