@@ -29,16 +29,20 @@ RECIPES = Path(__file__).resolve().parents[2] / "configs" / "rivals"
 SHORTENED: dict[
     str, dict[str, Any]
 ] = {  # by recipe: changes of [optimise] and [augment]; steps are of a minute
+    "npr": {"batch_size": 32, "steps": 10, "learning_rate": 1e-3},
+    "probe_efficientnet_lite0": {"batch_size": 64, "steps": 50, "learning_rate": 5e-3},
+    "tiny_ladeda": {"batch_size": 64, "steps": 35, "learning_rate": 5e-3},
     "gramnet": {
         "batch_size": 16,
         "steps": 12,
         "learning_rate": 3e-4,
         "augment": {"shrink": None, "crop": 256},
     },
-    "frdm": {"batch_size": 8, "steps": 5, "learning_rate": 2e-4},
+    "ladeda": {"batch_size": 16, "steps": 11, "learning_rate": 5e-4, "augment": {"crop": 96}},
     "recce": {"batch_size": 8, "steps": 6, "learning_rate": 2e-4},
-    "self_description": {"batch_size": 16, "steps": 100, "augment": {"crop": 96}},
+    "frdm": {"batch_size": 8, "steps": 5, "learning_rate": 2e-4},
     "self_blended": {"batch_size": 16, "steps": 4, "learning_rate": 2e-2, "augment": {"crop": 192}},
+    "self_description": {"batch_size": 16, "steps": 100, "augment": {"crop": 96}},
 }
 RIVALS = {name: name.replace("_", "-") for name in SHORTENED} | {"self_description": "self-description-256"}
 _OF_FILES = {"blur_probability": 0.0, "jpeg_probability": 0.0}
