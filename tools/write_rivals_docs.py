@@ -40,8 +40,8 @@ A rival sees the largest face, cut as for a bundle, or with `whole_image = true`
 authors do. It decides by held-out photographs (`[calibration]`, or those of `[protocol]`), so that rates can be
 compared; the row `NAME (own threshold)` is the same scores, flagged where generated is likelier than not. An encoder's
 features go into the mixture of `--protocol aigfd`. What those that can be trained reach on our pictures stands in
-[rivals_measured.md](rivals_measured.md). Multiply-adds are those of one face of 256 pixels, all passes together. Licences are those that their authors give; read them before you use
-weights.
+[rivals_measured.md](rivals_measured.md). Multiply-adds are those of one face of 256 pixels, all passes together.
+Licences are those that their authors give; read them before you use weights.
 """
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import time
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cache
 from pathlib import Path
 
 import torch
-from measuring import MIXTURE, ONE_CLASS, Section, name_of, supervised
+from measuring import MIXTURE, ONE_CLASS, ORDER, Section, name_of, supervised
 from table import Line
 from training import RIVALS as OF_RECIPES
 from training import folder_of
@@ -31,6 +31,7 @@ TIMED = 8  # faces, on one thread
 SIDE = 256  # pixels of the face that multiply-adds are counted for, as in `rivals.cost`
 PUBLISHED = tomllib.loads((Path(__file__).with_name("published.toml")).read_text(encoding="utf-8"))
 RECIPES = {rival: recipe for recipe, rival in OF_RECIPES.items()}
+NOT_YET = "not measured yet: run the command again"
 LEARNS = {  # our channels
     "generators": "fakes and photographs",
     "photographs": "photographs",
@@ -57,30 +58,24 @@ def about(detector: str, group: tuple[str, ...], work: Path) -> Line:
     return line | _columns(cost_of(name)) | {"published": PUBLISHED.get(name, "")}
 
 
-def missing() -> list[Line]:
-    """A line of each rival and encoder that can be trained or run by no recipe here, with what it lacks."""
-    names = [name for name in (*RIVALS, *ENCODERS) if _lacks(name)]
+def missing(measured: Collection[str]) -> list[Line]:
+    """A line of each rival and encoder that is not among those measured: which weights it lacks, or that it waits."""
+    names = [name for name in (*RIVALS, *ENCODERS) if name not in measured and not _is_another_size(name)]
     return [
         {
             "detector": name,
             "published": PUBLISHED.get(name, ""),
             **_columns(cost_of(name)),
-            "missing": _lacks(name),
+            "missing": NOT_YET if name in ORDER else without_memory(name).missing(),
         }
         for name in names
     ]
 
 
-def _lacks(name: str) -> str:
-    """The line on weights that nobody can have here; of what is trained or given, nothing."""
-    published = without_memory(name)
-    frozen = [part for part in published.parts if part not in published.trained_parts()]
-    given = ("efficientnet-lite0", "taesd-encoder", "taesd-decoder")
-    if name in RECIPES:
-        return ""
-    if frozen and all(published.parts[part] in given for part in frozen):
-        return ""
-    return published.missing()
+def _is_another_size(name: str) -> bool:
+    """Whether another rival that is measured has the same networks and weights."""
+    parts = without_memory(name).parts
+    return name not in ORDER and any(without_memory(other).parts == parts for other in RECIPES)
 
 
 @cache

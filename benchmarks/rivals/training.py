@@ -29,9 +29,9 @@ RECIPES = Path(__file__).resolve().parents[2] / "configs" / "rivals"
 SHORTENED: dict[
     str, dict[str, Any]
 ] = {  # by recipe: changes of [optimise] and [augment]; steps are of a minute
-    "npr": {"batch_size": 32, "steps": 10, "learning_rate": 1e-3},
+    "npr": {"batch_size": 32, "steps": 28, "learning_rate": 1e-3, "augment": {"crop": 128}},
     "probe_efficientnet_lite0": {"batch_size": 64, "steps": 50, "learning_rate": 5e-3},
-    "tiny_ladeda": {"batch_size": 64, "steps": 35, "learning_rate": 5e-3},
+    "tiny_ladeda": {"batch_size": 64, "steps": 60, "learning_rate": 5e-3, "augment": {"crop": 128}},
     "gramnet": {
         "batch_size": 16,
         "steps": 12,
