@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from cameraborn.rivals import ENCODERS, LAYOUTS, NETWORKS, RIVALS
-from cameraborn.rivals.published import Published, empty_network, without_memory
+from cameraborn.rivals import ENCODERS, LAYOUTS, RIVALS
+from cameraborn.rivals.cost import cost_of
+from cameraborn.rivals.published import Published, without_memory
 from cameraborn.rivals.recipe import RivalRecipe
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,8 +39,9 @@ detectors = [
 A rival sees the largest face, cut as for a bundle, or with `whole_image = true` the picture as it is, which is what its
 authors do. It decides by held-out photographs (`[calibration]`, or those of `[protocol]`), so that rates can be
 compared; the row `NAME (own threshold)` is the same scores, flagged where generated is likelier than not. An encoder's
-features go into the mixture of `--protocol aigfd`. Licences are those that their authors give; read them before you use
-weights.
+features go into the mixture of `--protocol aigfd`. What those that can be trained reach on our pictures stands in
+[rivals_measured.md](rivals_measured.md). Multiply-adds are those of one face of 256 pixels, all passes together.
+Licences are those that their authors give; read them before you use weights.
 """
 
 
@@ -63,16 +65,18 @@ def page() -> str:
 
 def glance() -> Iterator[str]:
     """A line each: kind, paper, parameters, input, what must be had."""
-    yield "| name | kind | paper | parameters | weights to import | recipe |"
-    yield "|---|---|---|---|---|---|"
+    yield "| name | kind | paper | parameters | G multiply-adds | weights to import | recipe |"
+    yield "|---|---|---|---|---|---|---|"
     for name in (*RIVALS, *ENCODERS):
         published = without_memory(name)
         kind = "encoder" if name in ENCODERS else "rival"
-        size = sum(parameters(network) for network in published.parts.values())
+        cost = cost_of(name)
+        work = "not counted" if cost.multiply_adds is None else f"{cost.multiply_adds / 1e9:,.3g}"
         recipe = recipes().get(name)
         link = f"[{recipe}](../configs/rivals/{recipe})" if recipe else ""
         paper = f"{published.publication.paper}"
-        yield f"| [{name}](#{name}) | {kind} | {paper} | {size:,} | {imports(published)} | {link} |"
+        size = f"{cost.parameters:,} | {work}"
+        yield f"| [{name}](#{name}) | {kind} | {paper} | {size} | {imports(published)} | {link} |"
 
 
 def section(name: str) -> Iterator[str]:
@@ -109,12 +113,6 @@ def imports(published: Published) -> str:
 def recipes() -> dict[str, str]:
     """The recipe that trains a rival, by the rival's name."""
     return {RivalRecipe.read(file).rival: file.name for file in sorted(RECIPES.glob("*.toml"))}
-
-
-def parameters(network: str) -> int:
-    """How many numbers training could change."""
-    assert network in NETWORKS
-    return sum(parameter.numel() for parameter in empty_network(network).parameters())
 
 
 def first_line(method: object) -> str:

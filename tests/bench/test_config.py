@@ -62,6 +62,11 @@ def test_configurations_that_ship_are_valid(path):
             '{cue = "sharpness", bundle = "x"}',
             "one of bundle, cue, rival, encoder: give exactly one",
         ),
+        (
+            '"sharpness"',
+            '{cue = "sharpness", evidence = "x"}',
+            "evidence is a channel of a bundle, which the cue 'sharpness' has not",
+        ),
         ('"sharpness"', '{name = "x"}', "one of bundle, cue, rival, encoder: give exactly one"),
         ('"sharpness"', '{bundel = "x"}', "no kind of detector is called 'bundel': did you mean 'bundle'"),
         ('"sharpness"', '{bundle = "x", nmae = "y"}', "detectors.1.nmae: Extra inputs"),

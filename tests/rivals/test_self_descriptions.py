@@ -44,13 +44,6 @@ def test_the_prediction_is_the_least_squares_one_under_its_constraint():
     assert found.view(2, 8).sum(dim=1).tolist() == pytest.approx([1, 1])
 
 
-def test_rows_in_parts_are_the_same_as_all_at_once(monkeypatch):
-    maps = [torch.randn(2, 30, 7, dtype=torch.float64)]
-    whole = predict_itself(maps, 5)
-    monkeypatch.setattr("cameraborn.rivals.self_descriptions._ROWS", 7)
-    assert torch.allclose(predict_itself(maps, 5), whole, atol=1e-9)
-
-
 def test_a_description_has_960_numbers_whatever_the_picture():
     encoder = formula_(SelfDescription(shortest=48))
     for height, width in ((60, 90), (50, 40)):

@@ -36,19 +36,21 @@ class BundleScorer:
     def __init__(self, section: DetectorSection, cache: FeatureCache) -> None:
         self.section = section
         bundle = read_bundle(default_bundle() if section.which == "default" else Path(section.which))
-        self.name = section.name or bundle.info.name
+        evidence = section.evidence or None
+        self.name = section.name or " ".join(filter(None, (bundle.info.name, evidence)))
         self.key = digest(
             *(hashlib.sha256(bundle.files[name]).hexdigest() for name in sorted(bundle.files)),
             bundle.info.model_dump_json(exclude={"name", "versions", "licences"}),
             section.whole_image,
             sorted(section.sources),
+            *([evidence] if evidence else []),
         )
         rows = () if bundle.info.coverage is None else bundle.calibration_rows
         self.sources = frozenset({row.source for row in rows} | set(section.sources))
         self.calibration_size = len(rows)
         self.encoder_key = encoder_key(bundle)
         self._cache = cache
-        self._detector = Detector(bundle, features=CachedFeatures(cache, self.encoder_key))
+        self._detector = Detector(bundle, evidence=evidence, features=CachedFeatures(cache, self.encoder_key))
 
     def check(self, false_alarm_rate: float) -> None:
         """See that the bundle can decide at this rate.

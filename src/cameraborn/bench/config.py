@@ -63,6 +63,10 @@ def _one_of_the_choices(section: DetectorSection) -> DetectorSection:
         raise ValueError(unknown_name(section.kind, section.which, choices))
     if section.weights and not KINDS[section.kind].takes_weights:
         raise ValueError(f"weights are for rivals and encoders, not for the {section.kind} '{section.which}'")
+    if section.evidence and section.kind != "bundle":
+        raise ValueError(
+            f"evidence is a channel of a bundle, which the {section.kind} '{section.which}' has not"
+        )
     return section
 
 

@@ -27,6 +27,7 @@ class DetectorSection(BaseModel):
     name: str = ""  # in tables; empty: the detector's own
     whole_image: bool = False  # score whole pictures, look for no faces
     sources: tuple[str, ...] = ()  # photograph sources it has learnt from, besides those its bundle names
+    evidence: str = ""  # of a bundle: judge by this channel alone; empty: by what makes its score
     weights: tuple[Path, ...] = ()  # of a rival or an encoder: files of import-checkpoint or of a training
 
 

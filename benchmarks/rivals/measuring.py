@@ -1,0 +1,98 @@
+"""What is measured, as configurations of `cameraborn bench`: a rival is a detector like any other.
+
+Pictures of the development tracks come as they are, and their largest face is cut as for a bundle. Pictures of the
+families left out are deliveries of faces, seen whole. Every threshold is that of photographs held out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from training import RIVALS, SHORTENED, folder_of
+
+from cameraborn.bench.config import BenchConfig
+from cameraborn.bench.protocol import run_protocol
+from cameraborn.bench.run import run
+from cameraborn.rivals import ENCODERS
+from pictures import without
+
+CHANNELS = ("generators", "photographs", "reconstructed")  # of the bundle that ships
+ORDER = (  # in which rivals are trained and measured: what takes least comes first
+    *("npr", "probe-efficientnet-lite0", "tiny-ladeda", "efficientnet-lite0", "rigid", "blur-similarity"),
+    *("gramnet", "ladeda", "recce", "frdm", "self-blended", "self-description-256"),
+    *("minder", "reconstruction-relative", "reconstruction"),
+)
+ONE_CLASS = (
+    "self_blended",
+    "self_description",
+)  # recipes that learn from photographs alone: no family is left out
+CUES = ("sharpness", "bytes-per-pixel")
+MIXTURE = {"components": 8, "dimensions": 32}
+Section = dict[str, Any]
+
+
+def supervised() -> list[str]:
+    """Recipes of what learns from fakes."""
+    return [name for name in SHORTENED if name not in ONE_CLASS]
+
+
+def trained(name: str, group: tuple[str, ...], work: Path) -> Section:
+    """What a recipe has trained."""
+    folder = folder_of(name, () if name in ONE_CLASS else group, work)
+    kind = "encoder" if name == "self_description" else "rival"
+    return {kind: RIVALS[name], "weights": [str(folder / "network.safetensors")]}
+
+
+def untrained(name: str, lite: Path, autoencoder: Sequence[Path]) -> Section:
+    """What needs no training but weights that everyone can have."""
+    weights = autoencoder if name.startswith("reconstruction") else [lite]
+    return {"encoder" if name in ENCODERS else "rival": name, "weights": list(map(str, weights))}
+
+
+def channels(names: Sequence[str], bundle: Path) -> list[Section]:
+    """Our own, and cues that a detector has to be better than."""
+    ours = [{"bundle": str(bundle), "evidence": name, "name": f"ours: {name}"} for name in names]
+    return [*ours, *({"cue": name} for name in CUES)]
+
+
+def measure_dev(detectors: Sequence[Section], dev: Path, work: Path) -> Path:
+    """The development tracks as they come; the folder of the run."""
+    sets = [{"name": "dev", "manifest": str(dev), "tracks": "kind"}]
+    return _measured(detectors, sets, work / "fit.jsonl", work / "held-out.jsonl", work / "bench" / "dev")
+
+
+def measure_left_out(detectors: Sequence[Section], group: tuple[str, ...], work: Path) -> Path:
+    """Families that were left out, delivered by the lottery; the folder of the run."""
+    manifest = str(work / "lottery.jsonl")
+    sets = [{"name": family, "manifest": manifest, "kinds": [family, "photo"]} for family in group]
+    seen = [
+        one if "rival" not in one and "encoder" not in one else {**one, "whole_image": True}
+        for one in detectors
+    ]
+    fit, held_out = work / "fit-lottery.jsonl", work / "lottery-held-out.jsonl"
+    return _measured(seen, sets, fit, held_out, work / "bench" / without(group))
+
+
+def name_of(detector: Section) -> str:
+    """As it is called in tables."""
+    return str(detector.get("name", next(iter(detector.values()))))
+
+
+def _measured(
+    detectors: Sequence[Section], sets: Sequence[dict[str, Any]], fit: Path, held_out: Path, folder: Path
+) -> Path:
+    """Measure what is missing: scores, or of an encoder the papers' mixture on its features."""
+    photographs = {"manifests": [str(held_out)]}
+    fields = {
+        "output": folder / name_of(detectors[0]).replace(": ", "-"),
+        "detectors": detectors,
+        "sets": sets,
+        "calibration": photographs,
+        "protocol": {"fit": {"manifests": [str(fit)]}, "held_out": photographs, **MIXTURE},
+    }
+    config = BenchConfig.model_validate(fields)
+    measure = run_protocol if "encoder" in detectors[0] else run
+    measure(config, jobs=1)
+    return config.output

@@ -1,0 +1,161 @@
+"""Write docs/rivals_measured.md from benchmarks/results/rivals*.csv: python tools/write_rivals_measured.py"""
+
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from cameraborn.bench.scorers import PROTOCOL
+from cameraborn.rivals import ENCODERS, RIVALS
+from cameraborn.rivals.published import without_memory
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE, RESULTS = ROOT / "docs" / "rivals_measured.md", ROOT / "benchmarks" / "results"
+OURS, CUES = "ours: ", ("sharpness", "bytes-per-pixel")
+Row = dict[str, str]
+INTRODUCTION = """# Rivals, trained and measured on our pictures
+
+Written by `python tools/write_rivals_measured.py` from the tables of `python benchmarks/rivals.py`; do not edit.
+[rivals.csv](../benchmarks/results/rivals.csv) holds the development tracks,
+[rivals_left_out.csv](../benchmarks/results/rivals_left_out.csv) the families left out. What each rival is in detail,
+and how ours differs from its authors' code, stands in [rivals.md](rivals.md).
+
+All were trained from nothing, or on the encoder's published weights where the name says so, on the same deliveries of
+the same faces: fakes of 23 generators and photographs that may train, none of them of a source that calibrates. The
+recipes are those of [configs/rivals](../configs/rivals), shortened to minutes of one processor thread; the column of
+minutes says how far. All thresholds are those that 5 % of the same 115 held-out photographs pass (of a channel of ours:
+of its own calibration, by condition); in brackets what is flagged by the rival's own threshold: even odds, or of a
+mixture the 5th percentile of the photographs that it was fitted to. AUC has its 95 % interval: a bootstrap in which the
+photographs of a source are drawn together.
+
+**Why a published figure is not the same thing as ours.** Authors train on tens of thousands of pictures of one
+generator, for hours on GPUs, and start from ImageNet's or CLIP's weights; here it is minutes on hundreds of pictures of
+23 generators. Authors test on pictures as their generators saved them, mostly beside photographs of another format,
+size and compression, which a detector can learn in place of the generator; here both classes were delivered by one
+lottery. They set the threshold at even odds or choose it on test pictures; here held-out photographs decide. So a low
+figure below is no failure of the paper's, and a published one is no promise for faces such as these.
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    dev, left_out = _read("rivals.csv"), _read("rivals_left_out.csv")
+    measured = [row for row in dev if row["track"]]
+    return "\n".join(
+        [
+            INTRODUCTION,
+            "## On the development tracks, as they come\n",
+            *_tracks_table(measured),
+            "",
+            *_comparison(measured, "on the mean of the tracks"),
+            "\n## On families of generators left out, delivered by the lottery\n",
+            *_families(left_out),
+            "\n## What each is, costs, and is said to reach\n",
+            *_glance(measured),
+            "\n## Not measured\n",
+            *_missing([row for row in dev if row["missing"]]),
+            "",
+        ]
+    )
+
+
+def _read(name: str) -> list[Row]:
+    file = RESULTS / name
+    if not file.exists():
+        return []
+    with file.open(encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def _tracks_table(rows: Sequence[Row]) -> Iterator[str]:
+    """AUC of each track, and what is found of all fakes at which false alarms."""
+    tracks = [track for track in dict.fromkeys(row["track"] for row in rows) if track != "mean"]
+    yield f"| detector | learns from | minutes | {' | '.join(tracks)} | mean AUC | found | photographs flagged |"
+    yield "|---|---|---|" + "---|" * (len(tracks) + 3)
+    for name in dict.fromkeys(row["detector"] for row in rows):
+        of = {row["track"]: row for row in rows if row["detector"] == name}
+        mean = of["mean"]
+        aucs = " | ".join(_number(of[track]["auc"]) for track in tracks)
+        yield (
+            f"| {name} | {mean['learns_from']} | {mean.get('train_minutes', '')} | {aucs} | {_auc(mean)} | "
+            f"{_shares(mean, 'found')} | {_shares(mean, 'false_alarms')} |"
+        )
+
+
+def _families(rows: Sequence[Row]) -> Iterator[str]:
+    """AUC of each family; a rival has one network for each of two groups of families."""
+    if not rows:
+        yield "Not measured yet."
+        return
+    families = [track for track in dict.fromkeys(row["track"] for row in rows) if track != "mean"]
+    yield f"| detector | learns from | minutes | {' | '.join(families)} | mean | found, by family |"
+    yield "|---|---|---|" + "---|" * (len(families) + 2)
+    for name in dict.fromkeys(row["detector"] for row in rows):
+        of = {row["track"]: row for row in rows if row["detector"] == name and row["track"] != "mean"}
+        first = next(iter(of.values()))
+        aucs = " | ".join(_auc(of[family]) if family in of else "" for family in families)
+        known = [float(row["auc"]) for row in of.values()]
+        mean = f".{round(1000 * sum(known) / len(known)) // 10:02d}" if len(known) == len(families) else ""
+        found = ", ".join(_percent(of[f]["found"]) if f in of else "not measured" for f in families)
+        yield f"| {name} | {first['learns_from']} | {first.get('train_minutes', '')} | {aucs} | {mean} | {found} |"
+    if notes := sorted({f"{row['detector']}: {row['note']}" for row in rows if row.get("note")}):
+        yield "\n" + "; ".join(notes) + "."
+
+
+def _comparison(rows: Sequence[Row], where: str) -> Iterator[str]:
+    """Which rivals beat each of our channels, said plainly."""
+    means = [row for row in rows if row["track"] == "mean" and row["detector"] not in CUES]
+    for ours in (row for row in means if row["detector"].startswith(OURS)):
+        others = [row for row in means if not row["detector"].startswith(OURS)]
+        better = [row["detector"] for row in others if float(row["auc"]) > float(ours["auc"])]
+        surely = [row["detector"] for row in others if float(row["auc_low"]) > float(ours["auc_high"])]
+        channel = ours["detector"].removeprefix(OURS)
+        yield (
+            f"- `{channel}` ({_auc(ours)}) is ranked lower {where} than {', '.join(better) or 'no rival'}"
+            + (f"; the intervals of {', '.join(surely)} do not even touch its own." if surely else ".")
+        )
+
+
+def _glance(rows: Sequence[Row]) -> Iterator[str]:
+    """Paper, size, speed, training, and what is published."""
+    yield "| detector | of | parameters | G multiply-adds | faces a second | pictures seen | published |"
+    yield "|---|---|---|---|---|---|---|"
+    for row in (row for row in rows if row["track"] == "mean" and row["detector"] not in CUES):
+        name = row["detector"].removesuffix(f" ({PROTOCOL})")
+        known = name in RIVALS or name in ENCODERS
+        paper = without_memory(name).publication.paper if known else "this project"
+        size = f"{int(row['parameters']):,}" if row["parameters"] else ""
+        work = (
+            f"{float(row['mega_multiply_adds']) / 1000:.3g}" if row["mega_multiply_adds"] else "not counted"
+        )
+        seen, speed = row.get("pictures_seen", ""), row["faces_a_second"]
+        yield f"| {row['detector']} | {paper} | {size} | {work} | {speed} | {seen} | {row['published']} |"
+
+
+def _missing(rows: Sequence[Row]) -> Iterator[str]:
+    """What is published of each, and why it is not measured."""
+    yield "| detector | published | why |"
+    yield "|---|---|---|"
+    for row in rows:
+        yield f"| {row['detector']} | {row['published']} | {row['missing'].removeprefix(row['detector'] + ': ')} |"
+
+
+def _auc(row: Row) -> str:
+    return f"{_number(row['auc'])} ({_number(row['auc_low'])} to {_number(row['auc_high'])})"
+
+
+def _number(text: str) -> str:
+    return f"{float(text):.2f}".removeprefix("0") if text else ""
+
+
+def _percent(text: str) -> str:
+    return f"{100 * float(text):.0f} %" if text else ""
+
+
+def _shares(row: Row, name: str) -> str:
+    """By the threshold of held-out photographs, and in brackets by its own."""
+    own = row[f"own_{name}"]
+    return _percent(row[name]) + (f" ({_percent(own)})" if own else "")
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
