@@ -36,6 +36,7 @@ LONG = (
     "tests/test_cli.py",
     "tests/serve/",
     "tests/cli/",
+    "tests/test_site.py",
 )
 
 

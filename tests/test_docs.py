@@ -104,6 +104,18 @@ def test_links_lead_somewhere(page):
             assert place.exists(), f"{page}: {target}"
 
 
+def test_scripts_that_the_documents_run_exist():
+    named = {
+        script
+        for page in PROSE
+        for script in re.findall(
+            r"python ((?:tools|benchmarks)/[\w/]+\.py)", page.read_text(encoding="utf-8")
+        )
+    }
+    assert len(named) > 30
+    assert {script for script in named if not (ROOT / script).exists()} == set()
+
+
 def test_files_named_in_the_architecture_exist():
     text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
     rooms = [word for word in re.findall(r"`([a-z_/]+(?:\.py|/))`", text) if word not in INSIDE_A_ROOM]

@@ -19,6 +19,8 @@ from pathlib import Path
 
 import pytest
 
+import cameraborn
+
 ROOT = Path(__file__).resolve().parents[1]
 WHEEL_DATA = 20e6  # bytes: of the networks, which nothing else should come near
 
@@ -97,6 +99,12 @@ def test_the_wheel_names_its_licences_and_its_command(wheel, described):
             assert archive.read(held) == (ROOT / licence).read_bytes()
         (entries,) = (name for name in names if name.endswith("entry_points.txt"))
         assert archive.read(entries).decode() == "[console_scripts]\ncameraborn = cameraborn.cli:main\n"
+
+
+def test_all_say_the_same_version(described):
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert described["Version"] == cameraborn.__version__
+    assert f"\nversion: {cameraborn.__version__}\n" in citation
 
 
 def test_scoring_asks_for_no_training_framework(described):
