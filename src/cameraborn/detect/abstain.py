@@ -6,7 +6,7 @@ from cameraborn.detect.verdict import Scope
 from cameraborn.files import Box
 from cameraborn.photo.decode import Picture
 
-DAMAGED_SHARE = 0.1  # of a face's area; benchmarks/damaged_faces.py says why
+DAMAGED_SHARE = 0.2  # of a face's area; benchmarks/damaged_faces.py says why
 SURE_FACE = 0.5  # of a second look's confidence; benchmarks/doubtful_faces.py says why
 
 

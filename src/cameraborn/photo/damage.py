@@ -2,9 +2,10 @@
 
 Decoders repair what they can and say nothing: they fill up with grey, go on with blocks in the wrong places, pass over
 checksums. A detector that looks for traces of a camera must know. `photo.damage_jpeg` has what is done for JPEG; PNG is
-here. Of WebP, AVIF, HEIC, GIF, TIFF and BMP, Pillow refuses what it cannot decode. libtiff goes on after some errors,
-which it reports; it does not say where they are, so the whole picture counts as affected. A TIFF without compression,
-or with PackBits or JPEG inside, may be damaged unnoticed.
+here. Of WebP, AVIF, HEIC, GIF, TIFF and BMP, Pillow refuses what it cannot decode; these have no checksums, and what is
+overwritten in them may decode to something else unnoticed. libtiff goes on after some errors, which it reports; it does
+not say where they are, so the whole picture counts as affected. A TIFF without compression, or with PackBits or JPEG
+inside, may be damaged unnoticed.
 """
 
 from __future__ import annotations

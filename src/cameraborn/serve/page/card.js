@@ -4,7 +4,7 @@ import { drawn, element } from "./dom.js";
 import { histogram } from "./histogram.js";
 import { evidence, sentence, timeSpan, wordOf } from "./words.js";
 
-const LABELS = { flagged: "Flagged", "not flagged": "Not flagged", "not judged": "Not judged", unreadable: "Not read" };
+const LABELS = { flagged: "Flagged", "not flagged": "Not flagged", "not judged": "Not judged", unreadable: "No verdict" };
 const CLASSES = { flagged: "flagged", "not flagged": "passed" };
 const NO_PREVIEW = "This browser cannot show the file.";
 const NO_FILE = "Judged before this page was loaded anew. The server keeps no pictures, so it cannot be shown.";

@@ -115,8 +115,18 @@ async function thumbnail(picture, rate) {
     brush.lineWidth = 3;
     brush.strokeStyle = wordOf(row, rate) === "flagged" ? "#e0531a" : "#ffffff";
     brush.strokeRect(x0 * by, y0 * by, (x1 - x0) * by, (y1 - y0) * by);
+    if (row.face !== null) number(brush, String(row.face + 1), x0 * by + 5, y0 * by + 17);
   }
   return canvas.toDataURL("image/jpeg", 0.85);
+}
+
+function number(brush, text, x, y) {
+  brush.font = "bold 15px sans-serif";
+  brush.lineWidth = 4;
+  brush.strokeStyle = "#000000";
+  brush.strokeText(text, x, y);
+  brush.fillStyle = "#ffffff";
+  brush.fillText(text, x, y);
 }
 
 function asData(blob) {
