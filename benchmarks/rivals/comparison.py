@@ -69,6 +69,7 @@ def on_dev(options: argparse.Namespace) -> None:
 def on_families_left_out(options: argparse.Namespace) -> None:
     """Train without families, measure on these; rivals_left_out.csv grows with each."""
     lines = [line for run in options.ours for line in our_lines(options.campaign, run, options.work)]
+    write_table(in_order(lines), options.output / "rivals_left_out.csv")
     for group in GROUPS:
         for section in (
             channels(CHANNELS[1:], options.bundle),

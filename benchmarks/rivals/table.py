@@ -43,7 +43,8 @@ class Scored:
             rows = [row for row in rows if row.score is not None]
             parts.append(np.array([row.score for row in rows]))
             units = drawn_by([row.group or (row.source if label == "photo" else "") for row in rows])
-            counts.append(weights(units, f"{self.track}/{label}", seed=0, draws=DRAWS))
+            pictures = " ".join(map(content_of, rows))  # tracks that share photographs share their draws
+            counts.append(weights(units, pictures, seed=0, draws=DRAWS))
         return float(rank(*parts).auc()[0]), rank(*parts, *counts).auc()
 
 
@@ -85,19 +86,28 @@ def lines_of(parts: Sequence[Scored], *, calibrated: bool = True) -> list[Line]:
             shares = _shares(part, calibrated=calibrated)
             lines.append({"detector": name, "track": part.track, **counts, **_of_auc(value, draws), **shares})
         mean = np.mean([draws for _, draws in aucs], axis=0)
-        every = [row for part in of for row in (*part.photographs, *part.fakes)]
         whole = Scored(
             name,
             "mean",
-            [row for row in every if row.label == "photo"],
-            [row for row in every if row.label == "generated"],
-            [row for part in of for row in part.own],
+            _once(row for part in of for row in part.photographs),
+            _once(row for part in of for row in part.fakes),
+            _once(row for part in of for row in part.own),
         )
         value = float(np.mean([value for value, _ in aucs]))
         counts = {"photographs": _judged(whole.photographs), "generated": _judged(whole.fakes)}
         shares = _shares(whole, calibrated=calibrated)
         lines.append({"detector": name, "track": "mean", **counts, **_of_auc(value, mean), **shares})
     return lines
+
+
+def content_of(row: ScoreRow) -> str:
+    """What tells a picture from others."""
+    return row.sha256 or row.path
+
+
+def _once(rows: Iterable[ScoreRow]) -> list[ScoreRow]:
+    """Each picture once: families share the photographs that they are compared with."""
+    return list({content_of(row): row for row in rows}.values())
 
 
 def _judged(rows: Iterable[ScoreRow]) -> int:

@@ -61,7 +61,8 @@ def multiply_adds(function: Callable[..., object], *inputs: Tensor) -> int:
     """What torch counts while a function is called."""
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         function(*inputs)
-    return counter.get_total_flops() // 2
+    operations: int = counter.get_total_flops() // 2
+    return operations
 
 
 def _operations(published: Published, batch: Tensor) -> int:
