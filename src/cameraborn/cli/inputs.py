@@ -104,8 +104,8 @@ def _of_manifest(manifest: str) -> Iterator[str]:
     number = 0
 
     try:
-        with opened(manifest) as file:
-            for line in io.BufferedReader(cast(io.RawIOBase, file)):
+        with opened(manifest) as file, io.BufferedReader(cast(io.RawIOBase, file)) as lines:
+            for line in lines:
                 number += 1
                 if line.strip():
                     yield _beside(manifest, Row.model_validate_json(line).path)

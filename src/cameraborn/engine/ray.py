@@ -12,8 +12,10 @@ import copy
 import logging
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -74,8 +76,10 @@ class _Failed:
 class _Worker(Generic[S, T]):
     """What an actor does. The stage is set up with the first block, so that its errors travel as those of the work."""
 
-    def __init__(self, stage: Stage[S, T]) -> None:
+    def __init__(self, stage: Stage[S, T], folder: str) -> None:
         self._stage, self._ready = stage, False
+        with suppress(OSError):  # relative paths mean what they mean to who gives them, if the disk is shared
+            os.chdir(folder)
 
     def __call__(self, block: dict[str, Any]) -> dict[str, Any]:
         """The results of a block of items."""
@@ -100,7 +104,7 @@ def _mapped(stage: Stage[S, T], items: list[S], blocks: int, workers: int) -> It
     data = ray.data.from_items([{"item": _Held(item)} for item in items], override_num_blocks=blocks)
     done = data.map_batches(
         _Worker,
-        fn_constructor_args=(stage,),
+        fn_constructor_args=(stage, str(Path.cwd())),
         batch_size=None,
         compute=ray.data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=2),
         num_cpus=1,

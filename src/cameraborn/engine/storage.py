@@ -22,6 +22,7 @@ from cameraborn.errors import StorageError
 from cameraborn.files import replacing
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_WITHOUT_FOLDERS = ("s3://", "gs://")  # a name may hold slashes, and that is all
 _CHECK = "check the address, the credentials and the network"
 
 
@@ -87,7 +88,8 @@ def write(place: str, data: bytes) -> None:
     try:
         if is_address(place):
             system, path = _resolved(place)
-            system.create_dir(path.rpartition("/")[0], recursive=True)
+            if not place.lower().startswith(_WITHOUT_FOLDERS):
+                system.create_dir(path.rpartition("/")[0], recursive=True)
             with system.open_output_stream(path) as stream:
                 stream.write(data)
             return
