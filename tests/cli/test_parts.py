@@ -2,18 +2,22 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
+from cameraborn.cli.inputs import inputs_of_cluster
 from cameraborn.cli.parts import PartsRun, place_of
 from cameraborn.detect.detector import Detector, load
 from cameraborn.detect.parts import parts_of
 from cameraborn.detect.score import ScoreOptions
-from cameraborn.errors import JournalError, OverwriteError
+from cameraborn.errors import JournalError, ManifestError, OverwriteError
+from cameraborn.photo.sniff import Census
 
-from ..command import EXAMPLES, rows_of, run_here
+from ..command import ENVIRONMENT, EXAMPLES, rows_of, run_here
 from ..conftest import varied_copies
 
 
@@ -179,3 +183,82 @@ def test_parts_are_cut_lazily():
 )
 def test_addresses_keep_their_two_slashes(given, place):
     assert place_of(Path(given)) == place
+
+
+def test_options_of_the_other_engine_are_refused(tiny_bundle, tmp_path):
+    def refused(*words):
+        code, out, error = run_here("score", EXAMPLES, "--bundle", tiny_bundle, *words, cwd=tmp_path)
+        assert (code, out) == (2, "")
+        return error
+
+    assert "--part-size means nothing without --engine ray" in refused("--part-size", "3")
+    assert "--parts means nothing without --engine ray" in refused("--parts", "jsonl")
+    assert "--fdr means nothing with --engine ray" in refused("--engine", "ray", "-o", "out", "--fdr", "0.1")
+    assert "--format means nothing with" in refused("--engine", "ray", "-o", "out", "--format", "csv")
+    assert "--engine ray writes a folder of parts: give it with -o" in refused("--engine", "ray")
+    assert f"{tmp_path}: is a directory: name a file for the rows, or give --engine ray" in refused(
+        "-o", tmp_path
+    )
+    assert [*tmp_path.iterdir()] == []
+
+
+WITHOUT = """
+import importlib.util, sys
+find_spec = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *more: None if name in ("ray", "pandas") else find_spec(name, *more)
+from cameraborn.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("verb", ["score", "fit", "calibrate"])
+def test_without_the_extra_it_is_named(verb, tiny_bundle, tmp_path):
+    words = [verb, EXAMPLES, "--engine", "ray", "-o", tmp_path / "out", "--bundle", tiny_bundle]
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT, *map(str, words)], capture_output=True, text=True, env=ENVIRONMENT
+    )
+    assert done.returncode == 2
+    assert done.stderr == "cameraborn: --engine ray needs ray, pandas: pip install 'cameraborn[cluster]'\n"
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_what_is_no_list_of_paths_is_refused(tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet", reason="needs pip install 'cameraborn[cluster]'")
+    import pyarrow as pa
+
+    def listed(name):
+        return list(inputs_of_cluster([str(tmp_path / name)], Census(), null=False))
+
+    (tmp_path / "a.jsonl").write_text('{"path": "x.jpg", "sha256": "%s"}\n\n{"path": ""}\n' % ("0" * 64))
+    with pytest.raises(ManifestError, match=r"a.jsonl, line 3: path: .*: fix or delete the line"):
+        listed("a.jsonl")
+    with pytest.raises(ManifestError, match=r"none.jsonl: no such manifest"):
+        listed("none.jsonl")
+    (tmp_path / "a.parquet").write_text("no table")
+    for columns in ({"file": ["x"]}, {"path": [1]}):
+        parquet.write_table(pa.table(columns), tmp_path / f"{next(iter(columns))}.parquet")
+    for name in ("a", "file", "path"):
+        with pytest.raises(
+            ManifestError, match=rf"{name}.parquet: no Parquet table with paths in a column 'path'"
+        ):
+            listed(f"{name}.parquet")
+    parquet.write_table(pa.table({"path": ["x/../y.jpg", "/z.jpg", "s3://b/k.jpg"]}), tmp_path / "b.parquet")
+    assert listed("b.parquet") == [str(tmp_path / "y.jpg"), "/z.jpg", "s3://b/k.jpg"]
+
+
+def test_a_storage_is_listed_as_a_folder_is(pictures, bucket, tmp_path):
+    from cameraborn.engine.storage import write
+    from cameraborn.photo.files import pictures_in
+    from cameraborn.photo.stored import pictures_at
+
+    jpeg = Path(pictures[0]).read_bytes()
+    files = {"b.jpg": jpeg, "a/z.PNG": b"", "a/no-ending": jpeg, "notes.txt": b"x", "c.pdf": b"%PDF-1"}
+    for name, data in files.items():
+        write(str(tmp_path / "tree" / name), data)
+        write(f"{bucket}/tree/{name}", data)
+    here, there = Census(), Census()
+    found = [path.removeprefix(f"{tmp_path}/") for path in pictures_in(str(tmp_path / "tree"), here)]
+    assert [path.removeprefix(f"{bucket}/") for path in pictures_at(f"{bucket}/tree", there)] == found
+    assert here == there
+    assert list(pictures_at(f"{bucket}/tree/b.jpg", there)) == [f"{bucket}/tree/b.jpg"]
+    assert list(pictures_at(f"{bucket}/nothing", there)) == [f"{bucket}/nothing"]

@@ -39,7 +39,7 @@ def cluster(bucket):
     """Ray with two workers, which see the environment of this moment: the bucket's."""
     import ray
 
-    module._connect(WORKERS)
+    module.connect(WORKERS)
     yield
     ray.shutdown()
 

@@ -72,7 +72,7 @@ def score(
         Format | None, Option(help="Format of the rows.", show_default="by the ending of -o, else table")
     ] = None,
     output: Annotated[
-        Path | None, Option("--output", "-o", help="File for the rows.", dir_okay=False)
+        Path | None, Option("--output", "-o", help="File for the rows; with --engine ray a folder.")
     ] = None,
     bundle: BundlePath = None,
     evidence: Evidence = None,
@@ -130,6 +130,8 @@ def score(
     census = Census()
     if engine is Engine.local:
         meaningless(context, "without --engine ray", "parts", "part_size")
+        if output is not None and output.is_dir():
+            raise CamerabornError(f"{output}: is a directory: name a file for the rows, or give --engine ray")
         tally = _in_rows(
             detector,
             inputs(paths, census, null=null),

@@ -51,7 +51,7 @@ class RayEngine:
         Raises:
             EngineError: the cluster cannot be reached, or its workers die again and again.
         """
-        workers = _connect(self.workers)
+        workers = connect(self.workers)
         stage = copy.copy(stage)
         items = iter(items)
         while window := list(islice(items, max(_WINDOW, _BLOCKS_A_WORKER * workers) * self.at_once)):
@@ -120,8 +120,12 @@ def _mapped(stage: Stage[S, T], items: list[S], blocks: int, workers: int) -> It
         raise EngineError(f"Ray: the work was given up ({_first_line(error)}): {_NEXT_STEP}") from error
 
 
-def _connect(wanted: int | None) -> int:
-    """Be on a cluster, with Ray Data as quiet as we are; how many workers it has for us."""
+def connect(wanted: int | None) -> int:
+    """Be on a cluster, with Ray Data as quiet as we are; how many workers it has for us.
+
+    Raises:
+        EngineError: there is none.
+    """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its C++ side writes to standard error
     import ray
