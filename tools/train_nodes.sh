@@ -13,6 +13,8 @@
 # Run folder and pictures lie on disks that all machines share. After a restart the run goes on from its last
 # checkpoint ([log] checkpoint_every in the recipe). Under Slurm: srun --ntasks-per-node 1 tools/train_nodes.sh ...
 set -eu
+# The store that torch 2.13 shares between rounds still holds the addresses of processes that died: gloo would call them.
+export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
 exec "${PYTHON:-python}" -m torch.distributed.run \
     --nnodes "${NODES:-1}" --nproc-per-node "${PROCESSES:-gpu}" --max-restarts "${RESTARTS:-3}" \
     --rdzv-backend c10d --rdzv-endpoint "${HEAD:-localhost:29400}" --rdzv-id "${RUN:-cameraborn}" \

@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import logging
 import os
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ T = TypeVar("T")
 
 _BLOCKS_A_WORKER = 16  # so that no worker is left with a large block at the end
 _WINDOW = 1024  # blocks that are handed to Ray at a time, by new actors: the items that are drawn stay few
-_DEATHS = 3  # of workers, with one block
+_DEATHS = 3  # of workers with one block, after which it is tried once more
 _STORE = 256 << 20  # bytes of a local instance's shared memory; what is more lies on the disk
 _NEXT_STEP = "look at the workers' memory and at Ray's logs, then run the command again"
 
@@ -102,14 +103,17 @@ def _mapped(stage: Stage[S, T], items: list[S], blocks: int, workers: int) -> It
     import ray
 
     data = ray.data.from_items([{"item": _Held(item)} for item in items], override_num_blocks=blocks)
-    done = data.map_batches(
-        _Worker,
-        fn_constructor_args=(stage, str(Path.cwd())),
-        batch_size=None,
-        compute=ray.data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=2),
-        num_cpus=1,
-        ray_remote_args_fn=lambda: {"max_restarts": -1, "max_task_retries": _DEATHS},
-    )
+    with warnings.catch_warnings():
+        # The one way to limit how often a block is tried; without it, a picture that kills workers does so for ever.
+        warnings.filterwarnings("ignore", "`ray_remote_args", DeprecationWarning)
+        done = data.map_batches(
+            _Worker,
+            fn_constructor_args=(stage, str(Path.cwd())),
+            batch_size=None,
+            compute=ray.data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=2),
+            num_cpus=1,
+            ray_remote_args_fn=lambda: {"max_restarts": -1, "max_task_retries": _DEATHS},
+        )
     try:
         for row in done.iter_rows():
             result = row["result"]
