@@ -20,7 +20,7 @@ from cameraborn.fit.density import fit
 from cameraborn.fit.photographs import Photograph
 from cameraborn.fit.views import ViewOptions, take_views
 
-pytest_plugins = ["tests.fixtures_faces", "tests.fixtures_bench"]
+pytest_plugins = ["tests.fixtures_faces", "tests.fixtures_bench", "tests.fixtures_storage"]
 
 
 def pytest_configure():

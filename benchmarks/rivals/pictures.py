@@ -25,12 +25,12 @@ from pathlib import Path
 import numpy as np
 from cache import SETS, Cache
 from cache import Row as CacheRow
+from cameraborn.binary.delivery import deliver, face_square
+from cameraborn.binary.edits import stored
 from evaluate import LOTTERY, Evaluation
 from numpy.typing import NDArray
 from PIL import Image
 
-from cameraborn.binary.delivery import deliver, face_square
-from cameraborn.binary.edits import stored
 from cameraborn.data.manifest import Row, read_manifest, sha256_of, write_manifest
 from cameraborn.files import Pixels
 from cameraborn.photo.face_points import points_of

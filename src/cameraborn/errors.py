@@ -19,6 +19,14 @@ class JournalError(CamerabornError):
     """The journal of an interrupted run cannot be gone on with, or cannot be written."""
 
 
+class EngineError(CamerabornError):
+    """A cluster cannot be reached, or its workers end before their work does."""
+
+
+class StorageError(CamerabornError):
+    """A place of files cannot be read, listed or written."""
+
+
 class PictureError(CamerabornError):
     """A picture cannot be read, or is not a picture."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterator
 from typing import cast
 
@@ -16,7 +17,8 @@ from cameraborn.detect.verdict import Scorer
 class Detectors:
     """A configuration's detectors, in its order: `with closing(Detectors(config)) as detectors: detectors.open()`.
 
-    What travels to another process is the configuration: the stage that works there opens them again.
+    What travels to another process is the configuration: the stage that works there opens them again. On another
+    machine it keeps features in a file of that machine's, because SQLite's locks do not reach over a network.
 
     Raises:
         BenchError: on opening, the file of features cannot be used.
@@ -24,18 +26,22 @@ class Detectors:
         RecipeError: on opening, a rival or encoder is not known, or its weights are missing or do not fit.
     """
 
-    def __init__(self, config: BenchConfig) -> None:
+    def __init__(self, config: BenchConfig, machine: str | None = None) -> None:
         self.config = config
+        self._machine = machine or platform.node()
         self._cache: FeatureCache | None = None
         self._opened: list[tuple[DetectorSection, Scorer | FeatureSource]] = []
 
-    def __reduce__(self) -> tuple[type[Detectors], tuple[BenchConfig]]:
-        return Detectors, (self.config,)
+    def __reduce__(self) -> tuple[type[Detectors], tuple[BenchConfig, str]]:
+        return Detectors, (self.config, self._machine)
 
     def open(self) -> None:
         """Open them, if they are not open yet."""
         if self._cache is None:
-            self._cache = FeatureCache(self.config.cache or self.config.output / "features.sqlite")
+            path = self.config.cache or self.config.output / "features.sqlite"
+            if (here := platform.node()) != self._machine:
+                path = path.with_stem(f"{path.stem}-{here}")
+            self._cache = FeatureCache(path)
             self._opened = [
                 (section, KINDS[section.kind].open(section, self._cache)) for section in self.config.detectors
             ]

@@ -14,7 +14,7 @@ from cameraborn.bench.detectors import Detectors
 from cameraborn.bench.scorers import Looks
 from cameraborn.bench.sets import Sample, read_photographs, refuse_overlap
 from cameraborn.engine.local import map_in_order
-from cameraborn.engine.stage import Stage
+from cameraborn.engine.stage import Jobs, Stage
 from cameraborn.errors import BenchError, PictureError
 
 T = TypeVar("T")
@@ -51,7 +51,7 @@ def features_of(
     source: Looks,
     samples: Sequence[Sample],
     *,
-    jobs: int | None = None,
+    jobs: Jobs = None,
     advance: Advance = lambda done, total: None,
 ) -> list[Features | None]:
     """The features [D] of pictures by one detector, None for those without a usable face."""
@@ -93,7 +93,7 @@ def calibrate_rivals(
     config: BenchConfig,
     tested: Sequence[Sample],
     *,
-    jobs: int | None = None,
+    jobs: Jobs = None,
     advance: Advance = lambda done, total: None,
 ) -> None:
     """Give rivals the photographs that the configuration holds out, so that they decide as every detector here.

@@ -37,6 +37,7 @@ from cameraborn.detect.conformal import p_values
 from cameraborn.detect.evidence.density import Init, Mixture, fit_mixture
 from cameraborn.detect.verdict import Scored
 from cameraborn.engine.local import map_in_order
+from cameraborn.engine.stage import Jobs
 from cameraborn.errors import BenchError, PictureError
 from cameraborn.files import Array
 
@@ -176,10 +177,15 @@ class ScoreFitted(OnPictures[Scored]):
 def run_protocol(
     config: BenchConfig,
     *,
-    jobs: int | None = None,
+    jobs: Jobs = None,
     advance: Advance = lambda done, total: None,
 ) -> Tally:
     """Score every test picture, as it is, by the papers' protocol on each bundle's encoder, into `scores.csv`.
+
+    Args:
+        config: a configuration with a `[protocol]`.
+        jobs: number of pictures at a time, or the engine that does the work.
+        advance: is told how many pictures of the present list are done.
 
     Raises:
         BenchError: a photograph serves two purposes, or the output folder cannot be used.

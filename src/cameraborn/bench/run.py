@@ -25,7 +25,7 @@ from cameraborn.data.manifest import not_as_listed
 from cameraborn.degrade.named import degrade_encoded
 from cameraborn.detect.verdict import Named, Scored, Scorer
 from cameraborn.engine.local import map_in_order
-from cameraborn.engine.stage import Stage
+from cameraborn.engine.stage import Jobs, Stage
 from cameraborn.errors import BenchError, PictureError
 
 
@@ -92,9 +92,7 @@ def read_sets(config: BenchConfig) -> list[Sample]:
     return [sample for section in config.sets for sample in read_set(section, seed=config.seed)]
 
 
-def run(
-    config: BenchConfig, *, jobs: int | None = None, advance: Advance = lambda done, total: None
-) -> Tally:
+def run(config: BenchConfig, *, jobs: Jobs = None, advance: Advance = lambda done, total: None) -> Tally:
     """Measure what is still missing in the output folder.
 
     Raises:
@@ -125,7 +123,7 @@ def run(
                 scores.append(rows)
                 tally.add(rows)
                 advance(done, len(missing))
-    audit_tracks(samples, config.output, jobs=jobs)
+    audit_tracks(samples, config.output, jobs=jobs if isinstance(jobs, int) else None)  # no network runs
     return tally
 
 

@@ -33,7 +33,7 @@ from cameraborn.degrade.edits import brought_to_sharpness
 from cameraborn.degrade.history import random_history, stored
 from cameraborn.degrade.sharpness import sharpness
 from cameraborn.errors import RecipeError
-from cameraborn.files import Array, Pixels
+from cameraborn.files import Array, Box, Pixels
 from cameraborn.train.pictures import load
 from cameraborn.train.processes import Processes
 
@@ -134,10 +134,11 @@ class Sampler:
 
     def _planned(self, rows: int, recipe: GeneratorsRecipe) -> Plans:
         """Plans of the first so many rows, photographs and fakes, all of which are measured once."""
-        sizes, covariates = [], []
+        sizes: list[tuple[int, int, Box | None]] = []
+        covariates = []
         for number in range(rows):
             face = self._faces[number]
-            sizes.append((*face.pixels.shape[:2], face.box))
+            sizes.append((face.pixels.shape[0], face.pixels.shape[1], face.box))
             square = face_square(face.pixels, face.box, np.random.default_rng(0))
             covariates.append(covariates_of(np.ascontiguousarray(square)))
         return Plans(

@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 import typer.core
 
-from cameraborn.cli.common import EXIT_NOTHING_READ, Argument, Jobs, Option, app, progress, say
+from cameraborn.cli.common import (
+    EXIT_NOTHING_READ,
+    Argument,
+    Engine,
+    EngineName,
+    Jobs,
+    Option,
+    app,
+    jobs_of,
+    progress,
+    say,
+)
 from cameraborn.errors import CamerabornError
 from cameraborn.files import refuse_foreign
 
@@ -89,6 +100,7 @@ def run(
     rival: RivalName = None,
     weights: Weights = None,
     jobs: Jobs = None,
+    engine: EngineName = Engine.local,
 ) -> None:
     """Measure detectors on test sets under degradations.
 
@@ -106,11 +118,12 @@ def run(
     refuse_foreign(settings.output, OWN)
     if protocol is not None:
         papers.section_of(settings)  # before anything is measured
+    who = jobs_of(engine, jobs)
     with progress("measuring", None) as advance:
-        tallies = [measure(settings, jobs=jobs, advance=advance)]
+        tallies = [measure(settings, jobs=who, advance=advance)]
     if protocol is not None:
         with progress("protocol", None) as advance:
-            tallies.append(papers.run_protocol(settings, jobs=jobs, advance=advance))
+            tallies.append(papers.run_protocol(settings, jobs=who, advance=advance))
     for tally in tallies:
         _say(tally)
     say(f"{settings.output / SCORES}: complete; now 'cameraborn bench report {settings.output}'")
@@ -142,13 +155,14 @@ def _study(study: str) -> Callable[..., None]:
         rival: RivalName = None,
         weights: Weights = None,
         jobs: Jobs = None,
+        engine: EngineName = Engine.local,
     ) -> None:
         from cameraborn.report.studies import STUDIES
 
         settings = _read(config, encoder, rival, weights)
         refuse_foreign(settings.output, OWN)
         with progress("measuring", None) as advance:
-            paths = STUDIES[study](settings, jobs=jobs, advance=advance)
+            paths = STUDIES[study](settings, jobs=jobs_of(engine, jobs), advance=advance)
         for path in paths:
             say(f"{path}: written")
 

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,6 +24,7 @@ from cameraborn.cli.failures import (
     quiet,
     say,
 )
+from cameraborn.engine import stage
 from cameraborn.errors import CamerabornError
 from cameraborn.photo.sniff import Census
 
@@ -161,6 +163,22 @@ PerSource = Annotated[
 Kind = Annotated[list[str] | None, Option(help="Kind of the manifest rows to take; may be repeated.")]
 
 
+class Engine(StrEnum):
+    """Who does the work on pictures."""
+
+    local = "local"
+    ray = "ray"
+
+
+EngineName = Annotated[
+    Engine,
+    Option(
+        "--engine",
+        help="Who works: threads of this machine, or Ray's workers, here or on the cluster that RAY_ADDRESS names.",
+    ),
+]
+
+
 _FIRST_ESTIMATE, _EACH = 10.0, 50.0  # seconds until the first line on time, and so many more between two
 
 
@@ -280,6 +298,16 @@ def needs_server() -> None:
     _needs(
         "serving", "serve", "fastapi", "fastapi_offline", "uvicorn", "python_multipart", "prometheus_client"
     )
+
+
+def jobs_of(engine: Engine, jobs: int | None, *, at_once: int = 16) -> stage.Jobs:
+    """Who does the work: so many threads, or so many workers of Ray, each given `at_once` items at most."""
+    if engine is Engine.local:
+        return jobs
+    _needs("--engine ray", "cluster", "ray", "pandas", "pyarrow", "fsspec")
+    from cameraborn.engine.ray import RayEngine
+
+    return RayEngine(jobs, at_once)
 
 
 def _needs(work: str, extra: str, *packages: str) -> None:

@@ -1,13 +1,20 @@
-"""What `score` is given: files, folders, patterns, a list on standard input, or one picture there."""
+"""What `score` is given: files, folders, patterns, a list on standard input, or one picture there.
+
+On a cluster also manifests and Parquet tables of paths, and addresses of storages; but no picture on standard input.
+"""
 
 from __future__ import annotations
 
 import io
+import os
+import posixpath
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import cast
 
-from cameraborn.errors import CamerabornError
+from cameraborn.engine.storage import arrow_file, is_address, opened
+from cameraborn.errors import CamerabornError, ManifestError
 from cameraborn.photo.files import expand
 from cameraborn.photo.sniff import HEAD, PICTURES, Census, Kind, kind_of
 
@@ -58,3 +65,78 @@ def _is_picture(null: bool) -> bool:
             "give -0 for names that end in zero bytes, as those of 'find -print0'"
         )
     return False
+
+
+def inputs_of_cluster(paths: Sequence[str], census: Census, *, null: bool) -> Iterator[str]:
+    """The paths and addresses of pictures, lazily; what folders hold besides is counted.
+
+    Args:
+        paths: as of `inputs`; addresses of pictures and folders; manifests (.jsonl); tables (.parquet), whose column
+            `path` has paths or addresses. A path that is not absolute is one in the folder of its manifest or table.
+        census: as of `inputs`.
+        null: as of `inputs`.
+
+    Raises:
+        CamerabornError: there is a picture on standard input.
+        ManifestError: a manifest or a table cannot be used.
+        StorageError: a storage cannot be read.
+    """
+    for path in paths:
+        if path.endswith(".jsonl"):
+            yield from _of_manifest(path)
+        elif path.endswith(".parquet"):
+            yield from _of_table(path)
+        elif is_address(path):
+            from cameraborn.photo.stored import pictures_at
+
+            yield from pictures_at(path, census)
+        elif path == STANDARD_INPUT and _is_picture(null):
+            raise CamerabornError("standard input: a picture, which no other machine can read: give its path")
+        else:
+            yield from expand([path], census, separator=b"\0" if null else b"\n")
+
+
+def _of_manifest(manifest: str) -> Iterator[str]:
+    from pydantic import ValidationError
+
+    from cameraborn.data.manifest import Row, first_problem
+
+    number = 0
+
+    try:
+        with opened(manifest) as file, io.BufferedReader(cast(io.RawIOBase, file)) as lines:
+            for line in lines:
+                number += 1
+                if line.strip():
+                    yield _beside(manifest, Row.model_validate_json(line).path)
+    except FileNotFoundError:
+        raise ManifestError(f"{manifest}: no such manifest: make one with 'cameraborn data import'") from None
+    except ValidationError as error:
+        raise ManifestError(
+            f"{manifest}, line {number}: {first_problem(error)}: fix or delete the line"
+        ) from error
+
+
+def _of_table(table: str) -> Iterator[str]:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        with arrow_file(table) as file:
+            for batch in parquet.ParquetFile(file).iter_batches(columns=["path"]):
+                for row in batch.to_pylist():
+                    yield _beside(table, row["path"])
+    except (pa.ArrowInvalid, KeyError, TypeError, AttributeError) as error:
+        raise ManifestError(
+            f"{table}: no Parquet table with paths in a column 'path': give another"
+        ) from error
+
+
+def _beside(listing: str, path: str) -> str:
+    """A path as a manifest or table has it, from where it lies."""
+    if is_address(path):
+        return path
+    if is_address(listing):
+        root, _, folder = listing.rpartition("/")[0].partition("://")
+        return f"{root}://{posixpath.normpath(posixpath.join(folder, path))}"
+    return os.path.abspath(Path(listing).parent.resolve() / path)  # noqa: PTH100 (the path's own links stay)

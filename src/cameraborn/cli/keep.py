@@ -23,13 +23,12 @@ from cameraborn.cli.inputs import StandardInput
 from cameraborn.cli.output import is_stream
 from cameraborn.detect.bundle import Bundle
 from cameraborn.detect.detector import Detector
+from cameraborn.detect.score import ScoreOptions, verdicts_on
 from cameraborn.detect.verdict import ChannelVerdict, Verdict
-from cameraborn.detect.video import score_video
 from cameraborn.engine.journal import Journal, Mark, digest
 from cameraborn.engine.local import map_in_order
 from cameraborn.engine.stage import Call
-from cameraborn.errors import CamerabornError, JournalError, PictureError
-from cameraborn.photo.sniff import Kind, kind_of_file
+from cameraborn.errors import CamerabornError, JournalError
 
 if TYPE_CHECKING:  # `score` need not wait for it
     from cameraborn.fit.views import ViewOptions
@@ -49,12 +48,9 @@ class _Item:
 def kept_or_streamed(
     detector: Detector,
     output: Path | None,
+    options: ScoreOptions,
     *,
-    false_alarm: float,
     fdr: float | None,
-    whole_image: bool,
-    every: float,
-    frames: bool,
     resume: bool,
 ) -> Kept:
     """The run that writes to `output`; its options are what an interrupted run must agree with.
@@ -64,14 +60,7 @@ def kept_or_streamed(
     """
     if is_stream(output) and resume:
         raise CamerabornError(f"{output}: --resume: only rows that go into a file are kept: leave it out")
-    options = {
-        "false_alarm": false_alarm,
-        "fdr": fdr,
-        "whole_image": whole_image,
-        "every": every,
-        "frames": frames,
-    }
-    return Kept(detector, None if is_stream(output) else output, options, resume=resume)
+    return Kept(detector, None if is_stream(output) else output, options, fdr=fdr, resume=resume)
 
 
 class Kept:
@@ -80,7 +69,8 @@ class Kept:
     Args:
         detector: what scores.
         output: the file; None if rows go out as they come.
-        options: false_alarm, fdr, whole_image; every and frames of videos.
+        options: how it scores.
+        fdr: the false-discovery rate of the set, if there is one.
         resume: go on with what is kept.
 
     Attributes:
@@ -88,9 +78,15 @@ class Kept:
     """
 
     def __init__(
-        self, detector: Detector, output: Path | None, options: dict[str, Any], *, resume: bool
+        self,
+        detector: Detector,
+        output: Path | None,
+        options: ScoreOptions,
+        *,
+        fdr: float | None,
+        resume: bool,
     ) -> None:
-        self._detector, self._options, self._resume = detector, options, resume
+        self._detector, self._options, self._fdr, self._resume = detector, options, fdr, resume
         target = None if output is None else Path(os.path.realpath(output))
         self.part = None if target is None else target.with_name(target.name + ".part")
 
@@ -142,21 +138,11 @@ class Kept:
         def work(item: _Item) -> tuple[_Item, list[Verdict]]:
             if item.known is not None:
                 return item, []
-            return item, self._verdicts_on(item.source)
+            return item, verdicts_on(self._detector, item.source, self._options)
 
         for done, scored in enumerate(map_in_order(Call(work), items, jobs), 1):
             advance(done)
             yield scored
-
-    def _verdicts_on(self, source: Source) -> list[Verdict]:
-        rate, whole = self._options["false_alarm"], self._options["whole_image"]
-        if isinstance(source, str) and kind_of_file(source) is Kind.VIDEO:
-            every, frames = self._options["every"], self._options["frames"]
-            try:
-                return score_video(self._detector, source, every=every, each_frame=frames, whole_image=whole)
-            except PictureError as error:
-                return [self._detector.unreadable(source, error)]
-        return self._detector.score(source, false_alarm_rate=rate, whole_image=whole)
 
     def _item(self, source: Source, journal: Journal) -> _Item:
         if isinstance(source, str):
@@ -170,11 +156,12 @@ class Kept:
         return _Item(source, mark, None if unreadable else at)
 
     def _settings(self) -> dict[str, Any]:
-        return {
-            **_versions(self._detector.bundle),
-            "evidence": self._detector.evidence,
-            **self._options,
-        }
+        return settings_of(self._detector, self._options) | {"fdr": self._fdr}
+
+
+def settings_of(detector: Detector, options: ScoreOptions) -> dict[str, Any]:
+    """What verdicts depend on, besides the inputs."""
+    return {**_versions(detector.bundle), "evidence": detector.evidence, **asdict(options)}
 
 
 @contextmanager

@@ -12,6 +12,8 @@ from typer import BadParameter, Context
 from cameraborn.cli.common import (
     Argument,
     BundlePath,
+    Engine,
+    EngineName,
     Jobs,
     Kind,
     NewBundle,
@@ -24,6 +26,7 @@ from cameraborn.cli.common import (
     WholeImage,
     app,
     contradicting,
+    jobs_of,
     meaningless,
     needs_torch,
     passed_over,
@@ -89,6 +92,7 @@ def fit(
     kind: Kind = None,
     per_source: PerSource = sys.maxsize,
     jobs: Jobs = None,
+    engine: EngineName = Engine.local,
     seed: CopiesSeed = 0,
     overwrite: Overwrite = False,
 ) -> None:
@@ -108,7 +112,12 @@ def fit(
     outputs = Outputs(output, overwrite=overwrite)
     outputs.reads(bundle, *photos)
     options = views.ViewOptions(
-        whole_image=whole_image, copies=copies, operations=operations, faceless=faceless, jobs=jobs, seed=seed
+        whole_image=whole_image,
+        copies=copies,
+        operations=operations,
+        faceless=faceless,
+        jobs=jobs_of(engine, jobs),
+        seed=seed,
     )
     census = Census()
     found = photographs.find_photographs(photos, split=split, kinds=kind or (), census=census)
@@ -174,6 +183,7 @@ def fit_binary(
         list[str] | None, Option(help="Kind of the generated rows to take; may be repeated.")
     ] = None,
     jobs: Jobs = None,
+    engine: EngineName = Engine.local,
     seed: Annotated[int, Option(help="Random seed of the copies and of the training.")] = 0,
     overwrite: Overwrite = False,
 ) -> None:
@@ -199,7 +209,7 @@ def fit_binary(
     found = find_generated(generated, split=generated_split, kinds=generated_kind or (), census=census)
     fakes = list(outputs.watched(found, path_of))
     start = read_bundle(bundle or default_bundle())
-    options = ViewOptions(whole_image=whole_image, copies=copies, jobs=jobs, seed=seed)
+    options = ViewOptions(whole_image=whole_image, copies=copies, jobs=jobs_of(engine, jobs), seed=seed)
     with kept_views("fit-binary", start, output, options, overwrite=overwrite) as journal:
         with reporting("encoding", "pictures", len(genuine) + len(fakes)) as report:
             fitted = fit.fit_binary(
@@ -256,6 +266,7 @@ def calibrate(
     kind: Kind = None,
     per_source: PerSource = sys.maxsize,
     jobs: Jobs = None,
+    engine: EngineName = Engine.local,
     seed: CopiesSeed = 0,
     overwrite: Overwrite = False,
 ) -> None:
@@ -282,7 +293,7 @@ def calibrate(
         )
     outputs = Outputs(output, filled=bundle if output is None else None, overwrite=overwrite)
     outputs.reads(None if output is None else bundle, *photos)
-    options = views.ViewOptions(whole_image=whole_image, copies=copies, jobs=jobs, seed=seed)
+    options = views.ViewOptions(whole_image=whole_image, copies=copies, jobs=jobs_of(engine, jobs), seed=seed)
     census = Census()
     found = photographs.find_photographs(photos, split=split, kinds=kind or (), census=census)
     chosen = list(photographs.cap_per_source(outputs.watched(found, path_of), per_source))

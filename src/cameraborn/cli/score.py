@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,6 +16,8 @@ from cameraborn.cli.common import (
     EXIT_SOME_UNREADABLE,
     Argument,
     BundlePath,
+    Engine,
+    EngineName,
     Evidence,
     Jobs,
     Option,
@@ -23,18 +26,23 @@ from cameraborn.cli.common import (
     app,
     complain,
     contradicting,
+    jobs_of,
     meaningless,
     passed_over,
     progress,
     say,
 )
-from cameraborn.cli.inputs import STANDARD_INPUT, StandardInput, inputs
+from cameraborn.cli.inputs import STANDARD_INPUT, StandardInput, inputs, inputs_of_cluster
 from cameraborn.cli.keep import kept_or_streamed
 from cameraborn.cli.output import Format, format_of, text_outputs, writer
+from cameraborn.cli.parts import PartsFormat, PartsRun, place_of
 from cameraborn.detect.conformal import check_discovery_rate
-from cameraborn.detect.detector import control_discoveries, load
+from cameraborn.detect.detector import Detector, control_discoveries, load
 from cameraborn.detect.rows import Rows
-from cameraborn.detect.verdict import Verdict
+from cameraborn.detect.score import ScoreOptions
+from cameraborn.detect.tally import Tally
+from cameraborn.engine import stage
+from cameraborn.errors import CamerabornError
 from cameraborn.photo.sniff import Census
 
 
@@ -64,7 +72,7 @@ def score(
         Format | None, Option(help="Format of the rows.", show_default="by the ending of -o, else table")
     ] = None,
     output: Annotated[
-        Path | None, Option("--output", "-o", help="File for the rows.", dir_okay=False)
+        Path | None, Option("--output", "-o", help="File for the rows; with --engine ray a folder.")
     ] = None,
     bundle: BundlePath = None,
     evidence: Evidence = None,
@@ -85,6 +93,14 @@ def score(
     ] = False,
     overwrite: Overwrite = False,
     jobs: Jobs = None,
+    engine: EngineName = Engine.local,
+    parts: Annotated[
+        PartsFormat, Option(help="Format of the parts that --engine ray writes.")
+    ] = PartsFormat.parquet,
+    part_size: Annotated[
+        int | None,
+        Option(min=1, help="Number of inputs of a part.", show_default="1000, or fewer of a small set"),
+    ] = None,
     fail_on_flag: Annotated[
         bool, Option("--fail-on-flag", help="Exit with 3 if anything is flagged.")
     ] = False,
@@ -92,6 +108,9 @@ def score(
     """Judge every face in the pictures, a row a face. Of videos, faces are followed and scored, but never judged.
 
     While it writes to -o, verdicts are kept in OUTPUT.part: after an interruption, --resume goes on from there.
+
+    With --engine ray, PATH may also be a manifest (.jsonl), a table with a column 'path' (.parquet) or an address such
+    as s3://BUCKET/PREFIX, and -o is a folder or an address, for parts and a manifest of them: see docs/scale.md.
 
     Exit codes: 0 done, 1 nothing could be read, 2 usage, 3 something was flagged (only with --fail-on-flag), 4 some
     inputs could not be read and the others were judged.
@@ -103,28 +122,75 @@ def score(
         meaningless(context, "without - for standard input", "null")
     if output is None:
         meaningless(context, "without -o", "resume", "overwrite")
-    written_as = format_of(format, output)
     detector = load(bundle, evidence=evidence)
     detector.check_rate(false_alarm)
     if fdr is not None:
         check_discovery_rate(fdr)
-    census, tally = Census(), _Tally(false_alarm, fdr, whole_image)
-    kept = kept_or_streamed(
-        detector,
-        output,
-        false_alarm=false_alarm,
-        fdr=fdr,
-        whole_image=whole_image,
-        every=every,
-        frames=frames,
-        resume=resume,
-    )
+    options = ScoreOptions(false_alarm, whole_image, every, frames)
+    census = Census()
+    if engine is Engine.local:
+        meaningless(context, "without --engine ray", "parts", "part_size")
+        if output is not None and output.is_dir():
+            raise CamerabornError(f"{output}: is a directory: name a file for the rows, or give --engine ray")
+        tally = _in_rows(
+            detector,
+            inputs(paths, census, null=null),
+            options,
+            format_of(format, output),
+            output,
+            fdr=fdr,
+            countable=STANDARD_INPUT not in paths,
+            bundle=bundle,
+            resume=resume,
+            overwrite=overwrite,
+            jobs=jobs,
+        )
+    else:
+        meaningless(context, "with --engine ray, which writes parts", "fdr", "format")
+        if output is None:
+            raise CamerabornError("--engine ray writes a folder of parts: give it with -o")
+        run = PartsRun(detector, options, place_of(output), parts.value, part_size)
+        tally = _in_parts(
+            run,
+            inputs_of_cluster(paths, census, null=null),
+            jobs_of(engine, jobs, at_once=1),
+            jobs or os.cpu_count() or 1,
+            resume=resume,
+            overwrite=overwrite,
+        )
+    _say(tally, options, fdr)
+    passed_over(census)
+    if not tally.read:
+        raise typer.Exit(EXIT_NOTHING_READ)
+    if fail_on_flag and tally.flagged:
+        raise typer.Exit(EXIT_FLAGGED)
+    if tally.read < tally.pictures:
+        raise typer.Exit(EXIT_SOME_UNREADABLE)
+
+
+def _in_rows(
+    detector: Detector,
+    pictures: Iterable[str | StandardInput],
+    options: ScoreOptions,
+    written_as: Format,
+    output: Path | None,
+    *,
+    fdr: float | None,
+    countable: bool,
+    bundle: Path | None,
+    resume: bool,
+    overwrite: bool,
+    jobs: int | None,
+) -> Tally:
+    """Score on this machine, a row a face into one file or standard output."""
+    tally = Tally()
+    kept = kept_or_streamed(detector, output, options, fdr=fdr, resume=resume)
     outputs = text_outputs(output, filled=kept.part, overwrite=overwrite)
     outputs.reads(bundle)
     kept.begin(overwrite=overwrite)
-    pictures: Iterable[str | StandardInput] = outputs.watched(inputs(paths, census, null=null), _path_of)
+    pictures = outputs.watched(pictures, _path_of)
     total = None
-    if STANDARD_INPUT not in paths and (sys.stderr.isatty() or outputs.replace):
+    if countable and (sys.stderr.isatty() or outputs.replace):
         # Once, so that the bar has an end, and nothing is scored for an output that cannot be.
         pictures = list(pictures)
         total = len(pictures)
@@ -137,63 +203,49 @@ def score(
         for verdict in verdicts if fdr is None else control_discoveries(verdicts, fdr):
             write(verdict)
             tally.add(verdict)
-    tally.say()
-    passed_over(census)
-    if not tally.read:
-        raise typer.Exit(EXIT_NOTHING_READ)
-    if fail_on_flag and tally.flagged:
-        raise typer.Exit(EXIT_FLAGGED)
-    if tally.read < tally.pictures:
-        raise typer.Exit(EXIT_SOME_UNREADABLE)
+    return tally
+
+
+def _in_parts(
+    run: PartsRun, pictures: Iterable[str], jobs: stage.Jobs, workers: int, *, resume: bool, overwrite: bool
+) -> Tally:
+    """Score on a cluster, a folder of parts."""
+    run.begin(resume=resume, overwrite=overwrite)
+    total = None
+    if sys.stderr.isatty():
+        pictures = list(pictures)  # so that the bar has an end
+        total = len(pictures)
+    with progress("scoring", total) as advance:
+        return run.score(pictures, jobs, workers, advance)
 
 
 def _path_of(picture: str | StandardInput) -> str:
     return picture if isinstance(picture, str) else "/dev/stdin"
 
 
-class _Tally:
-    """Counts of pictures and of what was judged in them, and a summary of both, each in its own unit."""
-
-    def __init__(self, rate: float, fdr: float | None, whole_image: bool) -> None:
-        self.promise = (
-            f"a false-alarm rate of {rate:g} flags about {100 * rate:g} of 100 photographs"
-            if fdr is None
-            else f"a false-discovery rate of {fdr:g}: about {100 * fdr:g} of 100 flagged are photographs, or fewer"
-        )
-        self.unit = "picture" if whole_image else "face"
-        self.pictures = self.read = self.found = self.faceless = self.judged = self.flagged = 0
-
-    def add(self, verdict: Verdict) -> None:
-        """Count a row; those of single frames are counted with their video's."""
-        if verdict.start_s is not None and verdict.frames is None:
-            return
-        if not verdict.face:  # a picture's first row
-            self.pictures += 1
-            self.read += verdict.scope != "unreadable"
-            self.faceless += verdict.scope == "no-face"
-        self.found += verdict.box is not None
-        self.judged += verdict.scope == "ok"
-        self.flagged += verdict.flagged is True
-
-    def say(self) -> None:
-        """Say it: pictures first, then what was found in them."""
-        if not self.pictures:
-            complain("no pictures found: give picture files, or a folder that holds some")
-            return
-        pictures = {"without a face": self.faceless, "unreadable": self.pictures - self.read}
-        judged = {
-            "flagged": self.flagged,
-            "not flagged": self.judged - self.flagged,
-            "not judged": self.found - self.judged,
-        }
-        say(
-            ", ".join(
-                [_count(self.pictures, "picture"), *(f"{n} {word}" for word, n in pictures.items() if n)]
-            )
-            + f"; {_count(self.found, self.unit)}: "
-            + ", ".join(f"{n} {word}" for word, n in judged.items() if n or "flagged" in word)
-            + (f" ({self.promise})" if self.judged else "")
-        )
+def _say(tally: Tally, options: ScoreOptions, fdr: float | None) -> None:
+    """A summary: pictures first, then what was found in them, each in its own unit."""
+    if not tally.pictures:
+        complain("no pictures found: give picture files, or a folder that holds some")
+        return
+    rate = options.false_alarm
+    promise = (
+        f"a false-alarm rate of {rate:g} flags about {100 * rate:g} of 100 photographs"
+        if fdr is None
+        else f"a false-discovery rate of {fdr:g}: about {100 * fdr:g} of 100 flagged are photographs, or fewer"
+    )
+    pictures = {"without a face": tally.faceless, "unreadable": tally.pictures - tally.read}
+    judged = {
+        "flagged": tally.flagged,
+        "not flagged": tally.judged - tally.flagged,
+        "not judged": tally.found - tally.judged,
+    }
+    say(
+        ", ".join([_count(tally.pictures, "picture"), *(f"{n} {word}" for word, n in pictures.items() if n)])
+        + f"; {_count(tally.found, 'picture' if options.whole_image else 'face')}: "
+        + ", ".join(f"{n} {word}" for word, n in judged.items() if n or "flagged" in word)
+        + (f" ({promise})" if tally.judged else "")
+    )
 
 
 def _count(number: int, unit: str) -> str:

@@ -1,4 +1,7 @@
-"""Work on many items at a time on this machine, in their order and in bounded memory: in threads or in processes."""
+"""Work on many items at a time, in their order and in bounded memory: in threads or processes of this machine.
+
+Whoever gives an `Engine` in place of a number of items has the work done there.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,14 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from cameraborn.engine.stage import Stage
+from cameraborn.engine.stage import Jobs, Stage
 
 S = TypeVar("S")
 T = TypeVar("T")
 
 
 def map_in_order(
-    stage: Stage[S, T], items: Iterable[S], jobs: int | None, *, processes: bool = False
+    stage: Stage[S, T], items: Iterable[S], jobs: Jobs, *, processes: bool = False
 ) -> Iterator[T]:
     """What `stage` makes of each item, lazily and in order: never more than two items a job are under way.
 
@@ -27,9 +30,12 @@ def map_in_order(
     Args:
         stage: the work.
         items: what is worked on; drawn as results are taken.
-        jobs: items at a time; None is one a processor.
+        jobs: items at a time, None is one a processor; or the engine that does the work.
         processes: work in processes instead of threads; the stage, the items and the results then travel.
     """
+    if not isinstance(jobs, int | None):
+        yield from jobs.map(stage, items)
+        return
     jobs = jobs or os.cpu_count() or 1
     if processes:
         yield from _pooled(_processes(jobs, stage), _work, items, jobs)

@@ -1,10 +1,10 @@
-"""A stage: work on one item after another that can be sent to another process before it is set up."""
+"""A stage: work on one item after another that can be sent to another process before it is set up; what runs it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -33,3 +33,16 @@ class Call(Stage[S, T]):
     def work(self, item: S) -> T:
         """The function's value."""
         return self.function(item)
+
+
+class Engine(Protocol):
+    """What runs a stage elsewhere than in threads of this process. It can be pickled: options that hold it travel."""
+
+    def map(self, stage: Stage[S, T], items: Iterable[S]) -> Iterator[T]:
+        """What the stage makes of each item, in their order."""
+        ...
+
+
+Jobs = (
+    int | Engine | None
+)  # items at a time in threads of this process (None: one a processor), or who else works

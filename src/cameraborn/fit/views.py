@@ -27,7 +27,7 @@ from cameraborn.detect.condition import Condition
 from cameraborn.detect.observe import Measurement, Observer, has_colour, longer_side
 from cameraborn.engine.journal import Journal, Mark, digest
 from cameraborn.engine.local import map_in_order
-from cameraborn.engine.stage import Stage
+from cameraborn.engine.stage import Jobs, Stage
 from cameraborn.errors import CalibrationError, PictureError
 from cameraborn.files import Pixels
 from cameraborn.fit.photographs import Photograph, subsample
@@ -51,7 +51,7 @@ class ViewOptions:
         every_operation: also a copy after each of `OPERATIONS`, so that none is rare.
         faceless: take the middle square of a photograph without a usable face instead of leaving it out: what a
             camera leaves in pixels does not depend on faces, and there are more photographs without.
-        jobs: pictures at a time.
+        jobs: pictures at a time, or the engine that does the work.
         seed: random seed of the copies.
     """
 
@@ -60,7 +60,7 @@ class ViewOptions:
     operations: bool = False
     every_operation: bool = False
     faceless: bool = False
-    jobs: int | None = None
+    jobs: Jobs = None
     seed: int = 0
 
 

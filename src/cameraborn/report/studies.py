@@ -24,6 +24,7 @@ from cameraborn.bench.run import read_sets, run
 from cameraborn.bench.scorers import PROTOCOL
 from cameraborn.bench.sets import Sample
 from cameraborn.detect.evidence.density import Mixture
+from cameraborn.engine.stage import Jobs
 from cameraborn.errors import BenchError, CalibrationError
 from cameraborn.files import Array
 from cameraborn.report import metrics, plots
@@ -50,7 +51,7 @@ def _table(name: str, number: str, title: str, shade: str, *texts: str, kind: st
     """
 
     def study(
-        config: BenchConfig, *, jobs: int | None = None, advance: Advance = lambda done, total: None
+        config: BenchConfig, *, jobs: Jobs = None, advance: Advance = lambda done, total: None
     ) -> list[Path]:
         if not kind:
             run(config, jobs=jobs, advance=advance)
@@ -97,7 +98,7 @@ table3 = _table(
 
 
 def figure4(
-    config: BenchConfig, *, jobs: int | None = None, advance: Advance = lambda done, total: None
+    config: BenchConfig, *, jobs: Jobs = None, advance: Advance = lambda done, total: None
 ) -> list[Path]:
     """The number of Gaussians: log-likelihood fitted and held out, BIC, AUC; the choice is by the held-out one.
 
@@ -169,7 +170,7 @@ def _sweep(
 
 
 def figure5(
-    config: BenchConfig, *, jobs: int | None = None, advance: Advance = lambda done, total: None
+    config: BenchConfig, *, jobs: Jobs = None, advance: Advance = lambda done, total: None
 ) -> list[Path]:
     """Photographs and generated pictures in the plane, by t-SNE of each encoder's features.
 
