@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from cameraborn.serve.job_store import JobStore
-from cameraborn.serve.jobs import Judged, Jobs
+from cameraborn.serve.jobs import Jobs, Judged
 from cameraborn.serve.limits import Limits
 from cameraborn.serve.pool import Pool
 from cameraborn.serve.uploads import Upload
