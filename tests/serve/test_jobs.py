@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from cameraborn.serve.job_store import JobStore
-from cameraborn.serve.jobs import Jobs
+from cameraborn.serve.jobs import Jobs, Judged
 from cameraborn.serve.limits import Limits
 from cameraborn.serve.pool import Pool
 from cameraborn.serve.uploads import Upload
@@ -429,7 +429,7 @@ def test_a_result_that_the_disk_has_no_room_for_is_written_later(tmp_path, monke
     monkeypatch.setattr("cameraborn.serve.jobs._WRITE_AGAIN", 0.01)
 
     async def scenario(store):
-        jobs = working(store, lambda *_: [{"path": "a" * 500_000}])
+        jobs = working(store, lambda *_: Judged([{"path": "a" * 500_000}]))
         job = begun(jobs, "a", "b")
         (pages,) = store._database.execute("PRAGMA page_count").fetchone()
         store._database.execute(f"PRAGMA max_page_count = {pages}")  # what a full disk does
@@ -450,7 +450,7 @@ def test_a_picture_that_brings_our_own_error_to_light_is_refused_alone(caplog):
         errors = {"wrong": ZeroDivisionError, "large": MemoryError}
         if upload.name in errors:
             raise errors[upload.name]
-        return []
+        return Judged([])
 
     async def scenario(store):
         jobs = working(store, judge)
