@@ -205,7 +205,8 @@ def test_options_of_the_other_engine_are_refused(tiny_bundle, tmp_path):
 WITHOUT = """
 import importlib.util, sys
 find_spec = importlib.util.find_spec
-importlib.util.find_spec = lambda name, *more: None if name in ("ray", "pandas") else find_spec(name, *more)
+hidden = {"ray", "pandas", "pyarrow", "fsspec"}
+importlib.util.find_spec = lambda name, *more: None if name in hidden else find_spec(name, *more)
 from cameraborn.cli import main
 main()
 """
@@ -218,7 +219,8 @@ def test_without_the_extra_it_is_named(verb, tiny_bundle, tmp_path):
         [sys.executable, "-c", WITHOUT, *map(str, words)], capture_output=True, text=True, env=ENVIRONMENT
     )
     assert done.returncode == 2
-    assert done.stderr == "cameraborn: --engine ray needs ray, pandas: pip install 'cameraborn[cluster]'\n"
+    missing = "ray, pandas, pyarrow, fsspec"
+    assert done.stderr == f"cameraborn: --engine ray needs {missing}: pip install 'cameraborn[cluster]'\n"
     assert [*tmp_path.iterdir()] == []
 
 

@@ -30,6 +30,7 @@ T = TypeVar("T")
 _BLOCKS_A_WORKER = 16  # so that no worker is left with a large block at the end
 _WINDOW = 1024  # blocks that are handed to Ray at a time, by new actors: the items that are drawn stay few
 _DEATHS = 3  # of workers with one block, after which it is tried once more
+_STARTS = 3  # times that a local instance is started
 _STORE = 256 << 20  # bytes of a local instance's shared memory; what is more lies on the disk
 _NEXT_STEP = "look at the workers' memory and at Ray's logs, then run the command again"
 
@@ -135,26 +136,34 @@ def connect(wanted: int | None) -> int:
     import ray
     import ray.data
 
-    address = os.environ.get("RAY_ADDRESS", "local")
-    started: dict[str, Any] = {"num_cpus": wanted, "include_dashboard": False, "object_store_memory": _STORE}
     if not ray.is_initialized():
-        try:
-            ray.init(
-                address=address,
-                log_to_driver=False,
-                logging_level=logging.CRITICAL,
-                **(started if address == "local" else {}),
-            )
-        except (ConnectionError, OSError, RuntimeError, ValueError) as error:
-            raise EngineError(
-                f"Ray: no cluster at {address} ({_first_line(error)}): check RAY_ADDRESS and the cluster"
-            ) from error
+        _start(os.environ.get("RAY_ADDRESS", "local"), wanted)
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = context.print_on_execution_start = False
     context.execution_options.preserve_order = True
     processors = int(ray.cluster_resources().get("CPU", 1))
     return min(wanted or processors, processors)
+
+
+def _start(address: str, workers: int | None) -> None:
+    """Meet a cluster; start a local one, for which Ray has 30 seconds of patience, and a busy machine may need more."""
+    import ray
+
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+    if address == "local":
+        options |= {"num_cpus": workers, "include_dashboard": False, "object_store_memory": _STORE}
+    for tries_left in reversed(range(_STARTS if address == "local" else 1)):
+        try:
+            ray.init(address=address, **options)
+            return
+        except Exception as error:  # what does not start in time is a bare one
+            ray.shutdown()
+            if not tries_left:
+                raise EngineError(
+                    f"Ray: no cluster at {address} ({_first_line(error)}): "
+                    "check RAY_ADDRESS, and how busy the machine is"
+                ) from error
 
 
 def _first_line(error: Exception) -> str:
