@@ -42,7 +42,7 @@ from cameraborn.detect.store import read_bundle
 from cameraborn.fit.calibrate import (
     FACE_SIZE_EDGES,
     calibration_rows,
-    one_per_category,
+    drawn_in_categories,
     taxonomy_of,
     with_scores,
 )
@@ -172,7 +172,7 @@ def calibrated(
     """As `fit.calibrate`: a view of each photograph in each category it reaches."""
     scores: list[list[float]] = [[] for _ in taxonomy.categories]
     for views in photographs:
-        for row in one_per_category(views, taxonomy, options):
+        for row in (views[number] for number in drawn_in_categories(views, taxonomy, options)):
             scores[taxonomy.category_of(row.condition)].append(row.score)
     return Calibration(taxonomy, tuple(np.sort(part) for part in scores))
 

@@ -25,13 +25,13 @@ from pathlib import Path
 import numpy as np
 from cache import SETS, Cache
 from cache import Row as CacheRow
-from cameraborn.binary.delivery import deliver, face_square
-from cameraborn.binary.edits import stored
 from evaluate import LOTTERY, Evaluation
 from numpy.typing import NDArray
 from PIL import Image
 
+from cameraborn.binary.patches import face_square
 from cameraborn.data.manifest import Row, read_manifest, sha256_of, write_manifest
+from cameraborn.degrade.history import random_history, stored
 from cameraborn.files import Pixels
 from cameraborn.photo.face_points import points_of
 from cameraborn.photo.faces import FaceFinder
@@ -77,8 +77,8 @@ def _training(campaign: Path, shared: Path, work: Path) -> None:
         row = cache.rows[number]
         square = face_square(cache.pixels(number), row["box"], rng)
         if row["label"] == "photo" and rng.random() < webp:
-            square = stored(square, rng, "webp")
-        return deliver(square, rng, LOTTERY)
+            square = stored(square, rng, "WEBP")
+        return random_history(square, rng, LOTTERY)
 
     rows = [
         row
