@@ -109,10 +109,10 @@ def _comparison(rows: Sequence[Row], where: str) -> Iterator[str]:
         better = [row["detector"] for row in others if float(row["auc"]) > float(ours["auc"])]
         surely = [row["detector"] for row in others if float(row["auc_low"]) > float(ours["auc_high"])]
         channel = ours["detector"].removeprefix(OURS)
-        yield (
-            f"- `{channel}` ({_auc(ours)}) is ranked lower {where} than {', '.join(better) or 'no rival'}"
-            + (f"; the intervals of {', '.join(surely)} do not even touch its own." if surely else ".")
-        )
+        words = f"beats `{channel}` ({_auc(ours)}) {where}"
+        yield f"- **{', '.join(better)}** {words}." if better else f"- No rival {words}."
+        if surely:
+            yield f"  The intervals of {', '.join(surely)} do not even touch its own."
 
 
 def _glance(rows: Sequence[Row]) -> Iterator[str]:

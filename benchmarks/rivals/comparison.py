@@ -63,7 +63,8 @@ def on_dev(options: argparse.Namespace) -> None:
             lines.append(
                 line | about(str(line["detector"]), (), work) | {"faces_a_second": "" if is_cue else pace}
             )
-        write_table([*in_order(lines), *missing()], options.output / "rivals.csv")
+        measured = {str(line["detector"]).partition(" (")[0] for line in lines}
+        write_table([*in_order(lines), *missing(measured)], options.output / "rivals.csv")
 
 
 def on_families_left_out(options: argparse.Namespace) -> None:
@@ -71,10 +72,8 @@ def on_families_left_out(options: argparse.Namespace) -> None:
     lines = [line for run in options.ours for line in our_lines(options.campaign, run, options.work)]
     write_table(in_order(lines), options.output / "rivals_left_out.csv")
     for group in GROUPS:
-        for section in (
-            channels(CHANNELS[1:], options.bundle),
-            *each(options, group, options.left_out_minutes),
-        ):
+        ours = channels(CHANNELS[1:], options.bundle)
+        for section in chain([ours], each(options, group, options.left_out_minutes)):
             folder = measure_left_out(section, group, options.work)
             for line in lines_of(scored(folder)):
                 told = about(str(line["detector"]), group, options.work)

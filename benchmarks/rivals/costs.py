@@ -55,7 +55,7 @@ def about(detector: str, group: tuple[str, ...], work: Path) -> Line:
         del line["validation"]
     if name in ENCODERS:
         line["note"] = f"a mixture of {MIXTURE['components']} Gaussians in {MIXTURE['dimensions']} dimensions"
-    return line | _columns(cost_of(name)) | {"published": PUBLISHED.get(name, "")}
+    return line | _columns(cost_once(name)) | {"published": PUBLISHED.get(name, "")}
 
 
 def missing(measured: Collection[str]) -> list[Line]:
@@ -65,7 +65,7 @@ def missing(measured: Collection[str]) -> list[Line]:
         {
             "detector": name,
             "published": PUBLISHED.get(name, ""),
-            **_columns(cost_of(name)),
+            **_columns(cost_once(name)),
             "missing": NOT_YET if name in ORDER else without_memory(name).missing(),
         }
         for name in names
@@ -87,6 +87,12 @@ def cost_of_channel(channel: str) -> Cost:
         network, side, patches = PatchNetworkSection().encoder(), 64, (SIDE // 64) ** 2 + (128 // 64) ** 2
     operations = patches * multiply_adds(network.eval(), torch.zeros(1, 3, side, side))
     return Cost(sum(one.numel() for one in network.parameters()), operations)
+
+
+@cache
+def cost_once(name: str) -> Cost:
+    """`cost_of`, which every line of every table asks for."""
+    return cost_of(name)
 
 
 def _columns(cost: Cost) -> Line:
