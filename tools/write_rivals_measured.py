@@ -97,7 +97,9 @@ def _families(rows: Sequence[Row]) -> Iterator[str]:
         mean = f".{round(1000 * sum(known) / len(known)) // 10:02d}" if len(known) == len(families) else ""
         found = ", ".join(_percent(of[f]["found"]) if f in of else "not measured" for f in families)
         yield f"| {name} | {first['learns_from']} | {first.get('train_minutes', '')} | {aucs} | {mean} | {found} |"
-    if notes := sorted({f"{row['detector']}: {row['note']}" for row in rows if row.get("note")}):
+    if notes := sorted(
+        {f"{row['detector']} ({row['left_out']}): {row['note']}" for row in rows if row.get("note")}
+    ):
         yield "\n" + "; ".join(notes) + "."
 
 
@@ -110,7 +112,7 @@ def _comparison(rows: Sequence[Row], where: str) -> Iterator[str]:
         surely = [row["detector"] for row in others if float(row["auc_low"]) > float(ours["auc_high"])]
         channel = ours["detector"].removeprefix(OURS)
         words = f"beats `{channel}` ({_auc(ours)}) {where}"
-        yield f"- **{', '.join(better)}** {words}." if better else f"- No rival {words}."
+        yield f"- **{', '.join(better)}** {words}." if better else f"- No rival measured so far {words}."
         if surely:
             yield f"  The intervals of {', '.join(surely)} do not even touch its own."
 
