@@ -57,5 +57,5 @@ class _Off(torch.nn.Module):
 
 
 def test_an_unknown_autoencoder_is_answered():
-    with pytest.raises(RecipeError, match="choose from taesd, taesdxl, taesd3, taef1"):
+    with pytest.raises(RecipeError, match="no autoencoder is called 'taesd9': did you mean 'taesd'"):
         PlainReconstruction("taesd9")

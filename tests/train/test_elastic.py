@@ -7,6 +7,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 
+import pytest
 from safetensors import safe_open
 from safetensors.torch import load_file
 
@@ -51,6 +52,7 @@ def step_of(checkpoint):
         return int(file.metadata()["step"])
 
 
+@pytest.mark.long
 def test_a_run_that_lost_a_process_ends_as_if_it_had_not(faces, tmp_path):
     log = {"checkpoint_every": 1, "log_every": 1, "validate_every": STEPS}
     recipe = face_recipe(faces, tasks={"iso": 1.0, "face": 1.0}, log=log, steps=STEPS)
