@@ -115,6 +115,25 @@ def _comparison(rows: Sequence[Row], where: str) -> Iterator[str]:
         yield f"- **{', '.join(better)}** {words}." if better else f"- No rival measured so far {words}."
         if surely:
             yield f"  The intervals of {', '.join(surely)} do not even touch its own."
+        if singly := list(_better_on_tracks(rows, ours["detector"])):
+            yield f"  On single tracks, rivals that rank better: {'; '.join(singly)}."
+
+
+def _better_on_tracks(rows: Sequence[Row], ours: str) -> Iterator[str]:
+    """Each track on which rivals rank better than a channel of ours, and which."""
+    for mine in (row for row in rows if row["detector"] == ours and row["track"] != "mean"):
+        others = [
+            row
+            for row in rows
+            if row["track"] == mine["track"]
+            and not row["detector"].startswith(OURS)
+            and row["detector"] not in CUES
+            and row["auc"]
+            and float(row["auc"]) > float(mine["auc"])
+        ]
+        if others:
+            named = ", ".join(f"{row['detector']} {_number(row['auc'])}" for row in others)
+            yield f"{mine['track']} {named} (ours {_number(mine['auc'])})"
 
 
 def _glance(rows: Sequence[Row]) -> Iterator[str]:
