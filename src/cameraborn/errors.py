@@ -31,6 +31,11 @@ class PictureError(CamerabornError):
     """A picture cannot be read, or is not a picture."""
 
 
+def first_line(error: BaseException) -> str:
+    """What a library's error says in its first line, for a line of ours; its kind, if it says nothing."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
 def picture_error(name: str, problem: str, advice: str) -> PictureError:
     """The error of one picture: its name, what is wrong, the next step."""
     return PictureError(f"{name}: {problem}: {advice}")

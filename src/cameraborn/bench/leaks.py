@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from cameraborn.bench.sets import Sample
 from cameraborn.data.audit import audit
 from cameraborn.data.manifest import Row
-from cameraborn.errors import BenchError, PictureError
+from cameraborn.errors import BenchError, PictureError, first_line
 from cameraborn.files import replacing
 
 AUDIT = "audit.json"
@@ -86,9 +86,7 @@ def read_audits(folder: Path) -> list[TrackAudit]:
     try:
         return _LIST.validate_json(path.read_bytes())
     except ValidationError as error:
-        raise BenchError(
-            f"{path}: damaged ({str(error).splitlines()[0]}): delete it, and run again"
-        ) from error
+        raise BenchError(f"{path}: damaged ({first_line(error)}): delete it, and run again") from error
 
 
 def _audit(members: list[Sample], digest: str, jobs: int | None) -> TrackAudit | None:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from cameraborn.bench.config import BenchConfig
 from cameraborn.bench.scorers import OWN_THRESHOLD, PROTOCOL
 from cameraborn.detect.schema import software_versions
-from cameraborn.errors import BenchError
+from cameraborn.errors import BenchError, first_line
 from cameraborn.files import replacing
 
 SCORES, RUN = "scores.csv", "run.json"
@@ -84,7 +84,7 @@ def read_record(folder: Path) -> RunRecord:
     try:
         return RunRecord.model_validate(json.loads(path.read_text(encoding="utf-8")))
     except (json.JSONDecodeError, UnicodeDecodeError, ValidationError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise BenchError(
             f"{path}: damaged, or of another release ({reason}): run the benchmark again"
         ) from error

@@ -26,7 +26,7 @@ from cameraborn.degrade.named import degrade_encoded
 from cameraborn.detect.verdict import Named, Scored, Scorer
 from cameraborn.engine.local import map_in_order
 from cameraborn.engine.stage import Jobs, Stage
-from cameraborn.errors import BenchError, PictureError
+from cameraborn.errors import BenchError, PictureError, first_line
 
 
 @dataclass
@@ -176,7 +176,7 @@ def _score(scorer: Scorer, sample: Sample, data: bytes, false_alarm_rate: float)
     try:
         return scorer.score(data, sample.path, false_alarm_rate)
     except (ArithmeticError, MemoryError, RuntimeError, ValueError) as error:  # RuntimeError: ONNX Runtime's
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         return Scored(ERROR_SCOPE, error=f"{sample.path}: {scorer.name} failed ({reason})")
 
 

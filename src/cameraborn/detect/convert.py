@@ -32,7 +32,7 @@ from cameraborn.detect.held_out import read_rows
 from cameraborn.detect.operations import OperationClassifier
 from cameraborn.detect.schema import BundleInfo, Channel, Coverage
 from cameraborn.detect.store import CONVERTIBLE, read_checked
-from cameraborn.errors import BundleError
+from cameraborn.errors import BundleError, first_line
 
 _OF_NETWORK = ("features", "preprocessing", "tasks", "manifest_sha256")
 _WEIGHTS = ("weights.safetensors", "beside.safetensors")
@@ -50,7 +50,7 @@ def convert_bundle(path: Path) -> Bundle:
             return Bundle(BundleInfo.model_validate(_with_networks(fields, files)), files, str(path))
         return _calibrated(_fitted(_network(fields, files, str(path)), files), fields, files)
     except (KeyError, TypeError, ValueError, SafetensorError) as error:  # pydantic's errors are ValueErrors
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise BundleError(f"{path}: cannot be converted ({reason}): get the bundle again") from error
 
 

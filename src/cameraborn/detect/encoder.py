@@ -7,7 +7,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from cameraborn.detect.schema import Preprocessing
-from cameraborn.errors import BundleError
+from cameraborn.errors import BundleError, first_line
 from cameraborn.photo.patches import grid_patches, shrink_to, square_resize, tile_patches
 
 PATCHES_AT_ONCE = 256  # a large whole picture has thousands: memory stays bounded
@@ -36,7 +36,7 @@ class Encoder:
         try:
             self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's errors share no public base class
-            reason = str(error).splitlines()[0]
+            reason = first_line(error)
             raise BundleError(f"{name} cannot be run ({reason}): get the bundle again") from error
         self._input = self._session.get_inputs()[0].name
         self._patches = tile_patches if self.preprocessing.patches == "tiles" else grid_patches

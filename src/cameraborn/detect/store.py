@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from cameraborn.detect.bundle import Bundle
 from cameraborn.detect.card import card_text
 from cameraborn.detect.schema import SCHEMA_VERSION, BundleInfo
-from cameraborn.errors import BundleError
+from cameraborn.errors import BundleError, first_line
 
 _INFO, _CARD = "bundle.json", "CARD.md"
 CONVERTIBLE = (2, 3)  # schemas that `convert` reads
@@ -120,7 +120,7 @@ def _contents(bundle: Bundle) -> Mapping[str, bytes]:
 
 
 def _damaged(path: Path, error: Exception) -> BundleError:
-    reason = str(error).splitlines()[0]
+    reason = first_line(error)
     return BundleError(f"{path}: {_INFO} is damaged ({reason}): get the bundle again")
 
 

@@ -22,7 +22,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from cameraborn.engine.stage import Stage
-from cameraborn.errors import EngineError
+from cameraborn.errors import EngineError, first_line
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -122,7 +122,7 @@ def _mapped(stage: Stage[S, T], items: list[S], blocks: int, workers: int) -> It
                 raise result.error
             yield result.value
     except ray.exceptions.RayError as error:
-        raise EngineError(f"Ray: the work was given up ({_first_line(error)}): {_NEXT_STEP}") from error
+        raise EngineError(f"Ray: the work was given up ({first_line(error)}): {_NEXT_STEP}") from error
 
 
 def connect(wanted: int | None) -> int:
@@ -161,10 +161,6 @@ def _start(address: str, workers: int | None) -> None:
             ray.shutdown()
             if not tries_left:
                 raise EngineError(
-                    f"Ray: no cluster at {address} ({_first_line(error)}): "
+                    f"Ray: no cluster at {address} ({first_line(error)}): "
                     "check RAY_ADDRESS, and how busy the machine is"
                 ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

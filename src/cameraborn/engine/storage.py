@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 from urllib.parse import urlsplit
 
-from cameraborn.errors import StorageError
+from cameraborn.errors import StorageError, first_line
 from cameraborn.files import replacing
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
@@ -70,7 +70,7 @@ def opened(place: str) -> Iterator[BinaryIO]:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise StorageError(f"{place}: cannot be read ({_reason(error)}): {_CHECK}") from error
+        raise StorageError(f"{place}: cannot be read ({first_line(error)}): {_CHECK}") from error
 
 
 def read(place: str) -> bytes:
@@ -99,7 +99,9 @@ def write(place: str, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        raise StorageError(f"{place}: cannot be written ({_reason(error)}): {_CHECK}, or the disk") from error
+        raise StorageError(
+            f"{place}: cannot be written ({first_line(error)}): {_CHECK}, or the disk"
+        ) from error
 
 
 def remove(place: str) -> None:
@@ -115,7 +117,7 @@ def remove(place: str) -> None:
         else:
             Path(place).unlink()
     except OSError as error:
-        raise StorageError(f"{place}: cannot be removed ({_reason(error)}): {_CHECK}") from error
+        raise StorageError(f"{place}: cannot be removed ({first_line(error)}): {_CHECK}") from error
 
 
 def entries(folder: str) -> list[Entry]:
@@ -134,7 +136,7 @@ def entries(folder: str) -> list[Entry]:
         else:
             found = _listed(folder)
     except OSError as error:
-        raise StorageError(f"{folder}: cannot be listed ({_reason(error)}): {_CHECK}") from error
+        raise StorageError(f"{folder}: cannot be listed ({first_line(error)}): {_CHECK}") from error
     return [Entry(name, inside(folder, name), is_folder) for name, is_folder in sorted(found)]
 
 
@@ -150,7 +152,7 @@ def is_file(place: str) -> bool:
     try:
         return bool(system.get_file_info(path).is_file)
     except OSError as error:
-        raise StorageError(f"{place}: cannot be read ({_reason(error)}): {_CHECK}") from error
+        raise StorageError(f"{place}: cannot be read ({first_line(error)}): {_CHECK}") from error
 
 
 def arrow_file(place: str) -> Any:  # noqa: ANN401 (a file of PyArrow, which has no types)
@@ -165,7 +167,7 @@ def arrow_file(place: str) -> Any:  # noqa: ANN401 (a file of PyArrow, which has
     try:
         return system.open_input_file(path)
     except OSError as error:
-        raise StorageError(f"{place}: cannot be read ({_reason(error)}): {_CHECK}") from error
+        raise StorageError(f"{place}: cannot be read ({first_line(error)}): {_CHECK}") from error
 
 
 def _listed(folder: str) -> list[tuple[str, bool]]:
@@ -199,7 +201,9 @@ def _object_storage(scheme: str, bucket: str) -> Any:  # noqa: ANN401 (PyArrow h
             return fs.S3FileSystem(endpoint_override=parts.netloc, scheme=parts.scheme, region=region)
         return fs.S3FileSystem(region=region or fs.resolve_s3_region(bucket))
     except OSError as error:
-        raise StorageError(f"{scheme}://{bucket}: cannot be reached ({_reason(error)}): {_CHECK}") from error
+        raise StorageError(
+            f"{scheme}://{bucket}: cannot be reached ({first_line(error)}): {_CHECK}"
+        ) from error
 
 
 @lru_cache(maxsize=64)
@@ -210,8 +214,4 @@ def _by_fsspec(scheme: str) -> Any:  # noqa: ANN401 (PyArrow has no types)
     try:
         return fs.PyFileSystem(fs.FSSpecHandler(fsspec.filesystem(scheme)))
     except (ImportError, ValueError, OSError) as error:
-        raise StorageError(f"{scheme}://: no such storage here ({_reason(error)}): {_CHECK}") from error
-
-
-def _reason(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+        raise StorageError(f"{scheme}://: no such storage here ({first_line(error)}): {_CHECK}") from error

@@ -30,7 +30,7 @@ from torch.utils.data import Dataset
 
 from cameraborn.data.manifest import Row
 from cameraborn.data.select import select
-from cameraborn.errors import ManifestError, RecipeError
+from cameraborn.errors import ManifestError, RecipeError, first_line
 from cameraborn.files import Pixels
 from cameraborn.networks.autoencoder import Autoencoder, Discriminator, Upsampling
 from cameraborn.photo.patches import PATCH_SIZE
@@ -290,7 +290,7 @@ def read_autoencoders(folder: Path) -> dict[str, Autoencoder]:
             autoencoder.load_state_dict(load_file(path))
         except (safetensors.SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
             raise RecipeError(
-                f"{path}: not an autoencoder, or damaged ({str(error).splitlines()[0]}): train it again"
+                f"{path}: not an autoencoder, or damaged ({first_line(error)}): train it again"
             ) from error
         autoencoders[section.name] = autoencoder.eval()
     if not autoencoders:

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cameraborn.degrade.random import INTERPOLATING
-from cameraborn.errors import CamerabornError, RecipeError
+from cameraborn.errors import CamerabornError, RecipeError, first_line
 from cameraborn.files import Pixels
 
 Reconstruct = Callable[[Pixels, float, int], Pixels]  # of pixels, strength of the noise on latents, a seed
@@ -131,7 +131,7 @@ def _sequential(path: Path, between: dict[int, nn.Module]) -> nn.Sequential:
         net.load_state_dict(tensors)
     except (OSError, safetensors.SafetensorError, KeyError, ValueError, RuntimeError) as error:
         raise RecipeError(
-            f"{path}: not of the TAESD family, or damaged ({str(error).splitlines()[0]}): get it again"
+            f"{path}: not of the TAESD family, or damaged ({first_line(error)}): get it again"
         ) from error
     return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 

@@ -23,7 +23,7 @@ from cameraborn.detect.evidence.density import Density
 from cameraborn.detect.evidence.kinds import PHOTOGRAPHS
 from cameraborn.detect.schema import BundleInfo, Channel, Network, Preprocessing, software_versions
 from cameraborn.detect.store import write_bundle
-from cameraborn.errors import CamerabornError, RecipeError
+from cameraborn.errors import CamerabornError, RecipeError, first_line
 from cameraborn.networks.section import InputKind
 from cameraborn.photo.crops import CropRule
 from cameraborn.photo.patches import PATCH_SIZE
@@ -142,9 +142,7 @@ def read_finished(folder: Path, kind: type[R], build: Callable[[R], Any]) -> Fin
         network = build(recipe)
         network.load_state_dict(load_file(weights))
     except (ValidationError, safetensors.SafetensorError, RuntimeError) as error:
-        raise RecipeError(
-            f"{folder}: the run is damaged ({str(error).splitlines()[0]}): train it again"
-        ) from error
+        raise RecipeError(f"{folder}: the run is damaged ({first_line(error)}): train it again") from error
     return Finished(recipe, network, read_record(folder))
 
 

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from cameraborn.data.manifest import Row, sha256_of
-from cameraborn.errors import RecipeError
+from cameraborn.errors import RecipeError, first_line
 from cameraborn.files import refuse_foreign, replacing
 
 RECORD = "data.json"
@@ -152,7 +152,7 @@ class State:
             self.network.load_state_dict(_under(tensors, "network."))
             self.averaged.load_state_dict(_under(tensors, "averaged."))
         except (safetensors.SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
+            reason = first_line(error)
             raise RecipeError(
                 f"{path}: damaged checkpoint ({reason}): delete it to start the run again"
             ) from error

@@ -31,7 +31,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from cameraborn.errors import RecipeError
+from cameraborn.errors import RecipeError, first_line
 from cameraborn.networks.clip import split_blades_checkpoint
 from cameraborn.networks.resnet import ResNet
 from cameraborn.train.weights_efficientnet import CLASSES, efficientnet_shapes, import_efficientnet
@@ -208,7 +208,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             else torch.load(path, map_location="cpu", weights_only=True)
         )
     except Exception as error:  # torch's unpickler raises whatever the damage comes to
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         raise RecipeError(
             f"{path}: not a checkpoint that can be read safely ({reason}): get it again, as tensors alone"
         ) from error
