@@ -172,8 +172,8 @@ def calibrated(
     """As `fit.calibrate`: a view of each photograph in each category it reaches."""
     scores: list[list[float]] = [[] for _ in taxonomy.categories]
     for views in photographs:
-        for row in (views[number] for number in drawn_in_categories(views, taxonomy, options)):
-            scores[taxonomy.category_of(row.condition)].append(row.score)
+        for number in drawn_in_categories(views, taxonomy, options):
+            scores[taxonomy.category_of(views[number].condition)].append(views[number].score)
     return Calibration(taxonomy, tuple(np.sort(part) for part in scores))
 
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from common import processor, show, write_table
-from picture_cost import made
+from speed import enlarged_example
 
 import cameraborn
 from cameraborn.cli.parts import PartsRun
@@ -92,7 +92,7 @@ def written(folder: Path, count: int) -> Iterator[str]:
     for number in range(count):
         path = folder / f"{number:05}.jpg"
         if number < DIFFERENT:
-            path.write_bytes(made(SIDE, number))
+            path.write_bytes(enlarged_example(SIDE, number))
         else:
             path.hardlink_to(folder / f"{number % DIFFERENT:05}.jpg")
         yield str(path)

@@ -13,20 +13,16 @@ docs/scale.md computes from the CSV what many pictures need: python tools/write_
 """
 
 import argparse
-import io
 import os
 import platform
 import resource
 import statistics
 import time
-from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from common import processor, show, write_table
-from PIL import Image
+from speed import Stopwatch, enlarged_example
 
 import cameraborn
 from cameraborn.detect import detector as detector_module
@@ -48,14 +44,14 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, default=RESULTS)
     options = parser.parse_args()
     detector = cameraborn.load(options.bundle)
-    pictures = {side: [made(side, number) for number in range(TURNS)] for side in SIDES}
-    watch = Stopwatch()
+    pictures = {side: [enlarged_example(side, number) for number in range(TURNS)] for side in SIDES}
+    watch = Stopwatch(time.process_time)
     watch_stages(watch, detector)
     detector.score(pictures[SIDES[0]][0])  # loads the networks of faces outside the clock
     measured: dict[int, list[dict[str, float]]] = {side: [] for side in SIDES}
     for number in range(options.pictures):
         for side in SIDES:
-            measured[side].append(watch.one(detector, pictures[side][number % TURNS]))
+            measured[side].append(seconds_of(watch, detector, pictures[side][number % TURNS]))
     machine = f"{processor()}, Python {platform.python_version()}"
     peak = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     rows = [
@@ -77,34 +73,16 @@ def milliseconds(measured: list[dict[str, float]], stage: str) -> float:
     return round(1000 * statistics.median(one[stage] for one in measured), 2)
 
 
-class Stopwatch:
-    """Adds up this process's seconds of a core inside functions."""
-
-    def __init__(self) -> None:
-        self.seconds: Counter[str] = Counter()
-
-    def around(self, stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function, timed as a part of `stage`."""
-
-        def timed(*args: Any, **options: Any) -> Any:  # noqa: ANN401 (whatever the function takes)
-            started = time.process_time()
-            try:
-                return function(*args, **options)
-            finally:
-                self.seconds[stage] += time.process_time() - started
-
-        return timed
-
-    def one(self, detector: cameraborn.Detector, data: bytes) -> dict[str, float]:
-        """The seconds of each stage of one picture."""
-        self.seconds.clear()
-        started = time.process_time()
-        verdicts = detector.score(data)
-        total = time.process_time() - started
-        assert verdicts[0].score is not None, "a picture of the benchmark has a face"
-        spent = self.seconds
-        spent["condition"] = spent.pop("measuring") - spent["network"]
-        return {**spent, "rest": total - sum(spent.values()), "all": total}
+def seconds_of(watch: Stopwatch, detector: cameraborn.Detector, data: bytes) -> dict[str, float]:
+    """The seconds of each stage of one picture."""
+    watch.seconds.clear()
+    started = time.process_time()
+    verdicts = detector.score(data)
+    total = time.process_time() - started
+    assert verdicts[0].score is not None, "a picture of the benchmark has a face"
+    spent = watch.seconds
+    spent["condition"] = spent.pop("measuring") - spent["network"]
+    return {**spent, "rest": total - sum(spent.values()), "all": total}
 
 
 def watch_stages(watch: Stopwatch, detector: cameraborn.Detector) -> None:
@@ -117,19 +95,6 @@ def watch_stages(watch: Stopwatch, detector: cameraborn.Detector) -> None:
     observer.measure = watch.around("measuring", observer.measure)
     for encoder in observer.encoders:
         encoder.feature = watch.around("network", encoder.feature)
-
-
-def made(side: int, number: int) -> bytes:
-    """A JPEG of an example, enlarged."""
-    examples = sorted((ROOT / "examples").glob("*.jpg"))
-    rng = np.random.default_rng(number)
-    with Image.open(examples[number % len(examples)]) as example:
-        enlarged = example.convert("RGB").resize((side, side), Image.Resampling.BICUBIC)
-    pixels = np.asarray(enlarged, np.float32)
-    pixels = pixels + rng.normal(0, 5, pixels.shape).astype(np.float32)
-    out = io.BytesIO()
-    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(out, "JPEG", quality=92)
-    return out.getvalue()
 
 
 if __name__ == "__main__":

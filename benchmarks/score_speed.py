@@ -23,13 +23,12 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from common import processor, write_table
 from PIL import Image
+from speed import Stopwatch, enlarged_example
 
 import cameraborn
 from cameraborn.cli.output import Format, writer
@@ -79,15 +78,9 @@ def main() -> None:
 def make_large(folder: Path, count: int) -> Path:
     """Pictures of 1024x1024 with a face, about as large as files as a camera's would be."""
     folder.mkdir()
-    examples = sorted((ROOT / "examples").glob("*.jpg"))
     rng = np.random.default_rng(0)
     for number in range(count):
-        with Image.open(examples[number % len(examples)]) as example:
-            pixels = np.asarray(
-                example.convert("RGB").resize((1024, 1024), Image.Resampling.BICUBIC), np.float32
-            )
-        noisy = pixels + rng.normal(0, 5, pixels.shape).astype(np.float32)
-        Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(folder / f"{number:05}.jpg", quality=92)
+        (folder / f"{number:05}.jpg").write_bytes(enlarged_example(1024, number, rng))
     return folder
 
 
@@ -139,25 +132,6 @@ def throughput(large: Path, bundle: Path | None) -> list[Row]:
             "at least 12 on two cores",
         ),
     ]
-
-
-class Stopwatch:
-    """Adds up the time inside functions."""
-
-    def __init__(self) -> None:
-        self.seconds: Counter[str] = Counter()
-
-    def around(self, stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function, timed as a part of `stage`."""
-
-        def timed(*args: Any, **options: Any) -> Any:  # noqa: ANN401 (whatever the function takes)
-            started = time.perf_counter()
-            try:
-                return function(*args, **options)
-            finally:
-                self.seconds[stage] += time.perf_counter() - started
-
-        return timed
 
 
 def shares(large: Path, bundle: Path | None) -> list[Row]:

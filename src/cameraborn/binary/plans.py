@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -52,7 +52,7 @@ class Plan:
     covariates: tuple[float, ...]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Plans:
     """Draws plans of photographs and of generated faces that do not tell which of the two they are.
 
@@ -70,34 +70,39 @@ class Plans:
     covariates: NDArray[np.floating]
     native: float
     seed: int = 0
+    _told: GradientBoostingClassifier = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         rng = np.random.default_rng([self.seed, _TRIALS])
         plans = [self._drawn(draw, rng) for draw in (self.photograph, self.fake) for _ in range(_TRIALS)]
         x = np.array([plan.covariates for plan in plans])
-        told = GradientBoostingClassifier(
+        trees = GradientBoostingClassifier(
             max_depth=3, n_estimators=60, learning_rate=0.15, min_samples_leaf=150, random_state=0
         )
-        object.__setattr__(self, "_told", told.fit(x, np.repeat([0, 1], _TRIALS)))
+        self._told = trees.fit(x, np.repeat([0, 1], _TRIALS))
 
     def of_photograph(self, rng: Rng) -> Plan:
         """A plan of a photograph."""
-        return self._accepted(self.photograph, 1, rng)
+        return self._accepted(self.photograph, self.generated, rng)
 
     def of_fake(self, rng: Rng) -> Plan:
         """A plan of a generated face."""
-        return self._accepted(self.fake, 0, rng)
+        return self._accepted(self.fake, lambda plans: 1 - self.generated(plans), rng)
 
     def generated(self, plans: list[Plan]) -> NDArray[np.float64]:
         """The probability that each plan, drawn without being balanced, is of a generated face."""
         x = np.array([plan.covariates for plan in plans])
-        return np.asarray(self._told.predict_proba(x)[:, 1])  # type: ignore[attr-defined]
+        return np.asarray(self._told.predict_proba(x)[:, 1])
 
-    def _accepted(self, draw: Callable[[Rng], int], other: int, rng: Rng) -> Plan:
+    def _accepted(
+        self,
+        draw: Callable[[Rng], int],
+        of_the_other: Callable[[list[Plan]], NDArray[np.float64]],
+        rng: Rng,
+    ) -> Plan:
         while True:
             plans = [self._drawn(draw, rng) for _ in range(_AT_ONCE)]
-            generated = self.generated(plans)
-            accepted = rng.random(len(plans)) < (generated if other else 1 - generated)
+            accepted = rng.random(len(plans)) < of_the_other(plans)
             if accepted.any():
                 return plans[int(accepted.argmax())]
 

@@ -179,6 +179,13 @@ EngineName = Annotated[
 ]
 
 
+class PartsFormat(StrEnum):
+    """Format of the parts that `score --engine ray` writes."""
+
+    parquet = "parquet"
+    jsonl = "jsonl"
+
+
 _FIRST_ESTIMATE, _EACH = 10.0, 50.0  # seconds until the first line on time, and so many more between two
 
 

@@ -97,24 +97,15 @@ def inputs_of_cluster(paths: Sequence[str], census: Census, *, null: bool) -> It
 
 
 def _of_manifest(manifest: str) -> Iterator[str]:
-    from pydantic import ValidationError
-
-    from cameraborn.data.manifest import Row, first_problem
-
-    number = 0
+    from cameraborn.data.manifest import no_such_manifest, row_as_written
 
     try:
         with opened(manifest) as file, io.BufferedReader(cast(io.RawIOBase, file)) as lines:
-            for line in lines:
-                number += 1
+            for number, line in enumerate(lines, 1):
                 if line.strip():
-                    yield _beside(manifest, Row.model_validate_json(line).path)
+                    yield _beside(manifest, row_as_written(manifest, number, line).path)
     except FileNotFoundError:
-        raise ManifestError(f"{manifest}: no such manifest: make one with 'cameraborn data import'") from None
-    except ValidationError as error:
-        raise ManifestError(
-            f"{manifest}, line {number}: {first_problem(error)}: fix or delete the line"
-        ) from error
+        raise no_such_manifest(manifest) from None
 
 
 def _of_table(table: str) -> Iterator[str]:

@@ -11,7 +11,6 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
-from enum import StrEnum
 from itertools import chain, islice
 from pathlib import Path, PurePath
 from typing import Any
@@ -29,13 +28,6 @@ from cameraborn.errors import JournalError, OverwriteError
 
 RUN, MANIFEST = "run.json", "manifest.json"
 _LARGEST, _PARTS_A_WORKER = 1000, 16  # inputs of a part, if nobody says how many; parts of a small set
-
-
-class PartsFormat(StrEnum):
-    """Format of parts."""
-
-    parquet = "parquet"
-    jsonl = "jsonl"
 
 
 def place_of(output: Path) -> str:
@@ -120,8 +112,9 @@ class PartsRun:
         stage = ScorePart(self.detector, self.options, self.folder, self.format)
         for record in map_in_order(stage, missing(), jobs):
             count(record)
-        self._finish(sorted(records, key=lambda record: record.name))
-        return Tally.sum(record.counts for record in records)
+        counts = Tally.sum(record.counts for record in records)
+        self._finish(sorted(records, key=lambda record: record.name), counts)
+        return counts
 
     def _settings(self) -> dict[str, Any]:
         return settings_of(self.detector, self.options) | {"parts": self.format}
@@ -169,7 +162,7 @@ class PartsRun:
             if record.name in rows and name == _record_of(record.name)
         }
 
-    def _finish(self, records: list[PartRecord]) -> None:
+    def _finish(self, records: list[PartRecord], counts: Tally) -> None:
         """Remove parts of inputs that are there no more, and write the manifest."""
         rows = {record.name for record in records}
         for folder, kept in ((ROWS, rows), (DONE, {_record_of(name) for name in rows})):
@@ -180,7 +173,7 @@ class PartsRun:
             "settings": self._settings(),
             "inputs": sum(record.inputs for record in records),
             "rows": sum(record.rows for record in records),
-            "counts": asdict(Tally.sum(record.counts for record in records)),
+            "counts": asdict(counts),
             "parts": [asdict(record) | {"name": f"{ROWS}/{record.name}"} for record in records],
         }
         write(inside(self.folder, MANIFEST), _as_json(manifest))

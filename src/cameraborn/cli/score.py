@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,6 +22,7 @@ from cameraborn.cli.common import (
     Jobs,
     Option,
     Overwrite,
+    PartsFormat,
     WholeImage,
     app,
     complain,
@@ -35,7 +36,6 @@ from cameraborn.cli.common import (
 from cameraborn.cli.inputs import STANDARD_INPUT, StandardInput, inputs, inputs_of_cluster
 from cameraborn.cli.keep import kept_or_streamed
 from cameraborn.cli.output import Format, format_of, text_outputs, writer
-from cameraborn.cli.parts import PartsFormat, PartsRun, place_of
 from cameraborn.detect.conformal import check_discovery_rate
 from cameraborn.detect.detector import Detector, control_discoveries, load
 from cameraborn.detect.rows import Rows
@@ -44,6 +44,9 @@ from cameraborn.detect.tally import Tally
 from cameraborn.engine import stage
 from cameraborn.errors import CamerabornError
 from cameraborn.photo.sniff import Census
+
+if TYPE_CHECKING:
+    from cameraborn.cli.parts import PartsRun
 
 
 @app.command()
@@ -149,6 +152,8 @@ def score(
         meaningless(context, "with --engine ray, which writes parts", "fdr", "format")
         if output is None:
             raise CamerabornError("--engine ray writes a folder of parts: give it with -o")
+        from cameraborn.cli.parts import PartsRun, place_of  # who scores here need not wait for it
+
         run = PartsRun(detector, options, place_of(output), parts.value, part_size)
         tally = _in_parts(
             run,

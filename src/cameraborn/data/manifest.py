@@ -111,7 +111,7 @@ def manifest_lines(path: Path) -> Iterator[tuple[int, bytes]]:
         ManifestError: the file is missing or empty.
     """
     if not path.is_file():
-        raise ManifestError(f"{path}: no such manifest: make one with 'cameraborn data import'")
+        raise no_such_manifest(path)
     seen = 0
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
@@ -122,14 +122,24 @@ def manifest_lines(path: Path) -> Iterator[tuple[int, bytes]]:
         raise ManifestError(f"{path}: the manifest is empty: import some pictures into it first")
 
 
-def parse_row(path: Path, number: int, line: bytes) -> Row:
-    """The row in line `number` of the manifest `path`. Raises ManifestError if it is broken."""
+def no_such_manifest(path: object) -> ManifestError:
+    """The error of a manifest that is missing, by its path or address."""
+    return ManifestError(f"{path}: no such manifest: make one with 'cameraborn data import'")
+
+
+def row_as_written(path: object, number: int, line: bytes) -> Row:
+    """The row in line `number` of the manifest `path`, its path as it stands. Raises ManifestError if it is broken."""
     try:
-        row = Row.model_validate_json(line)
+        return Row.model_validate_json(line)
     except ValidationError as error:
         raise ManifestError(
             f"{path}, line {number}: {first_problem(error)}: fix or delete the line"
         ) from error
+
+
+def parse_row(path: Path, number: int, line: bytes) -> Row:
+    """The same with the picture's path made absolute."""
+    row = row_as_written(path, number, line)
     # The links of the picture's own path are not followed.
     absolute = os.path.abspath(_real_folder(path.parent.absolute()) / row.path)  # noqa: PTH100
     return row.model_copy(update={"path": absolute})

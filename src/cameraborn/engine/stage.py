@@ -43,6 +43,5 @@ class Engine(Protocol):
         ...
 
 
-Jobs = (
-    int | Engine | None
-)  # items at a time in threads of this process (None: one a processor), or who else works
+# Items at a time in threads of this process (None: one a processor), or who else works.
+Jobs = int | Engine | None

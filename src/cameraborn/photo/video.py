@@ -84,9 +84,8 @@ class Video:
         """
         with self._opened() as (av, container, stream):
             self._check_size(stream.width, stream.height)
-            stream.codec_context.options = {
-                "max_pixels": str(self.max_pixels)
-            }  # before memory is taken for more
+            # Before memory is taken for more.
+            stream.codec_context.options = {"max_pixels": str(self.max_pixels)}
             yield from self._sampled(av, container, stream)
 
     @contextmanager

@@ -22,10 +22,8 @@ from cameraborn.rivals.self_descriptions import SelfDescription
 from cameraborn.rivals.univfd import UnivFDNearest
 
 SIDE = 256  # pixels of the picture that is counted; most are resized to a side of their own
-_NEEDS_MEMORY = (
-    "exif-as-language",
-    "probe-exif-as-language",
-)  # leave autocast, which knows no tensors without
+# They leave autocast, which knows no tensors without.
+_NEEDS_MEMORY = ("exif-as-language", "probe-exif-as-language")
 
 
 @dataclass(frozen=True)

@@ -27,14 +27,11 @@ def shifted_products(padded: Tensor, shifts: int) -> Tensor:
     K, S, reach = padded.shape[0], shifts, shifts - 1
     H, W = (size - reach for size in padded.shape[1:])
     wide = torch.nn.functional.pad(padded, (reach,) * 4)
-    parts = padded.new_zeros(
-        K, K, 2 * S - 1, 2 * S - 1, 2 * S - 1, 2 * S - 1
-    )  # [i j dy dx, part of H, part of W]
+    # [i j dy dx, part of H, part of W]
+    parts = padded.new_zeros(K, K, *(2 * S - 1,) * 4)
     parts[..., reach, reach] = _middle(padded, S, (H, W))
-    outer = (
-        (0, 0, 0),
-        (S, H, W),
-    )  # the parts, row and column at which the frame begins, before and behind the middle
+    # The parts, row and column at which the frame begins, before and behind the middle.
+    outer = ((0, 0, 0), (S, H, W))
     for place, top, left in outer:
         frame = slice(place, place + reach)
         parts[..., frame, reach] = _strip(padded, wide, top, S, W)

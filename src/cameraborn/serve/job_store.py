@@ -38,9 +38,8 @@ CREATE TABLE pictures (
 CREATE UNIQUE INDEX pictures_by_event ON pictures (job, event);
 CREATE INDEX pictures_by_state ON pictures (job, state);
 """
-_UPGRADES = {
-    1: "ALTER TABLE pictures ADD COLUMN provenance TEXT NOT NULL DEFAULT 'null'"
-}  # from which version
+# From which version.
+_UPGRADES = {1: "ALTER TABLE pictures ADD COLUMN provenance TEXT NOT NULL DEFAULT 'null'"}
 Row = Mapping[str, Any]
 
 

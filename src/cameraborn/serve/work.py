@@ -12,6 +12,7 @@ from cameraborn.detect.detector import Detector
 from cameraborn.detect.explain import explain_observed
 from cameraborn.detect.explain_plot import draw_explanation
 from cameraborn.detect.observe import Observation
+from cameraborn.detect.score import ScoreOptions
 from cameraborn.detect.verdict import Verdict
 from cameraborn.detect.video import judge_video
 from cameraborn.errors import PictureError, picture_error
@@ -28,7 +29,7 @@ from cameraborn.serve.limits import (
 )
 from cameraborn.serve.uploads import Upload
 
-_EVERY = 0.5  # seconds between two frames of a video, unless told otherwise
+_EVERY = ScoreOptions.every  # seconds between two frames of a video, unless told otherwise
 _drawing = threading.Lock()  # matplotlib is not made for threads
 
 
@@ -87,7 +88,7 @@ class Work:
             raise no_videos(upload.name, "this server takes none")
         if not can_read_videos():
             raise no_videos(upload.name, "this server lacks PyAV, which its operator can install")
-        header = self._video(upload).header()
+        header = self._video(upload, _EVERY).header()
         if self.every is not None and (header.seconds or 0.0) / self.every >= self.limits.max_frames:
             raise too_many_frames(upload.name, self.limits)
         return header.width, header.height
@@ -141,22 +142,24 @@ class Work:
         """The verdicts on the faces of a video, as `score_video` gives them."""
         return judge_video(
             self.detector,
-            self._video(upload),
+            self._video(upload, self.every or self._as_allowed(upload)),
             each_frame=self.each_frame,
             whole_image=self.whole_image,
             most_faces=self.limits.max_faces,
         )
 
-    def _video(self, upload: Upload) -> Video:
+    def _as_allowed(self, upload: Upload) -> float:
+        """Seconds between two frames, so that a long video is not looked at too often."""
+        seconds = self._video(upload, _EVERY).header().seconds or 0.0
+        return max(_EVERY, seconds / self.limits.max_frames)
+
+    def _video(self, upload: Upload, every: float) -> Video:
         def watch() -> None:
             if self.stop.is_set():
                 raise Stopped
 
-        most = self.limits.max_frames
-        video = Video(upload.name, self.every or _EVERY, self.limits.max_pixels, upload.data, most, watch)
-        if self.every is None:
-            video.every = max(_EVERY, (video.header().seconds or 0.0) / most)
-        return video
+        limits = self.limits
+        return Video(upload.name, every, limits.max_pixels, upload.data, limits.max_frames, watch)
 
     def _look(self, upload: Upload) -> tuple[Picture, list[Observation]]:
         most = self.limits.max_faces
