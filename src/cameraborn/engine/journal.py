@@ -129,6 +129,7 @@ class Journal:
             text = f"{mark.key:016x} {mark.size} {mark.changed} {json.dumps(found)}\n"
             self._file.write(text.encode())
             self._file.flush()
+            self._places[mark.key] = at  # before the disk is waited for, so that an interruption counts it
             if time.monotonic() - self._synced > SYNCED_EVERY:
                 os.fsync(self._file.fileno())
                 self._synced = time.monotonic()
@@ -137,7 +138,6 @@ class Journal:
                 f"{self.path}: cannot be written ({error.strerror}): free some space, "
                 f"and {self._again} goes on where it stopped"
             ) from error
-        self._places[mark.key] = at
         return at
 
     def _take_up(self) -> None:
