@@ -36,6 +36,15 @@ def test_schemas_are_current(name):
     )
 
 
+@pytest.mark.parametrize("name", ["README.md", "models/default/CARD.md", "docs/default_bundle.md"])
+def test_tables_of_results_are_current(name, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "tools")
+    writer = runpy.run_path(str(ROOT / "tools" / "write_headline.py"))
+    assert name in writer["PAGES"]
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert text == writer["page"](name), "run: python tools/write_headline.py"
+
+
 def test_the_page_of_rivals_is_current():
     page = runpy.run_path(str(ROOT / "tools" / "write_rivals_docs.py"))["page"]()
     assert (ROOT / "docs" / "rivals.md").read_text(encoding="utf-8") == page, (
