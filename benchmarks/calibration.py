@@ -152,7 +152,7 @@ def delivered(detector: Detector, path: str, name: str) -> Case | None:
     data = original if name == "as it is" else degrade_bytes(open_picture(original).pixels, name)
     picture = open_picture(data, name=path)
     seen = detector.observe(picture, most=1)
-    (verdict,) = detector.verdicts_on(picture, seen, path=path, false_alarm_rate=RATE)
+    (verdict,) = detector.verdicts(picture, seen, path=path, false_alarm_rate=RATE, face_notes=False)
     if verdict.scope != "ok" or verdict.score is None or seen[0].measured is None:
         return None
     return verdict.score, seen[0].measured.condition

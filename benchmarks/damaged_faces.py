@@ -66,7 +66,7 @@ def judged(detector: Detector, picture: Picture) -> Verdict | None:
     sound = replace(picture, damage=Damage())
     if not (seen := detector.observe(sound, most=1)):
         return None
-    (verdict,) = detector.verdicts_on(sound, seen, path="", false_alarm_rate=RATE)
+    (verdict,) = detector.verdicts(sound, seen, path="", false_alarm_rate=RATE, face_notes=False)
     return verdict if verdict.p_value is not None else None
 
 

@@ -48,7 +48,7 @@ def encoded(image: Image.Image, format: str, **options: object) -> bytes:
 def largest(detector: Detector, picture: Picture) -> tuple[Observation, Verdict] | None:
     """The largest face of a picture, and the verdict on it, if there is one."""
     seen = detector.observe(picture, most=1)
-    verdicts = detector.verdicts_on(picture, seen, path=picture.name, false_alarm_rate=RATE)
+    verdicts = detector.verdicts(picture, seen, path=picture.name, false_alarm_rate=RATE, face_notes=False)
     return (seen[0], verdicts[0]) if seen and verdicts[0].p_value is not None else None
 
 
@@ -95,7 +95,7 @@ def pairs_of(detector: Detector, path: Path) -> Iterator[tuple[str, Pair]]:
         if detector.observer.is_large_enough(crop):
             measured = detector.observer.measure(crop, longer_side(seen.box), as_it_is.jpeg_quality)
             other = [replace(seen, crop=crop, measured=measured)]
-            (verdict,) = detector.verdicts_on(as_it_is, other, path="", false_alarm_rate=RATE)
+            (verdict,) = detector.verdicts(as_it_is, other, path="", false_alarm_rate=RATE, face_notes=False)
             if verdict.p_value is not None:
                 yield name, (first, verdict)
 

@@ -72,7 +72,9 @@ class BundleScorer:
         except PictureError as error:
             return Scored(ERROR_SCOPE, error=str(error))
         seen = self._observe(picture, hashlib.sha256(data).hexdigest())
-        (verdict,) = self._detector.verdicts_on(picture, seen, path=name, false_alarm_rate=false_alarm_rate)
+        (verdict,) = self._detector.verdicts(
+            picture, seen, path=name, false_alarm_rate=false_alarm_rate, face_notes=False
+        )
         return Scored(
             scope=verdict.scope,
             score=verdict.score,

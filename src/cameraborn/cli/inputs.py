@@ -28,6 +28,11 @@ class StandardInput(io.BytesIO):
     name = STANDARD_INPUT
 
 
+def path_of(picture: str | StandardInput) -> str:
+    """Where a picture is read from: what no output may replace."""
+    return picture if isinstance(picture, str) else "/dev/stdin"
+
+
 def inputs(paths: Sequence[str], census: Census, *, null: bool) -> Iterator[str | StandardInput]:
     """The pictures, lazily; whatever is passed over is counted.
 

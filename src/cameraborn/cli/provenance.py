@@ -23,7 +23,7 @@ from cameraborn.cli.common import (
     say,
 )
 from cameraborn.cli.failures import printable
-from cameraborn.cli.inputs import STANDARD_INPUT, StandardInput, inputs
+from cameraborn.cli.inputs import STANDARD_INPUT, StandardInput, inputs, path_of
 from cameraborn.cli.output import Form, Format, format_of, rows_writer, shortened, text_outputs
 from cameraborn.errors import PictureError
 from cameraborn.photo.sniff import Census
@@ -92,7 +92,7 @@ def provenance(
         meaningless(context, "without -o", "overwrite")
     outputs = text_outputs(output, overwrite=overwrite)
     census, counts = Census(), Counter[str]()
-    pictures = outputs.watched(inputs(paths, census, null=null), _path_of)
+    pictures = outputs.watched(inputs(paths, census, null=null), path_of)
     form = Form[Provenance](
         COLUMNS, _csv_row, Provenance.to_mapping, _TABLE_ROW.format("file says", "path"), _line
     )
@@ -120,10 +120,6 @@ def _of(picture: str | StandardInput) -> Provenance:
         return read_provenance(picture)
     except PictureError as error:
         return unreadable(picture if isinstance(picture, str) else STANDARD_INPUT, error)
-
-
-def _path_of(picture: str | StandardInput) -> str:
-    return picture if isinstance(picture, str) else "/dev/stdin"
 
 
 def _csv_row(found: Provenance) -> Iterator[Any]:

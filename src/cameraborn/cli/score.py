@@ -33,7 +33,7 @@ from cameraborn.cli.common import (
     progress,
     say,
 )
-from cameraborn.cli.inputs import STANDARD_INPUT, StandardInput, inputs, inputs_of_cluster
+from cameraborn.cli.inputs import STANDARD_INPUT, StandardInput, inputs, inputs_of_cluster, path_of
 from cameraborn.cli.keep import kept_or_streamed
 from cameraborn.cli.output import Format, format_of, text_outputs, writer
 from cameraborn.detect.conformal import check_discovery_rate
@@ -193,7 +193,7 @@ def _in_rows(
     outputs = text_outputs(output, filled=kept.part, overwrite=overwrite)
     outputs.reads(bundle)
     kept.begin(overwrite=overwrite)
-    pictures = outputs.watched(pictures, _path_of)
+    pictures = outputs.watched(pictures, path_of)
     total = None
     if countable and (sys.stderr.isatty() or outputs.replace):
         # Once, so that the bar has an end, and nothing is scored for an output that cannot be.
@@ -222,10 +222,6 @@ def _in_parts(
         total = len(pictures)
     with progress("scoring", total) as advance:
         return run.score(pictures, jobs, workers, advance)
-
-
-def _path_of(picture: str | StandardInput) -> str:
-    return picture if isinstance(picture, str) else "/dev/stdin"
 
 
 def _say(tally: Tally, options: ScoreOptions, fdr: float | None) -> None:

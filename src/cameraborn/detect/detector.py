@@ -115,10 +115,10 @@ class Detector:
         self.calibration.check_rate(false_alarm_rate)
         path = name or _name_of(source)
         try:
-            picture, observations = self.look(source, whole_image=whole_image, name=name)
+            picture, observations = self.observe_source(source, whole_image=whole_image, name=name)
         except PictureError as error:
             return [self.unreadable(path, error)]
-        return self.judge(picture, observations, path=path, false_alarm_rate=false_alarm_rate)
+        return self.verdicts(picture, observations, path=path, false_alarm_rate=false_alarm_rate)
 
     def score_many(
         self,
@@ -149,7 +149,7 @@ class Detector:
         """The score of pixels [H W 3], whatever is on them."""
         return float(self.scores(self.observer.feature(pixels)[None])[0])
 
-    def look(
+    def observe_source(
         self, source: PictureSource, *, whole_image: bool = False, name: str | None = None
     ) -> tuple[Picture, list[Observation]]:
         """What `score` judges: the picture and its faces; of an animation, the first frame that surely shows a face.
@@ -160,9 +160,9 @@ class Detector:
             PictureError: the picture cannot be read.
         """
         with closing(frames(source, name=name)) as pictures:
-            return self.look_at((picture for _, picture in pictures), whole_image=whole_image)
+            return self.observe_frames((picture for _, picture in pictures), whole_image=whole_image)
 
-    def look_at(
+    def observe_frames(
         self, pictures: Iterable[Picture], *, whole_image: bool = False, most: int | None = None
     ) -> tuple[Picture, list[Observation]]:
         """The same of frames that someone else decodes; no more of them are taken than are needed.
@@ -188,30 +188,26 @@ class Detector:
         """Observe the faces of a picture, `most` of them at most, largest first, or the picture as a whole."""
         return self.observer.observe(picture, whole_image=whole_image, most=most)
 
-    def judge(
-        self, picture: Picture, observations: Sequence[Observation], *, path: str, false_alarm_rate: float
+    def verdicts(
+        self,
+        picture: Picture,
+        observations: Sequence[Observation],
+        *,
+        path: str,
+        false_alarm_rate: float,
+        face_notes: bool = True,
     ) -> list[Verdict]:
         """A verdict on each observation of a picture; without any, one that says that there is no face.
 
-        Its notes say what else there is to know of the file and of the face.
+        Its notes say what else there is to know of the file and, with `face_notes`, of the face: these cost one more
+        run of a network.
         """
-        verdicts = self.verdicts_on(picture, observations, path=path, false_alarm_rate=false_alarm_rate)
-        notes = [self._notes_on_face(picture, seen) for seen in observations] or [()]
-        return [
-            replace(verdict, notes=verdict.notes + more)
-            for verdict, more in zip(verdicts, notes, strict=True)
-        ]
-
-    def verdicts_on(
-        self, picture: Picture, observations: Sequence[Observation], *, path: str, false_alarm_rate: float
-    ) -> list[Verdict]:
-        """The same without notes on the faces, for which a network looks once more."""
         H, W, _ = picture.pixels.shape
         blank = replace(self._blank(path), width=W, height=H, notes=notes_on(picture))
         if not observations:
             return [replace(blank, scope=unfit(picture) or "no-face")]
-        return [
-            self._judge(
+        verdicts = [
+            self._verdict(
                 seen,
                 replace(
                     blank,
@@ -223,6 +219,12 @@ class Detector:
                 false_alarm_rate,
             )
             for seen in observations
+        ]
+        if not face_notes:
+            return verdicts
+        return [
+            replace(verdict, notes=verdict.notes + self._notes_on_face(picture, seen))
+            for verdict, seen in zip(verdicts, observations, strict=True)
         ]
 
     def _notes_on_face(self, picture: Picture, seen: Observation) -> tuple[str, ...]:
@@ -301,7 +303,7 @@ class Detector:
         """The crop that the network sees, before it is shrunk."""
         return self.observer.crop(pixels, box, whole_image=whole_image)
 
-    def _judge(self, seen: Observation, blank: Verdict, rate: float) -> Verdict:
+    def _verdict(self, seen: Observation, blank: Verdict, rate: float) -> Verdict:
         measured = seen.measured
         if measured is None:
             return blank

@@ -69,7 +69,10 @@ def explain(
         BundleError: the bundle lacks a model or a calibration.
     """
     return explain_observed(
-        detector, *detector.look(source, whole_image=whole_image), face=face, whole_image=whole_image
+        detector,
+        *detector.observe_source(source, whole_image=whole_image),
+        face=face,
+        whole_image=whole_image,
     )
 
 
@@ -99,7 +102,7 @@ def explain_observed(
     chosen = seen[number]
     if chosen.measured is None:
         raise PictureError(f"{picture.name}: the face is too small to be scored: give a larger picture")
-    (verdict,) = detector.judge(picture, [chosen], path=picture.name, false_alarm_rate=_RATE)
+    (verdict,) = detector.verdicts(picture, [chosen], path=picture.name, false_alarm_rate=_RATE)
     if _sees_whole_patches(detector):
         influence, method = patch_influence(detector, chosen.crop), "what each patch adds to the score"
     else:

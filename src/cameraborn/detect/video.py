@@ -76,7 +76,7 @@ def judge_video(
     looked_at = 0
     for time, picture in video.frames():
         seen = detector.observe(picture, whole_image=whole_image, most=most_faces)
-        verdicts = detector.verdicts_on(picture, seen, path=video.path, false_alarm_rate=_RATE)
+        verdicts = detector.verdicts(picture, seen, path=video.path, false_alarm_rate=_RATE, face_notes=False)
         tracks.add(time, picture.pixels, [one for one in verdicts if one.box is not None])
         last, looked_at = replace(verdicts[0], start_s=0.0, end_s=time), looked_at + 1
     assert last is not None  # there is a frame, or an error

@@ -182,7 +182,7 @@ class Service:
         asked = JobOptions.model_validate(options)
         work = self._work(stop, asked)
         work.check_size(upload)
-        judged = work.judge(upload, false_alarm_rate=asked.false_alarm)
+        judged = work.verdicts(upload, false_alarm_rate=asked.false_alarm)
         verdicts = [verdict for verdict, _ in judged]
         self.metrics.judged(1, verdicts)
         rows = self._told_of(verdicts, [place for _, place in judged], asked.category)

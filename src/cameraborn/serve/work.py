@@ -93,7 +93,7 @@ class Work:
             raise too_many_frames(upload.name, self.limits)
         return header.width, header.height
 
-    def judge(self, upload: Upload, false_alarm_rate: float) -> list[tuple[Verdict, int | None]]:
+    def verdicts(self, upload: Upload, false_alarm_rate: float) -> list[tuple[Verdict, int | None]]:
         """The verdicts on a picture, as `Detector.score` gives them, each with the place of its category.
 
         That is the category of photographs that the face was compared with; None where it was with none.
@@ -107,7 +107,7 @@ class Work:
             picture, seen = self._look(upload)
         except PictureError as error:
             return [(self.detector.unreadable(upload.name, error), None)]
-        verdicts = self.detector.judge(picture, seen, path=upload.name, false_alarm_rate=false_alarm_rate)
+        verdicts = self.detector.verdicts(picture, seen, path=upload.name, false_alarm_rate=false_alarm_rate)
         taxonomy = self.detector.calibration.taxonomy
         measured = [one.measured for one in seen] or [None]
         return [
@@ -163,7 +163,9 @@ class Work:
 
     def _look(self, upload: Upload) -> tuple[Picture, list[Observation]]:
         most = self.limits.max_faces
-        found = self.detector.look_at(self._frames(upload), whole_image=self.whole_image, most=most + 1)
+        found = self.detector.observe_frames(
+            self._frames(upload), whole_image=self.whole_image, most=most + 1
+        )
         if len(found[1]) > most:
             raise too_many_faces(upload.name, self.limits)
         return found
