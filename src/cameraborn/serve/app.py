@@ -211,7 +211,7 @@ class Service:
         self, work: Work, uploads: Sequence[Upload], rate: float
     ) -> list[tuple[Verdict, int | None]]:
         await self.pool.each(work.check_size, uploads)  # all, before the first one costs time
-        found = await self.pool.each(partial(work.judge, false_alarm_rate=rate), uploads)
+        found = await self.pool.each(partial(work.verdicts, false_alarm_rate=rate), uploads)
         return [verdict for verdicts in found for verdict in verdicts]
 
     async def _told(self, work: Work, uploads: Sequence[Upload]) -> list[Provenance]:
