@@ -18,6 +18,7 @@ import subprocess
 import sys
 import termios
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -458,7 +459,7 @@ workers = 0
 
 
 def test_from_photographs_to_a_verdict(tmp_path):
-    """Every verb in the order in which a user meets them, each in a process; what is refused between, here."""
+    """Every verb in the order in which a user meets them; those that others test in a process are called here."""
     rng = np.random.default_rng(0)
     for number in range(24):
         folder = tmp_path / "photos" / f"camera{number % 6}"
@@ -469,17 +470,19 @@ def test_from_photographs_to_a_verdict(tmp_path):
         Image.fromarray(pixels).save(folder / f"{number}.jpg", exif=exif, quality=95)
     (tmp_path / "recipe.toml").write_text(RECIPE, encoding="utf-8")
 
-    def go(*args):
+    def go(*args, run=run):
         code, out, error = run(*args, cwd=tmp_path)
         assert code == 0, error
         return out + error
 
+    here = partial(go, run=run_here)
+
     assert "24 rows" in go("data", "import", "folder", "photos", "-o", "data.jsonl")
     shares = ["train=0.25", "val=0.25", "fit=0.25", "calibration=0.25"]
-    assert "train: " in go("data", "split", "data.jsonl", *shares)
-    assert "every file" in go("data", "verify", "data.jsonl")
+    assert "train: " in here("data", "split", "data.jsonl", *shares)
+    assert "every file" in here("data", "verify", "data.jsonl")
     assert "step 3/3" in go("train", "recipe.toml", "-o", "run")
-    go("export", "run", "-o", "network", "--side", "64", "--smallest-side", "64")
+    here("export", "run", "-o", "network", "--side", "64", "--smallest-side", "64")
     of_network, whole = ["--whole-image", "--bundle", "network"], ["--whole-image", "--bundle", "bundle"]
     fitting = ["--split", "fit", "--dimensions", "2", "-o", "bundle"]
     assert "evidence fitted (photographs)" in go("fit", "data.jsonl", *of_network, *fitting)
@@ -502,7 +505,7 @@ def test_from_photographs_to_a_verdict(tmp_path):
     assert "run 'cameraborn calibrate' first" in error
 
     assert "; false-alarm rates from" in go("calibrate", "data.jsonl", "--split", "calibration", *whole)
-    assert "whole" in go("verify", "bundle")
+    assert "whole" in here("verify", "bundle")
     assert "24 pictures" in go("score", "photos", *whole, "--false-alarm", "0.5")
 
     (tmp_path / "photos" / "camera0" / "0.jpg").write_bytes(b"changed")

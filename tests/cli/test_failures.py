@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 
+import matplotlib
 import pytest
 
 from tests.command import CAMERABORN, ENVIRONMENT, EXAMPLES, ROOT, posix, run, run_here
@@ -94,7 +95,9 @@ def test_memory_that_does_not_suffice(desk, megabytes):
 def test_no_home_and_a_home_that_cannot_be_written(desk):
     code, error = shell("unset HOME; $C score a.jpg > rows", desk)
     assert (code, error.count("\n")) == (0, 1)
-    code, error = shell("$C explain a.jpg -o why.png", desk, HOME="/proc")
+    # Its fonts are known already: to look for them takes Matplotlib some ten seconds.
+    fonts = matplotlib.get_cachedir()
+    code, error = shell("$C explain a.jpg -o why.png", desk, HOME="/proc", MPLCONFIGDIR=fonts)
     assert (code, error.splitlines()[-1]) == (0, "why.png: drawn")
 
 

@@ -111,8 +111,8 @@ def test_frames_that_are_too_large_are_refused_by_the_header(strict, tmp_path):
 
 
 def test_a_video_that_takes_too_long_ends_between_two_looks(tiny_bundle, tmp_path):
-    film = write(tmp_path / "film.mp4", [corner((1920, 1080))] * 900, rate=25)
-    with running(tiny_bundle, "--jobs", 1, "--max-seconds", 1) as server:
+    film = write(tmp_path / "film.mp4", [corner((1920, 1080))] * 300, rate=25)
+    with running(tiny_bundle, "--jobs", 1, "--max-seconds", 0.3) as server:
         problem_of(server.score(film, every=3600), 503, "out-of-time")
         job = started(server, film, every=3600)
         ended(server, job)

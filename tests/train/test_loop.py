@@ -141,6 +141,7 @@ def weight(training, name):
     return weights.get(name, 1.0)
 
 
+@pytest.mark.parametrize("training", ["binary", "autoencoders"], indirect=True)  # pretext: test_processes.py
 def test_two_processes_train_one_run(training, tmp_path):
     """Losses are of the whole batch: the first step's is that of one process, but for batch statistics."""
     recipe = training.with_(steps=3, grad_accum_steps=2)
