@@ -10,6 +10,7 @@ from sklearn.model_selection import cross_val_predict
 
 from cameraborn.binary.plans import Plans, covariates_of
 from cameraborn.degrade.history import SIDE
+from cameraborn.errors import RecipeError
 
 N = 60  # rows of each class
 
@@ -48,6 +49,18 @@ def test_plans_do_not_tell_the_class(plans):
     for of, most in ((unbalanced, 1.0), (x, 0.68)):
         told = cross_val_predict(trees, of[:, :2], labels, method="predict_proba", cv=3)[:, 1]
         assert roc_auc_score(labels, told) < most
+
+
+def test_classes_that_lie_wholly_apart_are_refused():
+    covariates = np.repeat([[0.0, 5.0], [9.0, 5.0]], N, axis=0)
+    with pytest.raises(RecipeError, match=r"history\.balanced: .* of (9\d\.\d|100\.0)% of pictures there are none"):
+        Plans(
+            lambda rng: int(rng.integers(N)),
+            lambda rng: int(rng.integers(N, 2 * N)),
+            lambda number, rng: 200,
+            covariates,
+            native=0.5,
+        )
 
 
 def test_a_plan_is_of_its_class_and_says_what_it_does(plans):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from cameraborn.binary import plans
+from cameraborn.binary import plans, sampling
 from cameraborn.binary.face_rows import face_rows
 from cameraborn.binary.faces import faces_of
 from cameraborn.binary.sampling import FaceBatches, Sampler, base_weights
@@ -107,7 +107,8 @@ def test_a_pair_is_two_pictures_of_the_same_history(toys, tmp_path):
 
 
 def test_balanced_batches_hold_as_much_and_depend_on_their_number_alone(toys, tmp_path, monkeypatch):
-    monkeypatch.setattr(plans, "_TRIALS", 300)  # plans that the trees learn from: of more they know more
+    monkeypatch.setattr(plans, "_TRIALS", 300)  # of more plans the trees learn more
+    monkeypatch.setattr(sampling, "covariates_of", lambda _: plans.NOTHING)  # toys: noise tells all
     recipe = recipe_of(toys, history={"balanced": True})
     batches = [FaceBatches(sampler_of(recipe, tmp_path)[0], recipe, CPU)[4] for _ in range(2)]
     plain = recipe_of(toys)

@@ -23,6 +23,7 @@ from cameraborn.degrade.draw import Rng, log_uniform
 from cameraborn.degrade.history import SIDE
 from cameraborn.degrade.residual_statistics import noise_of, residual_statistics
 from cameraborn.degrade.sharpness import sharpness
+from cameraborn.errors import RecipeError
 from cameraborn.files import Pixels
 
 NOTHING = (0.0, 5.0)  # covariates of pictures that are too small to measure
@@ -30,6 +31,7 @@ NOTHING = (0.0, 5.0)  # covariates of pictures that are too small to measure
 _LARGEST_FACTOR = 3.5  # of shrinking
 _AS_IT_IS, _ENLARGED, _MOST_ENLARGED = 0.25, 0.1, 1.6  # shares that are not shrunk, and how far some grow
 _SMALLEST, _SMALLEST_MEASURED = 96, 64  # pixels
+_LEAST_ACCEPTED = 0.02  # share of plans that are carried out
 _TRIALS, _AT_ONCE = 4000, 6  # plans of each class that the trees learn from; judged at a time
 
 
@@ -62,6 +64,9 @@ class Plans:
         covariates: noise and sharpness of each row's picture [rows 2], see `covariates_of`.
         native: share of the larger pictures that are not shrunk to `SIDE` in the end.
         seed: of the plans that the trees learn from.
+
+    Raises:
+        RecipeError: next to no plan could as well be of the other class.
     """
 
     photograph: Callable[[Rng], int]
@@ -80,6 +85,13 @@ class Plans:
             max_depth=3, n_estimators=60, learning_rate=0.15, min_samples_leaf=150, random_state=0
         )
         self._told = trees.fit(x, np.repeat([0, 1], _TRIALS))
+        generated = self._told.predict_proba(x)[:, 1]
+        accepted = min(generated[:_TRIALS].mean(), 1 - generated[_TRIALS:].mean())
+        if accepted < _LEAST_ACCEPTED:
+            raise RecipeError(
+                f"history.balanced: of the size, noise and sharpness of {1 - accepted:.1%} of pictures there are none "
+                "in the other class: give photographs and generated faces that are more alike, or leave it off"
+            )
 
     def of_photograph(self, rng: Rng) -> Plan:
         """A plan of a photograph."""
