@@ -36,6 +36,7 @@ from cameraborn.train.processes import Processes
 
 DECLINE = 0.3  # of the time, at the end
 WARM_UP = 100  # steps
+HISTORY = ("strength", "native", "light", "toned", "denoised", "turned", "shuffle", "hybrid", "balanced")
 
 
 def built(options: argparse.Namespace) -> nn.Module:
@@ -131,6 +132,9 @@ def main() -> None:
     parser.add_argument(
         "--balanced", action="store_true", help="shrinking, noise and sharpness do not tell the classes"
     )
+    parser.add_argument("--toned", type=float, default=0.0, help="share whose tone changes")
+    parser.add_argument("--denoised", type=float, default=0.0, help="share from which noise is taken")
+    parser.add_argument("--turned", type=float, default=0.0, help="share of patches turned by quarters")
     parser.add_argument("--light", type=float, default=0.0, help="share of deliveries without edits")
     parser.add_argument("--leave-out", action="append", default=[])
     parser.add_argument("--everything", action="store_true", help="train on validation's photographs as well")
@@ -150,10 +154,7 @@ def main() -> None:
         blank=options.blank,
         sides=options.sides,
         seed=options.seed,
-        **{
-            name: getattr(options, name)
-            for name in ("strength", "native", "light", "shuffle", "hybrid", "balanced")
-        },
+        **{name: getattr(options, name) for name in HISTORY},
     )
 
     def batches_by_now() -> tuple[int, FaceBatches]:

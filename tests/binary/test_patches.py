@@ -88,3 +88,23 @@ def test_without_detail_only_what_is_coarse_stays():
         assert gone.shape == noise.shape
         assert gone.std() < 0.6 * noise.std()
         assert np.abs(kept.astype(float) - ramp)[8:-8, 8:-8].mean() < 4
+
+
+def test_patches_are_turned_by_quarters():
+    x = np.zeros((64, 64, 3), np.uint8)
+    x[:8] = 255  # the top
+    tops = set()
+    for seed in range(40):
+        y = patch(x, 64, np.random.default_rng(seed), turned=1.0)
+        tops.add(
+            max(
+                ("top", y[0]),
+                ("bottom", y[-1]),
+                ("left", y[:, 0]),
+                ("right", y[:, -1]),
+                key=lambda e: e[1].mean(),
+            )[0]
+        )
+        assert y.sum() == x.sum()
+    assert tops == {"top", "bottom", "left", "right"}
+    assert np.array_equal(patch(x, 64, np.random.default_rng(1)), x)

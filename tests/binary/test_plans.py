@@ -53,7 +53,9 @@ def test_plans_do_not_tell_the_class(plans):
 
 def test_classes_that_lie_wholly_apart_are_refused():
     covariates = np.repeat([[0.0, 5.0], [9.0, 5.0]], N, axis=0)
-    with pytest.raises(RecipeError, match=r"history\.balanced: .* of (9\d\.\d|100\.0)% of pictures there are none"):
+    with pytest.raises(
+        RecipeError, match=r"history\.balanced: .* of (9\d\.\d|100\.0)% of pictures there are none"
+    ):
         Plans(
             lambda rng: int(rng.integers(N)),
             lambda rng: int(rng.integers(N, 2 * N)),

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from cameraborn.degrade import edits
-from cameraborn.degrade.edits import EDITS, blurred, brought_to_sharpness, sharpened
+from cameraborn.degrade.edits import EDITS, blurred, brought_to_sharpness, denoise, guided, sharpened
 from cameraborn.degrade.sharpness import sharpness
 
 
@@ -54,3 +54,27 @@ def test_a_picture_is_brought_to_a_sharpness(factor):
     x = picture()
     target = sharpness(x) * factor
     assert sharpness(brought_to_sharpness(x, target)) == pytest.approx(target, rel=0.15)
+
+
+def test_denoising_takes_noise_and_leaves_edges():
+    rng = np.random.default_rng(0)
+    clean = np.full((64, 64, 3), 60, np.uint8)
+    clean[:, 32:] = 190
+    noisy = (clean + rng.normal(0, 4, clean.shape)).round().clip(0, 255).astype(np.uint8)
+    for seed in range(6):
+        y = denoise(noisy, np.random.default_rng(seed)).astype(float)
+        assert np.std(y[:, :28]) < 0.97 * np.std(noisy[:, :28].astype(float))
+        assert y[:, 36:].mean() - y[:, :28].mean() == pytest.approx(130, abs=2)
+
+
+def test_a_guided_filter_against_the_formula():
+    x = np.random.default_rng(0).integers(0, 256, (12, 12, 3), dtype=np.uint8)
+    r, edge = 1, 20.0
+    f = x[..., 0].astype(float)
+    inside = {(i, j): f[i - r : i + r + 1, j - r : j + r + 1] for i in range(1, 11) for j in range(1, 11)}
+    a = {k: w.var() / (w.var() + edge**2) for k, w in inside.items()}
+    b = {k: (1 - a[k]) * w.mean() for k, w in inside.items()}
+    for i, j in ((5, 5), (3, 8)):
+        window = [(i + p, j + q) for p in (-1, 0, 1) for q in (-1, 0, 1)]
+        expected = np.mean([a[k] for k in window]) * f[i, j] + np.mean([b[k] for k in window])
+        assert guided(x, r, edge)[i, j, 0] == pytest.approx(expected, abs=0.6)

@@ -1,5 +1,7 @@
 """Random histories: draws know nothing of the class; sides, shares and formats are those that are said."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -130,3 +132,13 @@ def test_a_file_holds_less_the_lower_its_quality():
     )
     halved, full = (recompressed(x, "JPEG", 95, chroma) for chroma in ("4:2:0", "4:4:4"))
     assert np.abs(halved.astype(int) - x).mean() > np.abs(full.astype(int) - x).mean()
+
+
+def test_tone_and_noise_change_light_histories_too_and_draw_nothing_when_they_are_not_asked_for():
+    x = picture(150)
+    plain = [processed(x, seed, LIGHT) for seed in range(8)]
+    for share in ("toned", "denoised"):
+        changed = [processed(x, seed, replace(LIGHT, **{share: 1.0})) for seed in range(8)]
+        assert not any(np.array_equal(*both) for both in zip(plain, changed, strict=True))
+        unchanged = [processed(x, seed, replace(LIGHT, **{share: 0.0})) for seed in range(8)]
+        assert all(np.array_equal(*both) for both in zip(plain, unchanged, strict=True))

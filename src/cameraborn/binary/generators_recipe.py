@@ -49,6 +49,9 @@ class HistorySection(Section):
     strength: float = Field(default=0.5, ge=0)  # how often edits happen, over the table's chances
     native: float = Field(default=0.5, ge=0, le=1)  # share of the larger faces that stay large
     light: float = Field(default=0.6, ge=0, le=1)  # share without edits
+    toned: float = Field(default=0.0, ge=0, le=1)  # share of all whose tone changes
+    denoised: float = Field(default=0.0, ge=0, le=1)  # share of all from which noise is taken
+    turned: float = Field(default=0.0, ge=0, le=1)  # share of patches turned by any number of quarters
     shuffle: float = Field(default=0.2, ge=0, le=1)  # share of patches whose tiles are shuffled
     hybrid: float = Field(default=0.0, ge=0, le=1)  # share of patches laid on another's content
     balanced: bool = False  # shrinking, noise and sharpness do not tell the classes, see `binary.plans`
@@ -56,7 +59,7 @@ class HistorySection(Section):
     @property
     def histories(self) -> Histories:
         """What `degrade.history` is told."""
-        return Histories(self.strength, self.native, self.light)
+        return Histories(self.strength, self.native, self.light, self.toned, self.denoised)
 
 
 class PatchesSection(Section):

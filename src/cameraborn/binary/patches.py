@@ -49,16 +49,19 @@ def square_of(height: int, width: int, box: Box | None, rng: Rng, whole: float =
     return y, x, side
 
 
-def patch(x: Pixels, side: int, rng: Rng, shuffle: float = 0.0) -> Pixels:
+def patch(x: Pixels, side: int, rng: Rng, shuffle: float = 0.0, turned: float = 0.0) -> Pixels:
     """A square patch, mirrored half of the time; a smaller picture is enlarged to it.
 
-    In a share `shuffle` of cases its tiles are shuffled, see `shuffled`.
+    In a share `turned` of cases it is turned by any number of quarters, in a share `shuffle` its tiles are shuffled
+    (see `shuffled`).
     """
     if x.shape[0] < side:
         x = np.asarray(cv2.resize(x, (side, side), interpolation=cv2.INTER_LINEAR), np.uint8)
     y0, x0 = rng.integers(x.shape[0] - side + 1, size=2)
     x = x[y0 : y0 + side, x0 : x0 + side]
     x = x[:, ::-1] if rng.random() < 0.5 else x
+    if turned and rng.random() < turned:
+        x = np.rot90(x, int(rng.integers(4)))
     return shuffled(x, rng) if rng.random() < shuffle else x
 
 

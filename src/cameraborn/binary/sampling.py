@@ -204,9 +204,9 @@ class FaceBatches(Dataset[Batch]):
 
     def _cut(self, draws: Rng, chosen: PatchesSection) -> tuple[list[Pixels], list[float]]:
         """The patches of a unit, and their labels."""
-        shuffle = self.recipe.history.shuffle
+        history = self.recipe.history
         both = [
-            (patch(picture, chosen.side, rng, shuffle), label)
+            (patch(picture, chosen.side, rng, history.shuffle, history.turned), label)
             for picture, label, rng in self._unit(draws)
             for _ in range(chosen.count)
         ]

@@ -87,8 +87,20 @@ def grain(x: Pixels, rng: Rng) -> Pixels:
     return _levels(x + strength * noise)
 
 
+def denoise(x: Pixels, rng: Rng) -> Pixels:
+    """Noise taken away, by non-local means or by a guided filter, of 1 to 6 grey levels, more of it in the colours."""
+    strength = log_uniform(rng, 1.0, 6.0)
+    if rng.random() < 0.5:
+        colours = strength * float(rng.uniform(0.7, 2.0))
+        smooth = cv2.fastNlMeansDenoisingColored(x, None, strength, colours, 3, 9)
+    else:
+        smooth = guided(x, int(rng.integers(1, 4)), 2 * strength)
+    share = float(rng.uniform(0.5, 1.0))
+    return np.asarray(cv2.addWeighted(x, 1 - share, smooth, share, 0), np.uint8)
+
+
 EDITS: Registry[Edit] = Registry("edit")
-for _edit in (tone, colour, grey, retouch, gaussian_blur, unsharp_mask, grain):
+for _edit in (tone, colour, grey, retouch, gaussian_blur, unsharp_mask, grain, denoise):
     EDITS.add(_edit.__name__, _edit)
 
 
@@ -100,6 +112,18 @@ def blurred(x: Pixels, sigma: float) -> Pixels:
 def sharpened(x: Pixels, radius: float, amount: float) -> Pixels:
     """Unsharp masking: what a blur of `radius` pixels takes away is added `amount` times."""
     return np.asarray(cv2.addWeighted(x, 1 + amount, blurred(x, radius), -amount, 0), np.uint8)
+
+
+def guided(x: Pixels, radius: int, edge: float) -> Pixels:
+    """Smoothed where it differs by less than `edge` grey levels within `radius` pixels; edges stay.
+
+    The guided filter with the picture as its own guide (He, Sun and Tang, TPAMI 2013, equations 5, 6 and 8).
+    """
+    levels, window = x.astype(np.float32), (2 * radius + 1,) * 2
+    mean = cv2.blur(levels, window)
+    variance = cv2.blur(levels * levels, window) - mean * mean
+    slope = variance / (variance + edge * edge)
+    return _levels(cv2.blur(slope, window) * levels + cv2.blur(mean - slope * mean, window))
 
 
 def brought_to_sharpness(x: Pixels, target: float) -> Pixels:

@@ -3,7 +3,8 @@
 What one class alone goes through, a network learns in place of what generators leave. So a draw knows nothing of the
 class, and a photograph and its reconstruction are given the same draw: the same seed. The steps, in order:
 
-1. perhaps turned by some degrees, then brought to a side that is drawn, never far above its own;
+1. perhaps turned by some degrees, then brought to a side that is drawn, never far above its own; perhaps with another
+   tone and without noise, so that neither is a sign of the class;
 2. `degrade.random.random_edits`, and in half of the cases a sharpness that is drawn;
 3. compressed, perhaps resized and compressed again;
 4. the detector's own part: shrunk to `SIDE`.
@@ -23,7 +24,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from cameraborn.degrade.draw import Rng, log_uniform
-from cameraborn.degrade.edits import brought_to_sharpness
+from cameraborn.degrade.edits import brought_to_sharpness, colour, denoise, tone
 from cameraborn.degrade.named import Encoding, recompressed
 from cameraborn.degrade.random import INTERPOLATING, draw_encoding, random_edits
 from cameraborn.files import Pixels
@@ -33,6 +34,7 @@ SIDE = 256  # pixels; a larger face is shrunk to it before the network
 _TURNED, _SMALLEST_TURNED = 0.35, 160  # share that is turned, and from which side on, pixels
 _SIDES, _LARGEST_NATIVE = (112, 420), 480  # sides that faces are brought to, pixels; where not all are shrunk
 _KEPT = 0.8  # share of those drawn larger than they are that keep their side; others grow, by at most 1.8
+_COLOURED_TOO = 0.4  # share of changed tones
 _MATCHED, _SHARPNESS = 0.5, (5.5, 0.9)  # share brought to a sharpness whose logarithm is drawn
 _COMPRESSED, _AGAIN = 0.7, 0.25  # shares compressed, and processed by a second site
 _SMALLEST_AGAIN = 104  # pixels
@@ -70,12 +72,16 @@ class Histories:
     Attributes:
         strength: how often edits happen, over the chances of `degrade.random`.
         native: share of the larger faces that are not shrunk to `SIDE` in the end.
-        light: share that is resized and compressed once, and nothing else.
+        light: share that is resized and compressed once, without edits.
+        toned: share of all whose tone is changed first, two in five times with the colours.
+        denoised: share of all from which noise is taken first.
     """
 
     strength: float = 1.0
     native: float = 0.0
     light: float = 0.0
+    toned: float = 0.0
+    denoised: float = 0.0
 
 
 def random_history(square: Pixels, rng: Rng, histories: Histories, side: int | None = None) -> Pixels:
@@ -83,6 +89,11 @@ def random_history(square: Pixels, rng: Rng, histories: Histories, side: int | N
     if rng.random() < _TURNED and square.shape[0] >= _SMALLEST_TURNED:
         square = turned(square, rng)
     x = resized(square, drawn_side(square.shape[0], rng, histories) if side is None else side, rng)
+    if histories.toned and rng.random() < histories.toned:
+        x = tone(x, rng)
+        x = colour(x, rng) if rng.random() < _COLOURED_TOO else x
+    if histories.denoised and rng.random() < histories.denoised:
+        x = denoise(x, rng)
     if rng.random() < histories.light:
         x = compressed(x, rng, _LIGHT_QUALITY) if rng.random() < _LIGHT_COMPRESSED else x
         return _as_detected(x, rng, histories)
