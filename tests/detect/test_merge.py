@@ -7,6 +7,7 @@ import pytest
 
 from cameraborn.detect.bundle import Bundle
 from cameraborn.detect.detector import Detector
+from cameraborn.detect.evidence.combine import LIMIT
 from cameraborn.detect.evidence.known_generators import BinaryClassifier
 from cameraborn.detect.merge import merge
 from cameraborn.detect.schema import BundleInfo, Network, Preprocessing
@@ -100,7 +101,7 @@ def test_merged_calibrated_written_and_read(one, other, photographs, tmp_path):
 
 
 def test_the_score_can_be_made_by_some_channels(one, other, photographs):
-    merged = merge([one, other], ["generators"])
+    merged = merge([one, other], {"generators": None})
     assert merged.info.combined == ("generators",)
     assert [channel.name for channel in merged.evidence] == ["generators", "photographs"]
     options = ViewOptions(copies=1, jobs=1)
@@ -136,3 +137,30 @@ def test_schema_needs_a_network():
     with pytest.raises(ValueError, match="networks"):
         BundleInfo(name="x", networks=())
     assert Network.model_fields["weights"].default == ()
+
+
+def test_weights_stay_through_calibration_writing_and_reading(one, other, photographs, tmp_path):
+    merged = merge([one, other], {"generators": 1.0, "photographs": 0.3})
+    assert merged.info.weights == (1.0, 0.3)
+    options = ViewOptions(copies=1, jobs=1)
+    write_bundle(
+        calibrate(merged, photographs["calibration"][:20], options=options, class_size=20), tmp_path / "both"
+    )
+    detector = Detector(read_bundle(tmp_path / "both"))
+    detector.verify()
+    info = detector.bundle.info
+    assert (info.combined, info.weights) == (("generators", "photographs"), (1.0, 0.3))
+    (verdict,) = detector.score(EXAMPLES / "photo-2.jpg")
+    z = {
+        name: (told.surprise - info.standard_of(name).location) / info.standard_of(name).scale
+        for name, told in verdict.evidence.items()
+    }
+    limited = np.clip(z["photographs"], -LIMIT, LIMIT)
+    assert verdict.score == pytest.approx(z["generators"] + 0.3 * limited)
+    unweighed = merge([detector.bundle, one], {"generators": None})
+    assert unweighed.info.weights == (None,)
+
+
+def test_a_weight_for_some_channels_alone_is_refused(one, other):
+    with pytest.raises(BundleError, match="give all one, or none"):
+        merge([one, other], {"generators": 1.0, "photographs": None})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sys
+from collections.abc import Sequence
 from operator import attrgetter
 from pathlib import Path
 from typing import Annotated
@@ -364,8 +366,9 @@ def merge(
     score_by: Annotated[
         list[str] | None,
         Option(
-            metavar="CHANNEL",
-            help="Channel that makes the score; may be repeated. The others are reported next to it.",
+            metavar="CHANNEL[=WEIGHT]",
+            help="Channel that makes the score, and its weight there; may be repeated. "
+            "The others are reported next to it.",
             show_default="all that made one",
         ),
     ] = None,
@@ -380,12 +383,28 @@ def merge(
     if len(bundles) < 2:
         raise BadParameter("give two bundles or more.", param_hint="BUNDLE...")
     Outputs(output, overwrite=overwrite).reads(*bundles)
-    merged = merged_of([read_bundle(bundle) for bundle in bundles], score_by or ())
+    merged = merged_of([read_bundle(bundle) for bundle in bundles], _weights(score_by or ()))
     write_bundle(merged.with_info(name=name or output.name), output)
     say(
         f"{output}: holds {', '.join(channel.name for channel in merged.evidence)}; now "
         f"'cameraborn calibrate PHOTOS --bundle {output}', with photographs that none of them has seen"
     )
+
+
+def _weights(texts: Sequence[str]) -> dict[str, float | None]:
+    """The weight of each channel of a score, as `NAME` or `NAME=WEIGHT`."""
+    weights: dict[str, float | None] = {}
+    for text in texts:
+        name, equals, number = text.partition("=")
+        if name in weights:
+            raise BadParameter(f"channel {name!r} is given twice.", param_hint="--score-by")
+        try:
+            weights[name] = float(number) if equals else None
+        except ValueError:
+            weights[name] = math.nan
+        if equals and not 0 < (weights[name] or 0) < math.inf:
+            raise BadParameter(f"{number!r} is no weight: give a number above 0.", param_hint="--score-by")
+    return weights
 
 
 def _refuse_filters(context: Context, paths: list[Path], *filters: str) -> None:

@@ -130,8 +130,11 @@ class Bundle:
         standards = [self.info.standard_of(name) for name in names]
         if len(names) > 1 and None in standards:
             raise BundleError(f"{self.origin}: the evidence has no common scale: run 'cameraborn fit' first")
+        weights = [weight for weight in self.info.weights if weight is not None]
         return combine(
-            [surprises[name] for name in names], [standard or Standard(0, 1) for standard in standards]
+            [surprises[name] for name in names],
+            [standard or Standard(0, 1) for standard in standards],
+            weights or None,
         )
 
     @cached_property
@@ -248,16 +251,22 @@ class Bundle:
         files = {name: safetensors.numpy.save(dict(evidence.tensors()))}
         return self.with_channel(record)._changed({}, files)
 
-    def with_combination(self, standards: Mapping[str, Standard | None]) -> Self:
+    def with_combination(
+        self, standards: Mapping[str, Standard | None], weights: Mapping[str, float] | None = None
+    ) -> Self:
         """With a score that is made of these channels, which come first, in this order.
 
         Args:
             standards: each channel's common scale; None where it has none, which one channel alone does without.
+            weights: each channel's weight in the score; empty: none. By default channels that make a score together
+                already keep theirs.
         """
+        if weights is None:
+            known = dict(zip(self.info.combined, self.info.weights, strict=False))
+            kept = {name: weight for name, weight in known.items() if weight is not None}
+            weights = kept if set(kept) == set(standards) else {}
         channels = tuple(
-            record
-            if (standard := standards.get(record.name)) is None
-            else record.model_copy(update={"standard": (standard.location, standard.scale)})
+            _combined(record, standards.get(record.name), weights.get(record.name))
             for record in self.info.channels
         )
         combined = tuple(standards)
@@ -343,3 +352,11 @@ class Bundle:
         if name not in self.files:
             raise BundleError(f"{self.origin}: the bundle has no {name}: {remedy}")
         return self.files[name]
+
+
+def _combined(record: Channel, standard: Standard | None, weight: float | None) -> Channel:
+    """A channel with its part in the score."""
+    changes: dict[str, object] = {"weight": weight}
+    if standard is not None:
+        changes["standard"] = (standard.location, standard.scale)
+    return record.model_copy(update=changes)

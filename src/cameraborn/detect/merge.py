@@ -6,7 +6,7 @@ by `calibrate`, on photographs that none of the bundles has seen.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePath
 
@@ -15,30 +15,34 @@ from cameraborn.detect.evidence.channel import Columns, Evidence
 from cameraborn.errors import BundleError
 
 
-def merge(bundles: Sequence[Bundle], score_by: Sequence[str] = ()) -> Bundle:
+def merge(bundles: Sequence[Bundle], score_by: Mapping[str, float | None] | None = None) -> Bundle:
     """The first bundle with the networks and fitted channels of the others behind its own, not calibrated.
 
     Files and channels whose names are taken get a number.
 
     Args:
         bundles: two or more.
-        score_by: channels that make the score; empty: all that made one. The others stand beside it.
+        score_by: channels that make the score, with their weights or none; by default all that made one. The others
+            stand beside it.
 
     Raises:
-        BundleError: a bundle has no fitted evidence, one is of whole pictures and another of faces, or there is no
-            channel of such a name.
+        BundleError: a bundle has no fitted evidence, one is of whole pictures and another of faces, there is no
+            channel of such a name, or only some have a weight.
     """
     first, *others = bundles
     _check_areas(bundles)
     merged = first.without_calibration()
     for other in others:
         merged = _joined(merged, other)
+    if not score_by:
+        return merged
     scoring = [merged.channel(name).name for name in score_by]  # which refuses a name that nothing has
-    return (
-        merged.with_combination({name: merged.info.standard_of(name) for name in scoring})
-        if scoring
-        else merged
-    )
+    weights = {name: weight for name, weight in score_by.items() if weight is not None}
+    if weights and len(weights) < len(score_by):
+        raise BundleError(
+            "a weight for some channels of the score and none for others: give all one, or none"
+        )
+    return merged.with_combination({name: merged.info.standard_of(name) for name in scoring}, weights)
 
 
 def _joined(bundle: Bundle, other: Bundle) -> Bundle:

@@ -87,6 +87,7 @@ class Channel(_Record):
     columns: Columns  # the feature columns that it reads, ranges of first and one past the last
     file: str | None = None  # its fitted numbers; None until it is fitted
     standard: tuple[float, float] | None = None  # mean and deviation of its surprise among fitted photographs
+    weight: float | None = Field(default=None, gt=0)  # in the score, see `evidence.combine`
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
@@ -139,6 +140,13 @@ class BundleInfo(_Record):
             raise ValueError("two channels have one name")
         return channels
 
+    @model_validator(mode="after")
+    def _weighed(self) -> Self:
+        weights = self.weights
+        if None in weights and any(weight is not None for weight in weights):
+            raise ValueError("of the channels that make the score, some have a weight and some have none")
+        return self
+
     @property
     def preprocessing(self) -> Preprocessing:
         """That of the first network, whose size decides the residual statistics."""
@@ -161,6 +169,12 @@ class BundleInfo(_Record):
     def width(self) -> int:
         """Features of all networks."""
         return sum(network.width for network in self.networks)
+
+    @property
+    def weights(self) -> tuple[float | None, ...]:
+        """The weights of the channels that make the score; None: none was chosen, or the channel is not fitted yet."""
+        known = {record.name: record.weight for record in self.channels}
+        return tuple(known[name] for name in self.combined if name in known)
 
     def standard_of(self, channel: str) -> Standard | None:
         """A channel's surprise among fitted photographs, if it was measured."""

@@ -2,10 +2,13 @@
 
 A density of many features varies far more than the odds of a classifier do, so each surprise is first brought to mean 0
 and standard deviation 1 among photographs that no channel has seen (by `calibrate`; until then, among those that were
-fitted to). The first channel counts as it is. Of every other
-one only what lies above its mean is added, as in DenseHybrid (Grcic, Bevandic and Segvic, ECCV 2022, arXiv 2207.02606):
-some generators smooth more than any autoencoder, and to look less reconstructed than photographs do is no sign of
-being one. A single channel's surprise stays as it is.
+fitted to). A single channel's surprise stays as it is. Several are added in one of two ways:
+
+- With weights that were chosen: the weighted sum. However the channels depend on each other, `calibrate` measures how
+  the sum itself is spread among photographs, so p-values need no independence.
+- Without: the first channel counts as it is. Of every other one only what lies above its mean is added, as in
+  DenseHybrid (Grcic, Bevandic and Segvic, ECCV 2022, arXiv 2207.02606): some generators smooth more than any
+  autoencoder, and to look less reconstructed than photographs do is no sign of being one.
 """
 
 from __future__ import annotations
@@ -16,6 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from cameraborn.files import Array
+
+LIMIT = 4.0  # standard deviations: a density of hundreds of them must not silence all else
 
 
 @dataclass(frozen=True)
@@ -35,16 +40,23 @@ class Standard:
         return (surprise - self.location) / self.scale
 
 
-def combine(surprises: Sequence[Array], standards: Sequence[Standard]) -> Array:
+def combine(
+    surprises: Sequence[Array], standards: Sequence[Standard], weights: Sequence[float] | None = None
+) -> Array:
     """One number of the surprises [N] of some channels: [N].
 
     Args:
         surprises: of each channel, in the order of the bundle.
         standards: of each channel; ignored if there is only one.
+        weights: of each channel; the first may lie anywhere, of the others none counts more than `LIMIT` deviations.
     """
     first, *others = surprises
     if not others:
         return first
+    if weights is not None:
+        parts = [standard(surprise) for surprise, standard in zip(surprises, standards, strict=True)]
+        limited = [parts[0], *(part.clip(-LIMIT, LIMIT) for part in parts[1:])]
+        return np.asarray(np.tensordot(np.asarray(weights), np.stack(limited), axes=1))
     total = standards[0](first)
     for surprise, standard in zip(others, standards[1:], strict=True):
         total = total + np.maximum(standard(surprise), 0.0)
