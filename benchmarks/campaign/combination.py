@@ -4,8 +4,9 @@
         -o benchmarks/results/combination.csv
 
 For every run that left families out and was scored by evaluate.py: each rule's AUC on those families, delivered alike
-(`lottery`), against held-out photographs, as it is and balanced by who is shown, and the share flagged at 5 % of these
-photographs. `photographs` and `reconstructed` enter as normal scores of their p-values, `generators` standardised.
+(`lottery`) and as they come, against held-out photographs of sources like those of training, as it is and balanced by
+who is shown, and against FFHQ's, which no source is like; and the share flagged at 5 % of the held-out photographs.
+Every channel enters standardised on these, `photographs` and `reconstructed` within `LIMIT`, as in the bundle's score.
 """
 
 from __future__ import annotations
@@ -13,16 +14,17 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
+from cache import Row
 from evaluate import Evaluation
 from numpy.typing import NDArray
-from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
 from cameraborn import load
+from cameraborn.detect.evidence.combine import LIMIT
 
 Scores = NDArray[np.float64]
 CHANNELS = ("photographs", "reconstructed")
@@ -37,6 +39,8 @@ def rules(g: Scores, p: Scores, r: Scores) -> dict[str, Scores]:
         "generators": g,
         "generators + .2 photographs": g + 0.2 * p,
         "generators + .2 reconstructed": g + 0.2 * r,
+        "generators + .15 both": g + 0.15 * (p + r),
+        "generators + .3 both": g + 0.3 * (p + r),
         "generators + .5 both": g + 0.5 * (p + r),
         "generators + both": g + p + r,
         "generators + .5 of what is above the mean of both": g + 0.5 * (np.maximum(p, 0) + np.maximum(r, 0)),
@@ -45,59 +49,91 @@ def rules(g: Scores, p: Scores, r: Scores) -> dict[str, Scores]:
 
 
 def of_channels(evaluation: Evaluation, bundle: Path) -> dict[int, dict[str, float]]:
-    """The normal score of each channel's p-value, of every delivered picture that is large enough."""
+    """The surprise of each channel, of every picture that is large enough and counts here."""
     detector = load(bundle)
     found: dict[int, dict[str, float]] = {}
     for number, entry in enumerate(evaluation.entries):
         pixels = evaluation.pixels(number)
-        if entry["delivery"] != "lottery" or not detector.observer.is_large_enough(pixels):
+        if not kind_of(entry) or not detector.observer.is_large_enough(pixels):
             continue
         measured = detector.observer.measure(pixels, len(pixels) / SCALE, None)
         surprises = detector.bundle.surprises(measured.feature[None])
-        calibrations = detector.bundle.channel_calibrations
-        p_values = {
-            name: calibrations[name].p_value(float(surprises[name][0]), measured.condition)
-            for name in CHANNELS
-        }
-        found[number] = {name: float(-norm.ppf(np.clip(p, 1e-3, 1 - 1e-3))) for name, p in p_values.items()}
+        found[number] = {name: float(surprises[name][0]) for name in CHANNELS}
     return found
+
+
+def kind_of(entry: Row) -> str:
+    """`fake`, `held-out` or `ffhq`; empty: a picture that does not count here."""
+    if entry["delivery"] not in ("lottery", "as-is"):
+        return ""
+    if entry["set"] == "fakes":
+        return "fake"
+    if entry["label"] != "photo" or entry["set"] not in ("camera", "camera2", "faces2", "portraits", "dev"):
+        return ""
+    if entry["set"] == "dev":
+        return "ffhq" if entry["track"] != "ldm-256" else ""  # those are smaller than a face should be
+    return "held-out"
 
 
 def figures(
     evaluation: Evaluation, channels: Mapping[int, Mapping[str, float]], folder: Path
-) -> list[dict[str, object]]:
-    """A row for each rule and family left out of a run."""
+) -> Iterator[dict[str, object]]:
+    """A row for each delivery, rule and family left out of a run."""
     left_out = json.loads((folder / "options.json").read_text())["leave_out"]
     held = np.load(folder / "scores.npz")
     score_of = dict(zip(held["numbers"].tolist(), held["scores"][:, 0].tolist(), strict=True))
-    numbers = [number for number in channels if number in score_of]
-    photo = evaluation.column("label")[numbers] == "photo"
-    overlap = evaluation.overlap[evaluation.column("row")[numbers].astype(int)]
-    logits = np.array([score_of[number] for number in numbers])
-    p, r = (np.array([channels[number][name] for number in numbers]) for name in CHANNELS)
-    rows: list[dict[str, object]] = []
-    for rule, scores in rules((logits - logits[photo].mean()) / logits[photo].std(), p, r).items():
-        threshold = np.quantile(scores[photo], 0.95)
-        for family in left_out:
-            fakes = evaluation.column("family")[numbers] == family
-            both = fakes | photo
-            counted = both & (overlap > 0)
-            rows.append(
-                {
+    known = [number for number in channels if number in score_of]
+    for delivery in ("lottery", "as-is"):
+        numbers = [number for number in known if evaluation.entries[number]["delivery"] == delivery]
+        kinds = np.array([kind_of(evaluation.entries[number]) for number in numbers])
+        overlap = evaluation.overlap[evaluation.column("row")[numbers].astype(int)]
+        photo = kinds == "held-out"
+        g, p, r = (
+            standardised(np.array(column), photo)
+            for column in (
+                [score_of[number] for number in numbers],
+                *([channels[number][name] for number in numbers] for name in CHANNELS),
+            )
+        )
+        for rule, scores in rules(g, p.clip(-LIMIT, LIMIT), r.clip(-LIMIT, LIMIT)).items():
+            threshold = np.quantile(scores[photo], 0.95)
+            for family in left_out:
+                fakes = evaluation.column("family")[numbers] == family
+                yield {
                     "run": folder.name,
+                    "delivery": delivery,
                     "rule": rule,
                     "family": family,
                     "fakes": int(fakes.sum()),
                     "photos": int(photo.sum()),
-                    "auc": round(float(roc_auc_score(fakes[both], scores[both])), 3),
-                    "auc_balanced": round(
-                        float(roc_auc_score(fakes[counted], scores[counted], sample_weight=overlap[counted])),
-                        3,
-                    ),
+                    "auc": auc(scores, fakes, photo),
+                    "auc_balanced": auc(scores, fakes & (overlap > 0), photo & (overlap > 0), overlap),
+                    "auc_ffhq": auc(scores, fakes, kinds == "ffhq"),
                     "flagged_at_5": round(float((scores[fakes] > threshold).mean()), 3),
+                    "ffhq_flagged_at_5": share(scores[kinds == "ffhq"] > threshold),
                 }
-            )
-    return rows
+
+
+def standardised(values: Scores, photo: NDArray[np.bool_]) -> Scores:
+    """Mean 0 and deviation 1 among the photographs."""
+    result: Scores = (values - values[photo].mean()) / values[photo].std()
+    return result
+
+
+def auc(
+    scores: Scores, fakes: NDArray[np.bool_], photos: NDArray[np.bool_], weights: Scores | None = None
+) -> float | str:
+    """The AUC of some fakes against some photographs; empty if there are none."""
+    both = fakes | photos
+    if not fakes.any() or not photos.any():
+        return ""
+    weight = None if weights is None else weights[both]
+    return round(float(roc_auc_score(fakes[both], scores[both], sample_weight=weight)), 3)
+
+
+def share(flagged: NDArray[np.bool_]) -> float | str:
+    """The share that is flagged; empty if there are none."""
+    return round(float(flagged.mean()), 3) if flagged.size else ""
 
 
 def main() -> None:

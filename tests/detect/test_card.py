@@ -8,7 +8,7 @@ from cameraborn.detect.store import read_bundle
 def test_the_card_of_the_bundle_that_ships():
     bundle = read_bundle(default_bundle())
     text = card_text(bundle)
-    assert "| photographs | density | 0-255, 512-767 | no |" in text
+    assert "| photographs | density | 0-255, 512-767 | weight 0.3 |" in text
     assert "| reconstructed | pseudo-fake classifier | 256-511 | no |" in text
     assert "| generators | binary classifier | 1024-2303 | yes |" in text
     calibration = bundle.calibration

@@ -8,7 +8,7 @@ from __future__ import annotations
 from cameraborn.detect.bundle import Bundle
 from cameraborn.detect.describe import category_rows
 from cameraborn.detect.evidence.kinds import KINDS
-from cameraborn.detect.schema import BundleInfo, Network
+from cameraborn.detect.schema import BundleInfo, Channel, Network
 
 
 def card_text(bundle: Bundle) -> str:
@@ -73,11 +73,15 @@ def _evidence(info: BundleInfo) -> str:
         return ""
     lines = [
         f"| {record.name} | {record.kind} | {', '.join(f'{a}-{b - 1}' for a, b in record.columns)} | "
-        f"{'yes' if record.name in info.combined else 'no'} |"
+        f"{_part(record) if record.name in info.combined else 'no'} |"
         for record in info.channels
     ]
     head = "| channel | kind | feature columns | part of the score |\n|---|---|---|---|"
     return f"\n## Evidence\n\n{head}\n" + "\n".join(lines) + "\n"
+
+
+def _part(record: Channel) -> str:
+    return "yes" if record.weight is None else f"weight {record.weight:g}"
 
 
 def _covered(info: BundleInfo) -> str:
