@@ -9,8 +9,8 @@ def test_the_card_of_the_bundle_that_ships():
     bundle = read_bundle(default_bundle())
     text = card_text(bundle)
     assert "| photographs | density | 0-255, 512-767 | weight 0.3 |" in text
-    assert "| reconstructed | pseudo-fake classifier | 256-511 | no |" in text
-    assert "| generators | binary classifier | 1024-2303 | yes |" in text
+    assert "| reconstructed | pseudo-fake classifier | 256-511 | weight 0.3 |" in text
+    assert "| generators | binary classifier | 1024-2303 | weight 1 |" in text
     calibration = bundle.calibration
     lines = [line.split("|")[1:-1] for line in text.splitlines() if line.startswith("| ")]
     counted = [int(cells[-1]) for cells in lines if cells[-1].strip().isdecimal()]
