@@ -10,6 +10,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 from cameraborn.detect.bundle import Bundle
@@ -116,15 +117,18 @@ def photographs(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def tiny_bundle(tmp_path_factory, network_bundle, photographs):
-    """The folder of a bundle that scores."""
-    options = ViewOptions(copies=2, jobs=1)
-    fitted = fit(network_bundle, photographs["fit"], components=2, dimensions=2, options=options)
-    done = calibrate(fitted, photographs["calibration"], options=options)
-    assert len(done.calibration_rows) >= 30
-    folder = tmp_path_factory.mktemp("bundles") / "tiny"
-    write_bundle(done, folder)
-    read_bundle(folder)
+def tiny_bundle(tmp_path_factory, worker_id, network_bundle, photographs):
+    """The folder of a bundle that scores, made by the worker that first needs it."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own if worker_id == "master" else own.parent) / "tiny"
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            options = ViewOptions(copies=2, jobs=1)
+            fitted = fit(network_bundle, photographs["fit"], components=2, dimensions=2, options=options)
+            done = calibrate(fitted, photographs["calibration"], options=options)
+            assert len(done.calibration_rows) >= 30
+            write_bundle(done, folder)
+            read_bundle(folder)
     return folder
 
 
