@@ -17,6 +17,7 @@ from cameraborn.detect.describe import describe_category
 from cameraborn.detect.detector import Detector
 from cameraborn.detect.explain import NEAREST, REACH, explain, occlusion, patch_influence
 from cameraborn.detect.explain_plot import plot_explanation
+from cameraborn.detect.verdict import ChannelVerdict
 from cameraborn.errors import CamerabornError, PictureError
 from cameraborn.fit.calibrate import calibrate
 from cameraborn.fit.density import fit
@@ -159,3 +160,17 @@ def test_an_abstention_is_drawn_too(detector, explanation, tmp_path):
     with pytest.raises(CamerabornError, match="not a kind of picture"):
         plot_explanation(dataclasses.replace(explanation), tmp_path / "drawn.bmp")
     assert [path.name for path in tmp_path.iterdir()] == ["abstained.png"]
+
+
+def test_channels_stand_side_by_side(explanation, tmp_path):
+    evidence = {"generators": ChannelVerdict(1.5, 0.02), "photographs": ChannelVerdict(40.0, None)}
+    verdict = dataclasses.replace(explanation.verdict, evidence=evidence, decided_by="generators")
+    with rc_context({"svg.fonttype": "none"}):
+        plot_explanation(dataclasses.replace(explanation, verdict=verdict), tmp_path / "drawn.svg")
+        plot_explanation(explanation, tmp_path / "one.svg")
+    text = (tmp_path / "drawn.svg").read_text(encoding="utf-8")
+    assert "generators  0.020" in text
+    assert "photographs  none" in text
+    assert "each channel" not in (tmp_path / "one.svg").read_text(
+        encoding="utf-8"
+    )  # its p-value is the verdict's

@@ -58,15 +58,18 @@ def draw_explanation(explanation: Explanation, format: str = "png") -> bytes:
         raise CamerabornError("drawing needs matplotlib: pip install 'cameraborn[plots]'") from error
     figure = Figure(figsize=(12.5, 6.4), dpi=150, facecolor=PAPER)
     FigureCanvasAgg(figure)
+    channels = len(explanation.verdict.evidence) > 1
     grid = figure.add_gridspec(
-        2, 3, left=0.03, right=0.975, top=0.8, bottom=0.13, width_ratios=(1, 1, 1.15), height_ratios=(1.7, 1),
-        wspace=0.1, hspace=0.42,
+        2, 3, left=0.03, right=0.975, top=0.8, bottom=0.205 if channels else 0.13, width_ratios=(1, 1, 1.15),
+        height_ratios=(1.7, 1), wspace=0.1, hspace=0.42,
     )  # fmt: skip
     _title(figure, explanation)
     _picture(figure.add_subplot(grid[:, 0]), explanation)
     _influence(figure, figure.add_subplot(grid[:, 1]), explanation)
     _histogram(figure.add_subplot(grid[0, 2]), explanation)
     _nearest(figure.add_subplot(grid[1, 2]), explanation)
+    if channels:
+        _channels(figure, explanation)
     figure.text(
         0.03, 0.025, textwrap.fill(CAPTION, 190), fontsize=8, color=MUTED, va="bottom", linespacing=1.45
     )
@@ -91,6 +94,17 @@ def _title(figure: Any, explanation: Explanation) -> None:  # noqa: ANN401 (matp
     figure.text(0.03, 0.9, said, fontsize=10.5, color=INK, va="center")
     bundle = drawable(f"cameraborn · {clipped(verdict.bundle, 40)}")
     figure.text(0.975, 0.975, **bundle, fontsize=9, color=MUTED, ha="right", va="center")
+
+
+def _channels(figure: Any, explanation: Explanation) -> None:  # noqa: ANN401
+    """What each channel of evidence says, side by side."""
+    verdict = explanation.verdict
+    figure.text(0.03, 0.117, "p-value of each channel of evidence:", fontsize=9, color=INK, va="center")
+    for number, (name, told) in enumerate(verdict.evidence.items()):
+        p = "none" if told.p_value is None else f"{told.p_value:.3f}"
+        weight = "bold" if name == verdict.decided_by else "normal"
+        text = drawable(f"{clipped(name, 24)}  {p}")
+        figure.text(0.25 + 0.17 * number, 0.117, **text, fontsize=9, color=INK, weight=weight, va="center")
 
 
 def _picture(axes: Axes, explanation: Explanation) -> None:
