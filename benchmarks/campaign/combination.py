@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 from cache import Row
-from evaluate import Evaluation
+from evaluate import USUAL, Evaluation
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
@@ -53,8 +53,7 @@ def of_channels(evaluation: Evaluation, bundle: Path) -> dict[int, dict[str, flo
     detector = load(bundle)
     found: dict[int, dict[str, float]] = {}
     for number, entry in enumerate(evaluation.entries):
-        pixels = evaluation.pixels(number)
-        if not kind_of(entry) or not detector.observer.is_large_enough(pixels):
+        if not kind_of(entry) or not detector.observer.is_large_enough(pixels := evaluation.pixels(number)):
             continue
         measured = detector.observer.measure(pixels, len(pixels) / SCALE, None)
         surprises = detector.bundle.surprises(measured.feature[None])
@@ -68,11 +67,13 @@ def kind_of(entry: Row) -> str:
         return ""
     if entry["set"] == "fakes":
         return "fake"
-    if entry["label"] != "photo" or entry["set"] not in ("camera", "camera2", "faces2", "portraits", "dev"):
+    if entry["label"] != "photo":
         return ""
-    if entry["set"] == "dev":
-        return "ffhq" if entry["track"] != "ldm-256" else ""  # those are smaller than a face should be
-    return "held-out"
+    if entry["set"] in USUAL:
+        return "held-out"
+    return (
+        "ffhq" if entry["set"] == "dev" and entry["track"] != "ldm-256" else ""
+    )  # whose faces are far smaller
 
 
 def figures(

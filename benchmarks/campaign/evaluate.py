@@ -37,6 +37,7 @@ from cameraborn.photo.crops import square_crop
 DEGRADATIONS = {"jpeg75": "jpeg:75", "half": "resize:0.5:bicubic", "webp80": "webp:80"}
 AT_MOST = 60  # fakes of one generator
 FAMILIES = ("gan", "sd12", "sd3flux", "gpt", "score")
+USUAL = ("camera", "camera2", "faces2", "portraits")  # sets of photographs of which a part is held out
 Scores = NDArray[np.float64]
 
 
@@ -64,7 +65,7 @@ def items(cache: Cache, held_out: Set[int]) -> Iterator[tuple[str, int, Pixels]]
         if row["box"] is None:
             continue
         pixels = cache.pixels(number)
-        validation = row["label"] == "photo" and row["set"] in ("camera", "camera2", "faces2", "portraits")
+        validation = row["label"] == "photo" and row["set"] in USUAL
         validation = validation and (number in held_out or not row["trains"])
         if row["set"] == "fakes":
             of_generator[row["generator"]] += 1
@@ -203,7 +204,7 @@ def summary(evaluation: Evaluation, numbers: list[int], scores: Scores, left_out
             "side",
         )
     }
-    usual = np.isin(column["set"].astype(str), ("camera", "camera2", "faces2", "portraits"))
+    usual = np.isin(column["set"].astype(str), USUAL)
     result: Row = {}
 
     def auc(fakes: NDArray[np.bool_], photographs: NDArray[np.bool_]) -> float:
@@ -262,7 +263,7 @@ def summary(evaluation: Evaluation, numbers: list[int], scores: Scores, left_out
                     result[f"alarms_{name}_{style}({at.sum()})"] = round(
                         float((scores[at] > threshold).mean()), 3
                     )
-            for name in ("camera", "camera2", "faces2", "portraits"):
+            for name in USUAL:
                 at = of & (column["set"] == name)
                 result[f"alarms_{name}({at.sum()})"] = round(float((scores[at] > threshold).mean()), 3)
     return result

@@ -28,7 +28,7 @@ from torch import nn
 from training_rows import TrainingRows, entries_of
 
 from cameraborn.binary.generators import smoothed_cross_entropy
-from cameraborn.binary.generators_recipe import GeneratorsRecipe
+from cameraborn.binary.generators_recipe import GeneratorsRecipe, HistorySection
 from cameraborn.binary.sampling import FaceBatches
 from cameraborn.degrade.sharpness import sharpness
 from cameraborn.train.optimise import average as follow
@@ -36,7 +36,6 @@ from cameraborn.train.processes import Processes
 
 DECLINE = 0.3  # of the time, at the end
 WARM_UP = 100  # steps
-HISTORY = ("strength", "native", "light", "toned", "denoised", "turned", "shuffle", "hybrid", "balanced")
 
 
 def built(options: argparse.Namespace) -> nn.Module:
@@ -154,7 +153,7 @@ def main() -> None:
         blank=options.blank,
         sides=options.sides,
         seed=options.seed,
-        **{name: getattr(options, name) for name in HISTORY},
+        **{name: getattr(options, name) for name in HistorySection.model_fields},
     )
 
     def batches_by_now() -> tuple[int, FaceBatches]:

@@ -96,15 +96,8 @@ def test_patches_are_turned_by_quarters():
     tops = set()
     for seed in range(40):
         y = patch(x, 64, np.random.default_rng(seed), turned=1.0)
-        tops.add(
-            max(
-                ("top", y[0]),
-                ("bottom", y[-1]),
-                ("left", y[:, 0]),
-                ("right", y[:, -1]),
-                key=lambda e: e[1].mean(),
-            )[0]
-        )
+        edges = {"top": y[0], "bottom": y[-1], "left": y[:, 0], "right": y[:, -1]}
+        tops.add(max(edges, key=lambda name: edges[name].mean()))
         assert y.sum() == x.sum()
     assert tops == {"top", "bottom", "left", "right"}
     assert np.array_equal(patch(x, 64, np.random.default_rng(1)), x)

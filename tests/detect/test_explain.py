@@ -171,6 +171,5 @@ def test_channels_stand_side_by_side(explanation, tmp_path):
     text = (tmp_path / "drawn.svg").read_text(encoding="utf-8")
     assert "generators  0.020" in text
     assert "photographs  none" in text
-    assert "each channel" not in (tmp_path / "one.svg").read_text(
-        encoding="utf-8"
-    )  # its p-value is the verdict's
+    one = (tmp_path / "one.svg").read_text(encoding="utf-8")
+    assert "each channel" not in one  # its p-value is the verdict's

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -184,6 +185,14 @@ class PartsFormat(StrEnum):
 
     parquet = "parquet"
     jsonl = "jsonl"
+
+
+def number_of(text: str) -> float:
+    """The number that a text is; NaN, which lies in no range, if it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 _FIRST_ESTIMATE, _EACH = 10.0, 50.0  # seconds until the first line on time, and so many more between two

@@ -16,6 +16,7 @@ from cameraborn.cli.common import (
     Option,
     Overwrite,
     app,
+    number_of,
     passed_over,
     progress,
     reporting,
@@ -182,10 +183,7 @@ def _shares(texts: list[str]) -> dict[str, float]:
     wanted: dict[str, float] = {}
     for text in texts:
         name, _, share = text.partition("=")
-        try:
-            value = float(share)
-        except ValueError:
-            value = -1.0
+        value = number_of(share)
         if not name or not 0 < value <= 1:
             raise CamerabornError(f"{text}: not a split and its share: write it as train=0.75")
         if name in wanted:

@@ -31,6 +31,7 @@ from cameraborn.cli.common import (
     jobs_of,
     meaningless,
     needs_torch,
+    number_of,
     passed_over,
     reporting,
     say,
@@ -398,11 +399,8 @@ def _weights(texts: Sequence[str]) -> dict[str, float | None]:
         name, equals, number = text.partition("=")
         if name in weights:
             raise BadParameter(f"channel {name!r} is given twice.", param_hint="--score-by")
-        try:
-            weights[name] = float(number) if equals else None
-        except ValueError:
-            weights[name] = math.nan
-        if equals and not 0 < (weights[name] or 0) < math.inf:
+        weights[name] = number_of(number) if equals else None
+        if equals and not 0 < number_of(number) < math.inf:
             raise BadParameter(f"{number!r} is no weight: give a number above 0.", param_hint="--score-by")
     return weights
 

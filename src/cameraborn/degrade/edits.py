@@ -88,7 +88,7 @@ def grain(x: Pixels, rng: Rng) -> Pixels:
 
 
 def denoise(x: Pixels, rng: Rng) -> Pixels:
-    """Noise taken away, by non-local means or by a guided filter, of 1 to 6 grey levels, more of it in the colours."""
+    """Noise taken away, by non-local means or by a guided filter, of 1 to 6 grey levels, often more in the colours."""
     strength = log_uniform(rng, 1.0, 6.0)
     if rng.random() < 0.5:
         colours = strength * float(rng.uniform(0.7, 2.0))

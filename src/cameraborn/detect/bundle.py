@@ -130,11 +130,10 @@ class Bundle:
         standards = [self.info.standard_of(name) for name in names]
         if len(names) > 1 and None in standards:
             raise BundleError(f"{self.origin}: the evidence has no common scale: run 'cameraborn fit' first")
-        weights = [weight for weight in self.info.weights if weight is not None]
         return combine(
             [surprises[name] for name in names],
             [standard or Standard(0, 1) for standard in standards],
-            weights or None,
+            [*self.info.weights.values()] or None,
         )
 
     @cached_property
@@ -262,9 +261,8 @@ class Bundle:
                 already keep theirs.
         """
         if weights is None:
-            known = dict(zip(self.info.combined, self.info.weights, strict=False))
-            kept = {name: weight for name, weight in known.items() if weight is not None}
-            weights = kept if set(kept) == set(standards) else {}
+            known = self.info.weights
+            weights = known if known.keys() == standards.keys() else {}
         channels = tuple(
             _combined(record, standards.get(record.name), weights.get(record.name))
             for record in self.info.channels

@@ -100,11 +100,12 @@ def _channels(figure: Any, explanation: Explanation) -> None:  # noqa: ANN401
     """What each channel of evidence says, side by side."""
     verdict = explanation.verdict
     figure.text(0.03, 0.117, "p-value of each channel of evidence:", fontsize=9, color=INK, va="center")
+    step = min(0.17, 0.725 / len(verdict.evidence))
     for number, (name, told) in enumerate(verdict.evidence.items()):
         p = "none" if told.p_value is None else f"{told.p_value:.3f}"
         weight = "bold" if name == verdict.decided_by else "normal"
         text = drawable(f"{clipped(name, 24)}  {p}")
-        figure.text(0.25 + 0.17 * number, 0.117, **text, fontsize=9, color=INK, weight=weight, va="center")
+        figure.text(0.25 + step * number, 0.117, **text, fontsize=9, color=INK, weight=weight, va="center")
 
 
 def _picture(axes: Axes, explanation: Explanation) -> None:

@@ -142,8 +142,7 @@ class BundleInfo(_Record):
 
     @model_validator(mode="after")
     def _weighed(self) -> Self:
-        weights = self.weights
-        if None in weights and any(weight is not None for weight in weights):
+        if self.weights and len(self.weights) < len(self.combined):
             raise ValueError("of the channels that make the score, some have a weight and some have none")
         return self
 
@@ -171,10 +170,10 @@ class BundleInfo(_Record):
         return sum(network.width for network in self.networks)
 
     @property
-    def weights(self) -> tuple[float | None, ...]:
-        """The weights of the channels that make the score; None: none was chosen, or the channel is not fitted yet."""
+    def weights(self) -> dict[str, float]:
+        """The weight of each channel that makes the score; empty if none were chosen."""
         known = {record.name: record.weight for record in self.channels}
-        return tuple(known[name] for name in self.combined if name in known)
+        return {name: weight for name in self.combined if (weight := known.get(name)) is not None}
 
     def standard_of(self, channel: str) -> Standard | None:
         """A channel's surprise among fitted photographs, if it was measured."""

@@ -50,14 +50,12 @@ def combine(
         standards: of each channel; ignored if there is only one.
         weights: of each channel; the first may lie anywhere, of the others none counts more than `LIMIT` deviations.
     """
-    first, *others = surprises
-    if not others:
-        return first
-    if weights is not None:
-        parts = [standard(surprise) for surprise, standard in zip(surprises, standards, strict=True)]
-        limited = [parts[0], *(part.clip(-LIMIT, LIMIT) for part in parts[1:])]
-        return np.asarray(np.tensordot(np.asarray(weights), np.stack(limited), axes=1))
-    total = standards[0](first)
-    for surprise, standard in zip(others, standards[1:], strict=True):
-        total = total + np.maximum(standard(surprise), 0.0)
-    return total
+    if len(surprises) == 1:
+        return surprises[0]
+    first, *others = (standard(surprise) for surprise, standard in zip(surprises, standards, strict=True))
+    if weights is None:
+        return sum((np.maximum(other, 0.0) for other in others), first)
+    limited = (other.clip(-LIMIT, LIMIT) for other in others)
+    return sum(
+        (weight * other for weight, other in zip(weights[1:], limited, strict=True)), weights[0] * first
+    )
