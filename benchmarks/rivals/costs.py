@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 import torch
-from measuring import MIXTURE, ONE_CLASS, ORDER, Section, name_of, supervised
+from measuring import ALL, CHANNELS, MIXTURE, ONE_CLASS, ORDER, Section, name_of, supervised
 from table import Line
 from training import RIVALS as OF_RECIPES
 from training import folder_of
@@ -36,6 +36,7 @@ LEARNS = {  # our channels
     "generators": "fakes and photographs",
     "photographs": "photographs",
     "reconstructed": "photographs and their reconstructions",
+    ALL: "all that its channels learn from",
 }
 
 
@@ -81,6 +82,9 @@ def _is_another_size(name: str) -> bool:
 @cache
 def cost_of_channel(channel: str) -> Cost:
     """Of the patches of a face of `SIDE` pixels: of 128 pixels, or of 64 at two sizes."""
+    if channel == ALL:
+        costs = [cost_of_channel(one) for one in CHANNELS]
+        return Cost(sum(one.parameters for one in costs), sum(one.multiply_adds or 0 for one in costs))
     if channel == "generators":
         network, side, patches = EfficientNetLiteSection(residual=True).encoder(), 128, (SIDE // 128) ** 2
     else:

@@ -19,6 +19,7 @@ from cameraborn.rivals import ENCODERS
 from pictures import without
 
 CHANNELS = ("generators", "photographs", "reconstructed")  # of the bundle that ships
+ALL = "all evidence"  # the score that decides its verdicts
 ORDER = (  # in which rivals are trained and measured: what takes least comes first
     *("efficientnet-lite0", "blur-similarity", "rigid", "npr", "probe-efficientnet-lite0", "tiny-ladeda"),
     *("gramnet", "ladeda", "recce", "frdm", "self-blended", "self-description-256"),
@@ -52,8 +53,10 @@ def untrained(name: str, lite: Path, autoencoder: Sequence[Path]) -> Section:
 
 
 def channels(names: Sequence[str], bundle: Path) -> list[Section]:
-    """Our own, and cues that a detector has to be better than."""
+    """Our own, each and together, and cues that a detector has to be better than."""
     ours = [{"bundle": str(bundle), "evidence": name, "name": f"ours: {name}"} for name in names]
+    if names == CHANNELS:
+        ours.append({"bundle": str(bundle), "name": f"ours: {ALL}"})
     return [*ours, *({"cue": name} for name in CUES)]
 
 

@@ -1,6 +1,7 @@
 """Numbers of many pictures by one detector, and rivals calibrated with held-out photographs."""
 
 from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -147,3 +148,5 @@ def test_what_a_detector_has_learnt_from_is_not_held_out(config, weights, folder
         refuse_seen(rival, pictures[:1])
         with pytest.raises(BenchError, match=r"1\.png: tiny-ladeda has learnt from this photograph"):
             refuse_seen(rival, pictures)
+        with pytest.raises(BenchError, match=r"0\.png: tiny-ladeda has learnt from this photograph"):
+            refuse_seen(rival, [replace(pictures[0], original=pictures[1].sha256)])

@@ -56,6 +56,8 @@ def test_rows_keep_what_they_say(tmp_path):
     changed = {"path", "sha256", "original"}
     assert made.model_dump(exclude=changed) == row.model_dump(exclude=changed)
     assert made.original == row.sha256
+    (again,) = copy_of([made], tmp_path / "copy of copy")
+    assert again.original == row.sha256
     assert made.sha256 == sha256_of(Path(made.path))
     with Image.open(made.path) as image:
         assert (image.format, image.size) == ("JPEG", (48, 48))

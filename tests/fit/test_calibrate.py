@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cameraborn.data.manifest import Row, sha256_of, write_manifest
 from cameraborn.degrade.random import OPERATIONS
 from cameraborn.detect.condition import Taxonomy
 from cameraborn.detect.held_out import CalibrationRow
@@ -23,7 +24,7 @@ from cameraborn.fit.calibrate import (
     with_scores,
 )
 from cameraborn.fit.density import fit
-from cameraborn.fit.photographs import Photograph
+from cameraborn.fit.photographs import Photograph, find_photographs
 from cameraborn.fit.views import ViewOptions, take_views
 
 from ..conftest import EXAMPLES, viewed
@@ -47,6 +48,23 @@ def test_a_copy_under_another_name_has_been_seen_too(fitted, photographs, tmp_pa
     copy.write_bytes((EXAMPLES / "photo-3.jpg").read_bytes())
     with pytest.raises(CalibrationError, match="already seen"):
         calibrate(fitted, [Photograph(str(copy), "")], options=OPTIONS)
+
+
+def test_what_was_made_from_a_photograph_has_been_seen_with_it(
+    fitted, network_bundle, photographs, tmp_path
+):
+    shown = EXAMPLES / "photo-3.jpg"
+    smaller = tmp_path / "smaller.jpg"
+    with Image.open(shown) as opened:
+        opened.resize((300, 300)).save(smaller)
+    row = Row(path=str(smaller), sha256=sha256_of(smaller), original=sha256_of(shown))
+    write_manifest([row], tmp_path / "made.jsonl")
+    made = list(find_photographs([tmp_path / "made.jsonl"]))
+    with pytest.raises(CalibrationError, match="already seen"):
+        calibrate(fitted, made, options=OPTIONS)
+    unseen = photographs["calibration"][:9]
+    again = fit(network_bundle, [*unseen, *made], components=1, dimensions=1, options=OPTIONS)
+    assert all(map(again.has_seen, row.hashes))
 
 
 def test_every_usable_photograph_gives_one_score_and_nothing_else_is_lost(fitted, photographs, tmp_path):

@@ -66,6 +66,11 @@ def test_both_are_written_of_one_size_and_their_rows_say_what_they_are(tmp_path,
     assert {made.original for made in rows} == {row.sha256}
     assert len({made.group for made in rows}) == 1
     assert all(made.sha256 == sha256_of(tmp_path / made.path) for made in rows)
+    made_already = row.model_copy(update={"original": "a" * 64})
+    again = write_reconstructed(
+        made_already, "photo-0", 0, tmp_path, {"one": partial(reconstruct, autoencoder)}, options()
+    )
+    assert {made.original for made in again} == {"a" * 64}
 
 
 def test_only_what_was_not_shrunk_is_recompressed(tmp_path, autoencoder):

@@ -22,6 +22,7 @@ from cameraborn.pseudo.variants import (
     named,
     write_variants,
 )
+from cameraborn.train.run_folder import record_of
 
 from ..conftest import EXAMPLES
 
@@ -123,6 +124,16 @@ def test_variants_of_a_row_without_group_or_source_stay_with_their_original(face
     with VariantFolder(tmp_path, asdict(OPTIONS)):
         alone = FaceCut(face.row.model_copy(update={"source": ""}), face.pixels, face.box, face.landmarks)
         assert {row.group for row in write_variants(alone, "a", tmp_path, OPTIONS)} == {"photo-3.jpg"}
+
+
+def test_variants_know_the_file_that_they_were_made_from(face, tmp_path):
+    first = "a" * 64  # of what the row's file was itself made from
+    again = FaceCut(face.row.model_copy(update={"original": first}), face.pixels, face.box, face.landmarks)
+    for name, cut, original in (("a", face, face.row.sha256), ("b", again, first)):
+        with VariantFolder(tmp_path / name, asdict(OPTIONS)):
+            rows = write_variants(cut, name, tmp_path / name, OPTIONS)
+        assert {row.original for row in rows} == {original}
+        assert original in record_of([], rows).seen
 
 
 def test_what_the_landmarks_do_not_show_is_not_made(face, tmp_path):

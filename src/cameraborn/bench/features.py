@@ -81,7 +81,7 @@ def refuse_seen(source: Looks, held_out: Sequence[Sample]) -> None:
         BenchError: one is; the message names it.
     """
     for sample in held_out:
-        if source.has_seen(sample.sha256):
+        if any(map(source.has_seen, sample.hashes)):
             raise BenchError(
                 f"{sample.path}: {source.name} has learnt from this photograph, so it is not held out: "
                 "take it out of [calibration] or [protocol.held_out]"

@@ -165,7 +165,7 @@ class ScoreFitted(OnPictures[Scored]):
 
     def work(self, item: Sample) -> Scored:
         """The score; a picture that cannot be read has an error."""
-        if self._source.has_seen(item.sha256):
+        if any(map(self._source.has_seen, item.hashes)):
             return Scored(SEEN_SCOPE)
         try:
             found = self._source.look(item.file, item.sha256)

@@ -171,7 +171,7 @@ def _missing(
 
 
 def _score(scorer: Scorer, sample: Sample, data: bytes, false_alarm_rate: float) -> Scored:
-    if scorer.has_seen(sample.sha256):
+    if any(map(scorer.has_seen, sample.hashes)):
         return Scored(SEEN_SCOPE)
     try:
         return scorer.score(data, sample.path, false_alarm_rate)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from cameraborn.bench.config import PhotographSection, SetSection
-from cameraborn.data.manifest import sha256_of
+from cameraborn.data.manifest import hashes_of, sha256_of
 from cameraborn.data.select import Selection, select
 from cameraborn.errors import BenchError
 from cameraborn.photo.files import pictures_in
@@ -34,6 +34,7 @@ class Sample:
         generator: what made it; empty for photographs.
         source: where it came from.
         group: what it shares with others of its class; empty: nothing.
+        original: hex digest of the file that this one was made from; empty: not known.
     """
 
     file: Path
@@ -45,6 +46,12 @@ class Sample:
     generator: str
     source: str
     group: str
+    original: str = ""
+
+    @property
+    def hashes(self) -> tuple[str, ...]:
+        """Those of the file and of its original."""
+        return hashes_of(self.sha256, self.original)
 
 
 def read_set(section: SetSection, *, seed: int = 0) -> list[Sample]:
@@ -118,6 +125,7 @@ def _from_manifest(section: SetSection) -> Iterator[Sample]:
             generator=(row.generator or "generated") if row.label == "generated" else "",
             source=row.source,
             group=row.group,
+            original=row.original,
         )
 
 

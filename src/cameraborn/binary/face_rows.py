@@ -110,7 +110,8 @@ def _check_numbers(data: FacesSection, split: str, found: FaceRows) -> None:
 
 
 def _check_held_out(data: FacesSection, rows: Sequence[Row], train: FaceRows) -> None:
-    held_out = {row.sha256: row for row in rows if row.split != data.train_split and not row.manipulation}
+    kept_out = [row for row in rows if row.split != data.train_split and not row.manipulation]
+    held_out = {row.first: row for row in kept_out} | {row.sha256: row for row in kept_out}
     for original, reconstructed in train.pairs:
         if (kept := held_out.get(original.original)) is not None:
             raise ManifestError(

@@ -119,7 +119,7 @@ def _treated(row: Row, folder: Path, treatment: Treatment) -> Row:
             "path": str(target.resolve()),
             "sha256": sha256_of(target),
             "box": box,
-            "original": row.sha256,
+            "original": row.first,
         }
     )
 

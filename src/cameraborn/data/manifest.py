@@ -42,12 +42,13 @@ class Row(BaseModel):
         landmarks: the face's 68 points, x and y each, in the same pixels.
         points: other points of the face by name (`nose`, `right_eye`, ...), in the same pixels.
         manipulation: what was done to the face, or to the whole (`reconstructed`), as a sample for training
-            (`pretext.manipulate`, `pretext.reconstruct`); empty: nothing.
+            (`pseudo.manipulate`, `pseudo.reconstruct`); empty: nothing.
         exif: tags by the names of `photo.exif.Exif`: numbers, and texts for `make`, `model` and `software`.
         labels: what the data set itself says of a pretext task, by the task's name: a number to rank by, or the index
             of a class; it counts before `exif`.
         licence: the licence of the picture.
-        original: SHA-256 of the file that this one was made from, where it was.
+        original: SHA-256 of the file that this one was made from, where it was; of the first of them, where several
+            were made from each other.
         research_only: True if it may be measured on but must not train weights that are given away.
     """
 
@@ -77,6 +78,16 @@ class Row(BaseModel):
         if box is not None and not (box[0] < box[2] and box[1] < box[3]):
             raise ValueError("a box is x0, y0, x1, y1 with x0 < x1 and y0 < y1")
         return box
+
+    @property
+    def first(self) -> str:
+        """The SHA-256 that a file made from this one has as its `original`."""
+        return self.original or self.sha256
+
+    @property
+    def hashes(self) -> tuple[str, ...]:
+        """What tells that this picture was seen: the SHA-256 of its file, and of its original."""
+        return hashes_of(self.sha256, self.original)
 
     @field_validator("exif")
     @classmethod
@@ -201,6 +212,11 @@ def cannot_write(path: Path, error: OSError) -> ManifestError:
 def not_as_listed(path: str | Path) -> PictureError:
     """One line for a file whose SHA-256 is not that of its row."""
     return PictureError(f"{path}: not the file that was imported (its SHA-256 differs): import it again")
+
+
+def hashes_of(sha256: str, original: str) -> tuple[str, ...]:
+    """Those of a file and of its original, if it has one."""
+    return (sha256, original) if original else (sha256,)
 
 
 def group_of(row: Row) -> str:

@@ -81,7 +81,7 @@ def look_at(
     held_out: dict[str, list[View]] = {}
     for views in take_views(bundle, photographs, options, report, journal, featured={}):
         first = views[0]
-        if bundle.has_seen(first.sha256):
+        if any(map(bundle.has_seen, first.hashes)):
             raise CalibrationError(
                 f"{first.photograph.path}: the network or the evidence has already seen this photograph: "
                 "calibrate on photographs that were held out"

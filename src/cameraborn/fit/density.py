@@ -117,6 +117,6 @@ def with_what_was_learnt(
     return (
         bundle.without_calibration()
         .with_operations(classifier)
-        .with_seen(view.sha256 for view in views)
+        .with_seen(digest for view in views for digest in view.hashes)
         .with_info(versions=software_versions())
     )

@@ -20,6 +20,7 @@ class Photograph:
 
     path: str
     source: str
+    original: str = ""  # SHA-256 of the file that this one was made from, where a manifest says so
 
 
 def find_photographs(
@@ -91,4 +92,4 @@ def _of_row(manifest: Path, row: Row, wanted: Selection) -> Photograph:
             f"{manifest}: {row.path} is labelled {row.label}: a one-class model learns from photographs alone, "
             "choose a split without generated pictures"
         )
-    return Photograph(row.path, row.generator or row.source)
+    return Photograph(row.path, row.generator or row.source, row.original)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cameraborn.data.manifest import hashes_of
 from cameraborn.degrade.residual_statistics import N_STATISTICS, ResidualStatistics
 from cameraborn.detect.condition import Condition
 from cameraborn.detect.observe import Feature
@@ -29,6 +30,11 @@ class View:
     condition: Condition
     statistics: ResidualStatistics
     colour: bool
+
+    @property
+    def hashes(self) -> tuple[str, ...]:
+        """Those of the file and of its original."""
+        return hashes_of(self.sha256, self.photograph.original)
 
 
 @dataclass(frozen=True, eq=False)

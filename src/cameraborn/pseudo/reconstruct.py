@@ -113,7 +113,7 @@ def write_reconstructed(
         changes: dict[str, object] = {
             "path": path,
             "sha256": write_png(pixels, folder / path),
-            "original": row.sha256,
+            "original": row.first,
             "group": group_of(row),
             "manipulation": done,
             "box": None,

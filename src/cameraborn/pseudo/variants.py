@@ -220,6 +220,7 @@ def _row(face: FaceCut, kind: Kind, path: str, sha256: str) -> Row:
         update={
             "path": path,
             "sha256": sha256,
+            "original": row.first,
             "group": row.group or row.source or Path(row.path).name,
             "box": tuple(round(float(value), 2) for value in face.box),
             "landmarks": tuple((round(x, 2), round(y, 2)) for x, y in points) or None,

@@ -47,7 +47,7 @@ class DataRecord(BaseModel):
 
 def record_of(manifests: Sequence[Path], rows: Sequence[Row], weights: Path | None = None) -> DataRecord:
     """The record of a run on these rows of manifests, which starts from `weights`, if any."""
-    seen = {digest for row in rows for digest in (row.sha256, row.original) if digest}
+    seen = {digest for row in rows for digest in row.hashes}
     if weights is not None and (weights.parent / RECORD).is_file():
         seen.update(read_record(weights.parent).seen)
     return DataRecord(manifest_sha256=" ".join(map(sha256_of, manifests)), seen=tuple(sorted(seen)))
