@@ -5,6 +5,7 @@ import hashlib
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import save_file
 
 from cameraborn.rivals.ladeda import TinyLadedaNetwork
 from cameraborn.rivals.scoring import open_rival
@@ -39,6 +40,7 @@ def test_a_rivals_checkpoint_becomes_weights_that_score(published, tmp_path):
         (("--layout", "torchvison"), "no layout is called 'torchvison': did you mean 'torchvision'?"),
         (("--layout", "npr"), "does not fit layout npr: missing: "),
         (("--layout", "tiny-ladeda", "--new-fc"), "--new-fc: not for layout tiny-ladeda"),
+        (("--layout", "tiny-ladeda", "--sentences", "s.csv"), "--sentences: not for layout tiny-ladeda"),
     ],
 )
 def test_a_wrong_layout_is_answered_and_writes_nothing(published, tmp_path, options, said):
@@ -46,4 +48,23 @@ def test_a_wrong_layout_is_answered_and_writes_nothing(published, tmp_path, opti
     code, _, error = run_here(*command, cwd=tmp_path)
     assert (code, error.count("\n")) == (2, 1)
     assert said in error
+    assert not (tmp_path / "ours.safetensors").exists()
+
+
+def test_sentences_are_not_written_over(published, tmp_path):
+    table = tmp_path / "s.csv"
+    table.write_text("task,answer,sentence\n")
+    command = ("import-checkpoint", "theirs.pth", "--sentences", "s.csv", "-o", "s.csv", "--overwrite")
+    code, _, error = run_here(*command, cwd=tmp_path)
+    assert (code, error.count("\n")) == (2, 1)
+    assert table.read_text() == "task,answer,sentence\n"
+
+
+def test_weights_of_a_run_stay_beside_the_record_of_what_they_have_seen(tmp_path):
+    save_file({"encoder.conv1.weight": torch.zeros(1)}, tmp_path / "network.safetensors")
+    code, _, error = run_here(
+        "import-checkpoint", "network.safetensors", "-o", "ours.safetensors", cwd=tmp_path
+    )
+    assert (code, error.count("\n")) == (2, 1)
+    assert "weights of a run" in error
     assert not (tmp_path / "ours.safetensors").exists()

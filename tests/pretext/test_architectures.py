@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 
 from cameraborn.data.manifest import Row, sha256_of
+from cameraborn.errors import ManifestError
 from cameraborn.networks.clip import PromptRanker
 from cameraborn.networks.registry import NETWORKS
 from cameraborn.photo.patches import grid_patches
@@ -54,6 +55,8 @@ def test_validation_of_patches_is_a_grid_a_picture(tmp_path):
     assert targets[0, 0] == pytest.approx(TASKS["iso"].of_row(large)[0])
     assert few.shape[1] < VALIDATION_PATCHES
     assert torch.isnan(unknown).all()
+    with pytest.raises(ManifestError, match="no picture of split 'val' has 64 pixels on both sides"):
+        ARCHITECTURES["patches"].validation([tiny], [TASKS["iso"]], recipe, MemoryBudget(10))
 
 
 @pytest.mark.parametrize(

@@ -184,6 +184,26 @@ def test_two_processes_have_the_upper_gradient_of_one(faces, tmp_path):
             torch.testing.assert_close(theirs[name], value, rtol=1e-3, atol=1e-5)
 
 
+def test_an_epoch_is_a_pass_over_what_the_network_learns_from(faces):
+    recipe = blades_recipe(faces, steps=None, epochs=1)
+    objective = PretextObjective(recipe, Processes(torch.device("cpu")))
+    assert objective.rows_an_epoch == len(objective.lower) == len(objective.rows) - len(objective.upper)
+    assert objective.upper
+
+
+def test_the_virtual_step_is_given_the_momentum_of_the_network(faces, tmp_path, monkeypatch):
+    given = []
+
+    def update(self, network, *batches, velocity, **rest):
+        given.append({name: value.clone() for name, value in velocity.items()})
+
+    monkeypatch.setattr(BilevelWeights, "update", update)
+    train(PretextObjective, blades_recipe(faces, optimiser="sgd", steps=2), tmp_path / "sgd")
+    first, second = given
+    assert not first  # nothing has moved yet
+    assert any(value.abs().max() > 0 for value in second.values())
+
+
 def test_too_few_photographs_for_two_levels(faces, tmp_path):
     with pytest.raises(
         ManifestError, match="12 photographs are left to train on and 4 to weigh the tasks by"

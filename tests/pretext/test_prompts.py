@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from cameraborn.cli import app
 from cameraborn.errors import RecipeError
+from cameraborn.networks.resnet import ResNetSection
 from cameraborn.networks.tokenizer import END, MERGES, START, Tokenizer
 from cameraborn.pretext.objective import PretextObjective
 from cameraborn.pretext.prompts import (
@@ -26,7 +27,7 @@ from cameraborn.pretext.prompts import (
 from cameraborn.pretext.recipe import PromptSection
 from cameraborn.pretext.tasks import TASKS
 from cameraborn.train.processes import Processes
-from tests.train.test_weights import FILES, written
+from tests.train.test_weights import FEATURES, FILES, SIZE, written
 
 from .test_objective import face_recipe
 
@@ -210,6 +211,27 @@ def test_importing_blades_says_whose_the_sentences_are(tmp_path):
     assert OURS not in said
     assert json.loads(metadata["sentences"]) == theirs
     assert {"heads.text.token_embedding.weight", "heads.text.text_fc.bias", "heads.text.logit_scale"} <= names
+
+
+def test_training_on_from_an_imported_file_asks_its_tower_what_it_was_taught(faces, tmp_path):
+    checkpoint, start = written(tmp_path, FILES["blades"]()), tmp_path / "start.safetensors"
+    path, _ = table(tmp_path)
+    given = ["import-checkpoint", str(checkpoint), "-o", str(start), "--sentences", str(path)]
+    assert CliRunner().invoke(app, given).exit_code == 0
+    network = ResNetSection(**SIZE, features=FEATURES)
+
+    def build(**prompts):
+        section, recipe = PromptSection(**TINY, **prompts), face_recipe(faces, tasks={"blades_iso": 1.0})
+        recipe = recipe.model_copy(update={"network": network, "prompts": section, "init": start})
+        return PretextObjective(recipe, Processes(torch.device("cpu"))).build()
+
+    words = whole_table(tmp_path)
+    with pytest.raises(RecipeError, match=r"start.safetensors: .* give prompts\.vocabulary"):
+        build(sentences=path)
+    with pytest.raises(RecipeError, match="was taught other sentences than the recipe has"):
+        build(vocabulary=words)
+    with pytest.raises(RecipeError, match=r"does not fit the recipe's text tower: missing: heads.text"):
+        build(vocabulary=words, sentences=path)
 
 
 def test_training_on_with_an_imported_tower_says_whose_the_sentences_are(faces, tmp_path):

@@ -9,7 +9,13 @@ import torch
 from torch import nn
 
 from cameraborn.pretext.recipe import Recipe
-from cameraborn.train.optimise import average, learning_rate, make_optimiser, set_learning_rate
+from cameraborn.train.optimise import (
+    average,
+    learning_rate,
+    make_optimiser,
+    momentum_of,
+    set_learning_rate,
+)
 from cameraborn.train.recipe import OptimiseSection
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -91,6 +97,19 @@ def test_sgd_moves_with_its_momentum():
         network.weight.grad = torch.ones(1, 1)
         optimiser.step()
     assert network.weight.item() == pytest.approx(start - 0.1 * 1 - 0.1 * (0.9 + 1))
+    momentum = momentum_of(network, optimiser)
+    assert momentum["weight"].item() == pytest.approx(0.9 * (0.9 + 1))
+    before = network.weight.item()
+    optimiser.step()
+    assert network.weight.item() == pytest.approx(before - 0.1 * (momentum["weight"].item() + 1))
+
+
+def test_adam_has_no_momentum_of_this_kind():
+    network = nn.Linear(1, 1)
+    optimiser = make_optimiser(network, OptimiseSection(steps=9))
+    network(torch.ones(1)).backward()
+    optimiser.step()
+    assert momentum_of(network, optimiser) == {}
 
 
 def test_a_constant_rate_stays():

@@ -6,7 +6,7 @@ side counts as generated. How that is trained is not published; what is here is 
 
 The paper's features have unit length; a bundle's do if its preprocessing says so. They are standardised for training
 alone: the shift and the scale are folded into the first layer, so what is written takes features as they come and
-scoring needs NumPy and nothing else (`detect.head`).
+scoring needs NumPy and nothing else (`detect.evidence.known_generators`).
 
 Shapes: N photographs, M generated pictures, D features, H hidden units.
 """

@@ -195,13 +195,21 @@ def import_checkpoint_(
     from cameraborn.train.run_folder import write_tensors
     from cameraborn.train.weights import import_checkpoint
 
-    Outputs(output, overwrite=overwrite).reads(file)
+    Outputs(output, overwrite=overwrite).reads(file, sentences)
     if layout in rivals.LAYOUTS:
-        _import_of_rivals(file, layout, output, new_fc=new_fc)
+        for option, given in (("new-fc", new_fc), ("sentences", sentences is not None)):
+            if given:
+                raise CamerabornError(f"--{option}: not for layout {layout}, whose layers are all kept: leave it out")
+        _import_of_rivals(file, layout, output)
         return
     _known_layout(layout)
     known = read_sentences(sentences) if sentences is not None else None
     imported = import_checkpoint(file, layout, new_fc=new_fc, text=known is not None)
+    if imported.layout == "cameraborn":
+        raise CamerabornError(
+            f"{file}: weights of a run, which stand beside the record of what they have seen: give 'train --init' or "
+            "'export' the file where it is"
+        )
     if known is not None and not any(name.startswith("heads.text.") for name in imported.tensors):
         raise CamerabornError(f"--sentences: {file} holds no text tower of BLADES: leave it out")
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -218,11 +226,9 @@ def import_checkpoint_(
         say(f"{output}: without its text tower; {OURS}")
 
 
-def _import_of_rivals(file: Path, layout: str, output: Path, *, new_fc: bool) -> None:
+def _import_of_rivals(file: Path, layout: str, output: Path) -> None:
     from cameraborn.rivals.weights import import_published, write_imported
 
-    if new_fc:
-        raise CamerabornError(f"--new-fc: not for layout {layout}, whose layers are all kept: leave it out")
     imported = import_published(file, layout)
     write_imported(imported, output)
     say(
@@ -382,4 +388,5 @@ def export(
         if network.is_binary
         else f"fit PHOTOS --bundle {output} -o BUNDLE"
     )
-    say(f"{output}: exported; now 'cameraborn {follows}'")
+    unknown = "" if network.seen else "what it has seen is not known; "
+    say(f"{output}: exported; {unknown}now 'cameraborn {follows}'")

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from cameraborn.data.manifest import Row
+from cameraborn.errors import ManifestError
 from cameraborn.networks.clip import PromptRanker
 from cameraborn.networks.section import InputKind
 from cameraborn.photo.patches import PATCH_SIZE, grid_patches
@@ -68,6 +69,11 @@ def _patch_validation(
             batches.append(
                 (patches[None], targets[index : index + 1], [row.manipulation or row.kind or "all"])
             )
+    if not batches:
+        raise ManifestError(
+            f"{recipe.data.manifest}: no picture of split '{recipe.data.val_split}' has {PATCH_SIZE} pixels on both "
+            "sides, which a patch needs: import larger ones"
+        )
     return batches
 
 

@@ -16,7 +16,7 @@ from cameraborn.data.manifest import Row
 from cameraborn.pretext.architectures import ARCHITECTURES, build_network
 from cameraborn.pretext.face_rows import with_variants
 from cameraborn.pretext.kinds import columns_of
-from cameraborn.pretext.prompts import OURS, load_text_tower
+from cameraborn.pretext.prompts import OURS, check_taught, load_text_tower
 from cameraborn.pretext.recipe import PretextSection, Recipe
 from cameraborn.pretext.selection import check_levels, select_rows
 from cameraborn.pretext.tasks import Task
@@ -24,7 +24,7 @@ from cameraborn.pretext.upper import UPPER, Shown, column_of_made
 from cameraborn.pretext.validate import Validator
 from cameraborn.pretext.weighting import BilevelWeights, split_levels
 from cameraborn.train.loop import Forward, Objective, forward_pass
-from cameraborn.train.optimise import PRECISIONS
+from cameraborn.train.optimise import PRECISIONS, momentum_of
 from cameraborn.train.pictures import MemoryBudget, batches
 from cameraborn.train.processes import Processes
 from cameraborn.train.weights import load_init
@@ -65,11 +65,18 @@ class PretextObjective(Objective):
                 recipe.data.manifest, self.lower, self.upper, settings.pictures_a_step, processes.world
             )
 
+    @property
+    def rows_an_epoch(self) -> int:
+        """Those of the lower level, where the recipe has two."""
+        return len(self.lower)
+
     def build(self) -> nn.Module:
         """The network of the recipe, with the weights that it starts from."""
         recipe = self.recipe
         network = build_network(recipe)
         if recipe.init is not None:
+            if recipe.prompts is not None:
+                check_taught(recipe.prompts, recipe.init, recipe.pretext.levels)
             load_init(network, recipe.init)
         if recipe.prompts is not None and recipe.prompts.weights is not None:
             load_text_tower(network.heads.text, recipe.prompts.weights)
@@ -93,7 +100,9 @@ class PretextObjective(Objective):
         """Equal and fixed in the paper (Eq. 6); the recipe's, or those learnt."""
         return self.recipe.pretext.tasks if self.weighting is None else self.weighting.values()
 
-    def before_losses(self, network: nn.Module, batch: Levels, rate: float) -> None:
+    def before_losses(
+        self, network: nn.Module, batch: Levels, optimiser: torch.optim.Optimizer, rate: float
+    ) -> None:
         """Move the tasks' weights, if they are learnt."""
         lower, upper = batch
         if self.weighting is None or upper is None:
@@ -106,6 +115,7 @@ class PretextObjective(Objective):
             upper,
             alpha=rate,
             weight_decay=decay,
+            velocity=momentum_of(network, optimiser),
             objective=self._upper_loss if self.upper_objective else None,
         )
 

@@ -13,6 +13,7 @@ The file is a CSV table with the columns `task`, `answer` and `sentence`, a line
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Iterable
 from itertools import zip_longest
 from pathlib import Path
@@ -24,7 +25,7 @@ from cameraborn.errors import RecipeError
 from cameraborn.networks.clip import PromptHeads, TextTower, split_blades_checkpoint
 from cameraborn.networks.tokenizer import Tokenizer, parse_merges
 from cameraborn.pretext.tasks import TASKS, Task, chosen
-from cameraborn.train.weights import read_weights
+from cameraborn.train.weights import metadata_of, read_weights
 
 if TYPE_CHECKING:
     from cameraborn.pretext.recipe import PromptSection
@@ -33,6 +34,12 @@ if TYPE_CHECKING:
 OURS = (
     "the sentences around BLADES' answers are ours, and an imported text tower was taught its authors': its logits "
     "shift, though a detector's features do not; give theirs as a table (prompts.sentences)"
+)
+
+
+WORDS = (
+    "an imported text tower knows words, not single bytes: give prompts.vocabulary, CLIP's "
+    "bpe_simple_vocab_16e6.txt.gz"
 )
 
 
@@ -126,10 +133,7 @@ def prompt_heads(
     """
     tokenizer = read_tokenizer(section.vocabulary)
     if section.weights is not None and not tokenizer.complete:
-        raise RecipeError(
-            f"{section.weights}: an imported text tower knows words, not single bytes: give prompts.vocabulary, CLIP's "
-            "bpe_simple_vocab_16e6.txt.gz, or leave prompts.weights out"
-        )
+        raise RecipeError(f"{section.weights}: {WORDS}, or leave prompts.weights out")
     text = TextTower(
         width=section.width,
         layers=section.layers,
@@ -137,9 +141,30 @@ def prompt_heads(
         embedding=section.embedding,
         features=features,
     )
-    prompts = sentences(levels) if section.sentences is None else read_sentences(section.sentences, levels)
-    tokens, slices = torch.from_numpy(tokenizer.batch(prompts)), prompt_slices(levels)
+    tokens, slices = torch.from_numpy(tokenizer.batch(_given(section, levels))), prompt_slices(levels)
     return PromptHeads(text, tokens, {task: slices[task] for task in tasks})
+
+
+def check_taught(section: PromptSection, path: Path, levels: Levels = 3) -> None:
+    """See that the text tower in a file that `import-checkpoint` made is asked what it was taught.
+
+    Raises:
+        RecipeError: the recipe has other sentences, or no vocabulary; or the file cannot be read.
+    """
+    taught = metadata_of(path).get("sentences")
+    if taught is None:  # it holds no text tower, or that of a run of ours
+        return
+    if section.vocabulary is None:
+        raise RecipeError(f"{path}: {WORDS}")
+    if _given(section, levels) != json.loads(taught):
+        raise RecipeError(
+            f"{path}: its text tower was taught other sentences than the recipe has: give the table that it was "
+            "imported with as prompts.sentences"
+        )
+
+
+def _given(section: PromptSection, levels: Levels) -> list[str]:
+    return sentences(levels) if section.sentences is None else read_sentences(section.sentences, levels)
 
 
 def load_text_tower(tower: TextTower, path: Path) -> None:

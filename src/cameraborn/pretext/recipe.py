@@ -27,7 +27,7 @@ class FaceSection(Section):
     crop_scale: float = Field(default=1.3, gt=0)  # side of the crop over the longer side of the face's box
     antialias: bool = True  # False as in the authors' environment
     flip: bool = False  # left-right, one in two
-    # Of half the faces, if a task asks for it; see `pretext.manipulate.ManipulationOptions` for these four.
+    # Of half the faces, if a task asks for it; see `pseudo.manipulate.ManipulationOptions` for these four.
     manipulations: tuple[Kind, ...] = Field(default=PAPER_KINDS, min_length=1)
     manipulation_side: Annotated[PositiveInt | None, ZERO_IS_NONE] = 224  # 0: each crop at its own size
     match_resampling: bool = True

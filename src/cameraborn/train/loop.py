@@ -62,7 +62,7 @@ class Objective(ABC):
     """What is trained, on which rows, towards which losses.
 
     Attributes:
-        rows: every row that is learnt from; their number decides the length of an epoch.
+        rows: every row that is learnt from.
         beside: rows that are shown in place of some of these.
         val_rows: rows that are validated on.
         weights_from: a file of weights that training starts from, if any.
@@ -78,6 +78,11 @@ class Objective(ABC):
     checkpointed: Mapping[str, Stateful] = {}
     may_leave_unused = False
     notices: Sequence[str] = ()
+
+    @property
+    def rows_an_epoch(self) -> int:
+        """How many of them the network is shown before it is shown one again."""
+        return len(self.rows)
 
     @abstractmethod
     def build(self) -> nn.Module:
@@ -108,7 +113,9 @@ class Objective(ABC):
     def weights(self) -> Mapping[str, float | Tensor]:
         """What each loss counts in the sum that is lowered."""
 
-    def before_losses(self, network: nn.Module, batch: Batch, rate: float) -> None:
+    def before_losses(
+        self, network: nn.Module, batch: Batch, optimiser: torch.optim.Optimizer, rate: float
+    ) -> None:
         """Do what is to be done with a batch before the network learns from it at that learning rate."""
         return
 
@@ -228,7 +235,7 @@ def fit(
         model = DistributedDataParallel(network, find_unused_parameters=objective.may_leave_unused)
     forward = forward_pass(torch.compile(model) if settings.compile else model, device, precision)
 
-    rows = len(objective.rows)
+    rows = objective.rows_an_epoch
     steps, steps_an_epoch = settings.steps_for(rows), settings.steps_an_epoch(rows)
     batches = objective.batches(range(first_step, steps))
     validate = objective.validator() if processes.is_main else lambda network: {}
@@ -252,7 +259,7 @@ def fit(
                 asked = time.monotonic()
                 batch = next(batches)
                 waited += time.monotonic() - asked
-                objective.before_losses(network, batch, rate)
+                objective.before_losses(network, batch, optimiser, rate)
                 more_to_come = world > 1 and part < settings.grad_accum_steps - 1
                 with (
                     model.no_sync() if more_to_come else nullcontext()

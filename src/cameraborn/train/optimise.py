@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from cameraborn.train.recipe import OptimiseSection
@@ -25,6 +25,15 @@ def make_optimiser(network: nn.Module, settings: OptimiseSection) -> torch.optim
         return torch.optim.SGD(groups, lr=settings.learning_rate, momentum=settings.betas[0], fused=True)
     kind = torch.optim.AdamW if settings.optimiser == "adamw" else torch.optim.Adam
     return kind(groups, lr=settings.learning_rate, betas=settings.betas, eps=settings.eps, fused=True)
+
+
+def momentum_of(network: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """What SGD with momentum adds to the next gradient, by the parameter's name; of Adam nothing."""
+    if not isinstance(optimiser, torch.optim.SGD):
+        return {}
+    held = ((name, optimiser.state[p].get("momentum_buffer")) for name, p in network.named_parameters())
+    factor = optimiser.defaults["momentum"]
+    return {name: factor * buffer for name, buffer in held if buffer is not None}
 
 
 def learning_rate(step: int, settings: OptimiseSection, *, steps: int, steps_an_epoch: int) -> float:

@@ -85,6 +85,7 @@ _TRANSLATED = {  # no ResNet: names are translated by modules of their own
     "sdaie": (import_sdaie, sdaie_shapes),
     "sdaie-binary": (import_sdaie_binary, sdaie_binary_shapes),
 }
+_TOWER = "heads.text."
 LAYOUTS = tuple(name for name in _LAYOUTS if name != "cameraborn")
 
 
@@ -94,7 +95,8 @@ class Imported:
 
     Attributes:
         tensors: by our names.
-        layout: that it was in; of a file that this module made, the published one that it was made from.
+        layout: that it was in; of a file that `import-checkpoint` made, the published one that it was made from, and
+            of a run's own `cameraborn`.
         dropped: keys left behind, as the file names them.
     """
 
@@ -142,7 +144,7 @@ def import_checkpoint(
         else:
             unknown.append(key)
     if name == "cameraborn":
-        return Imported(tensors, _published(path), ())
+        return Imported(tensors, metadata_of(path).get("layout", name), ())
     if new_fc:
         dropped += [
             key for key in ("encoder.fc.weight", "encoder.fc.bias") if tensors.pop(key, None) is not None
@@ -165,7 +167,7 @@ def import_checkpoint(
     kept = {key: tensors[key] for key in expected}
     if text and name == "blades":
         tower = split_blades_checkpoint({key: weights[key] for key in dropped if key in weights})[1]
-        kept |= {f"heads.text.{key}": value for key, value in tower.items()}
+        kept |= {f"{_TOWER}{key}": value for key, value in tower.items()}
         dropped = []
     return Imported(kept, name, tuple(dropped))
 
@@ -182,15 +184,31 @@ def load_init(network: nn.Module, path: Path) -> None:
 def fill(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
     """Give a network imported tensors: its encoder whole, and those heads that both have; `path` is for errors.
 
+    A head of other outputs, as of more levels, is left as it is.
+
     Raises:
-        RecipeError: the encoder is not the network's; the message lists both sides.
+        RecipeError: the encoder, or a text tower that both have, is not the network's; the message lists both sides.
     """
     own = network.state_dict()
-    encoder = {name: tuple(value.shape) for name, value in own.items() if name.startswith("encoder.")}
-    found = {name: value for name, value in tensors.items() if name.startswith("encoder.")}
-    _compare(path, "the recipe's network", encoder, found)
-    known = {name: v for name, v in tensors.items() if name in own and own[name].shape == v.shape}
+    known = _under("encoder.", tensors)
+    _compare(path, "the recipe's network", _shapes(_under("encoder.", own)), known)
+    tower, its_own = _under(_TOWER, tensors), _shapes(_under(_TOWER, own))
+    if tower and its_own:
+        _compare(path, "the recipe's text tower", its_own, tower)
+        known |= tower
+    for head in {name.rpartition(".")[0] for name in own if not name.startswith("encoder.")}:
+        held = _under(f"{head}.", tensors)
+        if held and _shapes(held) == _shapes(_under(f"{head}.", own)):
+            known |= held
     network.load_state_dict(own | known)
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(value.shape) for name, value in tensors.items()}
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -232,12 +250,12 @@ def gives_classes(layout: str) -> bool:
     return layout in _LAYOUTS and _LAYOUTS[layout].classes
 
 
-def _published(path: Path) -> str:
-    """The layout that a file of ours says it was imported from; `cameraborn` if it says nothing, as runs do."""
+def metadata_of(path: Path) -> dict[str, str]:
+    """What a file says of its tensors: one of ours where they were imported from, and what a text tower was taught."""
     if path.suffix != ".safetensors":
-        return "cameraborn"
+        return {}
     with safetensors.safe_open(path, framework="pt") as file:
-        return str((file.metadata() or {}).get("layout", "cameraborn"))
+        return file.metadata() or {}
 
 
 def _one_output(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
