@@ -7,6 +7,7 @@ from pathlib import Path
 
 # Threads that wait for each other by spinning slow each other down where several tests' programs share two cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # some tests import ONNX Runtime before this package does
 
 import numpy as np
 import pytest

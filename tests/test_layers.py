@@ -37,6 +37,7 @@ NETWORK = {"socket", "ssl", "http", "urllib", "ftplib", "smtplib", "asyncio", "r
 HARMLESS = {"urllib.parse", "http"}  # texts in, texts out
 LISTENING = {"asyncio", "socket"}  # what the server alone may use
 CALLS_C = "photo/libtiff.py"  # the one file that may use ctypes: Pillow has no way to libtiff's error handler
+OPENS_SESSIONS = "photo/onnx_session.py"
 PROCESSES = {"subprocess", "ctypes"}  # and processes of our own are started in one room alone
 
 LONGEST = 450  # lines of a file
@@ -75,6 +76,9 @@ def test_a_room_imports_only_rooms_above_it(file):
             assert room in TORCH_ROOMS, f"{file}:{line}: {room} must work without {package}"
         if name == "ctypes" and file == SOURCE / CALLS_C:
             continue
+        assert package != "onnxruntime" or file == SOURCE / OPENS_SESSIONS, (
+            f"{file}:{line}: imports {name}, which reports to its maker unless photo.onnx_session imports it"
+        )
         if name not in (HARMLESS | LISTENING if room == "serve" else HARMLESS):
             assert package not in PICKLES | NETWORK | PROCESSES, f"{file}:{line}: imports {name}"
         assert package != "multiprocessing" or room == "engine", f"{file}:{line}: imports {name}"

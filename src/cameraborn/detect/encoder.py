@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from cameraborn.detect.schema import Preprocessing
 from cameraborn.errors import BundleError, first_line
+from cameraborn.photo.onnx_session import open_session
 from cameraborn.photo.patches import grid_patches, shrink_to, square_resize, tile_patches
 
 PATCHES_AT_ONCE = 256  # a large whole picture has thousands: memory stays bounded
@@ -28,13 +28,8 @@ class Encoder:
 
     def __init__(self, graph: bytes, preprocessing: Preprocessing, *, name: str, threads: int) -> None:
         self.preprocessing = preprocessing
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+            self._session = open_session(graph, threads)
         except Exception as error:  # ONNX Runtime's errors share no public base class
             reason = first_line(error)
             raise BundleError(f"{name} cannot be run ({reason}): get the bundle again") from error

@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -42,6 +41,7 @@ from cameraborn.photo.candidates import (
     view_of,
 )
 from cameraborn.photo.crops import checked, longer_side
+from cameraborn.photo.onnx_session import open_session
 
 MIN_CONFIDENCE = 0.5
 MODELS = Path(__file__).resolve().parents[1] / "models" / "faces"
@@ -201,12 +201,7 @@ def _load(path: Path, threads: int) -> Any:  # noqa: ANN401 - onnxruntime has no
         raise CamerabornError(
             f"{path}: this model belongs to the package and is missing; install cameraborn again"
         )
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return open_session(str(path), threads)
 
 
 def _turned(
