@@ -30,22 +30,6 @@ def pytest_configure():
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-# A file is one worker's: with the long ones first, no worker is left with one at the end.
-LONG = (
-    "tests/test_style.py",
-    "tests/train/",
-    "tests/test_commands.py",
-    "tests/test_cli.py",
-    "tests/serve/",
-    "tests/cli/",
-    "tests/test_site.py",
-)
-
-
-def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
-
-
 EXAMPLES = Path(__file__).resolve().parent / "pictures"
 FEATURES = 16
 

@@ -140,7 +140,7 @@ def with_thumbnail(thumbnail, picture=PICTURE):
 
 
 SCENE = Image.fromarray(np.random.default_rng(1).integers(0, 255, (6, 9, 3), dtype=np.uint8)).resize(
-    (240, 160)
+    (960, 640)  # so large that it is decoded smaller
 )
 
 

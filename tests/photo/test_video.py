@@ -265,3 +265,37 @@ def test_a_film_of_two_hours_takes_no_more_memory_than_one_of_two_minutes(tmp_pa
         return int(kibibytes)
 
     assert read(TWO_HOURS) < read(TWO_HOURS // 60) + 8192
+
+
+def test_key_frames_alone_are_decoded_of_a_film_that_is_long(tmp_path):
+    path = write(tmp_path / "clip.mp4", [corner()] * 100)  # a key frame each 12 frames
+    with av.open(str(path)) as container:
+        keys = [float(packet.pts * packet.time_base) for packet in container.demux(video=0) if packet.is_keyframe]
+    watched = itertools.count()
+    video = Video(str(path), 2, key_frames=True, watch=lambda: next(watched))
+    found = [round(time, 3) for time, _ in video.frames()]
+    assert next(watched) == len(keys) < 20
+    assert found == [0, 2.4, 4.8, 6.0, 8.4]
+    assert video.notes == []
+
+
+def test_a_film_that_stands_still_where_data_lack_says_so(tmp_path):
+    path = write(tmp_path / "clip.mkv", [corner()] * 6, times=[0, 100, 200, 3000, 3100, 3200])
+    video = Video(str(path), 0.5)
+    list(video.frames())
+    assert video.notes == ["the video shows nothing new for more than a second after 0.2 s"]
+
+
+def test_the_first_of_several_films_is_looked_at_and_named(tmp_path):
+    with av.open(str(tmp_path / "two.mkv"), "w") as container:
+        streams = [container.add_stream("mpeg4", rate=10) for _ in range(2)]
+        for stream in streams:
+            stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
+        for stream, colour in zip(streams, (RED, BLUE), strict=True):
+            pixels = np.full((SIZE[1], SIZE[0], 3), colour, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+            container.mux(stream.encode())
+    video = Video(str(tmp_path / "two.mkv"), 0.5)
+    ((_, picture),) = video.frames()
+    np.testing.assert_allclose(picture.pixels[8, 8], RED, atol=40)
+    assert video.notes == ["the first of 2 films in the file was looked at"]

@@ -211,6 +211,8 @@ HEAD = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\
 BAD_FORMS = {
     "no boundary": ({"Content-Type": "multipart/form-data"}, HEAD),
     "another boundary": (FORM, HEAD.replace(b"--b", b"--c")),
+    "cut in a second file": (FORM, HEAD + b"x\r\n" + HEAD + b"y"),
+    "cut before its end": (FORM, HEAD + b"x\r\n" + HEAD + b"y\r\n--b"),
     "no name": (FORM, HEAD.replace(b'name="file"; ', b"") + b"x\r\n--b--\r\n"),
     "nothing": (FORM, b""),
     "no file": (FORM, b'--b\r\nContent-Disposition: form-data; name="path"\r\n\r\n/etc/passwd\r\n--b--\r\n'),

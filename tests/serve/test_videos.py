@@ -89,7 +89,7 @@ def strict(tiny_bundle):
 def test_a_long_video_is_looked_at_less_often(strict, tmp_path):
     film = write(tmp_path / "film.mp4", [corner()] * 60, rate=1)
     (row,) = strict.score(film).json()
-    assert (row["scope"], row["frames"], row["end_s"], row["notes"]) == ("no-face", 4, 45.0, "")
+    assert (row["scope"], row["frames"], row["end_s"], row["notes"]) == ("no-face", 4, 48.0, "")
     detail = problem_of(strict.score(film, every=1), 422, "too-many-frames")
     assert detail.startswith("film.mp4: would be looked at more than 4 times: ")
     assert strict.score(film, every=20).json()[0]["frames"] == 3

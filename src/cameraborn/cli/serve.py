@@ -94,13 +94,13 @@ def serve(
         max_bytes, max_pixels, max_faces, max_files, max_frames, max_seconds, max_queue,
         max_job_files, max_job_bytes, max_jobs, job_hours,
     )  # fmt: skip
-    abandoned = threading.Event()
+    abandoned, store = threading.Event(), JobStore(jobs_file)
     application = make_app(
         detector,
         limits,
         threads=jobs or os.cpu_count() or 1,
         version=__version__,
-        store=JobStore(jobs_file),
+        store=store,
         abandoned=abandoned,
         tokens=hashes,
         host=host,
@@ -116,10 +116,14 @@ def serve(
                 f"{detector.bundle.info.name}: listening on {address}, of which /docs tells what can be asked"
             ),
         )
-    except KeyboardInterrupt:  # as asked; everything is answered
-        said = (
-            "what was not answered is lost"
-            if abandoned.is_set()
-            else "everything that was accepted is answered"
-        )
-        say(f"stopped: {said}")
+    except KeyboardInterrupt:  # as asked
+        say(f"stopped: {_left(store.dropped, abandoned=abandoned.is_set())}")
+
+
+def _left(jobs: int, *, abandoned: bool) -> str:
+    if abandoned:
+        return "what was not answered is lost"
+    if jobs:
+        what = f"{jobs} jobs" if jobs > 1 else "a job"
+        return f"all requests are answered; {what} that nobody streamed ended early, as no --jobs-file keeps results"
+    return "everything that was accepted is answered"

@@ -62,6 +62,8 @@ class JpegFeed(WholeFile):
     def read(self, size: int | None = -1, /) -> bytes:
         """The next bytes, none of them beyond the pause before it was made."""
         at = self.tell()
+        if self._image is not None and self._image.size != (self.parts.width, self.parts.height):
+            self._image = None  # it is decoded smaller: its rows are others
         if self._image is None or self._pause is None or size is None or size < 1 or at > self._pause:
             return super().read(size)
         if at == self._pause:

@@ -52,6 +52,7 @@ class Video:
         max_pixels: larger frames are refused.
         data: the bytes of the file, if it is not to be opened.
         max_frames: after so many that are taken the rest is not looked at; None for all.
+        key_frames: only frames that depend on no other are decoded: some seconds apart, and a long film in little time.
         watch: called each time a frame has been decoded; what it raises ends the reading.
 
     Attributes:
@@ -63,6 +64,7 @@ class Video:
     max_pixels: int = MAX_PIXELS
     data: bytes | None = None
     max_frames: int | None = None
+    key_frames: bool = False
     watch: Callable[[], None] = lambda: None
     notes: list[str] = field(default_factory=list)
 
@@ -86,6 +88,10 @@ class Video:
             self._check_size(stream.width, stream.height)
             # Before memory is taken for more.
             stream.codec_context.options = {"max_pixels": str(self.max_pixels)}
+            if self.key_frames:
+                stream.codec_context.skip_frame = "NONKEY"
+            if (count := len(_films(container))) > 1:
+                self.notes.append(f"the first of {count} films in the file was looked at")
             yield from self._sampled(av, container, stream)
 
     @contextmanager
@@ -110,8 +116,8 @@ class Video:
         container: InputContainer,
         stream: VideoStream,
     ) -> Iterator[tuple[float, Picture]]:
-        start, last, due, number, taken = None, 0.0, 0.0, -1, 0
-        damaged: list[float] = []  # seconds
+        start, last, due, number, taken, slack = None, 0.0, 0.0, -1, 0, max(_SLACK, self.every)
+        damaged, gaps = list[float](), list[float]()  # seconds
         for frame in _decoded(av, container, stream):
             if frame is None:
                 damaged.append(last)
@@ -119,6 +125,10 @@ class Video:
             number += 1
             at = _time(frame, stream, number)
             start = at if start is None else start
+            if self.key_frames:
+                slack = max(slack, at - start - last)
+            elif at - start > last + _SLACK:
+                gaps.append(last)
             last = max(last, at - start)
             self.watch()
             if last > due - _ROUNDING:
@@ -130,11 +140,12 @@ class Video:
                 due = self.every * (1 + math.floor((last + _ROUNDING) / self.every))
         if start is None:
             raise picture_error(self.path, "has no frame that can be decoded", "check that it is complete")
-        if damaged:
-            more = f", and in {len(damaged) - 1} places more" if len(damaged) > 1 else ""
-            self.notes.append(f"the video is damaged after {damaged[0]:.1f} s{more}")
+        if found := damaged or gaps:
+            words = "is damaged" if damaged else "shows nothing new for more than a second"
+            more = f", and in {len(found) - 1} places more" if len(found) > 1 else ""
+            self.notes.append(f"the video {words} after {found[0]:.1f} s{more}")
         length = _length(container, stream)
-        if length is not None and last < length - max(_SLACK, self.every):
+        if length is not None and last < length - slack:
             self.notes.append(f"the video breaks off after {last:.1f} s of {length:.1f} s")
 
     def _picture(self, frame: VideoFrame) -> Picture:
@@ -192,15 +203,19 @@ def _container(av: Any, file: BinaryIO, path: str) -> InputContainer:  # noqa: A
 
 
 def _stream(container: InputContainer, path: str) -> VideoStream:
-    """The first stream of pictures that is not the cover of a piece of music."""
-    from av.stream import Disposition
-
-    for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic:
-            return stream
+    """The first stream of pictures."""
+    if films := _films(container):
+        return films[0]
     if container.streams.audio:
         raise picture_error(path, "has sound alone", "give a video with pictures")
     raise picture_error(path, "holds no pictures that can be decoded", "check that it is complete")
+
+
+def _films(container: InputContainer) -> list[VideoStream]:
+    """Its streams of pictures, without the cover of a piece of music."""
+    from av.stream import Disposition
+
+    return [one for one in container.streams.video if not one.disposition & Disposition.attached_pic]
 
 
 def _decoded(

@@ -94,12 +94,16 @@ class JobStore:
     Args:
         path: the file, which is made if it is not there, for its owner's eyes alone; None for memory.
 
+    Attributes:
+        is_kept: whether results are in a file.
+        dropped: how many jobs were not finished when it was closed.
+
     Raises:
         CamerabornError: it cannot be opened, belongs to another program, or another server has it open.
     """
 
     def __init__(self, path: Path | None) -> None:
-        self.is_kept = path is not None
+        self.is_kept, self.dropped = path is not None, 0
         self._lock = threading.Lock()
         if path is None:
             self._database = _connected(":memory:")
@@ -115,8 +119,9 @@ class JobStore:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def close(self) -> None:
-        """Let the file go."""
+    def close(self, *, dropped: int = 0) -> None:
+        """Let the file go; so many jobs are not finished."""
+        self.dropped = dropped
         with self._lock:
             self._database.close()
 

@@ -151,7 +151,7 @@ class Jobs:
             task.cancel()
         for running in self._running.values():
             running.ended.set()
-        self.store.close()
+        self.store.close(dropped=self.running)
 
     @contextmanager
     def room(self) -> Iterator[Room]:

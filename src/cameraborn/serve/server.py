@@ -13,6 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from cameraborn.errors import CamerabornError
+from cameraborn.serve.connection import Connection
 
 _IDLE = 5  # seconds that a connection stays open between two requests
 _BACKLOG = 2048
@@ -68,7 +69,7 @@ def serve(
         _log_requests()
     config = uvicorn.Config(
         app, log_config=None, access_log=access_log, server_header=False, proxy_headers=False, ws="none",
-        http="h11", lifespan="on", timeout_keep_alive=_IDLE,
+        http=Connection, lifespan="on", timeout_keep_alive=_IDLE,
     )  # fmt: skip
     name = f"[{host}]" if ":" in host else host
     listening(f"http://{name}:{listener.getsockname()[1]}")

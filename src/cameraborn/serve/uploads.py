@@ -134,6 +134,8 @@ class Body:
                 raise too_many_files(self._limits) from error
             raise malformed(f"not multipart/form-data ({error.message}): check how it is made") from error
         try:
+            if not parser.has_ended:
+                raise malformed("the body ends before its closing boundary: send it again, whole")
             files = [part for _, part in form.multi_items() if isinstance(part, UploadFile)]
             if len(files) > most:
                 raise too_many_files(self._limits)
@@ -151,6 +153,10 @@ class _InMemory(MultiPartParser):
     """Keeps files in memory whatever their size; the body as a whole is limited."""
 
     spool_max_size = 0
+    has_ended = False  # its last boundary was there: a body that was cut loses pictures and says nothing
+
+    def on_end(self) -> None:
+        self.has_ended = True
 
     @property
     def has_too_many_files(self) -> bool:

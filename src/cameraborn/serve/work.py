@@ -142,24 +142,27 @@ class Work:
         """The verdicts on the faces of a video, as `score_video` gives them."""
         return judge_video(
             self.detector,
-            self._video(upload, self.every or self._as_allowed(upload)),
+            self._video(upload, self.every) if self.every else self._as_allowed(upload),
             each_frame=self.each_frame,
             whole_image=self.whole_image,
             most_faces=self.limits.max_faces,
         )
 
-    def _as_allowed(self, upload: Upload) -> float:
-        """Seconds between two frames, so that a long video is not looked at too often."""
+    def _as_allowed(self, upload: Upload) -> Video:
+        """It is looked at as often as is allowed, and of a long one only key frames are decoded."""
         seconds = self._video(upload, _EVERY).header().seconds or 0.0
-        return max(_EVERY, seconds / self.limits.max_frames)
+        every = max(_EVERY, seconds / self.limits.max_frames)
+        return self._video(upload, every, key_frames=every > _EVERY)
 
-    def _video(self, upload: Upload, every: float) -> Video:
+    def _video(self, upload: Upload, every: float, *, key_frames: bool = False) -> Video:
         def watch() -> None:
             if self.stop.is_set():
                 raise Stopped
 
         limits = self.limits
-        return Video(upload.name, every, limits.max_pixels, upload.data, limits.max_frames, watch)
+        return Video(
+            upload.name, every, limits.max_pixels, upload.data, limits.max_frames, key_frames, watch
+        )
 
     def _look(self, upload: Upload) -> tuple[Picture, list[Observation]]:
         most = self.limits.max_faces

@@ -1,0 +1,54 @@
+"""One client's connection: it is given up when no whole request comes, or no answer is read, for too long.
+
+uvicorn waits without limit for the first request, for the rest of a header, and for a client that does not read. Such
+connections would add up, and keep the server from ending.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+SILENT = 20.0  # seconds to send a request's header in
+BLOCKED = 60.0  # seconds without reading what is sent
+
+
+class Connection(H11Protocol):
+    """HTTP/1.1 as uvicorn speaks it, with patience that ends."""
+
+    _ends: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wait for a request."""
+        super().connection_made(transport)
+        self._expect(SILENT)
+
+    def data_received(self, data: bytes) -> None:
+        """Take more of a request; its header has to come in time."""
+        super().data_received(data)
+        if self.conn.their_state is not h11.IDLE:
+            self._expect(None)
+        elif self._ends is None:
+            self._expect(SILENT)
+
+    def pause_writing(self) -> None:
+        """The client reads less than is sent."""
+        super().pause_writing()
+        self._expect(BLOCKED)
+
+    def resume_writing(self) -> None:
+        """It has caught up."""
+        super().resume_writing()
+        self._expect(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing is waited for any more."""
+        self._expect(None)
+        super().connection_lost(exc)
+
+    def _expect(self, seconds: float | None) -> None:
+        if self._ends is not None:
+            self._ends.cancel()
+        self._ends = None if seconds is None else self.loop.call_later(seconds, self.transport.abort)
