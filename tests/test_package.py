@@ -98,7 +98,7 @@ def test_the_wheel_names_its_licences_and_its_command(wheel, described):
             (held,) = (name for name in names if name.endswith(f".dist-info/licenses/{licence}"))
             assert archive.read(held) == (ROOT / licence).read_bytes()
         (entries,) = (name for name in names if name.endswith("entry_points.txt"))
-        assert archive.read(entries).decode() == "[console_scripts]\ncameraborn = cameraborn.cli:main\n"
+        assert archive.read(entries).decode() == "[console_scripts]\ncameraborn = cameraborn.__main__:main\n"
 
 
 def test_all_say_the_same_version(described):

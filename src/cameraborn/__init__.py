@@ -8,7 +8,6 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from cameraborn.detect.verdict import Verdict
 from cameraborn.errors import (
     BundleError,
     CalibrationError,
@@ -17,15 +16,16 @@ from cameraborn.errors import (
     PictureError,
     RecipeError,
 )
-from cameraborn.photo.decode import Picture, open_picture
-from cameraborn.photo.exif import Exif, read_exif
 
 if TYPE_CHECKING:
     from cameraborn.detect.detector import Detector, load
     from cameraborn.detect.explain import Explanation, explain
     from cameraborn.detect.explain_plot import plot_explanation
+    from cameraborn.detect.verdict import Verdict
     from cameraborn.detect.video import score_video
     from cameraborn.fit.bundles import calibrate_bundle, fit_bundle
+    from cameraborn.photo.decode import Picture, open_picture
+    from cameraborn.photo.exif import Exif, read_exif
     from cameraborn.photo.faces import Face, FaceFinder
     from cameraborn.photo.provenance import Provenance, read_provenance
 else:
@@ -34,13 +34,16 @@ else:
         **dict.fromkeys(("Explanation", "explain"), "cameraborn.detect.explain"),
         **dict.fromkeys(("calibrate_bundle", "fit_bundle"), "cameraborn.fit.bundles"),
         "plot_explanation": "cameraborn.detect.explain_plot",
+        "Verdict": "cameraborn.detect.verdict",
         "score_video": "cameraborn.detect.video",
+        **dict.fromkeys(("Picture", "open_picture"), "cameraborn.photo.decode"),
+        **dict.fromkeys(("Exif", "read_exif"), "cameraborn.photo.exif"),
         **dict.fromkeys(("Face", "FaceFinder"), "cameraborn.photo.faces"),
         **dict.fromkeys(("Provenance", "read_provenance"), "cameraborn.photo.provenance"),
     }
 
     def __getattr__(name: str) -> object:
-        """What needs ONNX Runtime is imported at its first use: a report, for one, needs none."""
+        """All but errors is imported at its first use: a report, for one, needs no ONNX Runtime."""
         if name not in _HOMES:
             raise AttributeError(f"module 'cameraborn' has no attribute '{name}'")
         return getattr(import_module(_HOMES[name]), name)

@@ -44,6 +44,14 @@ def part_of(path: Path, own: str = "") -> Path:
     return path.with_name(f"{path.stem}{own}.part{path.suffix}")
 
 
+def read_by_all(path: Path) -> None:
+    """Note a file that was read for whatever this process does, such as one of settings: no output may replace it."""
+    _read_by_all.append(path)
+
+
+_read_by_all: list[Path] = []
+
+
 class Outputs:
     """What a run will write: kept apart from what it reads, and from what is there already.
 
@@ -70,6 +78,11 @@ class Outputs:
                 if (same := _identity(place)) is not None:
                     self._replaced[same] = path
         self._folders = any(path.is_dir() for path in self._replaced.values())
+        if (output := self._replaced.get(_identity(0) or (0, 0))) is not None:
+            raise OverwriteError(
+                f"standard input: this command would write to the file that it comes from ({output}): give another -o"
+            )
+        self.reads(*_read_by_all)
 
     @property
     def replace(self) -> bool:
@@ -129,10 +142,10 @@ def refuse_foreign(folder: Path, own: Collection[str]) -> None:
         raise OverwriteError(f"{folder}: holds other files: give a new or empty folder")
 
 
-def _identity(path: AnyPath) -> tuple[int, int] | None:
+def _identity(path: AnyPath | int) -> tuple[int, int] | None:
     """Device and inode of a file or folder; None for what is not there, and for devices and pipes."""
     try:
-        status = os.stat(path)  # noqa: PTH116 (a text or a path)
+        status = os.stat(path)  # noqa: PTH116 (a text, a path or an open file's number)
     except (OSError, ValueError):
         return None
     kept = stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)

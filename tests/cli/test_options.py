@@ -128,6 +128,13 @@ def test_a_file_of_defaults_that_is_wrong(tmp_path, text, says):
     assert says in error
 
 
+def test_a_version_in_the_environment_is_none_of_ours(tmp_path):
+    shutil.copy(PHOTO, tmp_path / "a.jpg")
+    for version in ("1", "1.0"):
+        code, out, error = run_here("score", "a.jpg", cwd=tmp_path, CAMERABORN_VERSION=version)
+        assert (code, out.count("\n")) == (0, 2), error
+
+
 def test_lists_and_pictures_on_standard_input(tmp_path):
     for name in ("a.jpg", "line\nbreak.jpg"):
         shutil.copy(PHOTO, tmp_path / name)
@@ -135,6 +142,8 @@ def test_lists_and_pictures_on_standard_input(tmp_path):
     code, out, error = run_here(*score, "-0", cwd=tmp_path, stdin=b"a.jpg\0line\nbreak.jpg\0")
     assert [row["path"] for row in rows_of(out)] == ["a.jpg", "line\nbreak.jpg"], error
     assert run_here(*score, "-0", cwd=tmp_path, stdin=b"a.jpg")[1] == out.splitlines(keepends=True)[0]
+    marked = run_here(*score, cwd=tmp_path, stdin="\ufeffa.jpg\n".encode())
+    assert [row["path"] for row in rows_of(marked[1])] == ["a.jpg"]  # an editor on Windows begins a file so
     code, out, error = run_here(*score, cwd=tmp_path, stdin=PHOTO.read_bytes())
     assert (code, [row["path"] for row in rows_of(out)]) == (0, ["-"]), error
     for given, says in ((b"a.jpg\0b.jpg\0", "give -0"), (b"\xff\x0a" + bytes(50), "standard input: JPEG XL")):

@@ -2,12 +2,13 @@
 
 import os
 import shutil
+import subprocess
 
 import pytest
 from PIL import Image
 
 from cameraborn.data.manifest import Row, sha256_of, write_manifest
-from tests.command import EXAMPLES, ROOT, posix
+from tests.command import CAMERABORN, ENVIRONMENT, EXAMPLES, ROOT, posix
 from tests.command import run_here as run
 
 
@@ -111,13 +112,47 @@ def test_what_is_read_is_never_replaced(desk, command):
     assert contents(desk) == before
 
 
-@pytest.mark.parametrize("ending", [".jpg", ".JPEG", ".png", ".webp", ".heic", ".jxl", ".dng"])
+@pytest.mark.parametrize(
+    "ending", [".jpg", ".JPEG", ".png", ".webp", ".heic", ".jxl", ".dng", ".jpg_large", ".jpg?w=300", ".mp4"]
+)
 def test_no_table_gets_a_pictures_name(desk, ending):
     for command in (["score", "1.jpg"], ["audit", "set.jsonl"], ["data", "import", "folder", "."]):
         code, _, error = run(*command, "-o", f"new{ending}", "--overwrite", cwd=desk)
         assert (code, error.count("\n")) == (2, 1), error
         assert "ends like a picture" in error
         assert not (desk / f"new{ending}").exists()
+
+
+@posix
+def test_a_list_on_standard_input_is_not_replaced(desk):
+    (desk / "list.txt").write_text("x.png\n")
+    before = contents(desk)
+    with (desk / "list.txt").open("rb") as given:
+        command = [CAMERABORN, "score", "-", "-o", "list.txt", "--overwrite"]
+        done = subprocess.run(command, cwd=desk, stdin=given, capture_output=True, text=True, env=ENVIRONMENT)
+    assert done.returncode == 2
+    assert done.stderr.startswith(
+        "cameraborn: standard input: this command would write to the file that it comes from"
+    )
+    assert contents(desk) == before
+
+
+def test_a_file_of_defaults_is_not_replaced(desk):
+    (desk / "mine.toml").write_text("[score]\njobs = 1\n")
+    before = contents(desk)
+    code, _, error = run(
+        "--config", "mine.toml", "score", "1.jpg", "-o", "mine.toml", "--overwrite", cwd=desk
+    )
+    assert code == 2
+    assert "mine.toml: this command reads it and would write to it" in error
+    assert contents(desk) == before
+
+
+def test_a_dash_is_standard_output(desk):
+    for command in (["score", "1.jpg"], ["provenance", "1.jpg"], ["audit", "set.jsonl"]):
+        code, out, error = run(*command, "-o", "-", cwd=desk)
+        assert (code, out) == run(*command, cwd=desk)[:2], error
+    assert not (desk / "-").exists()
 
 
 def test_what_may_be_written_to(desk):

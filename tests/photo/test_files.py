@@ -1,5 +1,6 @@
 """Folders are walked alike by every verb: sorted, in circles never, with odd names, and nothing hidden by an error."""
 
+import io
 import os
 import threading
 from pathlib import Path
@@ -91,6 +92,19 @@ def test_what_is_passed_over_is_counted_by_kind(tmp_path):
     paths = pictures_in(str(tmp_path), census)
     assert [Path(path).name for path in paths] == ["broken.jpg", "picture.jpg"]
     assert census.summary() == "7 files passed over: 3 JPEG XL, 4 not pictures"
+
+
+@posix
+def test_pipes_that_a_pattern_or_a_list_names_are_counted_and_never_opened(tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    write(tmp_path / "picture.jpg", JPEG)
+    both = f"{tmp_path}/pipe.jpg\n{tmp_path}/picture.jpg\n".encode()
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(both)))
+    for given in (f"{tmp_path}/*.jpg", f"{tmp_path}/**/*.jpg", "-"):
+        census = Census()
+        assert [Path(path).name for path in expand([given], census)] == ["picture.jpg"]
+        assert census.summary() == "1 file passed over: 1 not a regular file"
+    assert list(expand([f"{tmp_path}/pipe.jpg"])) == [f"{tmp_path}/pipe.jpg"]  # which somebody named
 
 
 @posix

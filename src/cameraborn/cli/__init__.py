@@ -60,7 +60,7 @@ def _config(context: typer.Context, path: Path | None) -> Path | None:
 
 @_app.callback()
 def _options(
-    version: Annotated[
+    show_version: Annotated[  # not called `version`, as CAMERABORN_VERSION may well be in an environment
         bool, Option("--version", "-V", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
     config: Annotated[

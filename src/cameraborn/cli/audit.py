@@ -20,6 +20,7 @@ from cameraborn.cli.common import (
     Overwrite,
     Split,
     app,
+    file_or_standard_output,
     meaningless,
     reporting,
     say,
@@ -55,7 +56,14 @@ def audit(
         AuditFormat, Option(help="Output format: a table, the cues as CSV, or everything as JSON.")
     ] = AuditFormat.table,
     output: Annotated[
-        Path | None, Option("--output", "-o", help="File to write the audit to.", dir_okay=False)
+        Path | None,
+        Option(
+            "--output",
+            "-o",
+            callback=file_or_standard_output,
+            help="File to write the audit to.",
+            dir_okay=False,
+        ),
     ] = None,
     equalise: Annotated[
         Path | None,

@@ -316,6 +316,11 @@ def needs_server() -> None:
     )
 
 
+def file_or_standard_output(path: Path | None) -> Path | None:
+    """What -o names; `-` is standard output, as without -o."""
+    return None if path == Path("-") else path
+
+
 def jobs_of(engine: Engine, jobs: int | None, *, at_once: int = 16) -> stage.Jobs:
     """Who does the work: so many threads, or so many workers of Ray, each given `at_once` items at most."""
     if engine is Engine.local:

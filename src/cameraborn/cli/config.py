@@ -18,6 +18,7 @@ import typer
 
 from cameraborn.cli.failures import say
 from cameraborn.errors import CamerabornError
+from cameraborn.files import read_by_all
 from cameraborn.registry import Registry
 
 
@@ -49,6 +50,7 @@ def read_defaults(path: Path, application: Callable[[], Any], *, required: bool)
         found = tomllib.loads(data.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise CamerabornError(f"{path}: not TOML ({error}): fix the line") from error
+    read_by_all(path)
     say(f"{path}: defaults are taken from here")
     return _defaults(path, found, application())
 

@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -32,6 +33,7 @@ T = TypeVar("T")
 ENCODING_ERRORS = "backslashreplace"
 PICTURE_ENDINGS = SUPPORTED_EXTENSIONS | {
     *(".jxl", ".jp2", ".j2k", ".jxr", ".mpo", ".psd", ".exr", ".svg", ".pdf"),
+    *(".mp4", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg"),
     *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2"),
 }
 _TABLE_ROW = "{:<18} {:>7} {:>7}  {:<10}  {}"
@@ -144,7 +146,7 @@ def text_outputs(output: Path | None, *, filled: Path | None = None, overwrite: 
         CamerabornError: its ending is a picture's.
         OverwriteError: something is there.
     """
-    if output is not None and output.suffix.lower() in PICTURE_ENDINGS:
+    if output is not None and re.split("[?_:]", output.suffix.lower())[0] in PICTURE_ENDINGS:  # as .jpg_large
         raise CamerabornError(
             f"{output}: ends like a picture, but text is written to it: end it in .csv, .json or .jsonl"
         )

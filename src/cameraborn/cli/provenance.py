@@ -17,6 +17,7 @@ from cameraborn.cli.common import (
     Overwrite,
     app,
     complain,
+    file_or_standard_output,
     meaningless,
     passed_over,
     progress,
@@ -67,7 +68,8 @@ def provenance(
         Format | None, Option(help="Format of the rows.", show_default="by the ending of -o, else table")
     ] = None,
     output: Annotated[
-        Path | None, Option("--output", "-o", help="File for the rows.", dir_okay=False)
+        Path | None,
+        Option("--output", "-o", callback=file_or_standard_output, help="File for the rows.", dir_okay=False),
     ] = None,
     null: Annotated[
         bool,

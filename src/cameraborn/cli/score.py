@@ -27,6 +27,7 @@ from cameraborn.cli.common import (
     app,
     complain,
     contradicting,
+    file_or_standard_output,
     jobs_of,
     meaningless,
     passed_over,
@@ -75,7 +76,13 @@ def score(
         Format | None, Option(help="Format of the rows.", show_default="by the ending of -o, else table")
     ] = None,
     output: Annotated[
-        Path | None, Option("--output", "-o", help="File for the rows; with --engine ray a folder.")
+        Path | None,
+        Option(
+            "--output",
+            "-o",
+            callback=file_or_standard_output,
+            help="File for the rows; with --engine ray a folder.",
+        ),
     ] = None,
     bundle: BundlePath = None,
     evidence: Evidence = None,

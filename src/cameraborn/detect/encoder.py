@@ -32,6 +32,8 @@ class Encoder:
             self._session = open_session(graph, threads)
         except Exception as error:  # ONNX Runtime's errors share no public base class
             reason = first_line(error)
+            if "bad_alloc" in reason:
+                raise MemoryError from error
             raise BundleError(f"{name} cannot be run ({reason}): get the bundle again") from error
         self._input = self._session.get_inputs()[0].name
         self._patches = tile_patches if self.preprocessing.patches == "tiles" else grid_patches

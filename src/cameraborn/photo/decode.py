@@ -169,6 +169,10 @@ def read_encoded(source: str | os.PathLike[str] | bytes | BinaryIO, name: str | 
 def _read_path(path: Path, label: str) -> bytes:
     try:
         if path.is_dir():
+            if not os.access(path, os.R_OK | os.X_OK):
+                raise picture_error(
+                    label, "a folder that this user may not open", "make it readable, or leave it out"
+                )
             raise picture_error(label, "a directory, not a picture", "name the pictures inside it")
         with path.open("rb") as stream:
             return stream.read(MAX_BYTES + 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import glob
 import os
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cameraborn.photo.decode import SUPPORTED_EXTENSIONS
-from cameraborn.photo.sniff import PICTURES, Census, Kind, is_regular, kind_of_file
+from cameraborn.photo.sniff import PICTURES, Census, Kind, is_regular, is_special, kind_of_file
 
 
 def expand(paths: Iterable[str], census: Census | None = None, *, separator: bytes = b"\n") -> Iterator[str]:
@@ -18,14 +19,17 @@ def expand(paths: Iterable[str], census: Census | None = None, *, separator: byt
 
     Names of the list end in a line break, or in a zero byte as `find -print0` writes them.
 
-    What does not exist is passed on: its row will say so. The census counts what folders hold besides pictures.
+    What does not exist is passed on: its row will say so. The census counts what folders hold besides pictures, and
+    pipes, sockets and devices in lists and patterns; one that is named itself is read.
     """
     for path in paths:
         if path == "-":
-            # Bytes, because names need not be text in the locale's encoding.
-            for line in _lines(sys.stdin.buffer, separator):
+            # Bytes, because names need not be text in the locale's encoding; some editors begin with a mark.
+            for number, line in enumerate(_lines(sys.stdin.buffer, separator)):
+                if not number:
+                    line = line.removeprefix(codecs.BOM_UTF8)
                 if name := os.fsdecode(line.rstrip(b"\r\n") if separator == b"\n" else line):
-                    yield from _files(name, census)
+                    yield from _listed(name, census)
         elif glob.has_magic(path) and not os.path.lexists(path):
             yield from _matches(path, census)
         else:
@@ -44,6 +48,14 @@ def _lines(stream: Any, separator: bytes) -> Iterator[bytes]:  # noqa: ANN401 (`
     yield rest
 
 
+def _listed(path: str, census: Census | None) -> Iterator[str]:
+    """As `_files`, but of what nobody named one by one: pipes, sockets and devices are passed over unopened."""
+    if is_special(path):
+        (census or Census()).add(Kind.SPECIAL)
+    else:
+        yield from _files(path, census)
+
+
 def _files(path: str, census: Census | None) -> Iterator[str]:
     if os.path.isdir(path):  # noqa: PTH112 (strings all the way: a list may hold millions)
         yield from pictures_in(path, census)
@@ -60,7 +72,7 @@ def _matches(pattern: str, census: Census | None) -> Iterator[str]:
     else:
         found = sorted(glob.glob(pattern))  # noqa: PTH207 (strings, hidden files left out as by a shell)
     for path in found or [pattern]:
-        yield from _files(path, census)
+        yield from _listed(path, census)
 
 
 def pictures_in(folder: str, census: Census | None = None) -> Iterator[str]:

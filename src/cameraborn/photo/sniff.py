@@ -162,6 +162,15 @@ def is_regular(path: str | os.PathLike[str]) -> bool:
         return False
 
 
+def is_special(path: str | os.PathLike[str]) -> bool:
+    """Whether a path, or what it links to, is a pipe, socket or device, which may block whoever opens it."""
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116 (strings all the way)
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
 def kind_of_file(path: str | os.PathLike[str]) -> Kind:
     """What a file is, by its first bytes; never blocks, never raises.
 
@@ -172,7 +181,7 @@ def kind_of_file(path: str | os.PathLike[str]) -> Kind:
         os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
     )
     if not is_regular(path):  # even opening a device may do something to it
-        return Kind.SPECIAL if os.path.exists(path) else Kind.UNREADABLE  # noqa: PTH110
+        return Kind.SPECIAL if is_special(path) else Kind.UNREADABLE
     try:
         file = os.open(path, flags)
         try:
