@@ -69,8 +69,12 @@ def test_configurations_that_ship_are_valid(path):
         ),
         ('"sharpness"', '{name = "x"}', "one of bundle, cue, rival, encoder: give exactly one"),
         ('"sharpness"', '{bundel = "x"}', "no kind of detector is called 'bundel': did you mean 'bundle'"),
-        ('"sharpness"', '{bundle = "x", nmae = "y"}', "detectors.1.nmae: Extra inputs"),
-        ("output =", "outptu =", "output: Field required"),
+        (
+            '"sharpness"',
+            '{bundle = "x", nmae = "y"}',
+            "detectors.1: no key is called 'nmae': did you mean 'name'?",
+        ),
+        ("output =", "outptu =", "no key is called 'outptu': did you mean 'output'?"),
         ("[[sets]]", "[[sets]", "not valid TOML"),
     ],
 )

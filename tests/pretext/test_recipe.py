@@ -43,8 +43,8 @@ def test_a_short_recipe_has_defaults(tmp_path):
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        (GOOD + "speed = 3\n", "optimise.speed"),
-        ("colour = 1\n" + GOOD, "colour"),
+        (GOOD + "speed = 3\n", "optimise: no key is called 'speed'"),
+        ("colour = 1\n" + GOOD, "no key is called 'colour'"),
         (GOOD.replace("iso", "isso"), "no task is called 'isso': did you mean 'iso'?"),
         (GOOD + '[network]\ntype = "resnet"\n', "no network is called 'resnet': did you mean 'resnet50'?"),
         (GOOD + "[network]\ntype = 7\n", "no network is called '7': choose from patch"),
@@ -52,7 +52,10 @@ def test_a_short_recipe_has_defaults(tmp_path):
         (GOOD.replace("steps = 5", "steps = 0"), "optimise.steps"),
         (GOOD.replace("steps = 5", ""), "optimise.steps"),
         (GOOD + "seed = -1\n", "optimise.seed"),
-        (GOOD.replace("[data]\nmanifest", "[data]\nfile"), "data.manifest"),
+        (
+            GOOD.replace("[data]\nmanifest", "[data]\nfile"),
+            "data: no key is called 'file': choose from manifest",
+        ),
         (GOOD + '[network]\nwidths = "wide"\n', "network.widths"),
         (GOOD + "[augment]\nscale_min = 0\n", "augment.scale_min"),
         (GOOD + "[augment]\njpeg_quality = [98, 60]\n", "augment.jpeg_quality"),
@@ -84,3 +87,30 @@ def test_what_the_heads_are_given_is_no_size_of_the_encoder(tmp_path):
     assert sizes["pool"] == "all"
     assert not {"type", "colour"} & set(sizes)
     assert build_network(recipe).colours is not None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("[faces]\nsize", "[faces]\nsiez", "faces: no key is called 'siez': did you mean 'size'?"),
+        ("width = 8", "widht = 8", "network: no key is called 'widht': did you mean 'width'?"),
+        ("[log]", "[lgo]", "no key is called 'lgo': did you mean 'log'?"),
+        ("manifest =", "manifets =", "data: no key is called 'manifets': did you mean 'manifest'?"),
+        ('manifest = "runs/tiny.jsonl"', "", "data.manifest: missing: give it"),
+        ("steps = 6", "steps = 6\nepochs = 2", "optimise: give either"),
+    ],
+)
+def test_what_is_wrong_is_said_in_the_recipes_own_words(tmp_path, old, new, said):
+    text = (FOLDER / "tiny.toml").read_text()
+    assert old in text
+    path = tmp_path / "mine.toml"
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(RecipeError) as caught:
+        Recipe.read(path)
+    assert str(caught.value).startswith(f"{path}: {said}")
+
+
+def test_a_recipe_may_name_its_kind(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('kind = "pretext"\n' + (FOLDER / "tiny.toml").read_text())
+    assert Recipe.read(path) == Recipe.read(FOLDER / "tiny.toml")

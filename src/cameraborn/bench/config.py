@@ -31,7 +31,7 @@ from pydantic import (
 
 from cameraborn.bench.kinds import KINDS
 from cameraborn.bench.scorers import DetectorSection
-from cameraborn.data.manifest import first_problem
+from cameraborn.data.invalid import first_problem
 from cameraborn.degrade.named import STANDARD, UNDEGRADED, parse
 from cameraborn.errors import BenchError, DegradationError
 from cameraborn.registry import unknown_name
@@ -190,7 +190,7 @@ def read_config(path: Path) -> BenchConfig:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BenchError(f"{path}: not valid TOML: {error}") from error
     except ValidationError as error:
-        raise BenchError(f"{path}: {first_problem(error, 'configuration')}") from error
+        raise BenchError(f"{path}: {first_problem(error, BenchConfig, 'configuration')}") from error
 
 
 def with_detector(config: BenchConfig, kind: str, name: str, weights: Sequence[Path]) -> BenchConfig:

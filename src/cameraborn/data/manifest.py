@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from cameraborn.data.invalid import first_problem
 from cameraborn.errors import ManifestError, PictureError
 from cameraborn.files import Box, replacing
 from cameraborn.photo.exif import TAGS
@@ -144,7 +145,7 @@ def row_as_written(path: object, number: int, line: bytes) -> Row:
         return Row.model_validate_json(line)
     except ValidationError as error:
         raise ManifestError(
-            f"{path}, line {number}: {first_problem(error)}: fix or delete the line"
+            f"{path}, line {number}: {first_problem(error, Row, 'row')}: fix or delete the line"
         ) from error
 
 
@@ -160,13 +161,6 @@ def parse_row(path: Path, number: int, line: bytes) -> Row:
 def _real_folder(folder: Path) -> Path:
     """A manifest's folder where it really is: `..` in a path is the folder around that, not around a link to it."""
     return folder.resolve()
-
-
-def first_problem(error: ValidationError, whole: str = "row") -> str:
-    """What is wrong with a row, or another `whole`, in one line that begins with the field."""
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"]) or whole
-    return f"{where}: {first['msg'].removeprefix('Value error, ')}"
 
 
 def write_manifest(rows: Iterable[Row], path: Path) -> int:

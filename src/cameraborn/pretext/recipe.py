@@ -106,6 +106,7 @@ class BilevelSection(Section):
 class Recipe(TrainingRecipe):
     """Everything that decides a pretext training run."""
 
+    kind: Literal["pretext"] = "pretext"
     network: NetworkSection = PatchNetworkSection()
     pretext: PretextSection
     prompts: PromptSection | None = None

@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from cameraborn.data.invalid import first_problem
 from cameraborn.data.select import Selection
 from cameraborn.errors import RecipeError
 from cameraborn.registry import unknown_name
@@ -174,8 +175,7 @@ class WholeRecipe(Section):
         try:
             return cls.model_validate(fields)
         except ValidationError as error:
-            first = error.errors()[0]
-            raise RecipeError(f"{path}: {_place(first['loc'])}{first['msg']}") from error
+            raise RecipeError(f"{path}: {first_problem(error, cls)}") from error
 
 
 class TrainingRecipe(WholeRecipe):
@@ -218,9 +218,3 @@ def _read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path}: not valid TOML: {error}") from error
-
-
-def _place(loc: tuple[int | str, ...]) -> str:
-    """Where in the file, without the network's type that pydantic puts between."""
-    parts = [str(part) for place, part in enumerate(loc) if not (place == 1 and loc[0] == "network")]
-    return ".".join(parts) + ": " if parts else ""

@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from cameraborn.data.manifest import Row, first_problem
+from cameraborn.data.invalid import first_problem
+from cameraborn.data.manifest import Row
 from cameraborn.errors import ManifestError
 from cameraborn.photo import files
 from cameraborn.photo.sniff import Census, is_regular
@@ -73,7 +74,7 @@ def entry(path: Path, *, read: bool = False, **fields: Any) -> Entry | LeftOut: 
     try:
         return Entry(Row(path=str(path), sha256=_NOT_HASHED, **fields), read)
     except ValidationError as error:
-        return LeftOut(str(path), f"{path}: {first_problem(error)}")
+        return LeftOut(str(path), f"{path}: {first_problem(error, Row, 'row')}")
 
 
 def listed_entry(where: str, path: Path, fields: dict[str, Any]) -> Entry:
@@ -88,7 +89,7 @@ def listed_entry(where: str, path: Path, fields: dict[str, Any]) -> Entry:
     try:
         return Entry(Row.model_validate(fields | {"path": str(path), "sha256": _NOT_HASHED}))
     except ValidationError as error:
-        raise ManifestError(f"{where}: {first_problem(error)}: fix or delete the line") from error
+        raise ManifestError(f"{where}: {first_problem(error, Row, 'row')}: fix or delete the line") from error
 
 
 def pictures_in(folder: Path, census: Census | None = None) -> Iterator[Path]:
