@@ -159,7 +159,8 @@ def busy(limits: Limits, seconds: int) -> Refusal:
     return _for_now(
         429,
         "queue-full",
-        f"{limits.max_queue} requests are under way already: try again in {seconds} s",
+        f"as much is under way as fits into {limits.max_queue} requests or {limits.max_seconds:g} s: "
+        f"try again in {seconds} s",
         seconds,
     )
 

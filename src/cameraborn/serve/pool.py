@@ -52,8 +52,10 @@ class Pool:
 
     @property
     def is_full(self) -> bool:
-        """Whether no request is let in."""
-        return self.requests >= self._limits.max_queue
+        """Whether no request is let in: too many are, or what they want takes as long as a request may."""
+        return (
+            self.requests >= self._limits.max_queue or self._takes(self.pending) >= self._limits.max_seconds
+        )
 
     @property
     def retry_after(self) -> int:
@@ -62,8 +64,11 @@ class Pool:
 
     def retry_for(self, pictures: int) -> int:
         """Whole seconds that so many pictures take, or a minute if they take longer."""
-        ahead = pictures * self._seconds / self.jobs
-        return min(max(1, math.ceil(ahead)), _LONGEST_RETRY)
+        return min(max(1, math.ceil(self._takes(pictures))), _LONGEST_RETRY)
+
+    def _takes(self, pictures: int) -> float:
+        """Seconds, by those before them."""
+        return pictures * self._seconds / self.jobs
 
     @asynccontextmanager
     async def accepted(self) -> AsyncIterator[threading.Event]:

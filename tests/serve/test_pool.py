@@ -1,0 +1,109 @@
+"""Threads that requests share: who is let in, in what order pictures are worked on, and what ends work."""
+
+import asyncio
+import time
+
+import pytest
+
+pytest.importorskip("fastapi")
+
+from cameraborn.serve.limits import Limits, Refusal
+from cameraborn.serve.pool import Pool
+
+
+def in_pool(talk, *, jobs=2, **limits):
+    """What `talk(pool)` returns."""
+
+    async def inside():
+        pool = Pool(jobs, Limits(**limits))
+        try:
+            return await asyncio.wait_for(talk(pool), 30)
+        finally:
+            pool.close()
+
+    return asyncio.run(inside())
+
+
+def test_results_stand_in_the_order_of_what_was_given():
+    async def talk(pool):
+        def work(seconds):
+            time.sleep(seconds)
+            return seconds
+
+        return await pool.each(work, [0.2, 0.0, 0.1])
+
+    assert in_pool(talk) == [0.2, 0.0, 0.1]
+
+
+def test_a_request_with_many_pictures_keeps_nobody_waiting():
+    ended = []
+
+    async def talk(pool):
+        def work(name):
+            time.sleep(0.05)
+            ended.append(name)
+
+        large = asyncio.create_task(pool.each(work, ["large"] * 20))
+        await asyncio.sleep(0.01)
+        await pool.each(work, ["small"])
+        await large
+
+    in_pool(talk)
+    assert "small" in ended[:6]
+    assert len(ended) == 21
+
+
+def test_nobody_is_let_in_whose_turn_would_come_too_late():
+    """Work that is thrown away when the time is over keeps others from theirs."""
+
+    async def talk(pool):
+        async with pool.accepted():
+            assert not pool.is_full
+        work = asyncio.create_task(pool.each(lambda _: time.sleep(0.05), range(30)))
+        await asyncio.sleep(0.01)
+        assert pool.pending == 30  # a tenth of a second each, as nothing is known yet: 1.5 s for two threads
+        with pytest.raises(Refusal) as refused:
+            async with pool.accepted():
+                pass
+        await work
+        async with pool.accepted():
+            pass
+        return refused.value
+
+    refusal = in_pool(talk, max_seconds=1.0)
+    assert (refusal.status, refusal.kind, refusal.headers["Retry-After"]) == (429, "queue-full", "2")
+    in_pool(lambda pool: pool.each(lambda _: None, range(30)), max_seconds=1.0)  # one request may be as large
+
+
+def test_no_further_picture_is_begun_after_one_that_fails():
+    begun = []
+
+    async def talk(pool):
+        def work(number):
+            begun.append(number)
+            if number == 1:
+                raise ValueError("broken")
+            time.sleep(0.05)
+
+        with pytest.raises(ValueError, match="broken"):
+            await pool.each(work, range(50))
+        await asyncio.sleep(0.2)
+        return pool.pending
+
+    assert in_pool(talk) == 0
+    assert len(begun) < 10
+
+
+def test_when_the_time_is_over_work_is_told_to_stop():
+    stopped = []
+
+    async def talk(pool):
+        with pytest.raises(Refusal) as refused:
+            async with pool.accepted() as stop:
+                await pool.each(lambda _: stopped.append(stop.wait(10)), [None])
+        await asyncio.sleep(0.1)
+        return refused.value
+
+    refusal = in_pool(talk, max_seconds=0.2)
+    assert (refusal.status, refusal.kind) == (503, "out-of-time")
+    assert stopped == [True]
