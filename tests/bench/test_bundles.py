@@ -49,9 +49,9 @@ def test_features_are_found_again_without_the_file(tmp_path, tiny_bundle, album)
     sample = read_photographs(PhotographSection(folders=[album / "fit"]), limit=1)[0]
     with FeatureCache(tmp_path / "f.sqlite") as cache:
         bundle = BundleScorer(DetectorSection(kind="bundle", which=str(tiny_bundle)), cache)
-        first = bundle.look(sample.file, sample.sha256)
-        again = bundle.look(tmp_path / "gone.jpg", sample.sha256)
+        first = bundle.observe(sample.file, sample.sha256)
+        again = bundle.observe(tmp_path / "gone.jpg", sample.sha256)
         assert first.scope == again.scope == "ok"
         assert (first.feature == again.feature).all()
         with pytest.raises(PictureError, match="not the file"):
-            bundle.look(sample.file, "0" * 64)
+            bundle.observe(sample.file, "0" * 64)

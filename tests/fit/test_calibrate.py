@@ -19,7 +19,7 @@ from cameraborn.fit.calibrate import (
     calibrate_on,
     calibration_rows,
     drawn_in_categories,
-    look_at,
+    observe_held_out,
     taxonomy_of,
     with_scores,
 )
@@ -130,7 +130,7 @@ def test_networks_run_on_what_stands_for_a_photograph_alone(fitted, photographs,
     Image.fromarray(np.hstack(pair)).save(tmp_path / "pair.png")
     given = [*photographs["calibration"][:12], Photograph(str(tmp_path / "pair.png"), "pairs")]
     options = ViewOptions(copies=5, jobs=1)
-    looked = look_at(fitted, given, options=options)
+    looked = observe_held_out(fitted, given, options=options)
     ran = [sum(view.feature is not None for view in views) for views in looked.values()]
     assert ran == [1] * 12 + [2]  # the faces as they are
     again = []
@@ -161,7 +161,7 @@ def test_a_photograph_that_changes_meanwhile_is_named(fitted, photographs, tmp_p
     for path, photograph in zip(paths, photographs["calibration"], strict=False):
         path.write_bytes(Path(photograph.path).read_bytes())
     options = ViewOptions(copies=5, jobs=1)
-    looked = look_at(fitted, [Photograph(str(path), "") for path in paths], options=options)
+    looked = observe_held_out(fitted, [Photograph(str(path), "") for path in paths], options=options)
     for path in paths:
         path.write_bytes(Path(photographs["calibration"][20].path).read_bytes())
     with pytest.raises(CalibrationError, match=r"\d.jpg: has changed while it was calibrated on: run"):

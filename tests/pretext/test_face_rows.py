@@ -167,6 +167,6 @@ def test_an_epoch_has_one_sample_a_face(stored, faces, tmp_path):
     objective = PretextObjective(recipe, Processes(torch.device("cpu")))
     shown = {row.path for row in objective.rows}
     assert {row.path for row in stored} & shown == {stored[place].path for place in (0, 4, 5)}
-    assert [row.path for row in objective.beside] == [stored[place].path for place in (1, 2, 3)]
+    assert [row.path for row in objective.variants] == [stored[place].path for place in (1, 2, 3)]
     train(PretextObjective, recipe, tmp_path / "run")
     assert {row.sha256 for row in stored} <= set(read_record(tmp_path / "run").seen)

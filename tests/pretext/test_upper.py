@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from cameraborn.errors import RecipeError
 from cameraborn.pretext.tasks import chosen
-from cameraborn.pretext.upper import UPPER, Shown, column_of_made, detection_loss, mahalanobis
+from cameraborn.pretext.upper import UPPER, Labelled, column_of_made, detection_loss, mahalanobis
 from cameraborn.pretext.weighting import BilevelWeights
 
 from .test_weighting import START, TASKS, Net, exact_hypergradient, net_batch
@@ -21,7 +21,7 @@ def shown(seed, B=24, D=6, moved=1.5):
     made = (torch.arange(B) % 2).double()
     made[-1] = math.nan
     features = torch.randn(B, D, generator=rng).double() @ torch.diag(torch.linspace(0.2, 3, D).double())
-    return Shown(features + moved * (made[:, None] == 1), made)
+    return Labelled(features + moved * (made[:, None] == 1), made)
 
 
 def literal(lower, upper, a=0.1):
@@ -56,7 +56,7 @@ def test_made_pictures_that_lie_far_off_are_told():
 def test_turning_moving_and_scaling_all_features_changes_nothing():
     turn = torch.linalg.qr(torch.randn(6, 6, generator=torch.Generator().manual_seed(3)).double())[0]
     lower, upper = shown(0), shown(1)
-    turned = [Shown(100 * batch.features @ turn + 7, batch.made) for batch in (lower, upper)]
+    turned = [Labelled(100 * batch.features @ turn + 7, batch.made) for batch in (lower, upper)]
     assert float(detection_loss(*turned)) == pytest.approx(float(detection_loss(lower, upper)), rel=1e-6)
 
 
@@ -96,7 +96,7 @@ def losses(network, batch):
 
 
 def objective(network, lower, upper):
-    batches = [Shown(network(x)["features"], classes["main"] % 2) for x, classes in (lower, upper)]
+    batches = [Labelled(network(x)["features"], classes["main"] % 2) for x, classes in (lower, upper)]
     return detection_loss(*batches)
 
 

@@ -10,7 +10,7 @@ import hashlib
 from importlib import metadata
 from pathlib import Path
 
-from cameraborn.bench.cache import CachedFeatures, FeatureCache, Looked, digest
+from cameraborn.bench.cache import CachedFeatures, FeatureCache, Observed, digest
 from cameraborn.bench.scorers import ERROR_SCOPE, DetectorSection
 from cameraborn.data.manifest import not_as_listed
 from cameraborn.detect.bundle import Bundle
@@ -83,7 +83,7 @@ class BundleScorer:
             remembered=any(one.measured is not None and one.measured.remembered for one in seen),
         )
 
-    def look(self, file: Path, sha256: str) -> Looked:
+    def observe(self, file: Path, sha256: str) -> Observed:
         """The feature of the largest face of a file (or the whole picture), from the cache if it is there.
 
         Needs neither evidence nor a calibration: a bundle with a network alone will do.
@@ -99,8 +99,8 @@ class BundleScorer:
             raise not_as_listed(file)
         seen = self._observe(picture, sha256)
         if not seen or seen[0].measured is None:
-            return Looked(seen[0].scope if seen else "no-face", None)
-        return Looked(seen[0].scope, seen[0].measured.feature)
+            return Observed(seen[0].scope if seen else "no-face", None)
+        return Observed(seen[0].scope, seen[0].measured.feature)
 
     def _observe(self, picture: Picture, sha256: str) -> list[Observation]:
         """The largest face of a picture, if it shows one; the cache then knows it by the file's content."""

@@ -33,7 +33,7 @@ def digest(*parts: object) -> str:
 
 
 @dataclass(frozen=True)
-class Looked:
+class Observed:
     """What is known of a file: its feature [D], or the scope that says why it has none."""
 
     scope: str
@@ -86,7 +86,7 @@ class FeatureCache:
         with self._lock:
             self._file.execute("INSERT OR REPLACE INTO crops VALUES (?, ?, ?)", (encoder, crop, data))
 
-    def picture(self, encoder: str, sha256: str, *, whole: bool) -> Looked | None:
+    def picture(self, encoder: str, sha256: str, *, whole: bool) -> Observed | None:
         """What is known of a file."""
         with self._lock:
             row = self._file.execute(
@@ -96,7 +96,7 @@ class FeatureCache:
             ).fetchone()
         if row is None:
             return None
-        return Looked(row[0], None if row[1] is None else np.frombuffer(row[1], np.float32))
+        return Observed(row[0], None if row[1] is None else np.frombuffer(row[1], np.float32))
 
     def put_picture(self, encoder: str, sha256: str, *, whole: bool, scope: str, crop: str | None) -> None:
         """Keep which crop a file has, or why it has none."""

@@ -10,7 +10,7 @@ from cameraborn.bench.cache import FeatureCache
 from cameraborn.bench.config import BenchConfig
 from cameraborn.bench.kinds import KINDS
 from cameraborn.bench.record import DetectorRecord
-from cameraborn.bench.scorers import OWN_THRESHOLD, DetectorSection, FeatureSource, Looks, Uncalibrated
+from cameraborn.bench.scorers import OWN_THRESHOLD, DetectorSection, FeatureSource, Observer, Uncalibrated
 from cameraborn.detect.verdict import Scorer
 
 
@@ -67,7 +67,7 @@ class Detectors:
         """Scorers by the key that rows of scores know them by."""
         return {scorer.key: scorer for scorer in self}
 
-    def source(self, key: str) -> Looks:
+    def source(self, key: str) -> Observer:
         """What has features, or scores of pictures, by its key."""
         return next(one for one in (*self.encoders, *self.uncalibrated) if one.key == key)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cameraborn.bench.config import BenchConfig
 from cameraborn.bench.detectors import Detectors
-from cameraborn.bench.scorers import Looks
+from cameraborn.bench.scorers import Observer
 from cameraborn.bench.sets import Sample, read_photographs, refuse_overlap
 from cameraborn.engine.local import map_in_order
 from cameraborn.engine.stage import Jobs, Stage
@@ -41,14 +41,14 @@ class Encode(OnPictures[Features | None]):
     def work(self, item: Sample) -> Features | None:
         """The feature, from the cache if it is there."""
         try:
-            return self._source.look(item.file, item.sha256).feature
+            return self._source.observe(item.file, item.sha256).feature
         except PictureError:
             return None
 
 
 def features_of(
     detectors: Detectors,
-    source: Looks,
+    source: Observer,
     samples: Sequence[Sample],
     *,
     jobs: Jobs = None,
@@ -74,7 +74,7 @@ def stacked(features: Sequence[Features | None], what: str) -> Features:
     return np.stack(usable)
 
 
-def refuse_seen(source: Looks, held_out: Sequence[Sample]) -> None:
+def refuse_seen(source: Observer, held_out: Sequence[Sample]) -> None:
     """See that no held-out photograph is one that the detector has learnt from.
 
     Raises:

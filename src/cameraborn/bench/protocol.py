@@ -168,7 +168,7 @@ class ScoreFitted(OnPictures[Scored]):
         if any(map(self._source.has_seen, item.hashes)):
             return Scored(SEEN_SCOPE)
         try:
-            found = self._source.look(item.file, item.sha256)
+            found = self._source.observe(item.file, item.sha256)
         except PictureError as error:
             return Scored(ERROR_SCOPE, error=str(error))
         return Scored(found.scope) if found.feature is None else self.fitted.score(found.feature)

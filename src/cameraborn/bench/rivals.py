@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cameraborn.bench.cache import FeatureCache, Looked, digest
+from cameraborn.bench.cache import FeatureCache, Observed, digest
 from cameraborn.bench.scorers import ERROR_SCOPE, OWN_THRESHOLD, DetectorSection
 from cameraborn.data.manifest import not_as_listed, sha256_of
 from cameraborn.detect.conformal import check_rate, p_values
@@ -62,7 +62,7 @@ class PublishedFeatures:
         """Has the training of these weights seen the file?"""
         return sha256 in self._seen
 
-    def look(self, file: Path, sha256: str) -> Looked:
+    def observe(self, file: Path, sha256: str) -> Observed:
         """The numbers [D] of a file, from the cache if they are there.
 
         Raises:
@@ -76,20 +76,20 @@ class PublishedFeatures:
             raise not_as_listed(file)
         return self._measured(picture, sha256)
 
-    def _known(self, sha256: str) -> Looked | None:
+    def _known(self, sha256: str) -> Observed | None:
         return self._cache.picture(self.encoder_key, sha256, whole=self.section.whole_image)
 
-    def _measured(self, picture: Picture, sha256: str) -> Looked:
+    def _measured(self, picture: Picture, sha256: str) -> Observed:
         whole = self.section.whole_image
         shown = picture if whole else self._face(picture)
         if shown is None:
             self._cache.put_picture(self.encoder_key, sha256, whole=whole, scope="no-face", crop=None)
-            return Looked("no-face", None)
+            return Observed("no-face", None)
         numbers = np.atleast_1d(compute(self._published, [shown])[0]).astype(np.float32)
         crop = f"{sha256} {'whole' if whole else 'face'}"
         self._cache.put_crop(self.encoder_key, crop, numbers)
         self._cache.put_picture(self.encoder_key, sha256, whole=whole, scope="ok", crop=crop)
-        return Looked("ok", numbers)
+        return Observed("ok", numbers)
 
     def _face(self, picture: Picture) -> Picture | None:
         """The largest face, cut as for a bundle; None where there is none."""

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
-from cameraborn.bench.cache import Looked
+from cameraborn.bench.cache import Observed
 from cameraborn.detect.verdict import Scorer
 from cameraborn.files import Array
 
@@ -31,7 +31,7 @@ class DetectorSection(BaseModel):
     weights: tuple[Path, ...] = ()  # of a rival or an encoder: files of import-checkpoint or of a training
 
 
-class Looks(Protocol):
+class Observer(Protocol):
     """What has numbers for the largest face of a picture, or for the whole picture; thread-safe."""
 
     @property
@@ -48,7 +48,7 @@ class Looks(Protocol):
         """Whether it has learnt from this file."""
         ...
 
-    def look(self, file: Path, sha256: str) -> Looked:
+    def observe(self, file: Path, sha256: str) -> Observed:
         """The numbers of a file, from the cache if they are there.
 
         Raises:
@@ -58,7 +58,7 @@ class Looks(Protocol):
 
 
 @runtime_checkable
-class FeatureSource(Looks, Protocol):
+class FeatureSource(Observer, Protocol):
     """What the papers' protocol takes features from: a bundle, or an encoder of others."""
 
     @property
@@ -73,7 +73,7 @@ class FeatureSource(Looks, Protocol):
 
 
 @runtime_checkable
-class Uncalibrated(Looks, Protocol):
+class Uncalibrated(Observer, Protocol):
     """A scorer whose p-values rest on photographs that the configuration names: a rival."""
 
     @property

@@ -303,7 +303,9 @@ def calibrate(
     start, target = read_bundle(bundle), output or bundle
     with kept_views("calibrate", start, target, options, overwrite=overwrite) as journal:
         with reporting("looking", "photographs", len(chosen)) as report:
-            held_out = calibration_of.look_at(start, chosen, options=options, report=report, journal=journal)
+            held_out = calibration_of.observe_held_out(
+                start, chosen, options=options, report=report, journal=journal
+            )
         calibrated = calibration_of.calibrate_on(
             start,
             held_out,

@@ -60,11 +60,11 @@ def calibrate(
         CalibrationError: a photograph was used to fit, or none is usable.
         BundleError: the bundle is not fitted.
     """
-    held_out = look_at(bundle, photographs, options=options, report=report, journal=journal)
+    held_out = observe_held_out(bundle, photographs, options=options, report=report, journal=journal)
     return calibrate_on(bundle, held_out, options=options, class_size=class_size, tail=tail, journal=journal)
 
 
-def look_at(
+def observe_held_out(
     bundle: Bundle,
     photographs: Iterable[Photograph],
     *,
@@ -102,7 +102,7 @@ def calibrate_on(
     again: Again = lambda total: nullcontext(lambda path, problem: None),
     journal: Journal | None = None,
 ) -> Bundle:
-    """What `calibrate` gives, of what `look_at` has found with the same options.
+    """What `calibrate` gives, of what `observe_held_out` has found with the same options.
 
     Which views stand for their photographs is told by their conditions alone. The networks, which take most of the
     time, then run on those, and not on the others.
@@ -110,7 +110,7 @@ def calibrate_on(
     Args:
         bundle: fitted.
         held_out: the views.
-        options: as for `look_at`.
+        options: as for `observe_held_out`.
         class_size: photographs that a category of condition needs.
         tail: what is flagged.
         again: given the number of photographs that are looked at once more, a context that is told of each.

@@ -52,9 +52,9 @@ class Bottleneck(nn.Module):
         y = F.relu(self.bn1(self.conv1(x)))
         y = F.relu(self.bn2(self.conv2(y)))
         y = self.bn3(self.conv3(y))
-        return F.relu(y + self.beside(x, y))
+        return F.relu(y + self.shortcut(x, y))
 
-    def beside(self, x: Tensor, y: Tensor) -> Tensor:
+    def shortcut(self, x: Tensor, y: Tensor) -> Tensor:
         """What is added to the convolutions' output y."""
         return x if self.downsample is None else self.downsample(x)
 

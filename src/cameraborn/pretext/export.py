@@ -14,7 +14,7 @@ from cameraborn.pretext.recipe import Recipe
 from cameraborn.pseudo.names import RECONSTRUCTED
 from cameraborn.train.encoders import describe
 from cameraborn.train.export import CROP_SCALE, ExportedNetwork, Finished, as_safetensors, read_finished
-from cameraborn.train.onnx import SideBySide
+from cameraborn.train.onnx import Concatenated
 
 
 def export_run(folder: Path, second_encoder: Path | None = None) -> ExportedNetwork:
@@ -33,7 +33,9 @@ def export_run(folder: Path, second_encoder: Path | None = None) -> ExportedNetw
         raise RecipeError(
             f"{second_encoder}: only encoders of single patches can be put together: export it alone"
         )
-    encoder = networks[0].encoder if len(runs) == 1 else SideBySide([network.encoder for network in networks])
+    encoder = (
+        networks[0].encoder if len(runs) == 1 else Concatenated([network.encoder for network in networks])
+    )
     return ExportedNetwork(
         encoder=encoder,
         weights=tuple(as_safetensors(network.state_dict()) for network in networks),

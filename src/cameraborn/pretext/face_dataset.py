@@ -32,7 +32,7 @@ from cameraborn.photo.face_points import points_at
 from cameraborn.photo.faces import FaceFinder
 from cameraborn.photo.patches import square_resize
 from cameraborn.pretext.dataset import targets_of
-from cameraborn.pretext.face_rows import Shown, faces_among
+from cameraborn.pretext.face_rows import FaceOfRows, faces_among
 from cameraborn.pretext.kinds import Task, columns_of
 from cameraborn.pretext.recipe import FaceSection
 from cameraborn.pseudo.manipulate import Kind, ManipulationOptions, draw_kind, interpolated, manipulate
@@ -151,7 +151,7 @@ class FaceDataset(_Faces, Dataset[tuple[Tensor, Tensor]]):
     """
 
     @cached_property
-    def shown(self) -> list[Shown]:
+    def shown(self) -> list[FaceOfRows]:
         """The faces among the rows, each with its variants."""
         return faces_among(self.rows)
 

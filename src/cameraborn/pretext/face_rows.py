@@ -23,14 +23,14 @@ from cameraborn.photo.faces import FaceFinder
 
 
 @dataclass(frozen=True)
-class Shown:
+class FaceOfRows:
     """One face that may be shown: the place of its row, and those of its variants by their manipulation."""
 
     place: int
     variants: Mapping[str, int] = field(default_factory=dict)
 
 
-def faces_among(rows: Sequence[Row]) -> list[Shown]:
+def faces_among(rows: Sequence[Row]) -> list[FaceOfRows]:
     """The faces of rows, in their order; what was manipulated and has no original among them is a face of its own."""
     originals = dict[tuple[str, str, str], int]()
     for place, row in enumerate(rows):
@@ -43,7 +43,7 @@ def faces_among(rows: Sequence[Row]) -> list[Shown]:
             found[original].setdefault(row.manipulation, place)
         else:
             found.setdefault(place, {})
-    return [Shown(place, variants) for place, variants in sorted(found.items())]
+    return [FaceOfRows(place, variants) for place, variants in sorted(found.items())]
 
 
 def with_variants(rows: Iterable[Row], all_rows: Sequence[Row]) -> list[Row]:

@@ -21,7 +21,7 @@ from cameraborn.pretext.prompts import OURS, check_taught, load_text_tower
 from cameraborn.pretext.recipe import PretextSection, Recipe
 from cameraborn.pretext.selection import check_levels, select_rows
 from cameraborn.pretext.tasks import Task
-from cameraborn.pretext.upper import UPPER, Shown, column_of_made
+from cameraborn.pretext.upper import UPPER, Labelled, column_of_made
 from cameraborn.pretext.validate import Validator
 from cameraborn.pretext.weighting import BilevelWeights, split_levels
 from cameraborn.train.loop import Forward, Objective, forward_pass
@@ -43,7 +43,7 @@ class PretextObjective(Objective):
         self.tasks = recipe.pretext.chosen
         self.architecture = ARCHITECTURES[recipe.network.input_kind]
         self.budget = MemoryBudget(recipe.data.cache_mb)
-        self.rows, self.beside, self.val_rows, notices = select_rows(
+        self.rows, self.variants, self.val_rows, notices = select_rows(
             recipe.data, self.tasks, settings.pictures_a_step, faces=recipe.network.sees_faces
         )
         self.notices = [*notices, *_notices(recipe)]
@@ -132,7 +132,7 @@ class PretextObjective(Objective):
 
     def _batches(self, rows: Sequence[Row], steps: range, seed_offset: int = 0) -> Iterator[Batch]:
         settings = self.recipe.optimise
-        shown = with_variants(rows, [*self.rows, *self.beside]) if self.beside else rows
+        shown = with_variants(rows, [*self.rows, *self.variants]) if self.variants else rows
         dataset = self.architecture.training(shown, self.tasks, self.recipe, self.budget)
         return batches(dataset, len(rows), settings, self.processes, steps, seed_offset=seed_offset)
 
@@ -154,11 +154,11 @@ class PretextObjective(Objective):
         loss = self.upper_objective(self._shown(network, lower), self._shown(network, upper))
         return whole_gradient(loss, self.processes.world)
 
-    def _shown(self, network: nn.Module, batch: Batch) -> Shown:
+    def _shown(self, network: nn.Module, batch: Batch) -> Labelled:
         inputs, targets = batch
         forward = forward_pass(self._features_of(network), self.processes.device, None)
         made = targets[:, column_of_made(self.tasks)].to(self.processes.device)
-        return Shown(self.processes.gather(forward(inputs)), self.processes.gather(made))
+        return Labelled(self.processes.gather(forward(inputs)), self.processes.gather(made))
 
     def _features_of(self, network: nn.Module) -> Forward:
         """Inputs to features [B D] as a detector has them: means over patches; with prompts of unit length."""

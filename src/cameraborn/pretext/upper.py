@@ -30,7 +30,7 @@ _SHRINKAGE = 0.1
 _SMALLEST = 1e-12  # of the covariance's scale: a network may give the same of every picture
 
 
-class Shown(NamedTuple):
+class Labelled(NamedTuple):
     """A batch as the encoder sees it.
 
     Attributes:
@@ -42,11 +42,13 @@ class Shown(NamedTuple):
     made: Tensor
 
 
-UpperObjective = Callable[[Shown, Shown], Tensor]  # of the lower batch and the upper one: a scalar to lower
+UpperObjective = Callable[
+    [Labelled, Labelled], Tensor
+]  # of the lower batch and the upper one: a scalar to lower
 UPPER: Registry[UpperObjective] = Registry("upper objective")
 
 
-def detection_loss(lower: Shown, upper: Shown) -> Tensor:
+def detection_loss(lower: Labelled, upper: Labelled) -> Tensor:
     """How badly a Gaussian of the lower batch's photographs tells the upper batch's from made pictures: a scalar.
 
     It is zero, still attached to the graph, if a side has too few: two photographs are needed below, one of each above.

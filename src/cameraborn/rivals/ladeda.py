@@ -31,9 +31,9 @@ class _Block(Bottleneck):
         super().__init__(channels, inner, stride)
         self.conv2 = nn.Conv2d(inner, inner, kernel, stride=stride, bias=False)
 
-    def beside(self, x: Tensor, y: Tensor) -> Tensor:
+    def shortcut(self, x: Tensor, y: Tensor) -> Tensor:
         """The identity as large as what the convolutions leave."""
-        return super().beside(x, y)[..., : y.shape[-2], : y.shape[-1]]
+        return super().shortcut(x, y)[..., : y.shape[-2], : y.shape[-1]]
 
 
 class _TinyBlock(nn.Module):

@@ -63,7 +63,7 @@ class Objective(ABC):
 
     Attributes:
         rows: every row that is learnt from.
-        beside: rows that are shown in place of some of these.
+        variants: rows that are shown in place of some of these.
         val_rows: rows that are validated on.
         weights_from: a file of weights that training starts from, if any.
         checkpointed: what else training changes, by its name in a checkpoint.
@@ -72,7 +72,7 @@ class Objective(ABC):
     """
 
     rows: Sequence[Row]
-    beside: Sequence[Row] = ()
+    variants: Sequence[Row] = ()
     val_rows: Sequence[Row] = ()
     weights_from: Path | None = None
     checkpointed: Mapping[str, Stateful] = {}
@@ -157,7 +157,7 @@ def train(
     with process_group() as processes:
         configure(recipe.optimise, processes)
         aim = objective(recipe, processes)
-        start(recipe, folder, processes, [*aim.rows, *aim.beside], aim.val_rows, aim.weights_from)
+        start(recipe, folder, processes, [*aim.rows, *aim.variants], aim.val_rows, aim.weights_from)
         for line in aim.notices if processes.is_main else ():
             notice(line)
         network, figures = fit(aim, recipe, folder, processes, report)

@@ -89,7 +89,7 @@ def with_half_weights(graph_file: bytes) -> bytes:
     return half
 
 
-class SideBySide(nn.Module):
+class Concatenated(nn.Module):
     """Several encoders of the same patches, their features one after the other."""
 
     def __init__(self, encoders: Sequence[nn.Module]) -> None:
