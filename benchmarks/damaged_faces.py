@@ -36,10 +36,11 @@ from common import processor, show, write_table
 from damage import DAMAGES, compressed, differing, variant
 from PIL import Image
 
-from cameraborn.detect.detector import Detector, load
+from cameraborn.detect.detector import Detector
 from cameraborn.detect.verdict import Verdict
 from cameraborn.errors import PictureError
 from cameraborn.files import Box, Pixels
+from cameraborn.library import load
 from cameraborn.photo.damage import Damage
 from cameraborn.photo.decode import Picture, open_picture
 

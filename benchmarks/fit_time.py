@@ -21,10 +21,11 @@ from pathlib import Path
 
 from common import parser_of_photographs, processor, show, some_photographs, write_table
 
-from cameraborn.detect.detector import Detector, load
+from cameraborn.detect.detector import Detector
 from cameraborn.fit.calibrate import calibrate
 from cameraborn.fit.photographs import Photograph
 from cameraborn.fit.views import ViewOptions, ViewStage
+from cameraborn.library import load
 
 PARTS = {
     "network": ("encoder.py", "_run"),

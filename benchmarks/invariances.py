@@ -28,10 +28,11 @@ import numpy as np
 from common import parser_of_photographs, show, some_photographs, write_table
 from PIL import Image, ImageOps
 
-from cameraborn.detect.detector import Detector, load
+from cameraborn.detect.detector import Detector
 from cameraborn.detect.observe import Observation, longer_side
 from cameraborn.detect.verdict import Verdict
 from cameraborn.files import Box, Pixels
+from cameraborn.library import load
 from cameraborn.photo.decode import Picture, open_picture
 
 RATE = 0.05

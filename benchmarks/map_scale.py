@@ -12,9 +12,9 @@ from __future__ import annotations
 import numpy as np
 from common import parser_of_photographs, report, show, some_photographs, write_table
 
-from cameraborn.detect.detector import load
 from cameraborn.detect.explain import REACH, explain
 from cameraborn.errors import PictureError
+from cameraborn.library import load
 
 QUANTILES = (0.5, 0.75, 0.9, 0.95, 0.99, 0.999)
 

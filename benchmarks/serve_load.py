@@ -39,7 +39,7 @@ import numpy as np
 import onnxruntime
 from common import processor, show, write_table
 
-from cameraborn.detect.detector import load
+from cameraborn.library import load
 
 RESULTS = Path(__file__).resolve().parent / "results" / "serve_load.csv"
 COMMAND = [sys.executable, "-m", "cameraborn"]

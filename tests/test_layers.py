@@ -22,6 +22,7 @@ ROOMS = [
         "data",
         "detect",
         "fit",
+        "library",
     ),  # work without torch
     *("networks", "train", "pseudo", "pretext", "binary", "rivals", "bench", "report", "serve", "cli"),
 ]

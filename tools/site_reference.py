@@ -11,11 +11,11 @@ from site_tables import folded, table
 
 import cameraborn
 from cameraborn.data.manifest import Row as ManifestRow
-from cameraborn.detect.detector import load
 from cameraborn.detect.rows import Row
 from cameraborn.detect.rows import schema as row_schema
 from cameraborn.detect.schema import BundleInfo
 from cameraborn.detect.verdict import ChannelVerdict
+from cameraborn.library import load
 from cameraborn.serve.app import make_app
 from cameraborn.serve.document import document
 from cameraborn.serve.job_store import JobStore

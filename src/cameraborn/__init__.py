@@ -18,21 +18,19 @@ from cameraborn.errors import (
 )
 
 if TYPE_CHECKING:
-    from cameraborn.detect.detector import Detector, load
     from cameraborn.detect.explain import Explanation, explain
     from cameraborn.detect.explain_plot import plot_explanation
     from cameraborn.detect.verdict import Verdict
     from cameraborn.detect.video import score_video
-    from cameraborn.fit.bundles import calibrate_bundle, fit_bundle
+    from cameraborn.library import Detector, calibrate_bundle, fit_bundle, load
     from cameraborn.photo.decode import Picture, open_picture
     from cameraborn.photo.exif import Exif, read_exif
     from cameraborn.photo.faces import Face, FaceFinder
     from cameraborn.photo.provenance import Provenance, read_provenance
 else:
     _HOMES = {
-        **dict.fromkeys(("Detector", "load"), "cameraborn.detect.detector"),
         **dict.fromkeys(("Explanation", "explain"), "cameraborn.detect.explain"),
-        **dict.fromkeys(("calibrate_bundle", "fit_bundle"), "cameraborn.fit.bundles"),
+        **dict.fromkeys(("Detector", "calibrate_bundle", "fit_bundle", "load"), "cameraborn.library"),
         "plot_explanation": "cameraborn.detect.explain_plot",
         "Verdict": "cameraborn.detect.verdict",
         "score_video": "cameraborn.detect.video",

@@ -11,12 +11,12 @@ from PIL import Image
 from cameraborn.binary.fit import fit_binary, with_unit_length
 from cameraborn.binary.perceptron import PerceptronOptions
 from cameraborn.data.manifest import sha256_of
-from cameraborn.detect.detector import load
 from cameraborn.detect.store import read_bundle, write_bundle
 from cameraborn.errors import CalibrationError
 from cameraborn.fit.calibrate import calibrate
 from cameraborn.fit.photographs import Photograph, find_generated
 from cameraborn.fit.views import ViewOptions, features_of
+from cameraborn.library import load
 from tests.conftest import EXAMPLES, viewed
 
 GENERATED = sorted(EXAMPLES.glob("generated-*.jpg"))

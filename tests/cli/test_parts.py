@@ -11,10 +11,11 @@ import pytest
 
 from cameraborn.cli.inputs import inputs_of_cluster
 from cameraborn.cli.parts import PartsRun, place_of
-from cameraborn.detect.detector import Detector, load
+from cameraborn.detect.detector import Detector
 from cameraborn.detect.parts import parts_of
 from cameraborn.detect.score import ScoreOptions
 from cameraborn.errors import JournalError, ManifestError, OverwriteError
+from cameraborn.library import load
 from cameraborn.photo.sniff import Census
 
 from ..command import ENVIRONMENT, EXAMPLES, rows_of, run_here

@@ -6,7 +6,8 @@ import pytest
 
 from cameraborn.data.manifest import sha256_of
 from cameraborn.detect.bundle import SEEN_DIGITS
-from cameraborn.detect.detector import default_bundle, load
+from cameraborn.detect.detector import default_bundle
+from cameraborn.library import load
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.jpg"))
 

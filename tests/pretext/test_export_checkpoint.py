@@ -8,10 +8,10 @@ from typer.testing import CliRunner
 from cameraborn.binary.export import export_binary_checkpoint
 from cameraborn.binary.recipe import BinaryRecipe
 from cameraborn.cli import app
-from cameraborn.detect.detector import load
 from cameraborn.detect.observe import Observer
 from cameraborn.detect.store import read_bundle
 from cameraborn.errors import RecipeError
+from cameraborn.library import load
 from cameraborn.photo.decode import open_picture
 from cameraborn.pretext.export_checkpoint import export_checkpoint
 from cameraborn.pretext.recipe import Recipe

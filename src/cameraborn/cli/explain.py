@@ -18,8 +18,8 @@ from cameraborn.cli.common import (
     contradicting,
     say,
 )
-from cameraborn.detect.detector import load
 from cameraborn.files import Outputs
+from cameraborn.library import load
 
 
 @app.command()

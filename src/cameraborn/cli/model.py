@@ -39,11 +39,12 @@ from cameraborn.cli.common import (
 from cameraborn.cli.keep import kept_views, part_of_views
 from cameraborn.detect.conformal import smallest_rate
 from cameraborn.detect.describe import describe_category
-from cameraborn.detect.detector import default_bundle, load
+from cameraborn.detect.detector import default_bundle
 from cameraborn.detect.evidence.em import Covariance
 from cameraborn.detect.store import read_bundle, write_bundle
 from cameraborn.errors import CamerabornError
 from cameraborn.files import Outputs
+from cameraborn.library import load
 from cameraborn.photo.sniff import Census
 
 CopiesSeed = Annotated[int, Option(help="Random seed of the copies.")]

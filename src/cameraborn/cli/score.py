@@ -38,12 +38,13 @@ from cameraborn.cli.inputs import STANDARD_INPUT, StandardInput, inputs, inputs_
 from cameraborn.cli.keep import kept_or_streamed
 from cameraborn.cli.output import Format, format_of, text_outputs, writer
 from cameraborn.detect.conformal import check_discovery_rate
-from cameraborn.detect.detector import Detector, control_discoveries, load
+from cameraborn.detect.detector import Detector, control_discoveries
 from cameraborn.detect.rows import Rows
 from cameraborn.detect.score import ScoreOptions
 from cameraborn.detect.tally import Tally
 from cameraborn.engine import stage
 from cameraborn.errors import CamerabornError
+from cameraborn.library import load
 from cameraborn.photo.sniff import Census
 
 if TYPE_CHECKING:

@@ -76,7 +76,7 @@ def serve(
     needs_server()
     import threading
 
-    from cameraborn.detect.detector import load
+    from cameraborn.library import load
     from cameraborn.serve.app import make_app
     from cameraborn.serve.job_store import JobStore
     from cameraborn.serve.limits import Limits

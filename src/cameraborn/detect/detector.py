@@ -36,8 +36,7 @@ class Detector:
     """Scores pictures with a bundle; one may serve many threads.
 
     It can be copied, pickled and sent to processes of any kind. One that was loaded from a bundle on disk travels as
-    the bundle's path, and is loaded again at the other end; any other takes its bundle along. `cameraborn.explain`
-    explains a verdict; `cameraborn.fit_bundle` and `cameraborn.calibrate_bundle` make a detector for your photographs.
+    the bundle's path, and is loaded again at the other end; any other takes its bundle along.
 
     Args:
         bundle: what to score with; `cameraborn.load()` gives the one that ships.
@@ -47,6 +46,8 @@ class Detector:
 
     Attributes:
         observer: the network, the face finder, and how they measure a picture.
+        path: of the bundle, where it was loaded from a disk.
+        options: what it was made with besides.
 
     Raises:
         BundleError: the network cannot be run, or there is no such channel.
@@ -65,8 +66,8 @@ class Detector:
         self._channels = bundle.evidence if evidence is None else (bundle.channel(evidence),)
         self._deciding = bundle.info.combined if evidence is None else (evidence,)
         self.observer = Observer(bundle, threads=threads, features=features)
-        self._options: dict[str, Any] = {"threads": threads, "evidence": evidence, "features": features}
-        self._path: Path | None = None
+        self.options: dict[str, Any] = {"threads": threads, "evidence": evidence, "features": features}
+        self.path: Path | None = None
 
     @classmethod
     def of_path(cls, path: Path, **options: Any) -> Self:  # noqa: ANN401 (those of the class)
@@ -76,13 +77,13 @@ class Detector:
             BundleError: as `read_bundle`.
         """
         detector = cls(read_bundle(path), **options)
-        detector._path = path.absolute()  # which holds wherever a process was started
+        detector.path = path.absolute()  # which holds wherever a process was started
         return detector
 
     def __reduce__(self) -> tuple[Any, ...]:
-        if self._path is None:
-            return partial(type(self), **self._options), (self.bundle,)
-        return _again, (type(self), self._path, _digest(self.bundle), self._options)
+        if self.path is None:
+            return partial(type(self), **self.options), (self.bundle,)
+        return _again, (type(self), self.path, _digest(self.bundle), self.options)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.bundle.info.name}: {self._abilities()}>"
@@ -342,31 +343,6 @@ class Detector:
         return Verdict(
             path, None, None, None, None, None, None, None, "unreadable", None, self.bundle.info.name
         )
-
-
-def load(
-    bundle: str | os.PathLike[str] | None = None,
-    *,
-    verify: bool = False,
-    threads: int = 1,
-    evidence: str | None = None,
-) -> Detector:
-    """Load a detector from a bundle's folder or zip; without one, the bundle that ships with this package.
-
-    Args:
-        bundle: folder or zip.
-        verify: also score the golden pictures and compare.
-        threads: processor threads for one picture.
-        evidence: judge by this channel of evidence alone.
-
-    Raises:
-        BundleError: the bundle is missing, foreign or damaged, or (with `verify`) computes something else here.
-    """
-    path = Path(bundle) if bundle is not None else default_bundle()
-    detector = Detector.of_path(path, threads=threads, evidence=evidence)
-    if verify:
-        detector.verify()
-    return detector
 
 
 def default_bundle() -> Path:

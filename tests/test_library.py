@@ -1,5 +1,6 @@
 """Fitting and calibrating from a program: what the verbs do, in one call each."""
 
+import pickle
 import shutil
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ from cameraborn.fit.calibrate import calibrate
 from cameraborn.fit.density import fit
 from cameraborn.fit.views import ViewOptions
 
-from ..conftest import EXAMPLES
+from .conftest import EXAMPLES
 
 OPTIONS = ViewOptions(copies=1, jobs=1)
 
@@ -63,3 +64,31 @@ def test_what_was_fitted_to_does_not_calibrate(network, photographs, tmp_path):
         cameraborn.calibrate_bundle(tmp_path, tmp_path / "mine", options=OPTIONS)
     with pytest.raises(CalibrationError, match="no such file or folder"):
         cameraborn.calibrate_bundle(tmp_path / "none", tmp_path / "mine")
+
+
+def test_a_detector_learns_and_explains_itself(network, network_bundle, photographs, tmp_path):
+    mine = [photograph.path for photograph in photographs["fit"]]
+    held_out = [photograph.path for photograph in photographs["calibration"][:10]]
+    start = cameraborn.load(network, threads=2)
+    fitted = start.fit(mine, tmp_path / "mine", dimensions=4, options=OPTIONS)
+    assert (type(fitted), fitted.path, fitted.options["threads"]) == (
+        cameraborn.Detector,
+        tmp_path / "mine",
+        2,
+    )
+    detector = fitted.calibrate(held_out, options=OPTIONS)
+    assert detector.path == tmp_path / "mine"  # which is renewed in place
+    assert len(read_bundle(tmp_path / "mine").calibration_rows) >= 10
+    (verdict,) = detector.score(EXAMPLES / "photo-1.jpg", false_alarm_rate=0.5)
+    explained = detector.explain(EXAMPLES / "photo-1.jpg")
+    assert explained.verdict.p_value == verdict.p_value
+    again = pickle.loads(pickle.dumps(detector))  # noqa: S301 (our own)
+    assert type(again) is cameraborn.Detector
+    assert again.score(EXAMPLES / "photo-1.jpg", false_alarm_rate=0.5) == [verdict]
+
+
+def test_what_was_not_loaded_from_a_folder_of_yours_is_not_renewed_in_place(network_bundle, photographs):
+    held_out = photographs["calibration"][0].path
+    for detector in (cameraborn.load(), cameraborn.Detector(network_bundle)):
+        with pytest.raises(BundleError, match="cannot be renewed in place: give output"):
+            detector.calibrate(held_out)
