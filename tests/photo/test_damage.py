@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cameraborn.errors import PictureError
-from cameraborn.photo.damage import Damage, as_stored, with_its_end
+from cameraborn.photo.damage import Damage, as_stored
+from cameraborn.photo.damage_png import with_its_end
 from cameraborn.photo.decode import open_picture
 from cameraborn.photo.jpeg_parts import jpeg_parts
 from cameraborn.photo.jpeg_walk import can_walk, walk

@@ -270,7 +270,9 @@ def test_a_film_of_two_hours_takes_no_more_memory_than_one_of_two_minutes(tmp_pa
 def test_key_frames_alone_are_decoded_of_a_film_that_is_long(tmp_path):
     path = write(tmp_path / "clip.mp4", [corner()] * 100)  # a key frame each 12 frames
     with av.open(str(path)) as container:
-        keys = [float(packet.pts * packet.time_base) for packet in container.demux(video=0) if packet.is_keyframe]
+        keys = [
+            float(packet.pts * packet.time_base) for packet in container.demux(video=0) if packet.is_keyframe
+        ]
     watched = itertools.count()
     video = Video(str(path), 2, key_frames=True, watch=lambda: next(watched))
     found = [round(time, 3) for time, _ in video.frames()]

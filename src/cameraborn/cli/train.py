@@ -199,7 +199,9 @@ def import_checkpoint_(
     if layout in rivals.LAYOUTS:
         for option, given in (("new-fc", new_fc), ("sentences", sentences is not None)):
             if given:
-                raise CamerabornError(f"--{option}: not for layout {layout}, whose layers are all kept: leave it out")
+                raise CamerabornError(
+                    f"--{option}: not for layout {layout}, whose layers are all kept: leave it out"
+                )
         _import_of_rivals(file, layout, output)
         return
     _known_layout(layout)

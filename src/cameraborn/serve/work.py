@@ -160,9 +160,7 @@ class Work:
                 raise Stopped
 
         limits = self.limits
-        return Video(
-            upload.name, every, limits.max_pixels, upload.data, limits.max_frames, key_frames, watch
-        )
+        return Video(upload.name, every, limits.max_pixels, upload.data, limits.max_frames, key_frames, watch)
 
     def _look(self, upload: Upload) -> tuple[Picture, list[Observation]]:
         most = self.limits.max_faces
