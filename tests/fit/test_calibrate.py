@@ -50,9 +50,7 @@ def test_a_copy_under_another_name_has_been_seen_too(fitted, photographs, tmp_pa
         calibrate(fitted, [Photograph(str(copy), "")], options=OPTIONS)
 
 
-def test_what_was_made_from_a_photograph_has_been_seen_with_it(
-    fitted, network_bundle, photographs, tmp_path
-):
+def test_what_was_made_from_a_photograph_has_been_seen_with_it(fitted, network_bundle, photographs, tmp_path):
     shown = EXAMPLES / "photo-3.jpg"
     smaller = tmp_path / "smaller.jpg"
     with Image.open(shown) as opened:

@@ -18,7 +18,9 @@ ASK = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
 
 async def application(scope, receive, send):
     assert scope["type"] == "http"
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(LARGE))]})
+    await send(
+        {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(LARGE))]}
+    )
     await send({"type": "http.response.body", "body": LARGE})
 
 

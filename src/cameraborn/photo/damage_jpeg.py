@@ -63,7 +63,7 @@ def jpeg_damage(
         return (), ()
     sure = inf if is_part else _SURE_STAIR
     notes = [] if parts.end is not None else ["the end marker of the JPEG is missing"]
-    if len(parts.scans) > 1 or parts.progressive or _lacking_scans(parts):
+    if len(parts.scans) > 1 or parts.progressive or lacking_scans(parts):
         found, ranges = _of_several_scans(data, parts, pixels, sure)
     else:
         found, ranges = _of_one_scan(data, feed, pixels, sure)
@@ -143,7 +143,7 @@ def _of_several_scans(
 ) -> tuple[list[str], list[Range]]:
     """Codes of one scan say nothing of another's, and each scan covers the whole picture: so it is affected whole."""
     units = parts.grid[0] * parts.grid[1]
-    notes = _lacking_scans(parts)
+    notes = lacking_scans(parts)
     runs = [run for scan in parts.scans for run in _runs(data, scan)]
     if runs and 8 * max(stop - start for start, stop in runs) > _BITS_OF_FLAT_BLOCK * (
         4 + _flat_blocks(pixels)
@@ -166,7 +166,7 @@ def _flat_blocks(pixels: Pixels) -> int:
     return int(np.all(blocks == blocks[:, :1, :, :1], axis=(1, 3, 4)).sum())
 
 
-def _lacking_scans(parts: JpegParts) -> list[str]:
+def lacking_scans(parts: JpegParts) -> list[str]:
     """What to say where some bit of some coefficient never came (T.81, G.1.1.1): every component needs all of them.
 
     A scan refines the one before it: bit 1 of a coefficient whose bit 2 is missing is taken for another number.

@@ -25,6 +25,8 @@ _STRIP_STARTS, _STRIP_ROWS, _STRIP_LENGTHS = 273, 278, 279
 _TILE_WIDTH, _TILE_HEIGHT, _TILE_STARTS, _TILE_LENGTHS = 322, 323, 324, 325
 _JPEG, _DEFLATE = 7, frozenset({8, 32946})
 _BY_DIFFERENCES = 2  # the predictor: each pixel less its left neighbour
+_AT_A_TIME = 1 << 20  # bytes that are inflated
+_WRONG_CHECKSUM = "the checksum of compressed data is wrong or missing"
 _BYTES = frozenset({"L", "RGB", "RGBA", "CMYK"})  # modes whose pixels are kept as they are stored
 
 
@@ -128,17 +130,22 @@ def _in_jpeg(data: bytes, place: Box, pixels: Pixels) -> tuple[tuple[str, ...], 
 def _in_deflated(
     data: bytes, place: Box, tiff: TiffPieces, image: PIL.Image.Image
 ) -> tuple[tuple[str, ...], list[Box]]:
-    """The checksum is compared with that of the decoded pixels; they are inflated once more where it differs."""
-    if zlib.adler32(_stored_bytes(place, tiff, image)).to_bytes(4, "big") == data[-4:]:
+    """The checksum is compared with that of the decoded pixels; they are inflated once more where it differs.
+
+    libtiff stops where it has all pixels. Damaged data go on: to a wrong checksum, or to no end at all.
+    """
+    expected = _stored_bytes(place, tiff, image)
+    if zlib.adler32(expected).to_bytes(4, "big") == data[-4:]:
         return (), []
-    inflate = zlib.decompressobj()
+    inflate, got = zlib.decompressobj(), 0
     try:
         while data and not inflate.eof:
-            inflate.decompress(data, 1 << 20)
+            got += len(inflate.decompress(data, _AT_A_TIME))
             data = inflate.unconsumed_tail
     except zlib.error:
-        return ("the checksum of compressed data is wrong",), [place]
-    return (), []
+        return (_WRONG_CHECKSUM,), [place]
+    endless = expected and not inflate.eof and got > len(expected)
+    return ((_WRONG_CHECKSUM,), [place]) if endless else ((), [])
 
 
 def _stored_bytes(place: Box, tiff: TiffPieces, image: PIL.Image.Image) -> bytes:

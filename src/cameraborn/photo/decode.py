@@ -41,8 +41,8 @@ from cameraborn.photo.libtiff import libtiff_errors
 from cameraborn.photo.sniff import decoder_of
 
 MIN_SIDE = 16  # pixels; nothing can be said of a smaller picture
-MAX_PIXELS = 200_000_000  # the largest phone sensors; 7 bytes each while decoding: docs/reliability.md
-_STRIP = 1 << 22  # pixels that become an array at a time: Pillow makes two more copies on the way
+MAX_PIXELS = 200_000_000  # the largest phone sensors; 8 to 12 bytes each while decoding: docs/reliability.md
+_STRIP = 1 << 20  # pixels that become an array at a time: Pillow makes two more copies on the way
 MAX_BYTES = 1 << 30  # of an encoded file
 _AGAIN = "copy or download it again"
 SUPPORTED_EXTENSIONS = frozenset(
