@@ -1,8 +1,6 @@
 """Damage done to real files: it is noted, placed where the pixels differ, and never seen in a sound file."""
 
 import io
-import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +10,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cameraborn.errors import PictureError
-from cameraborn.photo.damage import Damage, as_stored, with_its_end
+from cameraborn.photo.damage import Damage, as_stored
+from cameraborn.photo.damage_jpeg import lacking_scans
 from cameraborn.photo.decode import open_picture
-from cameraborn.photo.jpeg_parts import jpeg_parts
+from cameraborn.photo.jpeg_parts import Component, JpegParts, Scan, jpeg_parts
 from cameraborn.photo.jpeg_walk import can_walk, walk
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "pictures").glob("photo-*.jpg"))
@@ -200,6 +199,71 @@ def test_scans_that_never_come():
         assert picture.damage.share_of((10, 10, 90, 90)) == 1.0
 
 
+def without_scan(data, number):
+    scan = jpeg_parts(data).scans[number]
+    return data[: data.rindex(b"\xff\xda", 0, scan.start)] + data[scan.end :]
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"subsampling": "4:4:4"}, {"restart_marker_rows": 1}, {"quality": 30}]
+)
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_each_scan_is_missed(options, mode):
+    data = jpeg(photograph().convert(mode), progressive=True, **options)
+    notes = set()
+    for number in range(len(jpeg_parts(data).scans)):
+        picture = open_picture(without_scan(data, number))
+        notes |= {*picture.damage.notes}
+        assert picture.damage.share_of((10, 10, 90, 90)) == 1.0
+    assert notes == {
+        "scans of the JPEG are missing: the picture lacks detail",
+        "a scan of the JPEG is missing that later ones refine: details are wrong in the whole picture",
+    }
+
+
+# What is refined by which scan: components, first and last coefficient, bits left to this scan and by it.
+SCRIPTS = {
+    "libjpeg, colour": "012:0-0:0,1 0:1-5:0,2 2:1-63:0,1 1:1-63:0,1 0:6-63:0,2 0:1-63:2,1 012:0-0:1,0 2:1-63:1,0 "
+    "1:1-63:1,0 0:1-63:1,0",
+    "libjpeg, others": "0:0-0:0,1 0:1-5:0,2 0:6-63:0,2 0:1-63:2,1 0:0-0:1,0 0:1-63:1,0",
+    "mozjpeg": "0:0-0:0,0 12:0-0:0,0 0:1-8:0,2 0:9-63:0,2 0:1-63:2,1 0:1-63:1,0 1:1-8:0,0 1:9-63:0,0 2:1-63:0,0",
+    "no refinement": "0:0-0:0,0 0:1-63:0,0",
+}
+
+
+@pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS)
+def test_scripts_of_encoders_are_whole_and_lack_each_of_their_scans(script):
+    scans = []
+    for words in script.split():
+        numbers, reach, bits = words.split(":")
+        components = tuple((int(number), 0, 0) for number in numbers)
+        scans.append(Scan(components, *map(int, (*reach.split("-"), *bits.split(","))), 0, 0, 0, (), {}, {}))
+    components = tuple(
+        Component(number, 1, 1, 0) for number in {n for scan in scans for n, _, _ in scan.components}
+    )
+
+    def parts(kept):
+        return JpegParts(0xC2, 16, 16, components=components, scans=tuple(kept))
+
+    assert lacking_scans(parts(scans)) == []
+    for number in range(len(scans)):
+        assert lacking_scans(parts(scans[:number] + scans[number + 1 :]))
+
+
+def test_a_sequential_file_needs_a_scan_of_each_component():
+    components = tuple(Component(number, 1, 1, 0) for number in (1, 2, 3))
+    # Sequential scans have all coefficients, whatever the bytes say that progressive ones have for that.
+    scans = tuple(Scan(((number, 0, 0),), 0, 0, 0, 3, 0, 0, 0, (), {}, {}) for number in (1, 2, 3))
+    assert lacking_scans(JpegParts(0xC0, 16, 16, components=components, scans=scans)) == []
+    assert lacking_scans(JpegParts(0xC0, 16, 16, components=components, scans=scans[:1])) != []
+
+
+def test_conditions_of_arithmetic_codes_may_stand_between_scans():
+    data = jpeg(progressive=True)
+    second = data.rindex(b"\xff\xda", 0, jpeg_parts(data).scans[1].start)
+    assert open_picture(data[:second] + b"\xff\xcc\0\x04\0\x10" + data[second:]).damage == Damage()
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_boxes_are_those_of_the_upright_picture(orientation):
     exif = Image.Exif()
@@ -225,51 +289,6 @@ def test_share():
     assert damage.share_of((12, 12, 15, 15)) == 1.0
     assert damage.share_of((5, 5, 5, 9)) == 0.0
     assert Damage().share_of((0, 0, 5, 5)) == 0.0
-
-
-def chunks(data):
-    at = 8
-    while at < len(data):
-        length = int.from_bytes(data[at : at + 4], "big")
-        yield at, data[at + 4 : at + 8], data[at + 8 : at + 8 + length]
-        at += 12 + length
-
-
-def chunk(kind, body, checksum=None):
-    return struct.pack(">L", len(body)) + kind + body + struct.pack(">L", checksum or zlib.crc32(kind + body))
-
-
-def test_a_png_that_lacks_its_last_chunk_is_whole():
-    data = png()
-    picture = open_picture(data[:-12])
-    np.testing.assert_array_equal(picture.pixels, open_picture(data).pixels)
-    assert picture.damage == Damage(("the end of the PNG is missing",))
-    assert open_picture(data).damage == Damage()
-    assert with_its_end(data) == data
-    assert with_its_end(data[:-12]) == data
-    assert with_its_end(data[:-5]) == data
-    assert with_its_end(data[:-13]) == data[:-13]  # of the pixels' chunk something is missing
-
-
-def test_a_png_with_a_wrong_checksum_and_right_pixels():
-    data = png()
-    at, _, body = next(found for found in chunks(data) if found[1] == b"IDAT")
-    picture = open_picture(overwritten(data, at + 8 + len(body), b"oops"))
-    assert picture.damage == Damage((f"the checksum of IDAT at byte {at:,} of the PNG is wrong",))
-
-
-def test_a_png_whose_data_end_early_is_refused():
-    data = png()
-    for share in (0.3, 0.7):
-        with pytest.raises(PictureError):
-            open_picture(data[: int(share * len(data))] + data[-12:])
-
-
-def test_a_png_whose_palette_is_damaged():
-    data = png(photograph().quantize(64))
-    at, _, body = next(found for found in chunks(data) if found[1] == b"PLTE")
-    with pytest.raises(PictureError, match="damaged or truncated PNG"):
-        open_picture(overwritten(data, at + 20, bytes([body[12] ^ 255])))
 
 
 PIECES = st.lists(st.tuples(st.floats(0, 1), st.binary(min_size=1, max_size=300)), min_size=1, max_size=4)

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageFile
 
 from cameraborn.errors import PictureError
+from cameraborn.photo import decode
 from cameraborn.photo.decode import (
     MIN_SIDE,
     SUPPORTED_EXTENSIONS,
@@ -186,6 +188,28 @@ def test_orientation_is_applied(orientation, format):
     assert picture.pixels.shape == expected.shape
     assert np.abs(picture.pixels.astype(int) - expected).max() <= (0 if format in LOSSLESS else 3)
     assert picture.pixels.flags.c_contiguous
+
+
+MODES = ["RGB", "L", "LA", "P", "RGBA", "1", "CMYK", "LAB", "I;16"]
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+@pytest.mark.parametrize("mode", MODES)
+def test_strips_are_converted_and_turned_as_the_whole_is(mode, orientation, monkeypatch, tmp_path):
+    image = Image.fromarray(noise())
+    if mode == "I;16":
+        image = Image.fromarray(noise()[..., 0].astype(np.uint16) * 257)
+    else:
+        image = image.convert("LAB") if mode == "LAB" else image.convert(mode)
+    if mode in {"LA", "RGBA"}:
+        image.putalpha(Image.fromarray(noise()[..., 1]))
+    path = tmp_path / "a"
+    format = "TIFF" if mode in {"CMYK", "LAB"} else "PNG"
+    profile = {"icc_profile": ADOBE_RGB} if mode == "RGB" else {}
+    transparent = {"transparency": 3} if mode == "P" else {}
+    path.write_bytes(encode(image, format, exif=orientation_exif(orientation), **profile, **transparent))
+    monkeypatch.setattr(decode, "_STRIP", 7 * 80)
+    np.testing.assert_array_equal(open_picture(path).pixels, np.asarray(open_upright(path)))
 
 
 def test_the_pixels_alone_are_the_same(tmp_path):
@@ -506,10 +530,29 @@ def test_the_limit_can_be_chosen():
     assert open_picture(data, max_pixels=40 * 24).pixels.shape == (24, 40, 3)
 
 
-def test_the_hosts_limit_is_neither_obeyed_nor_changed(monkeypatch):
+@pytest.mark.parametrize("format", [*LOSSLESS, *LOSSY, "GIF"])
+@pytest.mark.parametrize("options", [{}, {"compression": "tiff_lzw"}])
+def test_the_hosts_limit_is_neither_obeyed_nor_changed(format, options, monkeypatch):
+    made = {**LOSSLESS.get(format, {}), **(options if format == "TIFF" else {})}
+    data = encode(scene(), format, **made, exif=orientation_exif(6))
+    picture = open_picture(data)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    assert open_picture(encode(scene(), "PNG")).pixels.shape == (24, 40, 3)
+    np.testing.assert_array_equal(open_picture(data).pixels, picture.pixels)
+    line = error_of(data, name="a", max_pixels=959)
+    assert re.fullmatch(
+        r"a: (40 x 24|24 x 40) pixels are more than the limit of 959: make it smaller first", line
+    )
     assert Image.MAX_IMAGE_PIXELS == 100
+
+
+def test_a_webp_with_a_huge_canvas_is_refused_from_its_header():
+    data = bytearray(encode(scene(), "WEBP", lossless=True, exif=orientation_exif(6)))
+    assert data[12:16] == b"VP8X"
+    data[24:30] = b"\xff\xff\xff\xff\xff\xff"
+    line = error_of(bytes(data), name="a")
+    assert (
+        line == "a: 16777216 x 16777216 pixels are more than the limit of 200,000,000: make it smaller first"
+    )
 
 
 @pytest.mark.parametrize("size", [(1, 1), (MIN_SIDE - 1, 100), (100, MIN_SIDE - 1)])

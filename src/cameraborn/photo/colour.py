@@ -61,6 +61,11 @@ def _is_srgb(profile: bytes) -> bool:
 
 
 def _profile_to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    return cast(Image.Image, ImageCms.applyTransform(image, _transform(profile, image.mode)))
+
+
+@lru_cache(maxsize=16)
+def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform:
+    """Built once: a large picture is converted in many strips. LittleCMS's transforms may be shared by threads."""
     source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-    return cast(Image.Image, ImageCms.profileToProfile(image, source, srgb, outputMode="RGB"))
+    return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")

@@ -1,26 +1,25 @@
 """What of a picture's file is damaged, and which of its pixels are affected.
 
-Decoders repair what they can and say nothing: they fill up with grey, go on with blocks in the wrong places, pass over
-checksums. A detector that looks for traces of a camera must know. `photo.damage_jpeg` has what is done for JPEG; PNG is
-here. Of WebP, AVIF, HEIC, GIF, TIFF and BMP, Pillow refuses what it cannot decode; these have no checksums, and what is
-overwritten in them may decode to something else unnoticed. libtiff goes on after some errors, which it reports; it does
-not say where they are, so the whole picture counts as affected. A TIFF without compression, or with PackBits or JPEG
-inside, may be damaged unnoticed.
+Decoders repair what they can and say nothing: they fill up with grey or black, go on with blocks in the wrong places,
+pass over checksums. A detector that looks for traces of a camera must know. Each format has its search:
+`photo.damage_jpeg`, `photo.damage_png`, `photo.damage_tiff`. libtiff goes on after some errors, which it reports; it
+does not say where they are, so the whole picture counts as affected. Of WebP, AVIF, HEIC, GIF and BMP, and of a TIFF
+without compression or with LZW or PackBits, Pillow refuses what it cannot decode; these have no checksums, and what is
+overwritten in them may decode to something else unnoticed.
 """
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import PIL.Image
 
 from cameraborn.files import Box, Pixels
 from cameraborn.photo.damage_jpeg import jpeg_damage
+from cameraborn.photo.damage_png import SIGNATURE, PngFrame, frame_damage, may_lack_rows, png_damage
+from cameraborn.photo.damage_tiff import TiffPieces, tiff_damage
 from cameraborn.photo.feed import JpegFeed
-
-_PNG_SIGNATURE = 8  # bytes
-_PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
-_LEAST_PNG = 57  # bytes: signature, header, the shortest data and the end
 
 
 @dataclass(frozen=True)
@@ -43,38 +42,55 @@ class Damage:
 
 
 def damage_of(
-    data: bytes, feed: object, pixels: Pixels, orientation: int = 1, said: Sequence[str] = ()
+    data: bytes,
+    source: object,
+    image: PIL.Image.Image,
+    pixels: Pixels,
+    orientation: int = 1,
+    said: Sequence[str] = (),
 ) -> Damage:
     """What is known of a decoded file.
 
     Args:
         data: the encoded file.
-        feed: the stream that its decoder read: a `photo.feed.JpegFeed` for JPEG.
+        source: where its pixels came from: the `photo.feed.JpegFeed` of a JPEG, the `TiffPieces` of a TIFF.
+        image: decoded, in the mode that it is stored in.
         pixels: decoded and upright, [H W 3].
         orientation: EXIF orientation 1..8 that was undone in `pixels`.
         said: what libtiff reported of a TIFF.
     """
-    if isinstance(feed, JpegFeed):
-        notes, boxes = jpeg_damage(data, feed, as_stored(pixels, orientation))
-        height, width = as_stored(pixels, orientation).shape[:2]
-        return Damage(notes, tuple(_upright(box, orientation, width, height) for box in boxes))
-    if data[:4] == b"\x89PNG":
-        notes, first_row = _png_damage(data)
-        height, width = as_stored(pixels, orientation).shape[:2]
-        if first_row is None:
-            return Damage(notes)
-        below = (0.0, float(min(first_row, height)), float(width), float(height))
-        return Damage(notes, (_upright(below, orientation, width, height),))
-    return _tiff_damage(said, pixels)
+    if isinstance(source, TiffPieces):
+        orientation = source.orientation
+    stored = as_stored(pixels, orientation)
+    height, width, _ = stored.shape
+    notes: tuple[str, ...] = ()
+    boxes: tuple[Box, ...] = ()
+    if isinstance(source, JpegFeed):
+        notes, boxes = jpeg_damage(data, source, stored)
+    elif data[:4] == SIGNATURE:
+        notes, first = png_damage(data, may_lack_rows(image))
+        boxes = () if first is None else ((0.0, float(first), float(width), float(height)),)
+    elif said:
+        more = f" (and {len(said) - 1} more)" if len(said) > 1 else ""
+        notes, boxes = (f"libtiff reports: {said[0]}{more}",), ((0.0, 0.0, float(width), float(height)),)
+    elif isinstance(source, TiffPieces):
+        notes, boxes = tiff_damage(data, source, image, stored)
+    return Damage(notes, tuple(_upright(box, orientation, width, height) for box in boxes))
 
 
-def with_its_end(data: bytes) -> bytes:
-    """A PNG that lacks its last chunk, which holds nothing, gets one; other bytes are returned as they are."""
-    if data[:4] == b"\x89PNG" and len(data) >= _LEAST_PNG - len(_PNG_END):
-        chunks = list(_chunks(data))
-        if chunks and chunks[-1][1] == b"IDAT" and chunks[-1][3]:
-            return data[: chunks[-1][0] + len(chunks[-1][2]) + 12] + _PNG_END
-    return data
+def with_frames(damage: Damage, header: bytes, frames: Sequence[PngFrame], orientation: int) -> Damage:
+    """The damage of a frame of an animated PNG: that of the frame before, and what the frames since then lack.
+
+    Frames are laid over each other. The affected part is the smallest box around all that is.
+    """
+    width, height = int.from_bytes(header[:4], "big"), int.from_bytes(header[4:8], "big")
+    lacking = [found for frame in frames if (found := frame_damage(header, frame)) is not None]
+    if not lacking:
+        return damage
+    boxes = [*damage.boxes, *(_upright(box, orientation, width, height) for _, box in lacking)]
+    lefts, tops, rights, bottoms = zip(*boxes, strict=True)
+    notes = dict.fromkeys([*damage.notes, *(note for note, _ in lacking)])
+    return Damage(tuple(notes), ((min(lefts), min(tops), max(rights), max(bottoms)),))
 
 
 def as_stored(pixels: Pixels, orientation: int) -> Pixels:
@@ -94,72 +110,3 @@ def _upright(box: Box, orientation: int, width: int, height: int) -> Box:
     if orientation in {3, 4, 6, 7}:
         y0, y1 = height - y1, height - y0
     return (y0, x0, y1, x1) if orientation >= 5 else (x0, y0, x1, y1)
-
-
-def _chunks(data: bytes) -> Iterator[tuple[int, bytes, bytes, bool]]:
-    """Offset, kind, body, and whether the body is whole and its checksum right."""
-    at = _PNG_SIGNATURE
-    while at + 8 <= len(data):
-        length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
-        body = data[at + 8 : at + 8 + length]
-        stated = data[at + 8 + length : at + 12 + length]
-        yield at, kind, body, len(body) == length and stated == zlib.crc32(kind + body).to_bytes(4, "big")
-        if kind == b"IEND":
-            return
-        at += 12 + length
-
-
-def _tiff_damage(said: Sequence[str], pixels: Pixels) -> Damage:
-    if not said:
-        return Damage()
-    more = f" (and {len(said) - 1} more)" if len(said) > 1 else ""
-    H, W, _ = pixels.shape
-    return Damage((f"libtiff reports: {said[0]}{more}",), ((0.0, 0.0, float(W), float(H)),))
-
-
-def _png_damage(data: bytes) -> tuple[tuple[str, ...], int | None]:
-    """Notes, and the first row of pixels that is affected."""
-    notes, first_bad, kinds = [], None, set()
-    compressed: list[bytes] = []
-    header = b""
-    for at, kind, body, sound in _chunks(data):
-        kinds.add(kind)
-        header = body if kind == b"IHDR" else header
-        if not sound:
-            name = kind.decode("ascii", "replace") if kind.isalpha() else "a chunk"
-            notes.append(f"the checksum of {name} at byte {at:,} of the PNG is wrong")
-            if kind in {b"IDAT", b"PLTE"}:
-                first_bad = min(len(compressed), len(compressed) if first_bad is None else first_bad)
-        if kind == b"IDAT":
-            compressed.append(body)
-    if b"IEND" not in kinds:
-        notes.append("the end of the PNG is missing")
-    if first_bad is None or _inflates(compressed):
-        return tuple(notes), None
-    return tuple(notes), _row_reached(header, compressed[:first_bad])
-
-
-def _inflates(compressed: list[bytes]) -> bool:
-    """Whether the pixels' own checksum is right: then it is the chunk's that was damaged."""
-    inflate = zlib.decompressobj()
-    try:
-        for body in compressed:
-            inflate.decompress(body)
-    except zlib.error:
-        return False
-    return inflate.eof
-
-
-def _row_reached(header: bytes, compressed: list[bytes]) -> int:
-    """How many whole rows of pixels the sound data give; none where the rows do not come in their order."""
-    width, bits, colour, interlaced = int.from_bytes(header[:4], "big"), header[8], header[9], header[12]
-    if interlaced:
-        return 0
-    inflate, reached = zlib.decompressobj(), 0
-    try:
-        for body in compressed:
-            reached += len(inflate.decompress(body))
-    except zlib.error:
-        return 0
-    channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(colour, 4)
-    return reached // (1 + (width * bits * channels + 7) // 8)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from itertools import pairwise
+from math import inf
 
 import numpy as np
 
@@ -32,36 +33,44 @@ _PLACED_STAIR = 0.7  # in a file whose codes are known to be damaged
 _SUSPECTED_STAIR = 1.0
 _SURE_STAIR = 2.0  # where the codes themselves are in order
 _LEAST_JUMP = 3.0  # grey levels
+_NEVER_CAME = -1
 _MARGIN = 2  # rows of units before the first code that makes no sense
 
 _DAMAGED = "compressed data of the JPEG are damaged"
 _FILLED_UP = "compressed data of the JPEG are missing: what they should give is filled with grey"
+_SCANS_MISSING = "scans of the JPEG are missing: the picture lacks detail"
+_SCAN_SKIPPED = "a scan of the JPEG is missing that later ones refine: details are wrong in the whole picture"
 _RUN_OF_ONE_BYTE = "a long run of one byte stands where compressed data should be"
 _JUMPS = "brightness or colour jumps in the middle of the JPEG's compressed data"
 
 Range = tuple[int, int]  # units, from and to (exclusive)
 
 
-def jpeg_damage(data: bytes, feed: JpegFeed, pixels: Pixels) -> tuple[tuple[str, ...], tuple[Box, ...]]:
+def jpeg_damage(
+    data: bytes, feed: JpegFeed, pixels: Pixels, *, is_part: bool = False
+) -> tuple[tuple[str, ...], tuple[Box, ...]]:
     """Notes for a reader, and the boxes that are affected; both empty for a sound file.
 
     Args:
         data: the file.
         feed: what it was decoded from.
         pixels: decoded, [H W 3], as they lie in the file (before any turning).
+        is_part: whether it is a strip or tile of a picture. Of sound tiles some have a stair that is high enough for
+            a whole picture, so it says nothing there unless the codes are damaged.
     """
     parts = feed.parts
     if not parts.scans or pixels.shape[:2] != (parts.height, parts.width):
         return (), ()
+    sure = inf if is_part else _SURE_STAIR
     notes = [] if parts.end is not None else ["the end marker of the JPEG is missing"]
-    if len(parts.scans) > 1 or parts.progressive:
-        found, ranges = _of_several_scans(data, parts, pixels)
+    if len(parts.scans) > 1 or parts.progressive or lacking_scans(parts):
+        found, ranges = _of_several_scans(data, parts, pixels, sure)
     else:
-        found, ranges = _of_one_scan(data, feed, pixels)
+        found, ranges = _of_one_scan(data, feed, pixels, sure)
     return tuple(dict.fromkeys(notes + found)), _boxes(parts, _merged(ranges))
 
 
-def _of_one_scan(data: bytes, feed: JpegFeed, pixels: Pixels) -> tuple[list[str], list[Range]]:
+def _of_one_scan(data: bytes, feed: JpegFeed, pixels: Pixels, sure: float) -> tuple[list[str], list[Range]]:
     parts, scan = feed.parts, feed.parts.scans[0]
     units = parts.grid[0] * parts.grid[1]
     stair, height = (None, 0.0) if scan.restart_interval else find_stair(pixels, parts)
@@ -83,7 +92,7 @@ def _of_one_scan(data: bytes, feed: JpegFeed, pixels: Pixels) -> tuple[list[str]
     elif feed.finished_early or feed.behind or stray:
         notes.append(_DAMAGED)
         ranges.append((stair or 0, units))
-    if not ranges and stair is not None and height > _SURE_STAIR:
+    if not ranges and stair is not None and height > sure:
         notes.append(_JUMPS)
         ranges.append((stair, units))
     return notes, ranges
@@ -129,12 +138,12 @@ def _blocks_per_unit(parts: JpegParts) -> int:
     return sum(component.h * component.v for component in parts.components)
 
 
-def _of_several_scans(data: bytes, parts: JpegParts, pixels: Pixels) -> tuple[list[str], list[Range]]:
+def _of_several_scans(
+    data: bytes, parts: JpegParts, pixels: Pixels, sure: float
+) -> tuple[list[str], list[Range]]:
     """Codes of one scan say nothing of another's, and each scan covers the whole picture: so it is affected whole."""
     units = parts.grid[0] * parts.grid[1]
-    notes = []
-    if _incomplete(parts):
-        notes.append("scans of the JPEG are missing: the picture lacks detail")
+    notes = lacking_scans(parts)
     runs = [run for scan in parts.scans for run in _runs(data, scan)]
     if runs and 8 * max(stop - start for start, stop in runs) > _BITS_OF_FLAT_BLOCK * (
         4 + _flat_blocks(pixels)
@@ -145,7 +154,7 @@ def _of_several_scans(data: bytes, parts: JpegParts, pixels: Pixels) -> tuple[li
     if notes:
         return notes, [(0, units)]
     stair, height = find_stair(pixels, parts)
-    if stair is None or height <= _SURE_STAIR:
+    if stair is None or height <= sure:
         return [], []
     return [_JUMPS], [(stair, units)]
 
@@ -157,16 +166,24 @@ def _flat_blocks(pixels: Pixels) -> int:
     return int(np.all(blocks == blocks[:, :1, :, :1], axis=(1, 3, 4)).sum())
 
 
-def _incomplete(parts: JpegParts) -> bool:
-    """Whether some bit of some coefficient of some component never came (T.81, G.1.1.1)."""
+def lacking_scans(parts: JpegParts) -> list[str]:
+    """What to say where some bit of some coefficient never came (T.81, G.1.1.1): every component needs all of them.
+
+    A scan refines the one before it: bit 1 of a coefficient whose bit 2 is missing is taken for another number.
+    """
+    notes = []
     for component in parts.components:
-        lowest = [14] * 64
+        left = [_NEVER_CAME] * 64  # bits that are still to come
         for scan in parts.scans:
-            if any(number == component.id for number, _, _ in scan.components):
-                lowest[scan.first : scan.last + 1] = [scan.low] * (min(scan.last, 63) + 1 - scan.first)
-        if any(lowest):
-            return True
-    return False
+            if all(number != component.id for number, _, _ in scan.components):
+                continue
+            reach = slice(scan.first, scan.last + 1) if parts.progressive else slice(64)
+            if parts.progressive and scan.high and any(bits != scan.high for bits in left[reach]):
+                notes.append(_SCAN_SKIPPED)
+            left[reach] = [scan.low if parts.progressive else 0] * len(left[reach])
+        if any(left):
+            notes.append(_SCANS_MISSING)
+    return list(dict.fromkeys(notes))
 
 
 def _runs(data: bytes, scan: Scan) -> list[Range]:

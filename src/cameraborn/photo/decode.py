@@ -30,17 +30,19 @@ from PIL.WebPImagePlugin import WebPImageFile
 from cameraborn.errors import picture_error
 from cameraborn.files import Pixels
 from cameraborn.photo.colour import PROFILE, to_srgb
-from cameraborn.photo.damage import Damage, damage_of, with_its_end
+from cameraborn.photo.damage import Damage, as_stored, damage_of
+from cameraborn.photo.damage_png import with_its_end
+from cameraborn.photo.damage_tiff import tiff_pieces
 from cameraborn.photo.declared_colours import colours_of
 from cameraborn.photo.exif import MALFORMED, Exif, pillow_warnings_silenced, read_exif, read_orientation
-from cameraborn.photo.feed import EndOfFile, JpegFeed, WholeFile
+from cameraborn.photo.feed import EndOfFile, JpegFeed, WebpFeed, WholeFile
 from cameraborn.photo.jpeg import jpeg_quality, jpeg_tables, subsampling
 from cameraborn.photo.libtiff import libtiff_errors
 from cameraborn.photo.sniff import decoder_of
 
 MIN_SIDE = 16  # pixels; nothing can be said of a smaller picture
-MAX_PIXELS = 200_000_000  # the largest phone sensors; 7 bytes each while decoding: docs/reliability.md
-_STRIP = 1 << 22  # pixels that become an array at a time: Pillow makes two more copies on the way
+MAX_PIXELS = 200_000_000  # the largest phone sensors; 8 to 12 bytes each while decoding: docs/reliability.md
+_STRIP = 1 << 20  # pixels that become an array at a time: Pillow makes two more copies on the way
 MAX_BYTES = 1 << 30  # of an encoded file
 _AGAIN = "copy or download it again"
 SUPPORTED_EXTENSIONS = frozenset(
@@ -50,12 +52,23 @@ SUPPORTED_EXTENSIONS = frozenset(
 
 PictureSource = str | os.PathLike[str] | bytes | BinaryIO | PIL.Image.Image | Pixels
 
+
 # Pillow's classes rather than Image.open, which obeys the host's global limit on size and warns below it.
+class _TiffImage(TiffImageFile):
+    """Decodes whatever its size is, which is checked before: Pillow's class obeys that limit."""
+
+    def load_prepare(self) -> None:
+        """Make room for the pixels as they are stored."""
+        if self._im is None:
+            self.im = Image.new(self.mode, (self.tag_v2[256], self.tag_v2[257])).im
+        super().load_prepare()
+
+
 _DECODERS: dict[str, type[ImageFile.ImageFile]] = {
     "JPEG": JpegImageFile,
     "PNG": PngImageFile,
     "WEBP": WebPImageFile,
-    "TIFF": TiffImageFile,
+    "TIFF": _TiffImage,
     "BMP": BmpImageFile,
     "GIF": GifImageFile,
     "AVIF": AvifImageFile,
@@ -201,7 +214,7 @@ def _open(data: bytes, format: str, label: str) -> ImageFile.ImageFile:
     decoder = _DECODERS.get(format) or _heif_decoder(label)
     try:
         if format != "JPEG":
-            return decoder(WholeFile(with_its_end(data)))
+            return decoder((WebpFeed if format == "WEBP" else WholeFile)(with_its_end(data)))
         feed = JpegFeed(data)
         feed.watch(image := decoder(feed))
         return image
@@ -221,6 +234,9 @@ def recognised(data: bytes, label: str) -> tuple[ImageFile.ImageFile, str]:
     if format is None:
         problem = f"not a picture in a supported format ({_supported()})"
         raise picture_error(label, problem, "check it, or convert it to JPEG or PNG")
+    if data[12:16] == b"VP8X":  # a WebP whose decoder makes room for all pixels before it tells their number
+        width, height = (1 + int.from_bytes(data[at : at + 3], "little") for at in (24, 27))
+        _check_size(width, height, label, MAX_PIXELS)
     with named_errors(label, format):
         image = _open(data, format, label)
     colours = colours_of(data, image.info)
@@ -250,7 +266,7 @@ def named_errors(name: str, format: str) -> Iterator[list[str]]:
     except EndOfFile:
         raise picture_error(name, f"truncated {format} (the file ends early)", _AGAIN) from None
     except Image.DecompressionBombError as error:
-        raise picture_error(name, f"too large ({error})", "make it smaller first") from error
+        raise picture_error(name, "more pixels than can be decoded", "make it smaller first") from error
     except MemoryError as error:
         raise picture_error(
             name, "too large for the free memory", "free some, or make it smaller first"
@@ -273,10 +289,12 @@ def _from_array(array: Pixels, name: str, max_pixels: int) -> Picture:
 
 
 def _from_image(image: Image.Image, name: str, format: str, max_pixels: int, data: bytes | None) -> Picture:
-    feed = getattr(image, "fp", None)  # gone once it is loaded
     with named_errors(name, format) as said:
-        pixels = _array_of(_upright(image, name, format, max_pixels))
-        damage = damage_of(data or b"", feed, pixels, read_orientation(image), said)
+        source = tiff_pieces(image) or getattr(image, "fp", None)  # gone once it is loaded
+        _load(image, name, format, max_pixels)
+        orientation = read_orientation(image)
+        pixels = _array_of(image, orientation, name)
+        damage = Damage() if data is None else damage_of(data, source, image, pixels, orientation, said)
     pixels.flags.writeable = False
     exif = read_exif(image)
     return Picture(
@@ -297,13 +315,15 @@ def _from_image(image: Image.Image, name: str, format: str, max_pixels: int, dat
     )
 
 
-def _array_of(image: Image.Image) -> Pixels:
-    """The pixels of a picture in mode RGB, [H W 3]."""
+def _array_of(image: Image.Image, orientation: int, name: str) -> Pixels:
+    """The pixels of a picture that is loaded, upright and in sRGB, [H W 3]."""
     W, H = image.size
-    pixels = np.empty((H, W, 3), np.uint8)
+    pixels = np.empty((W, H, 3) if orientation >= 5 else (H, W, 3), np.uint8)
+    stored = as_stored(pixels, orientation)
     rows = max(1, _STRIP // W)
     for top in range(0, H, rows):
-        pixels[top : top + rows] = np.asarray(image.crop((0, top, W, min(top + rows, H))))
+        box = (0, top, W, min(top + rows, H))
+        stored[top : top + rows] = np.asarray(to_srgb(image.crop(box), name))
     return pixels
 
 
@@ -318,6 +338,15 @@ def _frame_of(image: Image.Image, format: str) -> int | None:
 
 def _upright(image: Image.Image, name: str, format: str, max_pixels: int) -> Image.Image:
     """Decode it: mode RGB, in sRGB, turned as its EXIF says."""
+    with named_errors(name, format):
+        _load(image, name, format, max_pixels)
+        rgb = to_srgb(image, name)
+        method = _UPRIGHT.get(read_orientation(image))
+        return rgb if method is None else rgb.transpose(method)
+
+
+def _load(image: Image.Image, name: str, format: str, max_pixels: int) -> None:
+    """Decode the pixels as they are stored, if they are not too many."""
     _check_size(*image.size, name, max_pixels)
     if image.mode == "F":
         raise picture_error(
@@ -328,9 +357,6 @@ def _upright(image: Image.Image, name: str, format: str, max_pixels: int) -> Ima
         image.load()
         if isinstance(feed, JpegFeed) and feed.lacks_data(image):
             raise EndOfFile("the file ends early")
-        rgb = to_srgb(image, name)
-        method = _UPRIGHT.get(read_orientation(image))
-        return rgb if method is None else rgb.transpose(method)
 
 
 def _check_size(width: int, height: int, name: str, max_pixels: int) -> None:

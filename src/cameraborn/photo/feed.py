@@ -30,6 +30,14 @@ class WholeFile(io.BytesIO):
         return data
 
 
+class WebpFeed(WholeFile):
+    """Gives the first bytes of a WebP without its size, which Pillow would compare with a limit of its own."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """The next bytes; at the beginning, at most the names of the file and of its first chunk."""
+        return super().read(16 if self.tell() == 0 and size is not None and size > 16 else size)
+
+
 class JpegFeed(WholeFile):
     """A JPEG with its end marker, in two helpings: all but the last byte of the compressed data, and the rest.
 
@@ -68,7 +76,7 @@ class JpegFeed(WholeFile):
             return super().read(size)
         if at == self._pause:
             self.finished_early = not self._inked(self._image.height - 1)
-            self.behind = self._inked(self._upper())
+            self.behind = self.parts.grid[0] > 1 and self._inked(self._upper())
             self._image = None
             return super().read(size)
         self._ink()

@@ -12,6 +12,8 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
+from cameraborn.photo.damage import with_frames
+from cameraborn.photo.damage_png import frames_of
 from cameraborn.photo.decode import (
     MAX_PIXELS,
     Picture,
@@ -21,6 +23,7 @@ from cameraborn.photo.decode import (
     read_encoded,
     recognised,
 )
+from cameraborn.photo.exif import read_orientation
 from cameraborn.photo.feed import EndOfFile
 
 LAST_FRAME = 1000  # what comes later is not looked at
@@ -49,7 +52,8 @@ def frames(
         return
     image, _ = recognised(data, label)
     own = dict(image.info)
-    number = 1
+    header, stored = frames_of(data) if first.format == "PNG" else (b"", [])
+    damage, number, done = first.damage, 1, 1
     while number <= LAST_FRAME:
         with named_errors(label, first.format):
             try:
@@ -59,5 +63,7 @@ def frames(
                 return
         image.info = own | image.info  # some decoders begin again at each frame
         pixels = open_picture(image, name=label, max_pixels=max_pixels).pixels
-        yield number, replace(first, pixels=pixels, frame=number)
+        damage = with_frames(damage, header, stored[done : number + 1], read_orientation(image))
+        yield number, replace(first, pixels=pixels, frame=number, damage=damage)
+        done = number + 1
         number += max(1, number // _DENSE)

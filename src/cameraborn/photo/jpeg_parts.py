@@ -13,9 +13,9 @@ import numpy as np
 
 _MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
 _FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
-_SOI, _EOI, _SOS, _DQT, _DHT, _DRI = 0xD8, 0xD9, 0xDA, 0xDB, 0xC4, 0xDD
+_SOI, _EOI, _SOS, _DQT, _DHT, _DAC, _DRI = 0xD8, 0xD9, 0xDA, 0xDB, 0xC4, 0xCC, 0xDD
 _AT_A_TIME = 1 << 18  # bytes searched for markers
-_BETWEEN_SCANS = frozenset({_DHT, _DQT, _DRI, 0xDC, 0xFE, *range(0xE0, 0xF0)})
+_BETWEEN_SCANS = frozenset({_DHT, _DAC, _DQT, _DRI, 0xDC, 0xFE, *range(0xE0, 0xF0)})
 
 
 @dataclass(frozen=True)
