@@ -1,4 +1,4 @@
-"""Texts from strangers as a plot can show them: they may be of any length, need not be text, nor in a script of a font."""
+"""Texts from strangers as a plot can show them: of any length, and in any script, or none."""
 
 from __future__ import annotations
 
@@ -92,14 +92,8 @@ class Pen:
             return self.width(line, script) <= room * _SLACK
 
         while words and len(made) < lines:
-            count = _most(len(words), lambda n: fits(joint.join(words[:n])))
-            if count:
-                made.append(joint.join(words[:count]))
-                words = words[count:]
-            else:
-                cut = max(1, _most(len(words[0]), lambda n: fits(words[0][:n])))
-                made.append(words[0][:cut])
-                words[0] = words[0][cut:]
+            line, words = _first_line(words, joint, fits)
+            made.append(line)
         if words:
             last = made[-1]
             made[-1] = last[: _most(len(last), lambda n: fits(last[:n] + "…"))].rstrip() + "…"
@@ -120,6 +114,16 @@ def clipped(text: str, width: int) -> str:
         return text
     end = max(0, width - 1) // 2
     return f"{text[: max(0, width - 1 - end)]}…{text[len(text) - end :]}"
+
+
+def _first_line(words: list[str], joint: str, fits: Callable[[str], bool]) -> tuple[str, list[str]]:
+    """As many words as fit, or as much of the first one; and what is left."""
+    count = _most(len(words), lambda n: fits(joint.join(words[:n])))
+    if count:
+        return joint.join(words[:count]), words[count:]
+    first, *others = words
+    cut = max(1, _most(len(first), lambda n: fits(first[:n])))
+    return first[:cut], [first[cut:], *others]
 
 
 def _most(limit: int, fits: Callable[[int], bool]) -> int:

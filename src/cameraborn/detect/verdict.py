@@ -41,7 +41,7 @@ class Verdict:
 
     Attributes:
         path: what the picture was called.
-        face: number of the face in its picture, from 0, largest first, wherever it is named; None where there is no face.
+        face: number of the face in its picture, from 0, largest first, everywhere; None where there is no face.
         box: x0, y0, x1, y1 of the face (or of the whole picture) in upright pixels.
         width, height: size of the upright picture, in pixels.
         score: higher = less like a photograph: the combined surprise of the bundle's evidence, or that of one channel.
