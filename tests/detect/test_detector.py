@@ -306,14 +306,15 @@ def two_channels(network_bundle, photographs):
     return calibrate(fitted, photographs["calibration"][:12], options=options)
 
 
+CHANNELS = ("photographs", "reconstructed")
+
+
 def test_each_channel_has_a_p_value_of_its_own_column(two_channels):
     verdict = only(Detector(two_channels).score(PHOTO, false_alarm_rate=0.5))
     assert list(verdict.evidence) == ["photographs", "reconstructed"]
     for name, said in verdict.evidence.items():
         column = np.array([row.surprises[name] for row in two_channels.calibration_rows])
         assert said.p_value == (1 + (column >= said.surprise).sum()) / (len(column) + 1)
-    smallest = min(said.p_value for said in verdict.evidence.values())
-    assert verdict.evidence[verdict.decided_by].p_value == smallest
     combined = two_channels.combine({name: np.array([s.surprise]) for name, s in verdict.evidence.items()})
     assert verdict.score == pytest.approx(float(combined[0]))
 
@@ -325,7 +326,40 @@ def test_a_verdict_by_one_channel(two_channels, name):
     assert alone.evidence == {name: both.evidence[name]}
     assert (alone.score, alone.p_value) == (both.evidence[name].surprise, both.evidence[name].p_value)
     assert alone.flagged == (alone.p_value <= 0.5)
-    assert alone.decided_by == name
+    middle = np.median([row.surprises[name] for row in two_channels.calibration_rows])
+    assert alone.decided_by == (name if alone.score > middle else None)
+
+
+@pytest.mark.parametrize("tail", ["upper", "both"])
+@pytest.mark.parametrize("weights", [(1.0, 0.01), (0.01, 1.0), (None, None)])
+def test_a_verdict_names_the_channel_that_moved_the_score_most(two_channels, weights, tail):
+    """It was the channel of the smallest p-value, however little that counts in the score."""
+    info = two_channels.info
+    channels = [
+        channel.model_copy(update={"weight": weight})
+        for channel, weight in zip(info.channels, weights, strict=True)
+    ]
+    coverage = two_channels.coverage.model_copy(update={"tail": tail})
+    weighed = Bundle(
+        info.model_copy(update={"channels": tuple(channels), "coverage": coverage}), two_channels.files, ""
+    )
+    held_out = {name: [row.surprises[name] for row in weighed.calibration_rows] for name in CHANNELS}
+    middle = {name: np.array([np.median(surprises)]) for name, surprises in held_out.items()}
+    named = []
+    for path in sorted(EXAMPLES.glob("*.jpg")):
+        verdict = only(Detector(weighed).score(path, false_alarm_rate=0.5))
+        found = {name: np.array([said.surprise]) for name, said in verdict.evidence.items()}
+        parts, usual = weighed.parts(found), weighed.parts(middle)
+        low = tail == "both" and verdict.score < np.median([row.score for row in weighed.calibration_rows])
+        moved = {name: float(parts[name][0] - usual[name][0]) * (-1 if low else 1) for name in CHANNELS}
+        most = max(CHANNELS, key=moved.__getitem__)
+        assert verdict.decided_by == (most if moved[most] > 0 else None)
+        assert sum(parts.values()) == pytest.approx(verdict.score)
+        named.append(verdict.decided_by)
+        if tail == "upper" and verdict.decided_by:
+            n = len(weighed.calibration_rows)
+            assert verdict.evidence[verdict.decided_by].p_value <= (1 + n / 2) / (n + 1)
+    assert set(named) - {None}
 
 
 def test_a_channel_that_is_not_there_or_not_calibrated(two_channels, detector):

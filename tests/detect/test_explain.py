@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import itertools
 import os
 import re
 import warnings
@@ -10,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib import rc_context
+from matplotlib.text import Text
 from PIL import Image
 
 import cameraborn
 from cameraborn.detect.describe import describe_category
 from cameraborn.detect.detector import Detector
 from cameraborn.detect.explain import NEAREST, REACH, explain, occlusion, patch_influence
-from cameraborn.detect.explain_plot import plot_explanation
+from cameraborn.detect.explain_plot import explanation_figure, plot_explanation
 from cameraborn.detect.verdict import ChannelVerdict
 from cameraborn.errors import CamerabornError, PictureError
 from cameraborn.fit.calibrate import calibrate
@@ -173,3 +175,104 @@ def test_channels_stand_side_by_side(explanation, tmp_path):
     assert "photographs  none" in text
     one = (tmp_path / "one.svg").read_text(encoding="utf-8")
     assert "each channel" not in one  # its p-value is the verdict's
+
+
+LENGTHS = (0, 40, 200, 1000)
+WORDS = "compressed data of the JPEG are damaged, which is usual for "
+
+
+def long(text, length):
+    return (text * (length // len(text) + 1))[:length]
+
+
+def with_texts(explanation, length, *, spaced, abstains, channels):
+    """The explanation with texts of a length wherever a stranger or a bundle may put them."""
+    text = long(WORDS if spaced else "W人\n", length)
+    evidence = {
+        f"{long('channel-', length)}{number}": ChannelVerdict(1.0, None if abstains else 0.5)
+        for number in range(channels)
+    }
+    verdict = dataclasses.replace(
+        explanation.verdict,
+        path=f"folder/{text.replace('/', '')}.jpg",
+        notes=(text, "a second note") if length else (),
+        evidence=evidence,
+        bundle=f"bundle {text}",
+        **({"p_value": None, "flagged": None, "scope": "beyond-calibration"} if abstains else {}),
+    )
+    nearest = [dataclasses.replace(row, source=text) for row in explanation.nearest]
+    return dataclasses.replace(
+        explanation, verdict=verdict, condition=text, category=f"{text}; any size", nearest=tuple(nearest)
+    )
+
+
+def undrawn(figure):
+    """The labels of ticks that lie outside their axes."""
+    for axes in figure.axes:
+        low, high = axes.get_xlim()
+        for tick in axes.xaxis.majorTicks:
+            if not (axes.axison and low <= tick.get_loc() <= high):
+                yield tick.label1
+
+
+def overlapping(figure):
+    """Texts that leave the figure or that meet another, and texts of the figure that meet axes."""
+    figure.draw_without_rendering()
+    beside = set(undrawn(figure))
+    shown = [one for one in figure.findobj(Text) if one.get_visible() and one not in beside]
+    texts = [one for one in shown if one.get_text().strip()]
+    boxes = {text: text.get_window_extent().padded(-1) for text in texts}
+    figure_box = figure.bbox
+    outside = [
+        text.get_text()
+        for text, box in boxes.items()
+        if box.x0 < 0 or box.y0 < 0 or box.x1 > figure_box.x1 or box.y1 > figure_box.y1
+    ]
+    pairs = [
+        (one.get_text(), other.get_text())
+        for one, other in itertools.combinations(boxes, 2)
+        if boxes[one].overlaps(boxes[other])
+    ]
+    crossed = [
+        text.get_text()
+        for text in figure.texts
+        for axes in figure.axes
+        if axes.get_window_extent().overlaps(boxes[text])
+    ]
+    return outside, pairs, crossed
+
+
+@pytest.mark.parametrize("spaced", [True, False])
+@pytest.mark.parametrize("length", LENGTHS)
+@pytest.mark.parametrize(("channels", "abstains"), [(1, True), (3, False), (9, False)])
+def test_no_text_leaves_the_drawing_or_meets_another(explanation, length, spaced, channels, abstains):
+    """A note ran off the right edge and through the heading of the histogram; so did a long name."""
+    told = with_texts(explanation, length, spaced=spaced, abstains=abstains, channels=channels)
+    assert overlapping(explanation_figure(told)) == ([], [], [])
+
+
+@pytest.mark.parametrize("shape", [(100, 900), (900, 100)])
+@pytest.mark.parametrize("score", [-123456.789, 0.0, 123456.789])
+def test_no_text_meets_another_whatever_the_shape_and_the_score(explanation, shape, score):
+    verdict = dataclasses.replace(explanation.verdict, score=score, box=None)
+    strip = np.full((*shape, 3), 90, np.uint8)
+    told = dataclasses.replace(
+        explanation,
+        verdict=verdict,
+        picture=strip,
+        crop=strip,
+        influence=np.zeros(shape),
+        nearest=tuple(dataclasses.replace(row, score=score) for row in explanation.nearest),
+    )
+    assert overlapping(explanation_figure(told)) == ([], [], [])
+
+
+def test_a_note_is_whole_and_a_long_name_keeps_its_ends(explanation):
+    note = "eyes and mouth lie as FFHQ aligns them, which is usual for generators of faces: p = 0.0021"
+    path = f"begins-{'x' * 200}-ends.jpg"
+    verdict = dataclasses.replace(explanation.verdict, notes=(note,), path=path)
+    figure = explanation_figure(dataclasses.replace(explanation, verdict=verdict))
+    texts = [text.get_text().replace("\n", " ") for text in figure.texts]
+    assert f"Note: {note}." in texts
+    assert any(text.startswith("begins-x") and text.endswith("-ends.jpg, face 0") for text in texts)
+    assert "Map: what each patch adds to the score" in texts

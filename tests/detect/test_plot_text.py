@@ -7,7 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 
-from cameraborn.detect.plot_text import clipped, drawable
+from cameraborn.detect.plot_text import Pen, Script, clipped, drawable
 
 OWN = get_font(findfont(FontProperties())).get_charmap()
 
@@ -63,3 +63,40 @@ def test_a_glyph_that_another_font_has_is_taken_from_it():
 def test_long_names_keep_both_ends():
     assert clipped("short.jpg", 9) == "short.jpg"
     assert clipped("a" * 50 + "b" * 50, 11) == "aaaaa…bbbbb"
+    assert [clipped("abcdef", width) for width in (1, 2, 3)] == ["…", "a…", "a…f"]
+
+
+@pytest.fixture
+def pen():
+    figure = Figure()
+    FigureCanvasAgg(figure)
+    return Pen(figure, 10)
+
+
+@pytest.mark.parametrize("text", ["", "short", "many words in a row " * 30, "W" * 500, "\U00012000" * 90])
+@pytest.mark.parametrize("room", [1.5, 3.0])
+def test_texts_fit_into_their_room(pen, text, room):
+    for made in (pen.shortened(text, room), pen.wrapped(text, room, lines=2)):
+        lines = made["s"].split("\n")
+        assert len(lines) <= 2
+        assert all(pen.width(line, Script.of(line)) <= room for line in lines)
+    whole = pen.width(text, Script.of(text)) <= 0.98 * room
+    assert ("…" not in pen.shortened(text, room)["s"]) == whole
+
+
+def test_escapes_stay_whole_when_a_name_is_shortened(pen):
+    """Half an escape names no character."""
+    shown = pen.shortened("\U00012000" * 60 + ".jpg", 4.0)["s"]
+    begin, end = shown.split("…")
+    assert begin == "\\U00012000" * (len(begin) // 10)
+    assert end == "\\U00012000" * (len(end) // 10) + ".jpg"
+
+
+def test_lines_break_between_words(pen):
+    text = "one two three four five six seven eight nine ten eleven twelve"
+    made = pen.wrapped(text, 1.5, lines=9)["s"]
+    assert made.replace("\n", " ") == text
+    assert made.count("\n") > 1
+    cut = pen.wrapped(text, 1.5, lines=2)["s"]
+    assert cut.endswith("…")
+    assert text.startswith(cut[:-1].replace("\n", " "))

@@ -12,7 +12,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from cameraborn.serve.static import FOLDER
-from tests.command import run_here, wait_until
+from tests.command import EXAMPLES, run_here, wait_until
 from tests.serve.browsing import exported, in_browser, judged, open_all, violations
 from tests.serve.running import GENERATED, PATIENT, PHOTO, TOKEN, running
 
@@ -135,6 +135,73 @@ def test_it_fits_every_width(server, odd_files, width, open_page):
     assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
+@in_browser
+def test_names_come_back_as_they_are(server, tmp_path, open_page):
+    """A browser's form sends a quote as %22, which may as well be a part of the name."""
+    name = '=cmd|calc,"x"%22\\b;é.jpg'
+    odd = tmp_path / name
+    odd.write_bytes(PHOTO.read_bytes())
+    page = judged(open_page(server), odd)
+    (row,) = csv.DictReader(io.StringIO(exported(page, "#csv")))
+    assert (row["path"], row["scope"]) == (name, "ok")
+
+
+@in_browser
+def test_red_and_what_raised_the_score_are_of_flagged_faces_alone(server, open_page):
+    rows = {path: server.score(path).json()[0] for path in sorted(EXAMPLES.glob("*.jpg"))}
+    path, row = min(rows.items(), key=lambda item: item[1]["p_value"])
+    page = judged(open_page(server), path)
+    open_all(page)
+    assert page.inner_text(".face p").startswith(f"Face {row['face']}:")
+    seen = []
+    for place in (0, page.get_attribute("#rate", "max")):
+        move_slider(page, place)
+        flagged = page.locator(".face.flagged").count() == 1
+        title = page.inner_text(".said summary")
+        assert ("raised the score most" in title) == (flagged and row["decided_by"] is not None)
+        fill = page.eval_on_selector(".tail", "(bar) => getComputedStyle(bar).fill")
+        red, _, blue = map(int, re.findall(r"\d+", fill))
+        assert (red > blue) == flagged
+        seen.append(flagged)
+    assert seen == [False, True]
+
+
+@in_browser
+def test_each_thing_is_there_once_for_a_screen_reader(server, open_page):
+    page = judged(open_page(server), PHOTO)
+    summary = page.text_content("#summary")
+    wait_until(lambda: page.text_content("#announced") == summary)
+    tree = page.locator("body").aria_snapshot()
+    assert tree.count(summary) == 1
+    assert tree.count('"Choose files"') == 1
+
+
+@in_browser
+def test_the_controls_cover_nothing(server, open_page):
+    page = judged(open_page(server, viewport={"width": 1440, "height": 900}), PHOTO, GENERATED)
+    open_all(page)
+    page.mouse.wheel(0, 700)
+    wait_until(lambda: page.evaluate("scrollY") > 300)
+    panel, picture = page.locator(".panel").bounding_box(), page.locator(".picture").first.bounding_box()
+    assert picture["y"] < panel["y"] + panel["height"]
+    assert panel["x"] + panel["width"] <= picture["x"]
+    assert 0 <= panel["y"] < panel["y"] + panel["height"] <= 900
+
+
+@in_browser
+@pytest.mark.parametrize("paper", ["A4", "Letter"])
+def test_the_report_of_one_face_is_one_page_of_paper(server, paper, open_page):
+    page = judged(open_page(server), PHOTO)
+    page.click("text=Explain")
+    page.wait_for_selector(".explanation img")
+    report = page.context.new_page()
+    report.set_content(exported(page, "#report"))
+    wait_until(lambda: report.evaluate("[...document.images].every((image) => image.complete)"))
+    assert report.locator(".histogram svg").count() == 1
+    assert report.locator("img").count() == 2
+    assert re.findall(rb"/Type */Pages.*?/Count (\d+)", report.pdf(format=paper), re.DOTALL) == [b"1"]
+
+
 def chosen_by_key(page, attempts=4):
     """The chooser of files that the space bar opens; a busy browser can miss a key."""
     from playwright.sync_api import TimeoutError as TooLate
@@ -155,7 +222,7 @@ def test_it_works_with_the_keyboard_alone(server, open_page):
     page = open_page(server)
     page.wait_for_selector("#bundle-name:not(:text('not loaded'))", state="attached")
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.id") == "files"
+    assert page.evaluate("document.activeElement.id") == "choose"
     chosen_by_key(page).set_files(str(PHOTO))
     page.locator(".picture").wait_for()
     page.keyboard.press("Tab")

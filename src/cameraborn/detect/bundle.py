@@ -26,7 +26,7 @@ from cameraborn.degrade.residual_statistics import ResidualStatistics, noise_of
 from cameraborn.detect.condition import Condition
 from cameraborn.detect.conformal import Calibration
 from cameraborn.detect.evidence.channel import Columns, Evidence, Features
-from cameraborn.detect.evidence.combine import Standard, combine
+from cameraborn.detect.evidence.combine import Standard, combine, parts
 from cameraborn.detect.evidence.kinds import KINDS
 from cameraborn.detect.held_out import CalibrationRow, read_rows, write_rows
 from cameraborn.detect.operations import OperationClassifier
@@ -124,13 +124,27 @@ class Bundle:
         Raises:
             BundleError: a channel is missing, or was never brought to the scale of the others.
         """
+        return combine(*self._combined(surprises))
+
+    def parts(self, surprises: Mapping[str, Array]) -> dict[str, Array]:
+        """What each channel adds to the combined score [N], by name.
+
+        Raises:
+            BundleError: as `combine`.
+        """
+        return dict(zip(self.info.combined, parts(*self._combined(surprises)), strict=True))
+
+    def _combined(
+        self, surprises: Mapping[str, Array]
+    ) -> tuple[list[Array], list[Standard], list[float] | None]:
+        """The surprises that make the score, with their scales and weights."""
         names = self.info.combined
         for name in names:
             self.channel(name)
         standards = [self.info.standard_of(name) for name in names]
         if len(names) > 1 and None in standards:
             raise BundleError(f"{self.origin}: the evidence has no common scale: run 'cameraborn fit' first")
-        return combine(
+        return (
             [surprises[name] for name in names],
             [standard or Standard(0, 1) for standard in standards],
             [*self.info.weights.values()] or None,

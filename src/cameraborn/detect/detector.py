@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -16,6 +16,7 @@ from PIL import Image
 
 from cameraborn.detect.abstain import notes_on, unfit
 from cameraborn.detect.bundle import Bundle
+from cameraborn.detect.condition import Condition
 from cameraborn.detect.conformal import Calibration, benjamini_hochberg, smallest_rate
 from cameraborn.detect.evidence.channel import Features
 from cameraborn.detect.golden import GOLDEN_TOLERANCE, golden_picture
@@ -324,9 +325,22 @@ class Detector:
         if scope != "ok":
             return blank
         p = self.calibration.p_value(score, measured.condition)
-        deciding = [name for name in self._deciding if name in p_values]
-        decided_by = min(deciding, key=p_values.__getitem__, default=None)
+        decided_by = self._raised_by(found, score, measured.condition)
         return replace(blank, p_value=p, flagged=bool(p <= rate), decided_by=decided_by)
+
+    def _raised_by(self, found: Mapping[str, Array], score: float, condition: Condition) -> str | None:
+        """The channel that moved the score furthest from what it adds for the middle photograph of the category."""
+        calibrations = self.bundle.channel_calibrations
+        if not all(name in calibrations for name in self._deciding):
+            return None
+        category = self.calibration.taxonomy.category_of(condition)
+        middle = {name: np.median(one.scores[category]) for name, one in calibrations.items()}
+        pairs = {name: np.array([found[name][0], middle[name]]) for name in self._deciding}
+        added = self.bundle.parts(pairs) if self.evidence is None else pairs
+        too_low = self.calibration.tail == "both" and score < np.median(self.calibration.scores[category])
+        moved = {name: (pair[0] - pair[1]) * (-1 if too_low else 1) for name, pair in added.items()}
+        most = max(moved, key=moved.__getitem__)
+        return most if moved[most] > 0 else None
 
     def _covers(self, measured: Measurement, *, whole_image: bool) -> bool:
         """Whether the calibration has seen photographs in a condition like this."""

@@ -41,7 +41,7 @@ class Verdict:
 
     Attributes:
         path: what the picture was called.
-        face: number of the face in its picture, from 0, largest first; None where there is no face.
+        face: number of the face in its picture, from 0, largest first, everywhere; None where there is no face.
         box: x0, y0, x1, y1 of the face (or of the whole picture) in upright pixels.
         width, height: size of the upright picture, in pixels.
         score: higher = less like a photograph: the combined surprise of the bundle's evidence, or that of one channel.
@@ -52,7 +52,9 @@ class Verdict:
         error: what is wrong with an unreadable picture.
         bundle: the name of the bundle that judged.
         evidence: what each channel of evidence says, by name.
-        decided_by: of the channels that make the score, the one with the smallest p-value; None where none has one.
+        decided_by: of the channels that make the score, the one that raised it most above what it adds for the middle
+            photograph of the category (with two tails: that moved it most to its side); None where none did, and where
+            the detector abstains. Of a face that is not flagged it decided nothing.
         face_confidence: how sure the face finder is that this is a face, in [0, 1); None where there is none.
         notes: what else a reader should know, which is no part of the verdict: damage, high dynamic range, the frame of
             an animation, eyes and mouth that lie as FFHQ aligns them.

@@ -40,10 +40,10 @@ class Standard:
         return (surprise - self.location) / self.scale
 
 
-def combine(
+def parts(
     surprises: Sequence[Array], standards: Sequence[Standard], weights: Sequence[float] | None = None
-) -> Array:
-    """One number of the surprises [N] of some channels: [N].
+) -> list[Array]:
+    """What each of some channels adds to the score [N], of their surprises [N].
 
     Args:
         surprises: of each channel, in the order of the bundle.
@@ -51,11 +51,18 @@ def combine(
         weights: of each channel; the first may lie anywhere, of the others none counts more than `LIMIT` deviations.
     """
     if len(surprises) == 1:
-        return surprises[0]
+        return [surprises[0]]
     first, *others = (standard(surprise) for surprise, standard in zip(surprises, standards, strict=True))
     if weights is None:
-        return sum((np.maximum(other, 0.0) for other in others), first)
+        return [first, *(np.maximum(other, 0.0) for other in others)]
     limited = (other.clip(-LIMIT, LIMIT) for other in others)
-    return sum(
-        (weight * other for weight, other in zip(weights[1:], limited, strict=True)), weights[0] * first
-    )
+    weighed = (weight * other for weight, other in zip(weights[1:], limited, strict=True))
+    return [weights[0] * first, *weighed]
+
+
+def combine(
+    surprises: Sequence[Array], standards: Sequence[Standard], weights: Sequence[float] | None = None
+) -> Array:
+    """One number of the surprises [N] of some channels, the sum of their `parts`: [N]."""
+    first, *others = parts(surprises, standards, weights)
+    return sum(others, first)

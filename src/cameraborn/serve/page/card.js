@@ -2,7 +2,7 @@
 
 import { drawn, element } from "./dom.js";
 import { histogram } from "./histogram.js";
-import { evidence, sentence, timeSpan, wordOf } from "./words.js";
+import { evidence, evidenceTitle, sentence, timeSpan, wordOf } from "./words.js";
 
 const LABELS = { flagged: "Flagged", "not flagged": "Not flagged", "not judged": "Not judged", unreadable: "No verdict" };
 const CLASSES = { flagged: "flagged", "not flagged": "passed" };
@@ -27,6 +27,8 @@ export function decide(picture, rate) {
     const word = wordOf(row, rate), kind = CLASSES[word] ?? "unjudged";
     faces[i].className = `face ${kind}`;
     faces[i].querySelector(".word").textContent = LABELS[word];
+    const summary = faces[i].querySelector(".said summary");
+    if (summary) summary.textContent = evidenceTitle(row, rate);
     if (row.box && drawnBoxes[box]) drawnBoxes[box++].setAttribute("class", `box ${kind}`);
   });
 }
@@ -53,7 +55,7 @@ function boxes(rows) {
     if (row.face !== null) {
       svg.append(drawn("text", {
         class: "number", x: x0 + size / 4, y: y0 + size, "font-size": size, "stroke-width": size / 6,
-      }, String(row.face + 1)));
+      }, String(row.face)));
     }
   }
   return svg;
@@ -62,7 +64,7 @@ function boxes(rows) {
 function face(picture, row, facts, explain) {
   const span = timeSpan(row);
   const made = element("div", { class: "face" },
-    element("p", {}, row.face === null ? "" : `Face ${row.face + 1}: `, element("span", { class: "word" })),
+    element("p", {}, row.face === null ? "" : `Face ${row.face}: `, element("span", { class: "word" })),
     span ? element("p", { class: "small" }, span) : null,
     element("p", { class: "sentence" }, sentence(row)),
     row.notes ? element("p", { class: "small" }, `Note: ${row.notes}.`) : null);
@@ -71,17 +73,13 @@ function face(picture, row, facts, explain) {
   return made;
 }
 
-/** What decided; it is drawn when it is opened, because there may be a thousand of them. */
+/** What each channel of evidence says; it is drawn when it is opened, because there may be a thousand of them. */
 function details(row, facts) {
-  const made = element("details", {}, element("summary", {}, decidedBy(row)));
+  const made = element("details", { class: "said" }, element("summary"));
   made.addEventListener("toggle", () => {
     made.append(histogram(row, facts.calibration) ?? "", list(evidence(row, facts.bundle.channels)));
   }, { once: true });
   return made;
-}
-
-function decidedBy(row) {
-  return row.decided_by ? `Decided by the evidence “${row.decided_by}”` : "Evidence";
 }
 
 function list(said) {
@@ -92,7 +90,7 @@ function list(said) {
 
 function explanation(picture, row, explain) {
   const place = element("div", { class: "explanation", "aria-live": "polite" });
-  const name = row.face === null ? picture.name : `face ${row.face + 1} of ${picture.name}`;
+  const name = row.face === null ? picture.name : `face ${row.face} of ${picture.name}`;
   const button = element("button", { type: "button", class: "quiet", "aria-label": `Explain ${name}` }, "Explain");
   button.addEventListener("click", async () => {
     button.disabled = true;

@@ -1,5 +1,6 @@
 // Files that the browser makes of the verdicts: CSV as `cameraborn score` writes it, JSON, and a report to file.
 
+import { histogram } from "./histogram.js";
 import { LIMITS, evidence, rateInWords, sentence, summary, timeSpan, wordOf } from "./words.js";
 
 const SIDE = 420; // pixels of a picture in the report, at most
@@ -69,7 +70,11 @@ export async function report(pictures, facts, rate, reference) {
 <style>body{font:15px/1.45 sans-serif;max-width:900px;margin:24px auto;padding:0 16px;color:#18222c;background:#fff}
 section{display:flex;flex-wrap:wrap;gap:16px;border-top:1px solid #ccc;padding:12px 0;break-inside:avoid}section>div{flex:1 1 320px;min-width:0}
 h1{font-size:1.5rem}h2{font-size:1.15rem}h3{font-size:1rem;margin:0;overflow-wrap:anywhere}img{max-width:100%;height:auto}
-th{text-align:left;vertical-align:top;padding-right:16px}.flagged{color:#a53408}small{overflow-wrap:anywhere}p{margin:4px 0}</style></head>
+th{text-align:left;vertical-align:top;padding-right:16px}.flagged .verdict{color:#a53408}small{overflow-wrap:anywhere}p{margin:4px 0}figure{max-width:460px;margin:6px 0}figcaption{font-size:.85em}
+.bar{fill:#a9b8c5}.tail{fill:#17577f}.flagged .tail{fill:#b23a0a}.mark{stroke:#18222c;stroke-width:3}
+@page{margin:12mm}@media print{body{font-size:11px;max-width:none;margin:0;padding:0}ul{margin:0;padding-left:16px}h1,h2{margin:4px 0;font-size:14px}
+table{border-spacing:0}td,th{padding-block:0}p{margin:2px 0}section{padding:6px 0;gap:8px 16px}section>div{flex-basis:0}
+section>img{max-height:88mm}section>img:first-child{max-width:36%;max-height:64mm}}</style></head>
 <body><main><h1>Was this face born in a camera?</h1><table>${known.join("")}</table>
 <h2>What this cannot tell</h2><ul>${LIMITS.map((text) => `<li>${escaped(text)}</li>`).join("")}</ul>
 <h2>Pictures</h2>${sections.join("\n")}</main></body></html>
@@ -81,11 +86,13 @@ async function section(picture, facts, rate) {
   const faces = picture.rows.map((row) => {
     const word = wordOf(row, rate);
     const said = evidence(row, facts.bundle.channels).map((one) => `${one.name} ${one.role}: ${one.says}`);
-    const name = row.face === null ? "" : `Face ${row.face + 1}: `;
-    return `<p class="${word === "flagged" ? "flagged" : ""}"><b>${escaped(name + word)}</b>. ${escaped(sentence(row))}</p>` +
+    const name = row.face === null ? "" : `Face ${row.face}: `;
+    return `<div class="${word === "flagged" ? "flagged" : ""}">` +
+      `<p class="verdict"><b>${escaped(name + word)}</b>. ${escaped(sentence(row))}</p>` +
+      (histogram(row, facts.calibration)?.outerHTML ?? "") +
       said.map((text) => `<p><small>${escaped(text)}</small></p>`).join("") +
       (row.start_s === null ? "" : `<p><small>${timeSpan(row)}</small></p>`) +
-      (row.notes ? `<p><small>${escaped(row.notes)}</small></p>` : "");
+      (row.notes ? `<p><small>${escaped(row.notes)}</small></p>` : "") + "</div>";
   });
   const digest = picture.sha256 ? `<p><small>SHA-256 ${picture.sha256}</small></p>` : "";
   const origin = picture.provenance ? `<p><small>Metadata, no part of the verdict: ${escaped(picture.provenance.summary)}</small></p>` : "";
@@ -115,7 +122,7 @@ async function thumbnail(picture, rate) {
     brush.lineWidth = 3;
     brush.strokeStyle = wordOf(row, rate) === "flagged" ? "#e0531a" : "#ffffff";
     brush.strokeRect(x0 * by, y0 * by, (x1 - x0) * by, (y1 - y0) * by);
-    if (row.face !== null) number(brush, String(row.face + 1), x0 * by + 5, y0 * by + 17);
+    if (row.face !== null) number(brush, String(row.face), x0 * by + 5, y0 * by + 17);
   }
   return canvas.toDataURL("image/jpeg", 0.85);
 }

@@ -2,6 +2,7 @@
 
 export function listenForFiles(take) {
   const input = document.getElementById("files");
+  document.getElementById("choose").addEventListener("click", () => input.click());
   input.addEventListener("change", () => {
     take([...input.files].map(named));
     input.value = "";

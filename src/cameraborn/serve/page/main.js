@@ -116,7 +116,7 @@ function clear() {
   $("none").hidden = true;
   tell("");
   judge.clear();
-  $("files").focus();
+  $("choose").focus();
 }
 
 const reference = () => $("case").value.trim();

@@ -60,16 +60,21 @@ function clock(seconds) {
   return `${whole}:${(seconds - 60 * whole).toFixed(1).padStart(4, "0")}`;
 }
 
-/** What each channel of evidence says, the deciding one first. */
+/** What raised the score most, of a flagged face; of others nothing decided. The sum alone has the verdict's p-value. */
+export function evidenceTitle(row, rate) {
+  const isRaised = wordOf(row, rate) === "flagged" && row.decided_by;
+  return isRaised ? `Evidence; what raised the score most: “${row.decided_by}”` : "Evidence";
+}
+
+/** What each channel of evidence says. */
 export function evidence(row, channels) {
   return channels
     .filter((channel) => row.evidence[channel.name]?.p_value != null)
-    .sort((a, b) => (b.name === row.decided_by) - (a.name === row.decided_by))
     .map((channel) => ({
       name: channel.name,
       about: KINDS[channel.kind] ?? channel.kind,
       says: unusual(row.evidence[channel.name].p_value),
-      role: channel.in_score ? "(makes the verdict)" : "(beside the verdict)",
+      role: channel.in_score ? "(part of the score)" : "(beside the score)",
     }));
 }
 
