@@ -34,7 +34,7 @@ class Gate:
         app: what is inside.
         metrics: counts requests.
         hosts: names that a request may call this server, or None for any. A server without tokens listens to this
-            machine alone, and a page of a stranger that a browser here shows must not reach it by a name of its own.
+            machine alone, and a page of a stranger that a browser here shows must not reach it, by any name.
     """
 
     def __init__(self, app: ASGIApp, metrics: Metrics, hosts: Collection[str] | None) -> None:
@@ -60,11 +60,8 @@ class Gate:
             await send(message)
 
         try:
-            if self._is_foreign(scope):
-                self._metrics.refused("foreign-host")
-                refusal = Refusal(
-                    421, "foreign-host", "the request calls this server by another name: use its own address"
-                )
+            if (refusal := self._refusal(Headers(scope=scope))) is not None:
+                self._metrics.refused(refusal.kind)
                 await problem(refusal)(scope, body.receive, watched)
             else:
                 await self._app(scope, body.receive, watched)
@@ -72,13 +69,31 @@ class Gate:
             route = getattr(scope.get("route"), "path", "other")  # so that strangers cannot make up names
             self._metrics.answered(route, status, time.monotonic() - started)
 
-    def _is_foreign(self, scope: Scope) -> bool:
-        if self._hosts is None:
-            return False
-        try:
-            return urlsplit(f"//{Headers(scope=scope).get('host', '')}").hostname not in self._hosts
-        except ValueError:
-            return True
+    def _refusal(self, headers: Headers) -> Refusal | None:
+        """Why a request is not let through.
+
+        A browser says whose page sends a request. One of a stranger's could not read the answer, but fill the queue.
+        """
+        if self._hosts is None:  # a token is needed, which a stranger's page has not
+            return None
+        host = headers.get("host", "")
+        if _name_of(host) not in self._hosts:
+            return Refusal(
+                421, "foreign-host", "the request calls this server by another name: use its own address"
+            )
+        origin = headers.get("origin")
+        if origin is not None and origin.partition("://")[2].lower() != host.lower():
+            return Refusal(
+                403, "foreign-origin", "the request comes from another server's page: use this one's own"
+            )
+        return None
+
+
+def _name_of(host: str) -> str | None:
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
 
 
 def _policy(path: str) -> str:
