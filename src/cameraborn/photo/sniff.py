@@ -181,7 +181,7 @@ def kind_of_file(path: str | os.PathLike[str]) -> Kind:
         os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
     )
     if not is_regular(path):  # even opening a device may do something to it
-        return Kind.SPECIAL if is_special(path) else Kind.UNREADABLE
+        return Kind.SPECIAL if os.path.exists(path) else Kind.UNREADABLE  # noqa: PTH110
     try:
         file = os.open(path, flags)
         try:
