@@ -87,7 +87,9 @@ def test_the_signature_is_never_taken_for_good():
 @pytest.mark.parametrize("ending", ["jpg", "png", "webp", "tif", "avif", "gif"])
 def test_the_reference_library_checks_the_signature(ending):
     data = (FILES / f"made.{ending}").read_bytes()
-    assert read_provenance(data).c2pa.signature == "valid"
+    found = read_provenance(data)
+    assert (found.c2pa.signature, found.c2pa.signer_verified) == ("valid", False)
+    assert "valid signature of an unverified signer that calls itself Cameraborn Test" in found.notes[-1]
     changed = bytearray(data)
     changed[-20 if ending in ("jpg", "avif") else data.index(b"Test Generator")] ^= 1
     assert manifest_of_changed(bytes(changed), ending) == "invalid"
@@ -96,6 +98,27 @@ def test_the_reference_library_checks_the_signature(ending):
 def manifest_of_changed(data, ending):
     names = {"jpg": "JPEG", "tif": "TIFF"}
     return signature_state(data, names.get(ending, ending.upper()))
+
+
+@pytest.mark.parametrize(
+    ("signature", "verified", "words"),
+    [
+        ("unchecked", False, "unchecked signature of an unverified signer that calls itself OpenAI"),
+        ("invalid", False, "invalid signature of an unverified signer that calls itself OpenAI"),
+        ("valid", False, "valid signature of an unverified signer that calls itself OpenAI"),
+        ("trusted", True, "valid signature of OpenAI, whose certificate is on a trust list"),
+    ],
+)
+def test_a_signer_is_whoever_it_says_it_is(signature, verified, words):
+    found = Manifest("ChatGPT 1", signature, "OpenAI", "ES256", 0, signer_verified=verified)
+    assert found.in_words() == f"a C2PA manifest (ChatGPT 1), {words}"
+
+
+def test_a_signer_without_a_name_and_names_without_an_end():
+    assert (
+        Manifest(None, "valid", None, None, 0).in_words().endswith("of an unverified signer without a name")
+    )
+    assert len(Manifest("x" * 9999, "valid", "y" * 9999, None, 0).in_words()) < 500
 
 
 @pytest.mark.skipif(can_check(), reason="the library is installed")
@@ -145,6 +168,9 @@ def test_a_camera_may_sign_too():
     actions = [{"action": "c2pa.created", "digitalSourceType": SOURCE + "digitalCapture"}]
     found = read_provenance(jpeg(*app11(store(manifest({"claim_generator": "Leica"}, actions)))))
     assert (found.says, found.source_type, found.traces) == ("nothing", "digitalCapture", ())
+    assert found.summary.startswith(
+        "the file says that it was taken by a digital camera (digitalCapture); no gen"
+    )
 
 
 @pytest.mark.parametrize("part", [1000, 60_000])

@@ -7,6 +7,7 @@ import pytest
 from cameraborn.photo.provenance import read_provenance
 from cameraborn.photo.provenance_fields import Field
 from cameraborn.photo.provenance_marks import MARKS, UNNAMED, traces_of
+from cameraborn.photo.provenance_source import WORDS
 from tests.photo.provenance_files import (
     ascii_tag,
     iim_segment,
@@ -56,6 +57,17 @@ FILES = {
     "WebUI, WebP": (saved("WEBP", exif=block([user_comment(WEBUI)])), "Stable Diffusion WebUI"),
     "WebUI, AVIF": (saved("AVIF", exif=block([user_comment(WEBUI)])), "Stable Diffusion WebUI"),
     "WebUI, GIF": (saved("GIF", comment=WEBUI.encode()), "Stable Diffusion WebUI"),
+    "WebUI, without a prompt": (png(text("parameters", WEBUI.splitlines()[-1])), "Stable Diffusion WebUI"),
+    "WebUI, with another program's names": (
+        png(text("parameters", "a\nSteps: 8, Guidance Scale: 7.5, Seed: 4, Model: sd_xl")),
+        "Stable Diffusion WebUI",
+    ),
+    "WebUI, with templates behind": (
+        png(text("parameters", WEBUI + "\nTemplate: a {b|c}\nNegative Template: d")),
+        "Stable Diffusion WebUI",
+    ),
+    "WebUI, a comment of JPEG": (jpeg((0xFE, WEBUI.encode())), "Stable Diffusion WebUI"),
+    "WebUI, TIFF": (saved("TIFF", exif=block([user_comment(WEBUI)])), "Stable Diffusion WebUI"),
     "WebUI, upscaled only": (
         png(text("postprocessing", "Postprocess upscale by: 4, Postprocess upscaler: R-ESRGAN 4x+")),
         "Stable Diffusion WebUI",
@@ -63,6 +75,7 @@ FILES = {
     "SD.Next": (png(text("parameters", WEBUI + ", App: SD.Next, Version: abc")), "SD.Next"),
     "Fooocus": (png(text("parameters", "{}"), text("fooocus_scheme", "fooocus")), "Fooocus"),
     "Fooocus, WebUI's scheme": (png(text("parameters", WEBUI + ", Version: Fooocus v2.5.5")), "Fooocus"),
+    "Fooocus, JSON": (with_exif(exif=[user_comment('{"prompt": "a", "version": "Fooocus v2.5.5"}')]), "Fooocus"),
     "SwarmUI": (png(text("parameters", '{"sui_image_params": {"prompt": "a"}}')), "SwarmUI"),
     "ComfyUI, prompt": (png(text("prompt", NODES)), "ComfyUI"),
     "ComfyUI, workflow": (png(text("workflow", WORKFLOW)), "ComfyUI"),
@@ -77,6 +90,9 @@ FILES = {
         png(text("Software", "NovelAI"), text("Source", "Stable Diffusion 1D44365E"), text("Comment", NOVELAI)),
         "NovelAI",
     ),
+    "NovelAI, title": (png(text("Title", "NovelAI generated image")), "NovelAI"),
+    "NovelAI, source": (png(text("Source", "NovelAI Diffusion V4.5 4BDE2A90")), "NovelAI"),
+    "a title that says it": (png(text("Title", "AI generated image")), UNNAMED),
     "NovelAI, comment alone": (png(text("Comment", NOVELAI)), "NovelAI"),
     "NovelAI, pixels": (
         png(picture=stealth(json.dumps({"Software": "NovelAI", "Comment": NOVELAI}), "stealth_pngcomp")),
@@ -121,6 +137,14 @@ FILES = {
     "China's label, EXIF": (
         with_exif(exif=[user_comment('{"AIGC":' + AIGC + "}")]),
         "a generator, labelled as GB 45438 asks",
+    ),
+    "IPTC, small letters": (
+        with_xmp("<ext:DigitalSourceType>trainedalgorithmicmedia</ext:DigitalSourceType>"),
+        UNNAMED,
+    ),
+    "IPTC, a qualified code": (
+        with_xmp("<ext:DigitalSourceType>digsrctype:trainedAlgorithmicMedia</ext:DigitalSourceType>"),
+        UNNAMED,
     ),
     "IPTC, a resource": (
         with_xmp(f'<ext:DigitalSourceType rdf:resource="{SOURCE}trainedAlgorithmicMedia"/>'),
@@ -181,6 +205,28 @@ NONE = {
     "a recipe": jpeg((0xFE, b"Steps: 3, then bake")),
     "a dream": png(text("Dream", "I had a dream")),
     "a description": png(text("Description", "Job ID: 12345")),
+    "an agency": png(text("Description", f"Delivery for agency. Job ID: {UUID}")),
+    "an agency's caption": jpeg(iim_segment((120, f"Client: Smith & Sons Job ID: {UUID}".encode()))),
+    "an agency's note": with_exif(ascii_tag(0x10E, f"Job ID: {UUID}")),
+    "a job in the middle": png(text("Description", f"a face --v 6 Job ID: {UUID}, printed by us")),
+    "a job in a comment": jpeg((0xFE, f"a face --v 6 Job ID: {UUID}".encode())),
+    "a tutorial": png(
+        text("Description", "Screenshot from a tutorial on Stable Diffusion: Steps: 20, Sampler: Euler")
+    ),
+    "a tutorial, JPEG": with_exif(ascii_tag(0x10E, f"How to set it. {WEBUI.splitlines()[-1]}")),
+    "a tutorial, WebP": saved(
+        "WEBP", exif=block([user_comment("What to set:\nSteps: 20, Sampler: Euler a")])
+    ),
+    "a talk on Fooocus": png(text("Comment", "What is new in Version: Fooocus v2.5.5")),
+    "a talk on JSON": png(text("Comment", 'ComfyUI writes "class_type": and "inputs": in its nodes')),
+    "a talk on labels": png(text("Comment", 'write "Label": "1" and "ContentProducer": "x"')),
+    "a talk on SwarmUI": jpeg((0xFE, b'look for "sui_image_params": in it')),
+    "a talk on NovelAI": png(
+        text("Comment", "NovelAI Diffusion is a model"), text("Source", "NovelAI Diffusion, a book")
+    ),
+    "a source": png(text("Source", "a screenshot of Midjourney")),
+    "a computer": with_exif(ascii_tag(0x13C, "grok.local")),
+    "a credit of others": with_xmp(attributes='photoshop:Credit="Not made with Google AI"'),
     "a signature without its number": with_exif(ascii_tag(0x10E, "Signature: " + "Ab+/" * 30)),
     "a camera by IPTC": with_xmp(attributes=f'ext:DigitalSourceType="{SOURCE}digitalCapture"'),
     "a credit": with_xmp(attributes='photoshop:Credit="Google"'),
@@ -192,6 +238,64 @@ def test_what_is_no_mark(name):
     found = read_provenance(NONE[name])
     assert found.traces == ()
     assert found.says in ("nothing", "camera")
+
+
+@pytest.mark.parametrize("spelt", [str, str.lower, str.upper])
+@pytest.mark.parametrize("code", WORDS)
+def test_every_source_type_has_words(code, spelt):
+    data = with_xmp(f"<ext:DigitalSourceType>{SOURCE}{spelt(code)}</ext:DigitalSourceType>")
+    found = read_provenance(data)
+    said = f"the file says that it {WORDS[code]} ({code})"
+    assert found.source_type == code
+    if found.says == "nothing":
+        assert found.summary == f"{said}; no generator and no camera is named, which proves nothing"
+    else:
+        assert found.notes == (f"{said}, which can be forged",)
+
+
+def test_the_list_of_the_iptc_is_complete():
+    assert len(WORDS) == 20 + 2  # the IPTC's, retired ones too, and C2PA's
+    generated = [code for code in WORDS if read_provenance(with_source(code)).traces]
+    assert generated == [
+        "compositeWithTrainedAlgorithmicMedia",
+        "trainedAlgorithmicMedia",
+        "compositeSynthetic",
+    ]
+
+
+def with_source(code):
+    return with_xmp(attributes=f'ext:DigitalSourceType="{SOURCE}{code}"')
+
+
+@pytest.mark.parametrize("format", ["PNG", "WEBP", "TIFF", "AVIF", "GIF"])
+def test_source_types_of_every_format(format):
+    packet = xmp(attributes=f'ext:DigitalSourceType="{SOURCE}virtualRecording"')
+    if format == "PNG":
+        data = png(international("XML:com.adobe.xmp", packet))
+    elif format == "TIFF":
+        data = saved("TIFF", tiffinfo={700: packet.encode()})
+    elif format == "GIF":
+        data = saved("GIF") + packet.encode()
+    else:
+        data = saved(format, xmp=packet.encode())
+    assert "it is a recording of a virtual event (virtualRecording)" in read_provenance(data).summary
+
+
+def test_a_source_type_beside_a_camera_is_a_note():
+    exif = block([], [ascii_tag(0x10F, "Canon"), ascii_tag(0x110, "Canon EOS 30D")])
+    packet = xmp(attributes=f'ext:DigitalSourceType="{SOURCE}digitalCapture"')
+    found = read_provenance(jpeg(xmp_segment(packet), exif=exif))
+    assert found.says == "camera"
+    assert (
+        found.notes[0]
+        == "the file says that it was taken by a digital camera (digitalCapture), which can be forged"
+    )
+
+
+def test_a_source_type_that_is_in_no_list():
+    found = read_provenance(with_source("holiday"))
+    assert found.source_type == "holiday"
+    assert 'has the source type "holiday", which is not in the IPTC\'s list' in found.summary
 
 
 def test_the_source_type_is_reported_whatever_it_is():

@@ -49,6 +49,7 @@ COLUMNS = (
     "c2pa",
     "c2pa_claim_generator",
     "c2pa_signer",
+    "c2pa_signer_verified",
     "notes",
     "error",
 )
@@ -132,6 +133,7 @@ def _csv_row(found: Provenance) -> Iterator[Any]:
         "c2pa": found.c2pa and found.c2pa.signature,
         "c2pa_claim_generator": found.c2pa and found.c2pa.claim_generator,
         "c2pa_signer": found.c2pa and found.c2pa.signer,
+        "c2pa_signer_verified": found.c2pa and found.c2pa.signer_verified,
     }
     for name in COLUMNS:
         cell = cells[name]

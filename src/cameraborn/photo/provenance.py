@@ -16,15 +16,17 @@ from typing import Any, BinaryIO, Literal
 
 from PIL import Image
 
-from cameraborn.errors import PictureError
+from cameraborn.errors import PictureError, picture_error
 from cameraborn.photo.decode import MAX_PIXELS, named_errors, read_encoded, recognised
 from cameraborn.photo.exif import MALFORMED, pillow_warnings_silenced
 from cameraborn.photo.provenance_c2pa import Manifest, manifest_of
 from cameraborn.photo.provenance_camera import Camera, CameraCheck, camera_of
 from cameraborn.photo.provenance_fields import Field, fields_of
-from cameraborn.photo.provenance_marks import UNNAMED, Trace, source_type_of, traces_of
+from cameraborn.photo.provenance_marks import UNNAMED, Trace, traces_of
+from cameraborn.photo.provenance_source import source_claims, source_type_of
 from cameraborn.photo.provenance_stealth import LOSSLESS, stealth_field
 from cameraborn.photo.provenance_xmp import xmp_fields
+from cameraborn.photo.sniff import HEAD, Kind, kind_of, kind_of_file
 
 Says = Literal["generated", "partly generated", "camera", "contradictory", "nothing", "unreadable"]
 PROVES_NOTHING = "absence of metadata proves nothing, and metadata can be forged"
@@ -53,10 +55,11 @@ class Provenance:
         path: the file, as it was named.
         says: in a word. `generated` and `partly generated`: a generator's mark, or the IPTC's source type. `camera`:
             EXIF of a camera, in which nothing contradicts itself. `contradictory`: EXIF of a camera, in which something
-            does. `nothing`: no word of either, **which proves nothing**. `unreadable`: `error` tells why.
+            does. `nothing`: no word of either, **which proves nothing**, whatever the IPTC's source type claims.
+            `unreadable`: `error` tells why.
         summary: the same in a sentence.
         traces: marks of generators.
-        source_type: the IPTC's Digital Source Type, its last word.
+        source_type: the IPTC's Digital Source Type, its last word, spelt as in the IPTC's list.
         camera: make and model in EXIF; None where there is none.
         camera_check: whether f-number, time and ISO are there, and nothing contradicts.
         doubts: what contradicts in EXIF.
@@ -100,10 +103,13 @@ def read_provenance(
         name: what to call it; by default its path.
 
     Raises:
-        PictureError: it cannot be read, or is no picture of a supported format.
+        PictureError: it cannot be read, or is no picture of a supported format, or a video.
         TypeError: `source` is none of the above.
     """
+    if isinstance(source, str | os.PathLike):
+        _refuse_video(kind_of_file(source), name or os.fsdecode(source))  # before gigabytes are read
     data, path = read_encoded(source, name)
+    _refuse_video(kind_of(data[:HEAD]), path)
     image, format = recognised(data, path)
     with named_errors(path, format):
         fields = [*fields_of(image, data), *xmp_fields(image, data)]
@@ -114,10 +120,11 @@ def read_provenance(
     fields += [*(manifest.fields if manifest else ()), *([hidden] if hidden else ())]
     traces = traces_of(fields)
     says = _says(traces, camera)
+    claims = source_claims(fields)
     return Provenance(
         path=path,
         says=says,
-        summary=_summary(says, traces, camera),
+        summary=_summary(says, traces, camera, claims),
         traces=traces,
         source_type=source_type_of(fields),
         camera=camera.name if camera else None,
@@ -126,13 +133,24 @@ def read_provenance(
         editor=next((text for text in software if _EDITORS.search(text)), None),
         software=software,
         c2pa=manifest,
-        notes=(*_c2pa_notes(manifest, fields), *(camera.notes if camera else ())),
+        notes=(
+            *(f"{claim}, which can be forged" for claim in claims if says != "nothing"),
+            *_c2pa_notes(manifest, fields),
+            *(camera.notes if camera else ()),
+        ),
     )
 
 
 def unreadable(path: str, error: PictureError) -> Provenance:
     """What is said of a file that cannot be read."""
     return Provenance(path, "unreadable", "the file cannot be read", error=str(error))
+
+
+def _refuse_video(kind: Kind, path: str) -> None:
+    if kind is Kind.VIDEO:
+        raise picture_error(
+            path, "a video, and provenance is read of pictures only", "'cameraborn score' takes videos"
+        )
 
 
 def _hidden(image: Image.Image, format: str) -> Field | None:
@@ -159,14 +177,14 @@ def _says(traces: Sequence[Trace], camera: Camera | None) -> Says:
     return "contradictory" if camera.doubts else "camera"
 
 
-def _summary(says: Says, traces: Sequence[Trace], camera: Camera | None) -> str:
+def _summary(says: Says, traces: Sequence[Trace], camera: Camera | None, claims: Sequence[str]) -> str:
     if says in ("generated", "partly generated"):
         extent = "whole" if says == "generated" else "part"
         names = dict.fromkeys(trace.generator for trace in traces if trace.extent == extent)
         named = [name for name in names if name != UNNAMED] or [UNNAMED]
         return f"{says} by {', '.join(named)}, as its metadata say"
     if camera is None:
-        return "no generator and no camera is named, which proves nothing"
+        return "; ".join([*claims, "no generator and no camera is named, which proves nothing"])
     if camera.doubts:
         return f"EXIF of {camera.name} contradicts itself: {camera.doubts[0]}"
     complete = "nothing contradicts itself" if camera.check == "plausible" else "the exposure is incomplete"
@@ -177,8 +195,4 @@ def _c2pa_notes(manifest: Manifest | None, fields: Sequence[Field]) -> list[str]
     remote = [field.text for field in fields if field.name == "dcterms:provenance"]
     if manifest is None:
         return [f"names a C2PA manifest elsewhere, which is not fetched: {url[:200]}" for url in remote[:1]]
-    if manifest.signature == "missing":
-        return ["a C2PA manifest without a signature, or one that cannot be read"]
-    signer = f" by {manifest.signer}" if manifest.signer else ""
-    claimed = f" ({manifest.claim_generator})" if manifest.claim_generator else ""
-    return [f"a C2PA manifest{claimed}, signature{signer}: {manifest.signature}"]
+    return [manifest.in_words()]

@@ -26,7 +26,14 @@ _COMMON_NAME, _ORGANISATION = bytes.fromhex("550403"), bytes.fromhex("55040a")
 # Keys of actions and of metadata assertions whose texts name programs or sources.
 _KEYS = {"softwareAgent": "softwareAgent", "description": "description", "com.adobe.details": "details"}
 _ASSERTIONS = ("c2pa.actions", "c2pa.metadata", "cawg.metadata", "stds.iptc")
+_SIGNATURES = {
+    "unchecked": "unchecked signature",
+    "invalid": "invalid signature",
+    "valid": "valid signature",
+    "trusted": "valid signature",
+}
 _MAX_TEXTS = 200
+_MAX_NAME = 200  # characters of a name in a sentence
 _MAX_JSON = 1 << 20
 
 
@@ -35,12 +42,26 @@ class Manifest:
     """The active manifest of a file, and texts of all of its manifests."""
 
     claim_generator: str | None  # the program that made the claim, as it calls itself
-    signature: Signature
-    # Organisation or name in the certificate; anyone's, while the signature is not trusted.
+    signature: Signature  # `valid`: nothing was changed since; by whom it was signed is another matter
+    # As the certificate calls it, organisation or name: anyone's, while the signer is not verified.
     signer: str | None
     algorithm: str | None  # "ES256", ...
     ingredients: int  # earlier manifests, of pictures that this one was made from
     fields: tuple[Field, ...] = ()  # programs, sources and descriptions, the active manifest's first
+    signer_verified: bool = False  # the certificate is on a trust list; none comes with us
+
+    def in_words(self) -> str:
+        """One sentence: whose claim it is, and what is known of its signature."""
+        if self.signature == "missing":
+            return "a C2PA manifest without a signature, or one that cannot be read"
+        claimed = f" ({self.claim_generator[:_MAX_NAME]})" if self.claim_generator else ""
+        if not self.signer:
+            signer = "an unverified signer without a name"
+        elif self.signer_verified:
+            signer = f"{self.signer[:_MAX_NAME]}, whose certificate is on a trust list"
+        else:
+            signer = f"an unverified signer that calls itself {self.signer[:_MAX_NAME]}"
+        return f"a C2PA manifest{claimed}, {_SIGNATURES[self.signature]} of {signer}"
 
 
 def manifest_of(image: Image.Image, data: bytes, format: str) -> Manifest | None:
@@ -56,7 +77,7 @@ def manifest_of(image: Image.Image, data: bytes, format: str) -> Manifest | None
         return None
     manifest = read_manifest(store)
     state = signature_state(data, format) if manifest.signature == "unchecked" else None
-    return replace(manifest, signature=state) if state else manifest
+    return replace(manifest, signature=state, signer_verified=state == "trusted") if state else manifest
 
 
 def read_manifest(store: bytes) -> Manifest:

@@ -28,14 +28,14 @@ from PIL.JpegImagePlugin import JpegImageFile
 from cameraborn.photo.exif import MALFORMED, Exif, pillow_warnings_silenced, read_exif, read_ifds
 from cameraborn.photo.jpeg import jpeg_tables
 from cameraborn.photo.provenance_fields import thumbnail_of
+from cameraborn.photo.provenance_lens import lens_doubts, number_of
 
 CameraCheck = Literal["plausible", "incomplete", "contradictory"]
 _APEX_STEPS = 0.5  # EV; values are rounded to thirds
 _BRIGHTNESS_STEPS = 10.0  # EV
-_FILM_FACTOR = (0.3, 40.0)  # focal length for 35 mm film, by the real one
 _SAME_SCENE = 0.5  # correlation of thumbnail and picture, 24 x 24 grey
 _FLAT = 4.0  # grey levels of standard deviation, below which a correlation says nothing
-_APERTURE_VALUE, _SHUTTER_VALUE, _LENS, _MAKER_NOTE = 0x9202, 0x9201, 0xA432, 0x927C
+_APERTURE_VALUE, _SHUTTER_VALUE, _MAKER_NOTE = 0x9202, 0x9201, 0x927C
 _WIDTH, _HEIGHT, _CHANGED, _TAKEN = 0xA002, 0xA003, 0x0132, 0x9003
 _MAKERS_WITH_NOTES = re.compile(
     r"(?i)^(?:apple|canon|casio|fuji|konica|minolta|nikon|olympus|om digital|panasonic|pentax|ricoh|sanyo|sony)"
@@ -77,7 +77,7 @@ def camera_of(image: Image.Image) -> Camera | None:
     tags = {**ifds["IFD0"], **ifds["Exif"]}
     notes = (*_lost(exif, tags, image), *_as_others(exif, image))
     # The thumbnail comes last: the picture is opened smaller for it.
-    doubts = (*_exposure(exif, tags), *_lens(exif, tags), *_dates(tags), *_thumbnail(image))
+    doubts = (*_exposure(exif, tags), *lens_doubts(exif, tags), *_dates(tags), *_thumbnail(image))
     complete = None not in (exif.fnumber, exif.exposure_time_s, exif.iso)
     check: CameraCheck = "contradictory" if doubts else "plausible" if complete else "incomplete"
     return Camera(name, check, doubts, notes)
@@ -95,7 +95,7 @@ def camera_name(exif: Exif) -> str | None:
 def _exposure(exif: Exif, tags: Mapping[int, object]) -> Iterator[str]:
     """Aperture and time are often written twice, and hang together with brightness (Exif 2.32, annex C)."""
     n, t = exif.fnumber, exif.exposure_time_s
-    aperture, shutter = _float(tags.get(_APERTURE_VALUE)), _float(tags.get(_SHUTTER_VALUE))
+    aperture, shutter = number_of(tags.get(_APERTURE_VALUE)), number_of(tags.get(_SHUTTER_VALUE))
     # 0 stands for a lens that the camera does not know.
     if n is not None and aperture and abs(2 * math.log2(n) - aperture) > _APEX_STEPS:
         yield f"f-number {n:g} contradicts the aperture value, which is f/{2 ** (aperture / 2):.1f}"
@@ -109,21 +109,6 @@ def _exposure(exif: Exif, tags: Mapping[int, object]) -> Iterator[str]:
             f"brightness {exif.brightness_ev:.1f} EV is far from the {brightness:.1f} EV "
             "of f-number, exposure time and ISO"
         )
-
-
-def _lens(exif: Exif, tags: Mapping[int, object]) -> Iterator[str]:
-    """The lens's shortest and longest focal length, and its smallest f-number at both (LensSpecification)."""
-    f, n = exif.focal_length_mm, exif.fnumber
-    lens = tags.get(_LENS)
-    values = [_float(value) for value in lens] if isinstance(lens, tuple) and len(lens) == 4 else [None] * 4
-    shortest, longest, fastest, _ = values
-    if f is not None and shortest and longest and not 0.9 * shortest - 0.5 <= f <= 1.1 * longest + 0.5:
-        yield f"focal length {f:g} mm is none of a lens of {shortest:g} to {longest:g} mm"
-    fastest = min(filter(None, values[2:]), default=None)
-    if n is not None and fastest and n < 0.85 * fastest:
-        yield f"f-number {n:g} is none of a lens that opens to f/{fastest:g}"
-    if f and exif.focal_35mm and not _FILM_FACTOR[0] <= exif.focal_35mm / f <= _FILM_FACTOR[1]:
-        yield f"focal length {f:g} mm cannot be that of {exif.focal_35mm:g} mm on 35 mm film"
 
 
 def _dates(tags: Mapping[int, object]) -> Iterator[str]:
@@ -142,15 +127,6 @@ def _days(date: tuple[str, ...]) -> int:
     """Enough of a calendar to tell one day from several."""
     year, month, day = map(int, date[:3])
     return 372 * year + 31 * month + day
-
-
-def _float(value: object) -> float | None:
-    """A finite number above no bound; None for everything else, and for 0/0."""
-    try:
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, ArithmeticError):
-        return None
-    return number if math.isfinite(number) and abs(number) < 1e6 else None
 
 
 def _thumbnail(image: Image.Image) -> Iterator[str]:

@@ -6,7 +6,9 @@ The sources are the programs' own code and documents: Stable Diffusion WebUI (`m
 2.1 (18.12, actions), China's TC260 (GB 45438-2025, appendix E). Where a service documents nothing, the mark is as
 others report it from its downloads: Midjourney's job number, xAI's signature, Google's credit line.
 
-Names of products count only in fields that name a program. A caption may speak of anything.
+A caption may speak of anything. So names of products count only in fields that name a program, and where a program
+writes into a field for captions, the whole form counts: WebUI's line of settings has a line of its own, JSON begins the
+field, Midjourney's job number ends it.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cameraborn.photo.provenance_fields import Field
+from cameraborn.photo.provenance_source import SOURCE_TYPE
 
 Extent = Literal["whole", "part"]  # of the picture was generated, as the mark says
 _EXCERPT = 100  # characters
@@ -38,7 +41,7 @@ class Mark:
 
     generator: str
     where: re.Pattern[str]  # matched against a field's place and name
-    # All of them are searched in its text, one by one: no pattern looks far.
+    # All of them are searched in its text, one by one: no pattern looks far. An excerpt begins where the last one fits.
     what: tuple[re.Pattern[str], ...]
     extent: Extent = "whole"
 
@@ -50,13 +53,16 @@ _FREE = (
     r"|comment|XMP (?:exif:UserComment|dc:description)|pixels \w+)"
 )
 _PROGRAM = (
-    r"(?:PNG text (?:Software|Source|Model|Creator ?Tool)"
-    r"|EXIF (?:Software|HostComputer|RAWDevelopingSoftware|ImageEditingSoftware)"
+    r"(?:PNG text (?:Software|Model|Creator ?Tool)"
+    r"|EXIF (?:Software|RAWDevelopingSoftware|ImageEditingSoftware)"
     r"|XMP (?:xmp:CreatorTool|stEvt:softwareAgent|tiff:Software|Iptc4xmpExt:AISystemUsed)"
-    r"|IPTC OriginatingProgram|C2PA (?:ingredient )?(?:claim_generator|softwareAgent|details|description))"
+    r"|IPTC OriginatingProgram|C2PA (?:ingredient )?(?:claim_generator|softwareAgent|details))"
 )
 _CREDIT = r"(?:XMP photoshop:Credit|IPTC Credit|PNG text Credit|C2PA (?:ingredient )?description)"
-_SOURCE_TYPE = r"(?:XMP|C2PA(?: ingredient)?|PNG text|EXIF) (?:.*[:.])?[Dd]igitalSourceType"
+_CAPTION = r"(?:PNG text Description|EXIF ImageDescription|XMP dc:description|IPTC Caption)"
+_JSON = r'\A\s*(?:"?\w+"?: ?)?\{'  # perhaps with a name in front: `prompt:{...`
+# Each of WebUI's settings has a name, and a colon: `Steps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 512x512`.
+_SETTINGS = r"(?m)^Steps: \d+, (?=.*\bSeed: -?\d)(?=.*\b(?:Sampler|CFG scale|Guidance Scale|Size): )"
 
 
 def _mark(generator: str, where: str, *what: str, extent: Extent = "whole") -> Mark:
@@ -65,43 +71,59 @@ def _mark(generator: str, where: str, *what: str, extent: Extent = "whole") -> M
 
 # The first mark that fits a field is reported of it, so the particular stand before the general.
 MARKS: tuple[Mark, ...] = (
-    _mark("SwarmUI", _FREE, r'"sui_image_params"\s*:'),
+    _mark("SwarmUI", _FREE, _JSON, r'"sui_image_params"\s*:'),
     _mark("Fooocus", r"PNG text fooocus_scheme"),
-    _mark("Fooocus", _FREE, r'Version: Fooocus|"version"\s*:\s*"Fooocus'),
-    _mark("SD.Next", _FREE, r"Steps: \d+, ", r"App: SD\.Next"),
-    _mark("Stable Diffusion WebUI", _FREE, r"\bSteps: \d+, ", r"\b(?:Sampler|CFG scale|Seed|Model hash): "),
+    _mark("Fooocus", _FREE, _JSON, r'"version"\s*:\s*"Fooocus'),
+    _mark("Fooocus", _FREE, rf"{_SETTINGS}(?=.*\bVersion: Fooocus)"),
+    _mark("SD.Next", _FREE, rf"{_SETTINGS}(?=.*\bApp: SD\.Next)"),
+    _mark("Stable Diffusion WebUI", _FREE, _SETTINGS),
     _mark("Stable Diffusion WebUI", r"PNG text (?:postprocessing|extras)", r"Postprocess |Upscaler|GFPGAN"),
     _mark(
         "ComfyUI",
         r"PNG text (?:prompt|workflow)|EXIF \w+|comment|XMP exif:UserComment",
+        _JSON,
         r'"class_type"\s*:',
         r'"inputs"\s*:',
     ),
     _mark(
         "ComfyUI",
         r"PNG text workflow|EXIF (?:Make|Model|ImageDescription|UserComment)",
+        _JSON,
         r'"nodes"\s*:',
         r'"links"\s*:',
     ),
-    _mark("InvokeAI", r"PNG text invokeai_(?:metadata|workflow|graph)", r"\{"),
-    _mark("InvokeAI", r"PNG text sd-metadata", r'"app_id"\s*:|"image"\s*:'),
+    _mark("InvokeAI", r"PNG text invokeai_(?:metadata|workflow|graph)", _JSON),
+    _mark("InvokeAI", r"PNG text sd-metadata", _JSON, r'"app_id"\s*:|"image"\s*:'),
     _mark("InvokeAI", r"PNG text Dream", r"\s-s ?\d", r"\s-S ?\d"),
-    _mark("NovelAI", r"PNG text (?:Software|Title)|EXIF Software", r"^NovelAI\b|^AI generated image$"),
+    _mark("NovelAI", r"(?:PNG text|EXIF) Software", r"\ANovelAI\b"),
+    _mark("NovelAI", r"PNG text Title", r"\ANovelAI generated image\Z"),
+    _mark(UNNAMED, r"PNG text Title", r"\AAI generated image\Z"),
     _mark(
         "NovelAI",
-        r"PNG text (?:Source|Comment)",
-        r'NovelAI Diffusion|^Stable Diffusion [0-9A-F]{8}$|"signed_hash"\s*:',
+        r"PNG text Source",
+        r"\A(?:NovelAI Diffusion|Stable Diffusion)(?: [A-Z]\S*){0,3} [0-9A-F]{8}\Z",
     ),
-    _mark("NovelAI", r"PNG text Comment", r'"uc"\s*:', r'"sampler"\s*:'),
+    _mark("NovelAI", r"PNG text Comment", _JSON, r'"signed_hash"\s*:|"uc"\s*:', r'"sampler"\s*:'),
     _mark("NovelAI", r"pixels \w+", r'"Software"\s*:\s*"NovelAI|NovelAI Diffusion'),
     _mark("Easy Diffusion", r"PNG text use_stable_diffusion_model"),
     _mark("Hugging Face", r"PNG text hf-job-id", _UUID),
-    _mark("Midjourney", rf"{_FREE}|IPTC Caption", rf"\bJob ID: {_UUID}"),
-    _mark("Google AI", _CREDIT, r"(?i)\b(?:made|created|generated) (?:with|by) google(?: generative)? ai\b"),
-    _mark("Google AI", _CREDIT, r"(?i)\bedited with google(?: generative)? ai\b", extent="part"),
+    # The prompt with its parameters, or one that has none; people write sentences and `Client: ...` instead.
+    _mark(
+        "Midjourney",
+        _CAPTION,
+        rf" Job ID: {_UUID}\s*\Z",
+        r" --[a-z]+\b|\A[^.:;!?|\n]*\w Job ID: ",
+    ),
+    _mark(
+        "Google AI",
+        _CREDIT,
+        r"(?i)\A\s*(?:made|created|generated) (?:with|by) google(?: generative)? ai\b\W*\Z",
+    ),
+    _mark("Google AI", _CREDIT, r"(?i)\A\s*edited with google(?: generative)? ai\b\W*\Z", extent="part"),
     _mark(
         "a generator, labelled as GB 45438 asks",
         rf"XMP TC260:AIGC|PNG text AIGC|{_FREE}",
+        _JSON,
         r'"Label"\s*:\s*"?[123]\b',
         r'"(?:ContentProducer|ProduceID)"\s*:',
     ),
@@ -129,11 +151,11 @@ MARKS: tuple[Mark, ...] = (
     _mark("Ideogram", _PROGRAM, r"(?i)^ideogram\b"),
     _mark("ByteDance", _PROGRAM, r"(?i)\bseedream\b|\bjimeng\b|\bbyteplus_modelark\b"),
     _mark(UNNAMED, r"pixels stealth_\w+"),
-    _mark(UNNAMED, _SOURCE_TYPE, r"(?:^|/)trainedAlgorithmicMedia$"),
+    _mark(UNNAMED, SOURCE_TYPE, r"(?i)(?:\A|[/:])trainedAlgorithmicMedia/?\Z"),
     _mark(
         UNNAMED,
-        _SOURCE_TYPE,
-        r"(?:^|/)(?:compositeWithTrainedAlgorithmicMedia|compositeSynthetic)$",
+        SOURCE_TYPE,
+        r"(?i)(?:\A|[/:])(?:compositeWithTrainedAlgorithmicMedia|compositeSynthetic)/?\Z",
         extent="part",
     ),
 )
@@ -156,7 +178,7 @@ def _trace(field: Field) -> Trace | None:
         if all(matches):
             # What an earlier picture says that this one was made from holds for a part of it at most.
             extent: Extent = "part" if "ingredient" in field.name else mark.extent
-            start = min((match.start() for match in matches if match), default=0)
+            start = matches[-1].start() if matches and matches[-1] else 0
             return Trace(mark.generator, field.where, _excerpt(field.text, start), extent)
     return None
 
@@ -173,10 +195,3 @@ def _xai(fields: list[Field]) -> Iterator[Trace]:
     description, artist = texts.get("ImageDescription", ""), texts.get("Artist", "")
     if _XAI_SIGNATURE.match(description) and re.fullmatch(_UUID, artist, re.IGNORECASE):
         yield Trace("xAI Grok", "EXIF ImageDescription", _excerpt(description, 0), "whole")
-
-
-def source_type_of(fields: Iterable[Field]) -> str | None:
-    """The last word of the IPTC's Digital Source Type, such as `digitalCapture`; the file's own before ingredients'."""
-    found = [field for field in fields if re.fullmatch(_SOURCE_TYPE, field.where)]
-    found.sort(key=lambda field: "ingredient" in field.name)
-    return next((field.text.rstrip("/").rpartition("/")[2][:_EXCERPT] for field in found), None)

@@ -116,7 +116,6 @@ function provenance(found) {
     ["says", found.says === "nothing" ? null : found.says], ["marks of generators", found.traces.map((one) => `${one.place}: ${one.excerpt}`).join("; ")],
     ["source type", found.source_type], ["camera", found.camera], ["camera's EXIF", found.camera_check],
     ["contradictions", found.doubts.join("; ")], ["editor", found.editor], ["software", found.software.join("; ")],
-    ["C2PA", found.c2pa && [found.c2pa.claim_generator, found.c2pa.signature, found.c2pa.signer].filter(Boolean).join(", ")],
     ["notes", found.notes.join("; ")],
   ].filter(([, value]) => value);
   return element("details", { class: "provenance" },
