@@ -253,7 +253,9 @@ def test_a_page_of_a_stranger_cannot_reach_a_server_without_tokens(server):
         problem_of(server.client.get("/v1/bundle", headers={"Host": host}), 421, "foreign-host")
     assert server.client.get("/v1/bundle", headers={"Host": "localhost:1"}).status_code == 200
     for origin in ("http://evil.example", "null", "http://127.0.0.1.evil.example", "http://127.0.0.1:1"):
-        answer = server.client.post("/v1/jobs", files={"file": PHOTO.read_bytes()}, headers={"Origin": origin})
+        answer = server.client.post(
+            "/v1/jobs", files={"file": PHOTO.read_bytes()}, headers={"Origin": origin}
+        )
         problem_of(answer, 403, "foreign-origin")
     assert server.client.get("/v1/jobs", headers={"Origin": server.url}).status_code == 200
 
