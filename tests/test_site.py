@@ -125,7 +125,7 @@ def test_pages_fit_every_screen_are_searched_and_ask_nobody(address):
                 page.goto(f"{address}/{name}.html")
                 wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
                 assert wide <= 0, (name, width)
-        page.locator(".md-search__input").fill("false discovery rate")
+        page.locator(".md-search__input").press_sequentially("false discovery rate", delay=100)
         page.locator(".md-search-result__item").first.wait_for()
         browser.close()
     assert all(url.startswith((address, "data:", "blob:")) for url in asked), asked
