@@ -11,6 +11,7 @@ import uvicorn
 
 from cameraborn.serve import connection
 from cameraborn.serve.connection import Connection
+from cameraborn.serve.server import _listen
 
 LARGE = b"x" * 2**20
 ASK = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
@@ -87,6 +88,13 @@ def test_a_client_that_reads_no_answer_keeps_no_server_from_ending(impatient):
         await asyncio.sleep(0.1)  # the server is told to end with answers unread
 
     meet(talk)
+
+
+def test_the_end_of_an_answer_does_not_wait_for_its_beginning_to_be_confirmed():
+    with _listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_a_client_that_asks_and_reads_has_its_answer(impatient):
