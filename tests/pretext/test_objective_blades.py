@@ -271,6 +271,7 @@ def one_update(processes):
     return {"slopes": torch.tensor(list(slopes.values())), "weights": weighting.state_dict()["weights"]}
 
 
+@pytest.mark.long  # their upper gradient is compared each time
 def test_two_processes_learn_the_weights_of_one(tmp_path):
     (tmp_path / "two.py").write_text(TWO)
     done = two_processes("two.py", "of", cwd=tmp_path)

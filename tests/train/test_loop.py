@@ -141,7 +141,9 @@ def weight(training, name):
     return weights.get(name, 1.0)
 
 
-@pytest.mark.parametrize("training", ["binary", "autoencoders"], indirect=True)  # pretext: test_processes.py
+@pytest.mark.parametrize(  # pretext: test_processes.py
+    "training", ["binary", pytest.param("autoencoders", marks=pytest.mark.long)], indirect=True
+)
 def test_two_processes_train_one_run(training, tmp_path):
     """Losses are of the whole batch: the first step's is that of one process, but for batch statistics."""
     recipe = training.with_(steps=3, grad_accum_steps=2)
@@ -174,7 +176,8 @@ def test_a_compiled_network_trains_as_another(training, tmp_path, monkeypatch):
     assert ours.keys() == theirs.keys()  # no name tells that it was compiled
 
 
-@pytest.mark.parametrize("training", ["autoencoders"], indirect=True)  # the others: test_processes.py
+@pytest.mark.long  # the same of pretext is refused each time: test_processes.py
+@pytest.mark.parametrize("training", ["autoencoders"], indirect=True)
 def test_a_batch_that_cannot_be_divided_is_refused(training, tmp_path):
     (tmp_path / "recipe.toml").write_text(as_toml(training.with_(batch_size=7)))
     done = two_processes("-m", "cameraborn", "train", "recipe.toml", "-o", "run", cwd=tmp_path)
