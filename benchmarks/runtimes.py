@@ -28,6 +28,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantiz
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from cameraborn.detect.detector import Detector, default_bundle
+from cameraborn.photo.onnx_session import open_session
 
 TURNS = 3
 PRODUCTS = ("Conv", "Gemm", "MatMul")
@@ -108,9 +109,7 @@ def in_eight_bits(graph: bytes, feeds: Sequence[Feed], first: int, folder: Path)
         per_channel=True,
         nodes_to_quantize=products[first:],
     )
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(quantised, options, providers=["CPUExecutionProvider"])
+    session = open_session(str(quantised), threads=1)
     return Session(lambda feed: session.run(None, feed)[0])
 
 

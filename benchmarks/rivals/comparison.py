@@ -11,6 +11,7 @@ import torch
 from common import write_table
 from costs import about, missing, speed
 from measuring import (
+    ALL,
     CHANNELS,
     CUES,
     ONE_CLASS,
@@ -55,7 +56,7 @@ def main(title: str) -> None:
 def on_dev(options: argparse.Namespace) -> None:
     """Train on all families, measure on the development tracks; rivals.csv grows with each."""
     work, lines = options.work, list[Line]()
-    for section in chain([channels(CHANNELS, options.bundle)], each(options, (), options.minutes)):
+    for section in chain([channels((*CHANNELS, ALL), options.bundle)], each(options, (), options.minutes)):
         folder = measure_dev(section, options.dev, work)
         pace = speed(section[0], options.dev, work)
         for line in lines_of(scored(folder)):

@@ -54,9 +54,10 @@ def untrained(name: str, lite: Path, autoencoder: Sequence[Path]) -> Section:
 
 def channels(names: Sequence[str], bundle: Path) -> list[Section]:
     """Our own, each and together, and cues that a detector has to be better than."""
-    ours = [{"bundle": str(bundle), "evidence": name, "name": f"ours: {name}"} for name in names]
-    if names == CHANNELS:
-        ours.append({"bundle": str(bundle), "name": f"ours: {ALL}"})
+    ours = [
+        {"bundle": str(bundle), "evidence": "" if name == ALL else name, "name": f"ours: {name}"}
+        for name in names
+    ]
     return [*ours, *({"cue": name} for name in CUES)]
 
 

@@ -232,6 +232,12 @@ def test_training_on_from_an_imported_file_asks_its_tower_what_it_was_taught(fac
         build(vocabulary=words)
     with pytest.raises(RecipeError, match=r"does not fit the recipe's text tower: missing: heads.text"):
         build(vocabulary=words, sentences=path)
+    start.write_bytes(start.read_bytes()[:50])
+    with pytest.raises(RecipeError, match="not a checkpoint that can be read safely"):
+        build(vocabulary=words, sentences=path)
+    start.unlink()
+    with pytest.raises(RecipeError, match="no such file: give a checkpoint"):
+        build(vocabulary=words, sentences=path)
 
 
 def test_training_on_with_an_imported_tower_says_whose_the_sentences_are(faces, tmp_path):

@@ -30,10 +30,10 @@ class Encoder:
         self.preprocessing = preprocessing
         try:
             self._session = open_session(graph, threads)
+        except MemoryError:
+            raise
         except Exception as error:  # ONNX Runtime's errors share no public base class
             reason = first_line(error)
-            if "bad_alloc" in reason:
-                raise MemoryError from error
             raise BundleError(f"{name} cannot be run ({reason}): get the bundle again") from error
         self._input = self._session.get_inputs()[0].name
         self._patches = tile_patches if self.preprocessing.patches == "tiles" else grid_patches

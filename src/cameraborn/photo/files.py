@@ -50,10 +50,10 @@ def _lines(stream: Any, separator: bytes) -> Iterator[bytes]:  # noqa: ANN401 (`
 
 def _listed(path: str, census: Census | None) -> Iterator[str]:
     """As `_files`, but of what nobody named one by one: pipes, sockets and devices are passed over unopened."""
-    if is_special(path):
-        (census or Census()).add(Kind.SPECIAL)
-    else:
+    if not is_special(path):
         yield from _files(path, census)
+    elif census is not None:
+        census.add(Kind.SPECIAL)
 
 
 def _files(path: str, census: Census | None) -> Iterator[str]:

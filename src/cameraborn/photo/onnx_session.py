@@ -16,10 +16,20 @@ import onnxruntime
 
 
 def open_session(graph: bytes | str, threads: int) -> Any:  # noqa: ANN401 - onnxruntime has no types
-    """A session of a graph, or of the file that holds one, on the processor; what ONNX Runtime raises is passed on."""
+    """A session of a graph, or of the file that holds one, on the processor.
+
+    Raises:
+        MemoryError: the memory does not suffice.
+        Exception: the graph cannot be run; ONNX Runtime's errors share no public base class.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    try:
+        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # as above
+        if "bad_alloc" in str(error):
+            raise MemoryError from error
+        raise

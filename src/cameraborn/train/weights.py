@@ -217,8 +217,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Raises:
         RecipeError: the file is missing, cannot be read safely, or holds something else.
     """
-    if not path.is_file():
-        raise RecipeError(f"{path}: no such file: give a checkpoint")
+    _check_there(path)
     try:
         held: Any = (
             load_file(path)
@@ -226,10 +225,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             else torch.load(path, map_location="cpu", weights_only=True)
         )
     except Exception as error:  # torch's unpickler raises whatever the damage comes to
-        reason = first_line(error)
-        raise RecipeError(
-            f"{path}: not a checkpoint that can be read safely ({reason}): get it again, as tensors alone"
-        ) from error
+        raise _unsafe(path, error) from error
     for wrapper in _WRAPPERS:
         if isinstance(held, Mapping) and isinstance(held.get(wrapper), Mapping):
             held = held[wrapper]
@@ -245,17 +241,36 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     }
 
 
+def _check_there(path: Path) -> None:
+    if not path.is_file():
+        raise RecipeError(f"{path}: no such file: give a checkpoint")
+
+
+def _unsafe(path: Path, error: Exception) -> RecipeError:
+    return RecipeError(
+        f"{path}: not a checkpoint that can be read safely ({first_line(error)}): get it again, as tensors alone"
+    )
+
+
 def gives_classes(layout: str) -> bool:
     """Whether the last layer of a layout gives classes of ImageNet, and no feature."""
     return layout in _LAYOUTS and _LAYOUTS[layout].classes
 
 
 def metadata_of(path: Path) -> dict[str, str]:
-    """What a file says of its tensors: one of ours where they were imported from, and what a text tower was taught."""
+    """What a file says of its tensors: one of ours where they were imported from, and what a text tower was taught.
+
+    Raises:
+        RecipeError: the file is missing or damaged.
+    """
     if path.suffix != ".safetensors":
         return {}
-    with safetensors.safe_open(path, framework="pt") as file:
-        return file.metadata() or {}
+    _check_there(path)
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            return file.metadata() or {}
+    except (OSError, safetensors.SafetensorError) as error:
+        raise _unsafe(path, error) from error
 
 
 def _one_output(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
