@@ -2,7 +2,7 @@
 
 import pytest
 
-from cameraborn.engine.journal import Journal
+from cameraborn.engine.journal import Journal, Mark
 from cameraborn.errors import JournalError
 
 
@@ -15,3 +15,23 @@ def test_settings_that_are_damaged(tmp_path, line):
     ):
         pass
     assert (tmp_path / "journal").read_bytes() == line + b"\n"
+
+
+class _Interrupted(dict):
+    """Ctrl-C between the writing of a line and its being counted."""
+
+    def __setitem__(self, key, value):
+        raise KeyboardInterrupt
+
+
+def test_what_was_written_counts_although_the_interruption_came_before_it_was_counted(tmp_path, monkeypatch):
+    path = tmp_path / "journal"
+    with Journal(path, {"rate": 1}) as journal:
+        with monkeypatch.context() as patched:
+            patched.setattr(journal, "_places", _Interrupted())
+            with pytest.raises(KeyboardInterrupt):
+                journal.add(Mark(1, 2, 3), "found")
+        assert journal.recount() == 1
+    with Journal(path, {"rate": 1}) as journal:
+        _, found = journal.get(Mark(1, 2, 3))
+    assert found == "found"

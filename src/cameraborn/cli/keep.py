@@ -214,8 +214,8 @@ def _journal(part: Path, settings: dict[str, Any], what: str, again: str) -> Ite
         try:
             yield journal
         except BaseException:
-            if len(journal):
-                complain(f"{part}: {len(journal)} {what} are kept: {again} goes on")
+            if kept := journal.recount():
+                complain(f"{part}: {kept} {what} are kept: {again} goes on")
             raise
 
 

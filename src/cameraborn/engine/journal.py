@@ -7,6 +7,7 @@ import os
 import re
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -98,6 +99,12 @@ class Journal:
         if not self._places:
             self.path.unlink(missing_ok=True)
 
+    def recount(self) -> int:
+        """How many items the file holds after an interruption, which may come before a written line is counted."""
+        with suppress(OSError, JournalError):  # the disk is full, say: what was counted is what is there
+            self._take_up()
+        return len(self)
+
     def get(self, mark: Mark) -> tuple[int, Any] | None:
         """Where the line of an item begins and what it holds, if the item is still the same."""
         at = self._places.get(mark.key)
@@ -129,7 +136,7 @@ class Journal:
             text = f"{mark.key:016x} {mark.size} {mark.changed} {json.dumps(found)}\n"
             self._file.write(text.encode())
             self._file.flush()
-            self._places[mark.key] = at  # before the disk is waited for, so that an interruption counts it
+            self._places[mark.key] = at
             if time.monotonic() - self._synced > SYNCED_EVERY:
                 os.fsync(self._file.fileno())
                 self._synced = time.monotonic()
