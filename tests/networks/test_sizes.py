@@ -19,6 +19,10 @@ def test_every_network_has_its_row(capsys):
     assert [name for name, seen in sizes if not seen.startswith("face, ")] == [*NETWORKS]
     assert [name for name, seen in sizes if seen == "face, rival"] == [*RIVALS]
     assert [name for name, seen in sizes if seen == "face, encoder"] == [*ENCODERS]
+    for (name, seen), (parameters, operations) in sizes.items():
+        assert int(parameters) > 0, name
+        if not name.startswith("self-description"):  # most of its work is no multiply-add
+            assert int(operations) > 1_000_000, (name, seen)
     # torchvision's ResNet-50 has 25,557,032 parameters and 4.09 G multiply-adds at 224 pixels; fc is 768 wide here.
     parameters, operations = map(int, sizes["resnet50", "crop"])
     assert parameters == 25_557_032 - 2049 * (1000 - 768)
