@@ -25,6 +25,7 @@ from cameraborn.detect.store import read_bundle, write_bundle
 from cameraborn.engine.journal import Journal, Mark
 from cameraborn.networks.resnet import ResNet
 from cameraborn.photo.decode import heic_available
+from cameraborn.photo.jpeg_xl import jpeg_xl_available
 
 ROOT = Path(__file__).resolve().parents[1]
 PHOTOGRAPH = ROOT / "tests" / "pictures" / "photo-1.jpg"
@@ -65,7 +66,21 @@ def pictures() -> list[bytes]:
         (photograph, "AVIF", {"quality": 50, "exif": exif}),
     ]
     found = [_saved(image, format, options) for image, format, options in saved]
-    return [*found, _heic(photograph.resize((64, 64)), exif)] if heic_available() else found
+    if heic_available():
+        found.append(_heic(photograph.resize((64, 64)), exif))
+    if jpeg_xl_available():
+        found.append(_jpeg_xl(small, exif))
+    return found
+
+
+def _jpeg_xl(image: Image.Image, exif: bytes) -> bytes:
+    from pillow_jxl import Encoder
+
+    encode = Encoder("RGB", lossless=True, use_container=True)
+    file: bytes = encode(
+        image.tobytes(), *image.size, jpeg_encode=False, exif=bytes(4) + exif.removeprefix(b"Exif\0\0")
+    )
+    return file
 
 
 def _heic(image: Image.Image, exif: bytes) -> bytes:

@@ -146,7 +146,10 @@ def test_lists_and_pictures_on_standard_input(tmp_path):
     assert [row["path"] for row in rows_of(marked[1])] == ["a.jpg"]  # an editor on Windows begins a file so
     code, out, error = run_here(*score, cwd=tmp_path, stdin=PHOTO.read_bytes())
     assert (code, [row["path"] for row in rows_of(out)]) == (0, ["-"]), error
-    for given, says in ((b"a.jpg\0b.jpg\0", "give -0"), (b"\xff\x0a" + bytes(50), "standard input: JPEG XL")):
+    for given, says in (
+        (b"a.jpg\0b.jpg\0", "give -0"),
+        (b"\xff\x4f\xff\x51" + bytes(50), "standard input: JPEG 2000"),
+    ):
         code, out, error = run_here("score", "-", "--format", "jsonl", cwd=tmp_path, stdin=given)
         assert (code, out, error.count("\n")) == (2, "", 1)
         assert says in error

@@ -16,7 +16,7 @@ from typing import cast
 from cameraborn.engine.storage import arrow_file, is_address, opened
 from cameraborn.errors import CamerabornError, ManifestError
 from cameraborn.photo.files import expand
-from cameraborn.photo.sniff import HEAD, PICTURES, Census, Kind, kind_of
+from cameraborn.photo.sniff import HEAD, Census, Kind, can_be_read, kind_of
 
 STANDARD_INPUT = "-"
 _LISTS = frozenset({Kind.TEXT, Kind.EMPTY, Kind.OTHER})  # names may hold any byte but zero
@@ -57,7 +57,7 @@ def _is_picture(null: bool) -> bool:
         raise CamerabornError("standard input is closed: give paths instead of -")
     head = cast("io.BufferedReader", sys.stdin.buffer).peek(HEAD)[:HEAD]
     kind = kind_of(head)
-    if kind in PICTURES:
+    if can_be_read(kind):
         return True
     if kind not in _LISTS:
         raise CamerabornError(

@@ -66,7 +66,7 @@ def damage_of(
     notes: tuple[str, ...] = ()
     boxes: tuple[Box, ...] = ()
     if isinstance(source, JpegFeed):
-        notes, boxes = jpeg_damage(data, source, stored)
+        notes, boxes = jpeg_damage(source, stored)
     elif data[:4] == SIGNATURE:
         notes, first = png_damage(data, may_lack_rows(image))
         boxes = () if first is None else ((0.0, float(first), float(width), float(height)),)

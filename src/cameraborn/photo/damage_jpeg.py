@@ -47,12 +47,11 @@ Range = tuple[int, int]  # units, from and to (exclusive)
 
 
 def jpeg_damage(
-    data: bytes, feed: JpegFeed, pixels: Pixels, *, is_part: bool = False
+    feed: JpegFeed, pixels: Pixels, *, is_part: bool = False
 ) -> tuple[tuple[str, ...], tuple[Box, ...]]:
     """Notes for a reader, and the boxes that are affected; both empty for a sound file.
 
     Args:
-        data: the file.
         feed: what it was decoded from.
         pixels: decoded, [H W 3], as they lie in the file (before any turning).
         is_part: whether it is a strip or tile of a picture. Of sound tiles some have a stair that is high enough for
@@ -64,14 +63,14 @@ def jpeg_damage(
     sure = inf if is_part else _SURE_STAIR
     notes = [] if parts.end is not None else ["the end marker of the JPEG is missing"]
     if len(parts.scans) > 1 or parts.progressive or lacking_scans(parts):
-        found, ranges = _of_several_scans(data, parts, pixels, sure)
+        found, ranges = _of_several_scans(feed.data, parts, pixels, sure)
     else:
-        found, ranges = _of_one_scan(data, feed, pixels, sure)
+        found, ranges = _of_one_scan(feed, pixels, sure)
     return tuple(dict.fromkeys(notes + found)), _boxes(parts, _merged(ranges))
 
 
-def _of_one_scan(data: bytes, feed: JpegFeed, pixels: Pixels, sure: float) -> tuple[list[str], list[Range]]:
-    parts, scan = feed.parts, feed.parts.scans[0]
+def _of_one_scan(feed: JpegFeed, pixels: Pixels, sure: float) -> tuple[list[str], list[Range]]:
+    data, parts, scan = feed.data, feed.parts, feed.parts.scans[0]
     units = parts.grid[0] * parts.grid[1]
     stair, height = (None, 0.0) if scan.restart_interval else find_stair(pixels, parts)
     runs = _runs(data, scan)

@@ -123,7 +123,7 @@ def _in_jpeg(data: bytes, place: Box, pixels: Pixels) -> tuple[tuple[str, ...], 
     height, width = feed.parts.height, feed.parts.width
     part = pixels[top : top + height, left : left + width]
     beyond = ((0, height - part.shape[0]), (0, width - part.shape[1]), (0, 0))
-    notes, boxes = jpeg_damage(data, feed, np.pad(part, beyond, "edge"), is_part=True)
+    notes, boxes = jpeg_damage(feed, np.pad(part, beyond, "edge"), is_part=True)
     return notes, [(left + x0, top + y0, left + x1, top + y1) for x0, y0, x1, y1 in boxes]
 
 

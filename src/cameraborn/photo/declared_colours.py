@@ -64,7 +64,18 @@ def colours_of(data: bytes, info: Mapping[str | tuple[int, int], object]) -> Col
     if data[4:8] == b"ftyp":
         found = [_of_code_points(*struct.unpack(">HH", data[at + 8 : at + 12])) for at in _nclx(data[:_HEAD])]
         return max(found, key=lambda colours: colours.hdr is not None, default=Colours())
-    return Colours()
+    return Colours(hdr=_HDR.get(_transfer(info.get("icc_profile"))))
+
+
+def _transfer(profile: object) -> int:
+    """The curve that a profile names by its code point, in a tag `cicp` (ICC.1:2022, 9.2.17); 0 if it names none."""
+    if not isinstance(profile, bytes):
+        return 0
+    for at in range(132, min(132 + 12 * int.from_bytes(profile[128:132], "big"), len(profile)), 12):
+        if profile[at : at + 4] == b"cicp":
+            body = profile[(start := int.from_bytes(profile[at + 4 : at + 8], "big")) : start + 12]
+            return body[9] if len(body) == 12 else 0
+    return 0
 
 
 def _png_chunk(data: bytes, wanted: bytes) -> bytes:

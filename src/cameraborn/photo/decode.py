@@ -37,6 +37,9 @@ from cameraborn.photo.declared_colours import colours_of
 from cameraborn.photo.exif import MALFORMED, Exif, pillow_warnings_silenced, read_exif, read_orientation
 from cameraborn.photo.feed import EndOfFile, JpegFeed, WebpFeed, WholeFile
 from cameraborn.photo.jpeg import jpeg_quality, jpeg_tables, subsampling
+from cameraborn.photo.jpeg_xl import decoded as decoded_jpeg_xl
+from cameraborn.photo.jpeg_xl import header_of as jpeg_xl_header
+from cameraborn.photo.jpeg_xl import jpeg_xl_available
 from cameraborn.photo.libtiff import libtiff_errors
 from cameraborn.photo.sniff import decoder_of
 
@@ -154,7 +157,9 @@ def heic_available() -> bool:
 
 
 def _supported() -> str:
-    return ", ".join([*_DECODERS, "HEIC" if heic_available() else "HEIC with pip install 'cameraborn[heic]'"])
+    heic = "HEIC" if heic_available() else "HEIC with pip install 'cameraborn[heic]'"
+    jxl = "JPEG XL" if jpeg_xl_available() else "JPEG XL with pip install 'cameraborn[jxl]'"
+    return ", ".join([*_DECODERS, heic, jxl])
 
 
 def read_encoded(source: str | os.PathLike[str] | bytes | BinaryIO, name: str | None) -> tuple[bytes, str]:
@@ -209,8 +214,11 @@ def _read_stream(stream: BinaryIO, label: str) -> bytes:
     return data
 
 
-def _open(data: bytes, format: str, label: str) -> ImageFile.ImageFile:
-    """Read the header with the decoder of `format`."""
+def _open(data: bytes, format: str, label: str) -> Image.Image:
+    """Read the header with the decoder of `format`; JPEG XL is decoded at once."""
+    if format == "JPEG XL":
+        found = decoded_jpeg_xl(data)
+        return _open(found, "JPEG", label) if isinstance(found, bytes) else found
     decoder = _DECODERS.get(format) or _heif_decoder(label)
     try:
         if format != "JPEG":
@@ -228,8 +236,8 @@ def _open(data: bytes, format: str, label: str) -> ImageFile.ImageFile:
         raise
 
 
-def recognised(data: bytes, label: str) -> tuple[ImageFile.ImageFile, str]:
-    """The picture, its header read and nothing decoded, and the name of its format."""
+def recognised(data: bytes, label: str) -> tuple[Image.Image, str]:
+    """The picture, its header read and (but for JPEG XL) nothing decoded, and the name of its format."""
     format = decoder_of(data)
     if format is None:
         problem = f"not a picture in a supported format ({_supported()})"
@@ -237,12 +245,25 @@ def recognised(data: bytes, label: str) -> tuple[ImageFile.ImageFile, str]:
     if data[12:16] == b"VP8X":  # a WebP whose decoder makes room for all pixels before it tells their number
         width, height = (1 + int.from_bytes(data[at : at + 3], "little") for at in (24, 27))
         _check_size(width, height, label, MAX_PIXELS)
+    if format == "JPEG XL":
+        _check_jpeg_xl(data, label)
     with named_errors(label, format):
         image = _open(data, format, label)
     colours = colours_of(data, image.info)
     icc = None if colours.before_icc else image.info.get("icc_profile")
     image.info |= {_HDR: colours.hdr, PROFILE: icc or colours.profile}
     return image, format
+
+
+def _check_jpeg_xl(data: bytes, label: str) -> None:
+    """Refuse what cannot be decoded, should not be, or would be decoded to something else."""
+    if not jpeg_xl_available():
+        raise picture_error(label, "JPEG XL needs an optional package", "pip install 'cameraborn[jxl]'")
+    with named_errors(label, "JPEG XL"):
+        header = jpeg_xl_header(data)
+    _check_size(header.width, header.height, label, MAX_PIXELS)
+    if header.animated:
+        raise picture_error(label, "an animation in JPEG XL, which cannot be read", "save it as PNG or WebP")
 
 
 def _heif_decoder(label: str) -> type[ImageFile.ImageFile]:

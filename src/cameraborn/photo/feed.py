@@ -47,12 +47,14 @@ class JpegFeed(WholeFile):
     are there, two of them are inked before decoding begins.
 
     Attributes:
-        parts: the file, taken apart.
+        data: the file.
+        parts: the same, taken apart.
         finished_early: whether the last row was there too early; None where it is not known (several scans).
         behind: whether rows above the last units were not there yet; None where it is not known.
     """
 
     def __init__(self, data: bytes) -> None:
+        self.data = data
         self.parts: JpegParts = jpeg_parts(data)
         super().__init__(data if self.parts.end is not None else data + JPEG_END)
         self.finished_early: bool | None = None

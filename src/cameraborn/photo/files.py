@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cameraborn.photo.decode import SUPPORTED_EXTENSIONS
-from cameraborn.photo.sniff import PICTURES, Census, Kind, is_regular, is_special, kind_of_file
+from cameraborn.photo.sniff import Census, Kind, can_be_read, is_regular, is_special, kind_of_file
 
 
 def expand(paths: Iterable[str], census: Census | None = None, *, separator: bytes = b"\n") -> Iterator[str]:
@@ -118,7 +118,7 @@ def _kind(entry: os.DirEntry[str]) -> Kind | None:
     if named and (_is_file(entry) or not os.path.exists(entry.path)):  # noqa: PTH110
         return None
     kind = kind_of_file(entry.path)
-    return None if kind in PICTURES else kind
+    return None if can_be_read(kind) else kind
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:

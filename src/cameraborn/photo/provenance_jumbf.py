@@ -1,7 +1,8 @@
 """JUMBF (ISO 19566-5): where a file keeps its C2PA manifest store, and the boxes in it.
 
 Where: C2PA 2.1, appendix A: APP11 segments of a JPEG, a chunk caBX of a PNG, a chunk C2PA of a WebP, a tag of a TIFF, a
-box uuid of HEIF and AVIF, an application extension of a GIF. Nothing raises: what is malformed is not there.
+box uuid of HEIF and AVIF, a box jumb of JPEG XL, an application extension of a GIF. Nothing raises: what is malformed
+is not there.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from cameraborn.photo.boxes import JPEG_XL, boxes_of
 from cameraborn.photo.provenance_fields import png_chunks
 
 MAX_STORE = 64 << 20  # bytes; thumbnails and earlier manifests add up to some megabytes
@@ -51,6 +53,7 @@ def manifest_store(image: Image.Image, data: bytes) -> bytes:
         or _in_webp(data)
         or _in_tiff(image)
         or _in_bmff(data)
+        or _in_jpeg_xl(data)
         or _in_gif(data)
     )
     return found[:MAX_STORE]
@@ -102,12 +105,21 @@ def _in_bmff(data: bytes) -> bytes:
     """The first uuid box of the outermost level: version and flags, a purpose, an offset, the store (A.5.1)."""
     if data[4:8] != b"ftyp":
         return b""
-    for type, body in _boxes(memoryview(data)):
+    for type, body in boxes_of(memoryview(data)):
         if type == b"uuid" and body[:16] == _BMFF_UUID:
             purpose, _, rest = bytes(body[20:]).partition(b"\0")
             if purpose in (b"manifest", b"original", b"update"):
                 return rest[8:]
     return b""
+
+
+def _in_jpeg_xl(data: bytes) -> bytes:
+    """The first superbox of the outermost level that is a manifest store, with its header (ISO 18181-2, 9.8)."""
+    if not data.startswith(JPEG_XL):
+        return b""
+    stores = (body for type, body in boxes_of(memoryview(data)) if type == b"jumb")
+    framed = ((8 + len(body)).to_bytes(4, "big") + b"jumb" + bytes(body) for body in stores)
+    return next(filter(_is_store, framed), b"")
 
 
 def _in_gif(data: bytes) -> bytes:
@@ -122,21 +134,6 @@ def _in_gif(data: bytes) -> bytes:
     return b"".join(blocks)
 
 
-def _boxes(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
-    """Type and body of each box of one level, as far as they are complete (ISO 14496-12, 4.2)."""
-    at = 0
-    while at + 8 <= len(data):
-        length, header = int.from_bytes(data[at : at + 4], "big"), 8
-        if length == 1:
-            length, header = int.from_bytes(data[at + 8 : at + 16], "big"), 16
-        elif length == 0:
-            length = len(data) - at
-        if length < header or at + length > len(data):
-            return
-        yield bytes(data[at + 4 : at + 8]), data[at + header : at + length]
-        at += length
-
-
 def read_boxes(store: bytes) -> tuple[Box, ...]:
     """The boxes of a store as a tree; deeper or more than any manifest has are left out."""
     budget = [_MAX_BOXES]
@@ -144,7 +141,7 @@ def read_boxes(store: bytes) -> tuple[Box, ...]:
 
 
 def _tree(data: memoryview, depth: int, budget: list[int]) -> Iterator[Box]:
-    for type, body in _boxes(data):
+    for type, body in boxes_of(data):
         budget[0] -= 1
         if budget[0] < 0 or depth > _MAX_DEPTH:
             return

@@ -21,6 +21,7 @@ _MIME = {
     "GIF": "image/gif",
     "AVIF": "image/avif",
     "HEIF": "image/heif",
+    "JPEG XL": "image/jxl",
 }
 _STATES: dict[str, State] = {"Invalid": "invalid", "Valid": "valid", "Trusted": "trusted"}
 _SETTINGS = {"verify": {"remote_manifest_fetch": False, "ocsp_fetch": False}}

@@ -12,6 +12,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from enum import Enum
 
+from cameraborn.photo.jpeg_xl import jpeg_xl_available
+
 HEAD = 1024  # bytes; enough for a signature, the brands of a container, the first tags of a raw, the start of an SVG
 
 
@@ -42,7 +44,7 @@ class Kind(Enum):
     SPECIAL = "not a file"  # a pipe, a socket or a device, which may never end
 
 
-# What `photo.decode` has decoders for.
+# What `photo.decode` has decoders for, without the extra of JPEG XL; see `can_be_read`.
 PICTURES = frozenset({Kind.JPEG, Kind.PNG, Kind.WEBP, Kind.GIF, Kind.TIFF, Kind.BMP, Kind.AVIF, Kind.HEIF})
 _NO_PICTURES = frozenset({Kind.PDF, Kind.VIDEO, Kind.TEXT, Kind.OTHER})
 
@@ -104,7 +106,12 @@ def decoder_of(data: bytes) -> str | None:
     kind = kind_of(data[:HEAD])
     if kind is Kind.RAW and data.startswith(_TIFF):
         return Kind.TIFF.name
-    return kind.name if kind in PICTURES else None
+    return kind.name.replace("_", " ") if kind in PICTURES | {Kind.JPEG_XL} else None
+
+
+def can_be_read(kind: Kind) -> bool:
+    """Whether files of a kind are taken from folders: JPEG XL only where its extra is installed."""
+    return kind in PICTURES or (kind is Kind.JPEG_XL and jpeg_xl_available())
 
 
 def _of_brands(head: bytes) -> Kind:

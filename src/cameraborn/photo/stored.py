@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from cameraborn.engine.storage import entries, is_file, opened
 from cameraborn.photo.decode import SUPPORTED_EXTENSIONS
-from cameraborn.photo.sniff import HEAD, PICTURES, Census, kind_of
+from cameraborn.photo.sniff import HEAD, Census, can_be_read, kind_of
 
 
 def pictures_at(address: str, census: Census) -> Iterator[str]:
@@ -34,7 +34,7 @@ def _pictures_in(folder: str, census: Census) -> Iterator[str]:
         else:
             with opened(entry.address) as file:
                 kind = kind_of(file.read(HEAD))
-            if kind in PICTURES:
+            if can_be_read(kind):
                 yield entry.address
             else:
                 census.add(kind)
