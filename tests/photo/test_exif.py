@@ -299,8 +299,9 @@ def test_text_of_another_type_is_missing():
     assert read(block(ifd0=[(MAKE, SHORT, [1]), (MODEL, UNDEFINED, b"model")])) == Exif()
 
 
-def test_exposure_tags_outside_the_exif_ifd_are_not_taken():
-    assert read(block(ifd0=[(ISO, SHORT, [100]), (FNUMBER, RATIONAL, [(28, 10)])])) == Exif()
+def test_exposure_tags_in_the_first_directory_are_taken_as_exiftool_takes_them():
+    found = read(block(ifd0=[(ISO, SHORT, [100]), (FNUMBER, RATIONAL, [(28, 10)])]))
+    assert found == Exif(iso=100.0, fnumber=2.8)
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,6 @@ _SENSITIVITIES = {
     5: (_SOS, _ISO_SPEED),
     6: (_REI, _ISO_SPEED),
 }
-_TIFF_EP_STANDARD, _DNG_VERSION = 0x9216, 0xC612
 
 
 def read_exif(image: Image.Image) -> Exif:
@@ -180,9 +179,7 @@ def read_ifds(image: Image.Image) -> dict[str, Mapping[int, object]]:
     try:
         exif = image.getexif()
         ifds["IFD0"] = dict(exif)
-        if _TIFF_EP_STANDARD in exif or _DNG_VERSION in exif:
-            ifds["Exif"] = ifds["IFD0"]
-        ifds["Exif"] = {**ifds["Exif"], **exif.get_ifd(ExifTags.IFD.Exif)}
+        ifds["Exif"] = {**ifds["IFD0"], **exif.get_ifd(ExifTags.IFD.Exif)}  # TIFF/EP, DNG, scanners: IFD0 alone
     except MALFORMED:
         pass
     return ifds
