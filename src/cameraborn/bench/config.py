@@ -33,6 +33,7 @@ from cameraborn.bench.kinds import KINDS
 from cameraborn.bench.scorers import DetectorSection
 from cameraborn.data.invalid import first_problem
 from cameraborn.degrade.named import STANDARD, UNDEGRADED, parse
+from cameraborn.detect.evidence.em import Covariance
 from cameraborn.errors import BenchError, DegradationError
 from cameraborn.registry import unknown_name
 
@@ -122,6 +123,7 @@ class ProtocolSection(_Section):
     limit: int = Field(default=25_000, ge=1)  # number of photographs to fit to: the first ones
     components: int = Field(default=8, ge=1)
     dimensions: int | None = Field(default=None, ge=1)  # principal components; None: every one of the feature
+    covariance: Covariance = Covariance.full  # of the Gaussians; `tied`: one for all; `diag`: variances alone
     quantile: float = Field(default=0.05, gt=0, lt=1)  # quantile of the fitting photographs' likelihoods
     equal_numbers: int = Field(default=5000, ge=1)  # generated pictures at most, and as many photographs
     seed: int = 2024
