@@ -195,6 +195,21 @@ def read_config(path: Path) -> BenchConfig:
         raise BenchError(f"{path}: {first_problem(error, BenchConfig, 'configuration')}") from error
 
 
+def without_missing(config: BenchConfig) -> tuple[BenchConfig, list[tuple[DetectorSection, str]]]:
+    """The configuration without the detectors whose weights are missing, and these, each with what it lacks in a line.
+
+    Raises:
+        BenchError: none is left but trivial cues.
+        RecipeError: a rival or encoder is not known, or weights that are there do not fit it.
+    """
+    lines = [(section, KINDS[section.kind].lacks(section)) for section in config.detectors]
+    missing = [(section, line) for section, line in lines if line]
+    kept = tuple(section for section, line in lines if not line)
+    if missing and all(section.kind == "cue" for section in kept):
+        raise BenchError(f"no detector has its weights: {missing[0][1]}")
+    return config.model_copy(update={"detectors": kept}), missing
+
+
 def with_detector(config: BenchConfig, kind: str, name: str, weights: Sequence[Path]) -> BenchConfig:
     """The configuration with one detector more."""
     section = DetectorSection(kind=kind, which=name, weights=tuple(weights))
