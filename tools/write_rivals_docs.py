@@ -21,7 +21,7 @@ weights nothing is scored.
 ```bash
 cameraborn import-checkpoint NPR.pth --layout npr -o runs/weights/npr.safetensors
 cameraborn train configs/rivals/gramnet.toml -o runs/gramnet
-cameraborn bench configs/bench_rivals.toml --protocol aigfd
+cameraborn bench tables configs/bench_rivals.toml
 cameraborn bench table2 configs/bench_dev.toml --encoder farl --weights runs/weights/farl.safetensors
 ```
 

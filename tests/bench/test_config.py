@@ -86,6 +86,18 @@ def test_what_is_wrong_is_named(tmp_path, old, new, words):
     assert "\n" not in str(caught.value)
 
 
+PROTOCOL = '[protocol]\ncovariance = "{}"\nfit.folders = ["a"]\nheld_out.folders = ["b"]\n'
+
+
+def test_the_covariance_of_the_mixture_is_full_unless_it_says_otherwise(tmp_path):
+    for name in ("full", "tied", "diag"):
+        assert read(tmp_path, GOOD + PROTOCOL.format(name)).protocol.covariance == name
+    without = PROTOCOL.format("full").replace('covariance = "full"', "")
+    assert read(tmp_path, GOOD + without).protocol.covariance == "full"
+    with pytest.raises(BenchError, match=r"protocol.covariance: .*'full', 'tied' or 'diag'"):
+        read(tmp_path, GOOD + PROTOCOL.format("tide"))
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(BenchError, match=r"no such configuration"):
         read_config(tmp_path / "nothing.toml")

@@ -60,6 +60,7 @@ def test_a_calibrated_rival_also_decides_by_its_own_threshold(detectors):
         ("tiny-ladeda (own threshold)", "own threshold", 0),
     ]
     assert [one.note for one in detectors.records[:3]] == ["", *[f"network: {'cd' * 32}"] * 2]
+    assert [one.which for one in detectors.records[:3]] == ["sharpness", "tiny-ladeda", "tiny-ladeda"]
     assert detectors.records[3].kind == "bundle"
     assert detectors.records[3].calibration_size > 0
     assert rival.key != before

@@ -1,5 +1,6 @@
 """The papers' protocol: their threshold, and both decisions on the same scores."""
 
+import hashlib
 import math
 
 import numpy as np
@@ -9,11 +10,13 @@ from cameraborn.bench.config import BenchConfig, ProtocolSection
 from cameraborn.bench.protocol import (
     FittedProtocol,
     fit_density,
+    fit_protocol,
     paper_threshold,
     run_protocol,
     section_of,
     stacked,
 )
+from cameraborn.bench.scorers import DetectorSection
 from cameraborn.bench.scores import read_scores
 from cameraborn.errors import BenchError, CalibrationError
 from cameraborn.report.results import Results
@@ -46,6 +49,40 @@ def test_one_gaussian_is_the_normal_density():
     assert len(fit_density(features, section(components=2), components=3).weights) == 3
     with pytest.raises(CalibrationError):
         fit_density(features[:4], section(components=8))
+
+
+def test_the_gaussians_share_a_covariance_where_the_configuration_says_so():
+    features = np.random.default_rng(0).normal(size=(60, 3))
+    shapes = {
+        name: fit_density(features, section(components=2, covariance=name)).precisions_cholesky.shape
+        for name in ("full", "tied", "diag")
+    }
+    assert shapes == {"full": (2, 3, 3), "tied": (3, 3), "diag": (2, 1, 3)}
+
+
+class Source:
+    """What has features."""
+
+    name, encoder_key = "x", "e"
+    section = DetectorSection(kind="encoder", which="farl")
+
+
+def test_another_covariance_is_another_detector():
+    """Under `full` the key is that of before there was a choice, so that what was measured is not measured again."""
+    rng = np.random.default_rng(0)
+    arrays = rng.normal(size=(60, 3)).astype(np.float32), rng.normal(size=(20, 3)).astype(np.float32)
+    fitted = {
+        name: fit_protocol(Source, section(components=2, covariance=name), frozenset(), *arrays)
+        for name in ("full", "tied", "diag")
+    }
+    literal = hashlib.sha256(b"('e', False)")
+    literal.update(b'{"components":2,"dimensions":null,"quantile":0.05,"seed":2024}')
+    for array in arrays:
+        literal.update(array.tobytes())
+    assert fitted["full"].key == literal.hexdigest()[:16]
+    assert len({one.key for one in fitted.values()}) == 3
+    assert fitted["tied"].note.startswith("2 Gaussians of tied covariance on 60 photographs")
+    assert (fitted["tied"].record.which, fitted["tied"].record.kind) == ("farl", "aigfd")
 
 
 def test_a_feature_is_flagged_by_the_papers_threshold_and_has_a_held_out_p_value():

@@ -39,6 +39,20 @@ def test_a_record_of_before_the_kinds_is_still_read(config):
     assert read_record(config.output).config == config
 
 
+@pytest.mark.parametrize(
+    ("kind", "size", "promises"),
+    [
+        ("bundle", 40, True),
+        ("rival", 40, True),
+        ("rival", 0, False),  # without held-out photographs its own threshold decides
+        ("own threshold", 0, False),
+        ("aigfd", 40, False),  # its p-values rest on held-out photographs, its decisions do not
+    ],
+)
+def test_who_promises_a_rate_of_false_alarms(kind, size, promises):
+    assert DetectorRecord(name="x", key="x", kind=kind, calibration_size=size).promises == promises
+
+
 def test_two_detectors_of_one_name_are_refused(config):
     with pytest.raises(BenchError, match="two detectors are called 'one'"):
         write_record(config, [ONE, DetectorRecord(name="one", key="2", kind="cue")])

@@ -13,6 +13,7 @@ from cameraborn import open_picture
 from cameraborn.bench.config import BenchConfig, read_config
 from cameraborn.bench.detectors import Detectors
 from cameraborn.bench.protocol import run_protocol
+from cameraborn.bench.record import DetectorRecord
 from cameraborn.bench.run import run
 from cameraborn.bench.scores import read_scores
 from cameraborn.detect.conformal import p_values
@@ -21,6 +22,7 @@ from cameraborn.photo.crops import square_crop
 from cameraborn.photo.faces import FaceFinder
 from cameraborn.report import studies
 from cameraborn.report.analysis import Analysis
+from cameraborn.report.published import printed_in, published_figures
 from cameraborn.report.results import Results
 from cameraborn.rivals.ladeda import TinyLadedaNetwork
 from cameraborn.rivals.npr import NprNetwork
@@ -63,6 +65,7 @@ def weights(tmp_path_factory):
         "tiny-ladeda": TinyLadedaNetwork(),
         "npr": NprNetwork(),
         "efficientnet-lite0": NETWORKS["efficientnet-lite0"](),
+        "probe-head-1280": NETWORKS["probe-head-1280"](),
     }
     for name, network in networks.items():
         metadata = {"network": name, "layout": name, "sha256": "ab" * 32}
@@ -88,6 +91,11 @@ def measured(tmp_path_factory, config_of, weights):
     run(config, jobs=2)
     run_protocol(config, jobs=2)
     return config
+
+
+def read_csv(path):
+    with path.open(newline="") as lines:
+        return list(csv.DictReader(lines))
 
 
 def rows_of(config, name):
@@ -163,16 +171,107 @@ def test_an_own_threshold_is_no_detector_to_compare(measured):
 
 def test_table1_has_the_printed_figure_beside_and_says_why_it_differs(measured):
     paths = studies.table1(measured, jobs=1)
-    assert [path.name for path in paths] == ["table1.csv", "table1.png", "table1_printed.csv"]
-    with paths[2].open(newline="") as lines:
-        rows = {row["metric"]: row for row in csv.DictReader(lines)}
-    assert (rows["accuracy"]["printed"], rows["ap_photo"]["printed"]) == ("0.57", "0.6938")
-    assert rows["accuracy"]["detector"] == "GramNet"
-    assert "other pictures, and other photographs" in rows["accuracy"]["not_comparable"]
-    with paths[0].open(newline="") as lines:
-        table = [row for row in csv.DictReader(lines) if row["detector"] == "GramNet"]
-    mean = np.mean([float(row["ap_photo"]) for row in table])
-    assert float(rows["ap_photo"]["here"]) == pytest.approx(mean, abs=1e-4)
+    assert [path.name for path in paths] == ["table1.csv", "table1.png"]
+    *of_generators, mean = [row for row in read_csv(paths[0]) if row["detector"] == "GramNet"]
+    assert (mean["printed_accuracy"], mean["printed_ap_photo"]) == ("0.57", "0.6938")
+    assert "AIGFD-EXIF, table I, accuracy: arXiv 2501.02207" in mean["printed_source"]
+    assert "other pictures, and other photographs" in mean["not_comparable"]
+    literal = np.mean([float(row["ap_photo"]) for row in of_generators])
+    assert float(mean["ap_photo"]) == pytest.approx(literal, abs=1e-4)
+
+
+def test_rows_without_weights_stay_empty_and_the_others_are_filled(tmp_path, config_of, weights):
+    lite0 = weights["efficientnet-lite0"]
+    config = config_of(
+        tmp_path / "out",
+        detectors=[
+            {"rival": "univfd", "name": "UnivFD", "weights": [tmp_path / "univfd-head.safetensors"]},
+            {"rival": "probe-efficientnet-lite0", "weights": [lite0, weights["probe-head-1280"]]},
+            {"rival": "probe-efficientnet-lite0", "name": "half", "weights": [lite0]},
+            {"encoder": "farl"},
+            {"encoder": "efficientnet-lite0", "weights": [lite0]},
+        ],
+        false_alarm_rate=0.1,
+    )
+    told = []
+    paths = studies.STUDIES["tables"](config, jobs=1, tell=told.append)
+    assert [path.name for path in paths] == ["table1.csv", "table1.png", "table2.csv", "table2.png"]
+    first, second = (read_csv(path) for path in (paths[0], paths[2]))
+    problems = {row["detector"]: row["problem"] for row in first if row["problem"]}
+    assert list(problems) == ["UnivFD", "half", "farl (aigfd)"]
+    assert list(problems.values()) == told
+    for word in (
+        "ViT-L-14.pt, published at",
+        "b8cca3fd41ae",
+        "fc_weights.pth, published",
+        "--layout univfd-head",
+    ):
+        assert word in told[0]
+    assert told[0].endswith(f"not there: {tmp_path / 'univfd-head.safetensors'}")
+    assert "probe-head-1280" in told[1]
+    assert "the network efficientnet-lite0" not in told[1]  # it is there
+    assert not any("\n" in line for line in told)
+    filled = {row["detector"] for row in first if row["auc"]}
+    assert filled == {
+        "probe-efficientnet-lite0",
+        "probe-efficientnet-lite0 (own threshold)",
+        "efficientnet-lite0 (aigfd)",
+    }
+    assert list(dict.fromkeys(row["detector"] for row in second)) == [
+        "probe-efficientnet-lite0 (linear probe)",
+        "efficientnet-lite0 (aigfd)",
+        "half (linear probe)",
+        "farl (aigfd)",
+    ]
+    of_probe = {
+        table: [
+            row["auc"] for row in rows if row["detector"].startswith("probe") and "own" not in row["detector"]
+        ]
+        for table, rows in (("I", first), ("II", second))
+    }
+    assert of_probe["I"] == of_probe["II"]
+    assert all(of_probe["I"])
+    with pytest.raises(RecipeError, match="univfd: no weights of the network clip-vit-l14 were given"):
+        run(config, jobs=1)
+
+
+def test_table_ii_alone_measures_the_probes(tmp_path, config_of, weights):
+    files = [weights["efficientnet-lite0"], weights["probe-head-1280"]]
+    config = config_of(
+        tmp_path / "out", detectors=[{"rival": "probe-efficientnet-lite0", "weights": files, "name": "x"}]
+    )
+    config = config.model_copy(update={"false_alarm_rate": 0.1})
+    rows = read_csv(studies.table2(config, jobs=1)[0])
+    assert {row["detector"] for row in rows} == {"x (linear probe)"}
+
+
+@pytest.mark.parametrize("study", ["tables", "figure5"])
+def test_only_missing_weights_leave_a_row_empty(tmp_path, config_of, weights, study):
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(weights["npr"].read_bytes()[:1000])
+    good = {"encoder": "efficientnet-lite0", "weights": [weights["efficientnet-lite0"]]}
+    for detector, said in (
+        ({"rival": "nqr"}, "no rival is called 'nqr': did you mean 'npr'"),
+        ({"rival": "farl"}, "no rival is called 'farl'"),
+        ({"rival": "npr", "weights": [broken]}, "broken.safetensors: not a safetensors file"),
+        ({"rival": "npr", "weights": [weights["tiny-ladeda"]]}, "holds tiny-ladeda, and npr needs npr"),
+    ):
+        config = config_of(tmp_path / "out", detectors=[detector, good])
+        with pytest.raises(RecipeError, match=said):
+            studies.STUDIES[study](config, jobs=1)
+    config = config_of(tmp_path / "out", detectors=["sharpness", {"rival": "npr"}])
+    with pytest.raises(BenchError, match=r"no detector has its weights: npr: .*NPR\.pth"):
+        studies.STUDIES[study](config, jobs=1)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_figure_leaves_out_encoders_without_weights(tmp_path, config_of, weights):
+    good = {"encoder": "efficientnet-lite0", "weights": [weights["efficientnet-lite0"]]}
+    told = []
+    config = config_of(tmp_path / "out", detectors=[{"encoder": "clip-rn50"}, good])
+    paths = studies.figure5(config, jobs=1, tell=told.append)
+    assert {row["detector"] for row in read_csv(paths[0])} == {"efficientnet-lite0"}
+    assert [line.split(":")[0] for line in told] == ["clip-rn50"]
 
 
 @pytest.mark.parametrize(
@@ -280,6 +379,28 @@ def test_the_configuration_that_ships_names_what_there_is():
                 if trained
                 else file.stem in NETWORKS
             )
+
+
+def test_the_configuration_that_ships_has_every_row_of_the_papers_tables():
+    config = read_config(CONFIGS / "bench_rivals.toml")
+    printed = {
+        table: {
+            (figure.detector, figure.value)
+            for one in config.detectors
+            for figure in printed_in(
+                table, DetectorRecord(name="x", key="k", kind=one.kind, which=one.which)
+            ).values()
+            if figure.metric in ("accuracy", "AUC")
+        }
+        for table in ("I", "II")
+    }
+    averages = {
+        (figure.detector, figure.value)
+        for figure in published_figures()
+        if (figure.table, figure.test_set, figure.metric) == ("I", "average of nine", "accuracy")
+    }
+    assert printed["I"] == averages
+    assert {name for name, _ in printed["II"]} == {"CLIP", "FaRL", "EXIF-LAN", "AIGFD-EXIF"}
 
 
 def test_weights_are_for_rivals_and_encoders(tmp_path, config_of, weights):

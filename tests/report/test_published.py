@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from cameraborn.bench.record import DetectorRecord
-from cameraborn.report.published import figures_on, not_comparable, our_metric, published_figures
+from cameraborn.report.published import (
+    figures_on,
+    has_printed,
+    not_comparable,
+    our_metric,
+    printed_in,
+    published_figures,
+)
 
 from .made_run import synthetic
 
@@ -43,6 +50,51 @@ def test_what_does_not_compare_is_said(tmp_path):
     same = config.model_copy(update={"sets": (of_paper,)})
     theirs = DetectorRecord(name="BLADES-OC (aigfd)", key="k", kind="aigfd")
     assert not_comparable(dataclasses.replace(figure, third_party=False), theirs, comparison, same) == []
+
+
+def record(which, kind="rival", name="any name"):
+    return DetectorRecord(name=name, key="k", kind=kind, which=which)
+
+
+def test_an_average_is_found_by_what_a_detector_is_or_is_called():
+    for detector in (record("lgrad"), record("", name="LGrad"), record("lgrad", "own threshold")):
+        found = printed_in("I", detector)
+        assert {metric: figure.value for metric, figure in found.items()} == {
+            "accuracy": 72.43,
+            "ap_photo": 91.75,
+        }
+    assert printed_in("I", record("lgrad"), "FreeDoM")["accuracy"].value == 66.58
+    assert printed_in("I", record("lgrad"), "DDIM") == {}
+    assert printed_in("I", record("npr")) == printed_in("III", record("lgrad")) == {}
+    assert [has_printed(table) for table in ("I", "II", "III")] == [True, True, False]
+
+
+def test_table_ii_is_known_from_both_papers_and_the_first_counts():
+    clip = [printed_in("II", record(name, "aigfd"))["auc"] for name in ("clip-vit-l14", "clip-rn50")]
+    assert clip[0] == clip[1]
+    assert (clip[0].paper, clip[0].value) == ("BLADES", 76.13)
+    ours = printed_in("II", record("default", "aigfd"))["auc"]
+    assert (ours.paper, ours.value) == ("AIGFD-EXIF", 93.43)
+
+
+@pytest.mark.parametrize(
+    ("detector", "table", "metric", "words"),
+    [
+        (record("gramnet"), "I", "accuracy", "theirs learnt from CelebA-HQ and VQGAN's pictures"),
+        (record("default", "bundle"), "I", "accuracy", "other detectors, trained on other data"),
+        (record("farl", "aigfd"), "II", "auc", "our mixture was fitted to other photographs"),
+        (record("clip-rn50", "aigfd"), "II", "auc", "does not say which of CLIP's networks"),
+        (record("farl", "aigfd"), "II", "auc", "the mean over other generators than their nine"),
+    ],
+)
+def test_why_an_average_is_not_ours(tmp_path, detector, table, metric, words):
+    config = synthetic(tmp_path / "out", n=10).results.config
+    reasons = not_comparable(printed_in(table, detector)[metric], detector, None, config)
+    assert any(words in reason for reason in reasons)
+    same = not_comparable(
+        printed_in("II", record("exif-as-language"))["auc"], record("exif-as-language"), None, config
+    )
+    assert "other detectors, trained on other data" not in same
 
 
 def test_a_generator_is_found_under_the_names_that_papers_give_it():

@@ -4,14 +4,21 @@ import csv
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
+from cameraborn.bench.record import DetectorRecord, write_record
 from cameraborn.bench.run import run
+from cameraborn.bench.scores import ScoreFile, read_scores
 from cameraborn.errors import BenchError
+from cameraborn.report import overviews, report, tables
+from cameraborn.report.analysis import Analysis
 from cameraborn.report.report import write_report
 from cameraborn.report.results import Results
+
+from .made_run import DETECTORS, made_run
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -116,6 +123,69 @@ def test_photographs_alone_are_false_alarms_without_auc(photographs_alone):
     assert not any(row["mean_auc"] or row["worst_auc"] or row["worst_generator"] for row in rows)
     for name in re.findall(r"!\[.*?\]\((.*?)\)", text):
         assert (page.parent / name).is_file()
+
+
+@pytest.fixture(scope="module")
+def flagging_all(tmp_path_factory):
+    """The analysis of a run with a rival's own threshold, which flags every photograph."""
+    config = made_run(tmp_path_factory.mktemp("flagging") / "out")
+    rows = list(read_scores(config.output / "scores.csv"))
+    own = DetectorRecord(name="plain (own threshold)", key="own-key", kind="own threshold")
+    copies = [
+        replace(
+            row,
+            detector=own.name,
+            detector_key=own.key,
+            p_value=None,
+            flagged=None if row.flagged is None else True,
+        )
+        for row in rows
+        if row.detector == "plain"
+    ]
+    with ScoreFile(config.output / "scores.csv") as scores:
+        scores.append(copies)
+    write_record(config, [*DETECTORS, own])
+    return Analysis(Results(config.output))
+
+
+def test_a_threshold_that_promises_nothing_breaks_no_promise(flagging_all):
+    said = report._summary(flagging_all)
+    (own,) = [sentence for sentence in said if sentence.startswith("plain (own threshold)")]
+    assert own.startswith("plain (own threshold) flags 100.0 % of the photographs")
+    assert "promised were" not in own
+    assert own.endswith("its threshold is not from held-out photographs, and promises nothing.")
+    (theirs,) = [sentence for sentence in said if sentence.startswith("plain (aigfd) flags")]
+    assert "promised were" not in theirs
+    (ours,) = [sentence for sentence in said if sentence.startswith("plain flags")]
+    assert "promised were 5 %" in ours
+
+
+def test_a_ranking_is_told_once(flagging_all):
+    """A rival's own threshold changes no score."""
+    assert [
+        sentence.split(": worst on")[0]
+        for sentence in report._summary(flagging_all)
+        if "worst on" in sentence
+    ] == [
+        "plain",
+        "keen, <b>whole|",
+        "plain (aigfd)",
+    ]
+
+
+def test_only_a_broken_promise_is_tinted(flagging_all):
+    over = {row.detector.kind for row in rows_over(flagging_all)}
+    assert over == {"bundle", "aigfd", "own threshold"}
+    for table in (tables.source_table(flagging_all), overviews.false_alarm_overview(flagging_all)):
+        tinted = {row[0].text for row in table.rows for cell in row[1:] if cell.shade is not None}
+        assert tinted
+        assert tinted <= {"plain", "keen, <b>whole|"}
+
+
+def rows_over(analysis):
+    """False alarms beyond chance over the nominal rate."""
+    found = [row for detector in analysis.results.detectors for row in analysis.sources(detector)]
+    return [row for row in found if row.rate.low > analysis.results.config.false_alarm_rate]
 
 
 def test_the_report_of_no_run_says_so(tmp_path):

@@ -1,4 +1,4 @@
-"""The papers' tables and figures, each from one call."""
+"""The papers' tables and figures, each from one call; what the figures are made of."""
 
 import csv
 import shutil
@@ -11,11 +11,9 @@ from cameraborn.bench.protocol import fit_density
 from cameraborn.bench.sets import Sample
 from cameraborn.detect.evidence.density import Init, fit_mixture
 from cameraborn.report import metrics, studies
-from cameraborn.report.analysis import Analysis
-from cameraborn.report.paper import equal_number_figures
 from cameraborn.report.results import Results
 
-from .made_run import made_config, made_run
+from .made_run import made_config
 
 
 def test_a_table_of_the_papers_keeps_the_other_detectors_in_the_report(tmp_path, finished):
@@ -26,10 +24,10 @@ def test_a_table_of_the_papers_keeps_the_other_detectors_in_the_report(tmp_path,
     assert Results(config.output).record.detectors == before
 
 
-@pytest.mark.parametrize("study", ["table1", "table2", "table3", "figure4", "figure5"])
+@pytest.mark.parametrize("study", ["tables", "table1", "table2", "table3", "figure4", "figure5"])
 def test_the_papers_tables_come_out_of_one_call(study, finished):
-    paths = getattr(studies, study)(finished, jobs=1)
-    assert [path.suffix for path in paths] == [".csv", ".png"]
+    paths = studies.STUDIES[study](finished, jobs=1)
+    assert [path.suffix for path in paths] == [".csv", ".png"] * (2 if study == "tables" else 1)
     with paths[0].open(newline="") as lines:
         rows = list(csv.DictReader(lines))
     assert {row["detector"].removesuffix(" (aigfd)") for row in rows} == {"tiny", "<b>whole|"}
@@ -102,20 +100,3 @@ def test_t_sne_parts_what_is_far_apart():
         for part, middle in zip(np.split(places, 2), middles, strict=True)
     )
     assert np.linalg.norm(middles[0] - middles[1]) > 3 * spread
-
-
-def test_cells_of_a_paper_table_are_its_figures_with_the_mean_last(tmp_path):
-    analysis = Analysis(Results(made_run(tmp_path).output))
-    section = analysis.results.config.protocol
-    rows = [
-        row for one in analysis.results.detectors[:2] for row in equal_number_figures(analysis, one, section)
-    ]
-    (axes,) = studies._heat_table("t", rows, "auc", ("accuracy", "auc")).axes
-    texts = np.array([text.get_text() for text in axes.texts]).reshape(2, 4)
-    for line, number in zip(texts, (0, 3), strict=True):
-        mine = rows[number : number + 3]
-        values = [(row.accuracy.value, row.auc.value) for row in mine]
-        expected = [*values, np.mean(values, axis=0)]
-        assert list(line) == [" / ".join(f"{100 * value:.1f}" for value in one) for one in expected]
-    shown = axes.images[0].get_array()
-    assert shown[0, -1] == pytest.approx(np.mean([row.auc.value for row in rows[:3]]))

@@ -33,6 +33,7 @@ from cameraborn.bench.kinds import KINDS
 from cameraborn.bench.scorers import DetectorSection
 from cameraborn.data.invalid import first_problem
 from cameraborn.degrade.named import STANDARD, UNDEGRADED, parse
+from cameraborn.detect.evidence.em import Covariance
 from cameraborn.errors import BenchError, DegradationError
 from cameraborn.registry import unknown_name
 
@@ -122,6 +123,7 @@ class ProtocolSection(_Section):
     limit: int = Field(default=25_000, ge=1)  # number of photographs to fit to: the first ones
     components: int = Field(default=8, ge=1)
     dimensions: int | None = Field(default=None, ge=1)  # principal components; None: every one of the feature
+    covariance: Covariance = Covariance.full  # of the Gaussians; `tied`: one for all; `diag`: variances alone
     quantile: float = Field(default=0.05, gt=0, lt=1)  # quantile of the fitting photographs' likelihoods
     equal_numbers: int = Field(default=5000, ge=1)  # generated pictures at most, and as many photographs
     seed: int = 2024
@@ -191,6 +193,21 @@ def read_config(path: Path) -> BenchConfig:
         raise BenchError(f"{path}: not valid TOML: {error}") from error
     except ValidationError as error:
         raise BenchError(f"{path}: {first_problem(error, BenchConfig, 'configuration')}") from error
+
+
+def without_missing(config: BenchConfig) -> tuple[BenchConfig, list[tuple[DetectorSection, str]]]:
+    """The configuration without the detectors whose weights are missing, and these, each with what it lacks in a line.
+
+    Raises:
+        BenchError: none is left but trivial cues.
+        RecipeError: a rival or encoder is not known, or weights that are there do not fit it.
+    """
+    lines = [(section, KINDS[section.kind].lacks(section)) for section in config.detectors]
+    missing = [(section, line) for section, line in lines if line]
+    kept = tuple(section for section, line in lines if not line)
+    if missing and all(section.kind == "cue" for section in kept):
+        raise BenchError(f"no detector has its weights: {missing[0][1]}")
+    return config.model_copy(update={"detectors": kept}), missing
 
 
 def with_detector(config: BenchConfig, kind: str, name: str, weights: Sequence[Path]) -> BenchConfig:

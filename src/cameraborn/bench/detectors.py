@@ -53,15 +53,15 @@ class Detectors:
         self._cache, self._opened = None, []
 
     def __iter__(self) -> Iterator[Scorer]:
-        return (scorer for _, scorer in self._scorers())
+        return (scorer for *_, scorer in self._scorers())
 
-    def _scorers(self) -> Iterator[tuple[str, Scorer]]:
-        """What scores, with its kind; a rival that was calibrated also by its own threshold."""
+    def _scorers(self) -> Iterator[tuple[str, str, Scorer]]:
+        """What scores, behind its kind and what it is; a rival that was calibrated also by its own threshold."""
         for section, opened in self._opened:
             if KINDS[section.kind].scores:
-                yield section.kind, cast(Scorer, opened)
+                yield section.kind, section.which, cast(Scorer, opened)
             if isinstance(opened, Uncalibrated) and opened.by_own_threshold is not None:
-                yield OWN_THRESHOLD, opened.by_own_threshold
+                yield OWN_THRESHOLD, section.which, opened.by_own_threshold
 
     def by_key(self) -> dict[str, Scorer]:
         """Scorers by the key that rows of scores know them by."""
@@ -91,8 +91,9 @@ class Detectors:
                 name=scorer.name,
                 key=scorer.key,
                 kind=kind,
+                which=which,
                 calibration_size=scorer.calibration_size,
                 note=getattr(scorer, "note", ""),
             )
-            for kind, scorer in self._scorers()
+            for kind, which, scorer in self._scorers()
         ]

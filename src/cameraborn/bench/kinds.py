@@ -28,12 +28,14 @@ class Kind:
         choices: what a section can name; empty: whatever opens.
         scores: whether it scores by itself; else it gives features to the papers' protocol alone.
         takes_weights: whether a section may name weights.
+        lacks: one line for a section whose weights are missing, else nothing; weights that do not fit are an error.
     """
 
     open: Callable[[DetectorSection, FeatureCache], Scorer | FeatureSource]
     choices: Collection[str] = ()
     scores: bool = True
     takes_weights: bool = False
+    lacks: Callable[[DetectorSection], str] = lambda section: ""
 
 
 def _open_bundle(section: DetectorSection, cache: FeatureCache) -> Scorer:
@@ -55,6 +57,13 @@ def _open_encoder(section: DetectorSection, cache: FeatureCache) -> FeatureSourc
     from cameraborn.bench.rivals import EncoderFeatures
 
     return EncoderFeatures(section, cache)
+
+
+def _lacks_weights(section: DetectorSection) -> str:
+    _needs_torch(section)
+    from cameraborn.bench.rivals import lacking_weights
+
+    return lacking_weights(section)
 
 
 def _needs_torch(section: DetectorSection) -> None:
@@ -91,5 +100,5 @@ class CueScorer:
 KINDS: Registry[Kind] = Registry("kind of detector", ValueError)
 KINDS.add("bundle", Kind(_open_bundle))
 KINDS.add("cue", Kind(CueScorer, choices=CUES))
-KINDS.add("rival", Kind(_open_rival, takes_weights=True))
-KINDS.add("encoder", Kind(_open_encoder, scores=False, takes_weights=True))
+KINDS.add("rival", Kind(_open_rival, takes_weights=True, lacks=_lacks_weights))
+KINDS.add("encoder", Kind(_open_encoder, scores=False, takes_weights=True, lacks=_lacks_weights))

@@ -35,6 +35,7 @@ from cameraborn.bench.sets import Sample, read_photographs, refuse_overlap
 from cameraborn.degrade.named import UNDEGRADED
 from cameraborn.detect.conformal import p_values
 from cameraborn.detect.evidence.density import Init, Mixture, fit_mixture
+from cameraborn.detect.evidence.em import Covariance
 from cameraborn.detect.verdict import Scored
 from cameraborn.engine.local import map_in_order
 from cameraborn.engine.stage import Jobs
@@ -52,6 +53,7 @@ class FittedProtocol:
         threshold: on the log-likelihood; under it a picture is called generated.
         held_out: scores of the held-out photographs [n].
         note: what was fitted to how much.
+        which: what the configuration names of the encoder.
     """
 
     name: str
@@ -61,6 +63,7 @@ class FittedProtocol:
     threshold: float
     held_out: Array
     note: str
+    which: str = ""
 
     def score(self, feature: Features) -> Scored:
         """Score a feature [D]: flagged by the papers' threshold, the p-value by held-out photographs."""
@@ -72,7 +75,12 @@ class FittedProtocol:
     def record(self) -> DetectorRecord:
         """What a run remembers of it."""
         return DetectorRecord(
-            name=self.name, key=self.key, kind=PROTOCOL, calibration_size=len(self.held_out), note=self.note
+            name=self.name,
+            key=self.key,
+            kind=PROTOCOL,
+            which=self.which,
+            calibration_size=len(self.held_out),
+            note=self.note,
         )
 
 
@@ -113,7 +121,8 @@ def paper_threshold(likelihoods: Array, quantile: float) -> float:
 def fit_density(features: Features, section: ProtocolSection, *, components: int | None = None) -> Mixture:
     """The papers' mixture, fitted to features [N D] as they are, or to so many principal components.
 
-    Full covariances, one start by k-means++, as their code has it; the fit is the project's own.
+    One start by k-means++ and, unless the configuration says otherwise, full covariances, as their code has it; the fit
+    is the project's own.
 
     Raises:
         CalibrationError: there are too few photographs for so many parameters.
@@ -122,6 +131,7 @@ def fit_density(features: Features, section: ProtocolSection, *, components: int
         features,
         components=components or section.components,
         dimensions=section.dimensions,
+        covariance=section.covariance,
         init=Init.kmeans_pp,
         n_init=1,
         seed=section.seed,
@@ -142,7 +152,10 @@ def fit_protocol(
     """
     density = fit_density(fitted, section)
     digest = hashlib.sha256(repr((bundle.encoder_key, bundle.section.whole_image)).encode())
-    digest.update(section.model_dump_json(include={"components", "dimensions", "quantile", "seed"}).encode())
+    decides = {"components", "dimensions", "quantile", "seed"}
+    if section.covariance is not Covariance.full:  # rows of before there was a choice keep their keys
+        decides.add("covariance")
+    digest.update(section.model_dump_json(include=decides).encode())
     for array in (fitted, held_out):
         digest.update(np.ascontiguousarray(array, np.float32).tobytes())
     return FittedProtocol(
@@ -152,8 +165,10 @@ def fit_protocol(
         density=density,
         threshold=paper_threshold(density.log_likelihood(fitted), section.quantile),
         held_out=-density.log_likelihood(held_out),
-        note=f"{section.components} Gaussians on {len(fitted)} photographs of {fitted.shape[1]} features; "
+        note=f"{section.components} Gaussians of {section.covariance} covariance on {len(fitted)} photographs of "
+        f"{fitted.shape[1]} features; "
         f"threshold at their {100 * section.quantile:g}th percentile; {len(held_out)} photographs held out",
+        which=bundle.section.which,
     )
 
 

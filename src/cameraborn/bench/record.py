@@ -26,6 +26,7 @@ class DetectorRecord(BaseModel):
     name: str
     key: str
     kind: str  # one of `bench.kinds.KINDS`, `aigfd` (the papers' protocol on an encoder's features) or `own threshold`
+    which: str = ""  # what the configuration names: a bundle's folder, a rival, ...; empty in runs of before
     calibration_size: int = 0  # photographs its p-values rest on
     note: str = ""
 
@@ -33,6 +34,11 @@ class DetectorRecord(BaseModel):
     def derived(self) -> bool:
         """Whether its scores are another detector's, or a mixture on its features."""
         return self.kind in (PROTOCOL, OWN_THRESHOLD)
+
+    @property
+    def promises(self) -> bool:
+        """Whether it decides at the nominal rate, by held-out photographs; a threshold of others promises nothing."""
+        return not self.derived and self.calibration_size > 0
 
     @property
     def plain_name(self) -> str:

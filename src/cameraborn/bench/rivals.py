@@ -7,7 +7,9 @@ on by its own threshold, even odds, are one more row. An encoder has no score: i
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Callable, Collection
+from copy import deepcopy
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -19,17 +21,47 @@ from cameraborn.bench.scorers import ERROR_SCOPE, OWN_THRESHOLD, DetectorSection
 from cameraborn.data.manifest import not_as_listed, sha256_of
 from cameraborn.detect.conformal import check_rate, p_values
 from cameraborn.detect.verdict import Scored, Scorer
-from cameraborn.errors import PictureError
+from cameraborn.errors import PictureError, RecipeError
 from cameraborn.files import Array
 from cameraborn.photo.crops import square_crop
 from cameraborn.photo.decode import Picture, open_picture
 from cameraborn.photo.faces import FaceFinder
-from cameraborn.rivals.published import Published
+from cameraborn.rivals.published import ENCODERS, RIVALS, Published, missing_weights, without_memory
 from cameraborn.rivals.scoring import compute, one_thread_a_picture, open_encoder, open_rival
+from cameraborn.rivals.weights import load_weights
 from cameraborn.train.export import CROP_SCALE
 from cameraborn.train.run_folder import RECORD, read_record
 
 EVEN_ODDS = 0.0  # log-odds of a probability of one half
+
+
+def lacking_weights(section: DetectorSection) -> str:
+    """One line for a rival or encoder that has not all its weights: what to get where, and what to do with it.
+
+    Files that are there are read, into names and shapes alone, and must fit. Empty: nothing is missing.
+
+    Raises:
+        RecipeError: no such rival or encoder, or a file is damaged or of another network.
+    """
+    names = RIVALS if section.kind == "rival" else ENCODERS
+    names[section.which]  # refuses what is not known
+    published = deepcopy(without_memory(section.which))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "for .*: copying from a non-meta parameter")
+        load_weights(published, filter(Path.is_file, section.weights))
+    lines = [
+        missing_weights(network) for part, network in published.parts.items() if part not in published.loaded
+    ]
+    absent = [str(file) for file in section.weights if not file.is_file()]
+    if lines and absent:
+        lines.append(f"not there: {', '.join(absent)}")
+    return f"{section.which}: {'; '.join(lines)}" if lines else ""
+
+
+def _refuse_absent(section: DetectorSection) -> None:
+    """Say of a file that is not there what would be in it, and where to get that."""
+    if not all(map(Path.is_file, section.weights)) and (line := lacking_weights(section)):
+        raise RecipeError(line)
 
 
 class PublishedFeatures:
@@ -107,6 +139,7 @@ class EncoderFeatures(PublishedFeatures):
     """
 
     def __init__(self, section: DetectorSection, cache: FeatureCache) -> None:
+        _refuse_absent(section)
         super().__init__(section, cache, open_encoder(section.which, section.weights))
 
 
@@ -118,6 +151,7 @@ class RivalScorer(PublishedFeatures):
     """
 
     def __init__(self, section: DetectorSection, cache: FeatureCache) -> None:
+        _refuse_absent(section)
         rival = open_rival(section.which, section.weights)
         super().__init__(section, cache, rival)
         self.sources: frozenset[str] = frozenset(section.sources)

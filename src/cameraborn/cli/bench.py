@@ -49,7 +49,7 @@ bench = typer.Typer(
 )
 app.add_typer(bench, name="bench")
 
-# What the folder of a run is known by: see bench/record.py, bench/cache.py and report/studies.py.
+# What the folder of a run is known by: see bench/record.py, bench/cache.py and report/paper_tables.py.
 OWN = ("scores.csv", "run.json", "features.sqlite", "paper")
 Config = Annotated[
     Path, Argument(metavar="CONFIG", help="TOML file that says what is measured.", dir_okay=False)
@@ -162,7 +162,7 @@ def _study(study: str) -> Callable[..., None]:
         settings = _read(config, encoder, rival, weights)
         refuse_foreign(settings.output, OWN)
         with progress("measuring", None) as advance:
-            paths = STUDIES[study](settings, jobs=jobs_of(engine, jobs), advance=advance)
+            paths = STUDIES[study](settings, jobs=jobs_of(engine, jobs), advance=advance, tell=say)
         for path in paths:
             say(f"{path}: written")
 
@@ -170,12 +170,18 @@ def _study(study: str) -> Callable[..., None]:
 
 
 for _verb, _name, _config, _text in (
+    (
+        "tables",
+        "tables",
+        "bench_rivals",
+        "Tables I and II of AIGFD-EXIF, with the printed figures; rows whose weights are missing stay empty.",
+    ),
     ("table1", "table1", "bench_dev", "Table I of AIGFD-EXIF: accuracy and AP of detectors on generators."),
     (
         "table2",
         "table2",
         "bench_dev",
-        "Table II of AIGFD-EXIF: AUC of one mixture on each bundle's features.",
+        "Table II of AIGFD-EXIF: AUC of one mixture on each encoder's features, and of linear probes.",
     ),
     ("table3", "table3", "bench_tasks", "Table III of AIGFD-EXIF: accuracy, AUC and AP of pretext tasks."),
     (

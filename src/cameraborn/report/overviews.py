@@ -125,16 +125,20 @@ def source_name(row: SourceFigures) -> str:
 def false_alarm_overview(analysis: Analysis) -> Table:
     """Detectors by photograph sources: the share flagged."""
     nominal = analysis.results.config.false_alarm_rate
-    found = {
-        detector.name: {source_name(row): row.rate for row in analysis.sources(detector)}
-        for detector in analysis.results.detectors
-    }
-    names = list(dict.fromkeys(name for rates in found.values() for name in rates))
+    detectors = analysis.results.detectors
+    found = [{source_name(row): row.rate for row in analysis.sources(detector)} for detector in detectors]
+    names = list(dict.fromkeys(name for rates in found for name in rates))
     return Table(
         ["detector", *names],
         [
-            [Cell(detector), *(percent(rates.get(name, UNKNOWN), nominal=nominal) for name in names)]
-            for detector, rates in found.items()
+            [
+                Cell(detector.name),
+                *(
+                    percent(rates.get(name, UNKNOWN), nominal=nominal if detector.promises else None)
+                    for name in names
+                ),
+            ]
+            for detector, rates in zip(detectors, found, strict=True)
         ],
     )
 

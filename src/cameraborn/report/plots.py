@@ -307,12 +307,21 @@ def _tinted(title: str, table: Table) -> Plot:
 
 @_styled
 def heat_table(
-    title: str, rows: Sequence[str], columns: Sequence[str], values: Array, texts: Sequence[Sequence[str]]
+    title: str,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    values: Array,
+    texts: Sequence[Sequence[str]],
+    *,
+    note: str = "",
 ) -> Plot:
-    """A table as a picture: values [rows columns] in 0..1 tint the cells, NaN leaves them white."""
+    """A table as a picture: values [rows columns] in 0..1 tint the cells, NaN leaves them white; a note below."""
     longest = max(len(name) for name in rows)
     lines = max(text.count("\n") for line in texts for text in line) + 1
-    plot, (axes,) = _canvas(1, 1, height=1.15 + (0.2 + 0.16 * lines) * len(rows))
+    below = 0.2 * (note.count("\n") + 1) if note else 0.0
+    plot, (axes,) = _canvas(1, 1, height=1.15 + below + (0.2 + 0.16 * lines) * len(rows))
+    if note:
+        plot.supxlabel(note, x=0.01, ha="left", fontsize=7.5, color=FAINT)
     shown = np.ma.masked_invalid(np.clip(values, 0, 1))
     axes.imshow(shown, cmap=_diverging(), vmin=0, vmax=1, aspect="auto")
     for place, line in enumerate(texts):

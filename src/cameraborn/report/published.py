@@ -15,10 +15,16 @@ from importlib import resources
 
 from cameraborn.bench.config import BenchConfig
 from cameraborn.bench.record import DetectorRecord
+from cameraborn.bench.scorers import PROTOCOL
 from cameraborn.report.results import Comparison
 
 # What the papers call what others call otherwise, after `_plain`.
 _ALIASES = {
+    "clipvitl14": "clip",
+    "clipvitb16": "clip",
+    "cliprn50": "clip",
+    "exifaslanguage": "exiflan",
+    "exifl2r": "aigfdexif",
     "sd21": "sdv21",
     "stablediffusion21": "sdv21",
     "stablediffusionv21": "sdv21",
@@ -27,6 +33,12 @@ _ALIASES = {
     "vqgancelebahq": "vqgan",
     "midj": "midjourney",
 }
+# What stands in the row that the papers gave to their own detector, though it is another.
+_OURS = {"default": "aigfdexif"}
+# Where figures of the tables of AIGFD-EXIF are known from; BLADES prints those of Table II again.
+_PLACES = {"I": (("AIGFD-EXIF", "I"),), "II": (("AIGFD-EXIF", "II"), ("BLADES", "AUC"))}
+_AVERAGE = "average of nine"
+_LEARNT_FROM = "CelebA-HQ and VQGAN's pictures (DIRE: LDM's)"  # every rival of Table I
 _METRICS = {"accuracy": "accuracy", "AUC": "auc", "average precision": "ap_photo"}
 
 
@@ -77,15 +89,26 @@ def figures_on(generator: str) -> list[Published]:
     return [figure for figure in published_figures() if _plain(figure.test_set) == name]
 
 
-def means_of(detector: DetectorRecord, table: str) -> list[Published]:
-    """What AIGFD-EXIF printed of a detector of that name in one of its tables: averages of its nine generators."""
-    name = _plain(detector.plain_name)
-    return [
-        figure
-        for figure in published_figures()
-        if (figure.paper, figure.table, figure.test_set) == ("AIGFD-EXIF", table, "average of nine")
-        and _plain(figure.detector) == name
-    ]
+def has_printed(table: str) -> bool:
+    """Whether figures of this table of AIGFD-EXIF are known."""
+    return table in _PLACES
+
+
+def printed_in(table: str, detector: DetectorRecord, generator: str = "") -> dict[str, Published]:
+    """What a table of AIGFD-EXIF holds of a detector on a generator, by the name of the same figure of ours.
+
+    Without a generator: the average of its nine. The bundle that ships stands in the row of the paper's own detector.
+    """
+    names = _names(detector) | {_OURS.get(detector.which, "")}
+    test_set = _plain(generator or _AVERAGE)
+    found: dict[str, Published] = {}
+    for place in _PLACES.get(table, ()):
+        for figure in published_figures():
+            metric = our_metric(figure)
+            same = _plain(figure.detector) in names and _plain(figure.test_set) == test_set
+            if metric and same and (figure.paper, figure.table) == place:
+                found.setdefault(metric, figure)
+    return found
 
 
 def our_metric(figure: Published) -> str | None:
@@ -104,19 +127,33 @@ def not_comparable(
         section for section in config.sets if not comparison or section.name == comparison.generated.test_set
     ]
     reasons = []
-    if not sections or any(section.of_paper != figure.paper for section in sections):
+    elsewhere = not sections or any(section.of_paper != figure.paper for section in sections)
+    if elsewhere:
         reasons.append("other pictures, and other photographs")
+    if elsewhere and not comparison:
+        reasons.append("the mean over other generators than their nine")
     if not detector.derived and figure.metric == "accuracy":
         reasons.append("our threshold is from held-out photographs, theirs from the fitting set or fixed")
     if figure.metric == "average precision" and figure.positive_class != "photo":
         reasons.append(f"the positive class of theirs is {figure.positive_class}, of ours the photograph")
-    if _plain(figure.detector) not in _plain(detector.name):
+    if _plain(figure.detector) not in _names(detector):
         reasons.append("other detectors, trained on other data")
+    elif detector.kind == PROTOCOL and elsewhere:
+        reasons.append("our mixture was fitted to other photographs")
+    elif (figure.paper, figure.table) == ("AIGFD-EXIF", "I"):
+        reasons.append(f"theirs learnt from {_LEARNT_FROM}, ours from other data")
     elif "trained here" in detector.note:
         reasons.append("ours was trained here, on other data")
+    if figure.detector == "CLIP":
+        reasons.append("theirs does not say which of CLIP's networks")
     if figure.third_party:
         reasons.append("theirs known from a third party's digest alone")
     return reasons
+
+
+def _names(detector: DetectorRecord) -> set[str]:
+    """What a detector is called in tables, and what it is."""
+    return {_plain(detector.plain_name), _plain(detector.which)} - {""}
 
 
 def _plain(name: str) -> str:

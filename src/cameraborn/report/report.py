@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cameraborn.bench.scorers import PROTOCOL
+from cameraborn.bench.record import DetectorRecord
+from cameraborn.bench.scorers import OWN_THRESHOLD, PROTOCOL
 from cameraborn.files import replacing
 from cameraborn.report import overviews, plots, tables
-from cameraborn.report.analysis import Analysis, Figure
+from cameraborn.report.analysis import Analysis, Figure, GeneratorFigures, RobustnessFigures
 from cameraborn.report.columns import table_of
 from cameraborn.report.document import Picture, Report, Section
 from cameraborn.report.page import html_page, markdown_page
@@ -135,28 +136,40 @@ def _summary(analysis: Analysis) -> list[str]:
     if len(detectors) > overviews.MANY:  # the papers' protocol has sections of its own
         detectors = tuple(detector for detector in detectors if not detector.derived)
     for detector in detectors:
-        rows = [row for row in analysis.generators(detector) if row.comparison]
-        if rows:
-            worst, best = rows[0], rows[-1]
-            text = (
-                f"{detector.name}: worst on {worst.name}, AUC {_with_interval(worst.auc)}{_chance(worst.auc)}"
-            )
-            if len(rows) > 1:
-                text += f"; best on {best.name}, {_with_interval(best.auc)}{_chance(best.auc)}"
-            sentences.append(text + ".")
+        if detector.kind != OWN_THRESHOLD:  # its scores, and so its ranks, are the rival's
+            sentences += _ranking(detector, [row for row in analysis.generators(detector) if row.comparison])
         for row in analysis.robustness(detector)[:1]:
             if row.false_alarms.known:
-                over = row.false_alarms.low > nominal
-                sentences.append(
-                    f"{detector.name} flags {100 * row.false_alarms.value:.1f} % of the photographs as they are "
-                    f"({100 * row.false_alarms.low:.1f} to {100 * row.false_alarms.high:.1f} %); promised were "
-                    f"{100 * nominal:g} %{', which it breaks' if over else ''}."
-                )
+                sentences.append(_false_alarms(row, nominal))
     differences = analysis.differences() if len(analysis.results.detectors) > 1 else []
     if differences:
         real = sum(not row.noise for row in differences)
         sentences.append(f"Of {len(differences)} differences between detectors, {real} are more than noise.")
     return sentences
+
+
+def _ranking(detector: DetectorRecord, rows: Sequence[GeneratorFigures]) -> list[str]:
+    """The worst and the best generator, of generators from the worst to the best."""
+    if not rows:
+        return []
+    worst, best = rows[0], rows[-1]
+    text = f"{detector.name}: worst on {worst.name}, AUC {_with_interval(worst.auc)}{_chance(worst.auc)}"
+    if len(rows) > 1:
+        text += f"; best on {best.name}, {_with_interval(best.auc)}{_chance(best.auc)}"
+    return [f"{text}."]
+
+
+def _false_alarms(row: RobustnessFigures, nominal: float) -> str:
+    """What share of the photographs is flagged, and what was promised."""
+    alarms = row.false_alarms
+    if row.detector.promises:
+        promise = f"promised were {100 * nominal:g} %{', which it breaks' if alarms.low > nominal else ''}"
+    else:
+        promise = "its threshold is not from held-out photographs, and promises nothing"
+    return (
+        f"{row.detector.name} flags {100 * alarms.value:.1f} % of the photographs as they are "
+        f"({100 * alarms.low:.1f} to {100 * alarms.high:.1f} %); {promise}."
+    )
 
 
 def _with_interval(figure: Figure) -> str:

@@ -1,9 +1,7 @@
-"""The papers' tables and figures, each from one command: as CSV and as a picture, in the output folder's `paper/`.
+"""The papers' figures, each from one command: as CSV and as a picture, in the output folder's `paper/`.
 
-Table I: detectors by generator. Table II: encoders' features through one and the same mixture. Table III: what a
-pretext task is worth, for a configuration that lists bundles trained on different tasks. Figure 4: the number of
-Gaussians. Figure 5: photographs and generated pictures in the plane, by t-SNE. What is missing of the measurement is
-made first.
+Figure 4: the number of Gaussians. Figure 5: photographs and generated pictures in the plane, by t-SNE. What is missing
+of the measurement is made first. `STUDIES` also names the papers' tables.
 """
 
 from __future__ import annotations
@@ -12,93 +10,31 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import numpy as np
 
 from cameraborn.bench.config import BenchConfig, ProtocolSection
 from cameraborn.bench.detectors import Detectors
 from cameraborn.bench.features import Advance, Features, features_of, stacked
-from cameraborn.bench.protocol import fit_density, read_protocol_photographs, run_protocol, section_of
-from cameraborn.bench.run import read_sets, run
-from cameraborn.bench.scorers import PROTOCOL
+from cameraborn.bench.protocol import fit_density, read_protocol_photographs, section_of
+from cameraborn.bench.run import read_sets
 from cameraborn.bench.sets import Sample
 from cameraborn.detect.evidence.density import Mixture
 from cameraborn.engine.stage import Jobs
 from cameraborn.errors import BenchError, CalibrationError
 from cameraborn.files import Array
 from cameraborn.report import metrics, plots
-from cameraborn.report.analysis import Analysis
-from cameraborn.report.columns import records_of, rounded, write_csv
-from cameraborn.report.paper import EqualNumbers, equal_number_figures
-from cameraborn.report.published import means_of, not_comparable, our_metric
-from cameraborn.report.results import Results
-from cameraborn.report.tables import EQUAL_NUMBERS, rows_of
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure as Plot
-
-FOLDER = "paper"
-# Called with a configuration, `jobs` and `advance`; returns the CSV and the PNG that it wrote.
-Study = Callable[..., list[Path]]
-
-
-def _table(name: str, number: str, title: str, shade: str, *texts: str, kind: str = "") -> Study:
-    """A table of detectors (of one kind, or all) by generators, with the mean behind them.
-
-    Cells are tinted by the figure `shade` of each row, and hold its figures `texts`. Where the paper printed a mean of
-    a detector in its table `number`, that is the last column, and a CSV of its own says what keeps both apart.
-    """
-
-    def study(
-        config: BenchConfig, *, jobs: Jobs = None, advance: Advance = lambda done, total: None
-    ) -> list[Path]:
-        if not kind:
-            run(config, jobs=jobs, advance=advance)
-        run_protocol(config, jobs=jobs, advance=advance)
-        rows = _equal_numbers(config, kind)
-        if not rows:
-            raise BenchError(
-                "no generator has photographs to be compared with: name a test set that has both"
-            )
-        path = write_csv(records_of(EQUAL_NUMBERS, rows), config.output / FOLDER / f"{name}.csv")
-        printed = _printed(config, rows, number)
-        beside = [write_csv(printed, path.with_stem(f"{name}_printed"))] if printed else []
-        plots.needs_matplotlib()
-        plot = _heat_table(f"Table {number}: {title}", rows, shade, texts, printed)
-        return [path, plots.save(plot, path.with_suffix(".png")), *beside]
-
-    return study
-
-
-# Detectors as they are, and by the papers' protocol.
-table1 = _table(
-    "table1",
-    "I",
-    "accuracy / AP with the photograph as positive class, %",
-    "accuracy",
-    *("accuracy", "ap_photo"),
-)
-table2 = _table(
-    "table2",
-    "II",
-    "AUC of one and the same mixture on each encoder's features, %",
-    "auc",
-    "auc",
-    kind=PROTOCOL,
-)
-table3 = _table(
-    "table3",
-    "III",
-    "accuracy / AUC / AP with the photograph as positive class, %",
-    "auc",
-    *("accuracy", "auc", "ap_photo"),
-    kind=PROTOCOL,
-)
+from cameraborn.report.columns import write_csv
+from cameraborn.report.paper_tables import FOLDER, Study, Tell, table1, table2, table3, tables, with_weights
 
 
 def figure4(
-    config: BenchConfig, *, jobs: Jobs = None, advance: Advance = lambda done, total: None
+    config: BenchConfig,
+    *,
+    jobs: Jobs = None,
+    advance: Advance = lambda done, total: None,
+    tell: Tell = lambda line: None,
 ) -> list[Path]:
     """The number of Gaussians: log-likelihood fitted and held out, BIC, AUC; the choice is by the held-out one.
 
@@ -107,6 +43,7 @@ def figure4(
     """
     plots.needs_matplotlib()
     section = section_of(config)
+    config = with_weights(config, tell)
     samples = read_sets(config)
     photographs = read_protocol_photographs(section, samples)
     rows: list[dict[str, Any]] = []
@@ -170,7 +107,11 @@ def _sweep(
 
 
 def figure5(
-    config: BenchConfig, *, jobs: Jobs = None, advance: Advance = lambda done, total: None
+    config: BenchConfig,
+    *,
+    jobs: Jobs = None,
+    advance: Advance = lambda done, total: None,
+    tell: Tell = lambda line: None,
 ) -> list[Path]:
     """Photographs and generated pictures in the plane, by t-SNE of each encoder's features.
 
@@ -179,6 +120,7 @@ def figure5(
     """
     plots.needs_matplotlib()
     section = section_of(config)
+    config = with_weights(config, tell)
     samples = _some(read_sets(config), section.tsne_pictures, section.seed)
     rows: list[dict[str, object]] = []
     panels: dict[str, tuple[Array, Sequence[str]]] = {}
@@ -202,66 +144,13 @@ def figure5(
 
 
 STUDIES: Mapping[str, Study] = {
+    "tables": tables,
     "table1": table1,
     "table2": table2,
     "table3": table3,
     "figure4": figure4,
     "figure5": figure5,
 }
-
-
-def _equal_numbers(config: BenchConfig, kind: str = "") -> list[EqualNumbers]:
-    """Figures of the detectors of one kind, or of all but the trivial cues."""
-    section = section_of(config)
-    analysis = Analysis(Results(config.output))
-    detectors = (detector for detector in analysis.results.detectors if kind in ("", detector.kind))
-    return rows_of(detectors, lambda one: equal_number_figures(analysis, one, section))
-
-
-def _printed(config: BenchConfig, rows: Sequence[EqualNumbers], table: str) -> list[dict[str, object]]:
-    """What the paper printed of detectors of the same name, our mean over generators, and what keeps them apart."""
-    found: list[dict[str, object]] = []
-    for detector in dict.fromkeys(row.detector for row in rows):
-        for figure in means_of(detector, table):
-            metric = our_metric(figure) or ""
-            ours = np.mean([getattr(row, metric).value for row in rows if row.detector == detector])
-            row: dict[str, object] = {"detector": detector.name, "kind": detector.kind, "metric": metric}
-            row |= {"here": rounded(float(ours)), "printed": figure.value / 100, "source": figure.source}
-            reasons = not_comparable(figure, detector, None, config)
-            found.append(row | {"not_comparable": "; ".join(reasons)})
-    return found
-
-
-def _heat_table(
-    title: str,
-    rows: Sequence[EqualNumbers],
-    shade: str,
-    texts: Sequence[str],
-    printed: Sequence[Mapping[str, object]] = (),
-) -> Plot:
-    detectors = list(dict.fromkeys(row.detector.name for row in rows))
-    generators = list(dict.fromkeys(row.comparison.name for row in rows))
-    last = len(generators)  # the mean's column
-    tints = np.full((len(detectors), last + 1 + bool(printed)), np.nan)
-    words = [[""] * tints.shape[1] for _ in detectors]
-    for place, detector in enumerate(detectors):
-        mine = [row for row in rows if row.detector.name == detector]
-        values = [[getattr(row, name).value for name in texts] for row in mine]
-        shades = [getattr(row, shade).value for row in mine]
-        for row, one, tint in zip(mine, values, shades, strict=True):
-            column = generators.index(row.comparison.name)
-            tints[place, column], words[place][column] = tint, _percents(one)
-        tints[place, last], words[place][last] = np.mean(shades), _percents(np.mean(values, axis=0))
-        theirs = {row["metric"]: row["printed"] for row in printed if row["detector"] == detector}
-        if theirs:
-            words[place][-1] = _percents([cast(float, theirs.get(name, np.nan)) for name in texts])
-    columns = [name.replace(" (", "\n(") for name in generators] + ["mean"]
-    columns += ["printed\n(see CSV)"] if printed else []
-    return plots.heat_table(title, detectors, columns, tints, words)
-
-
-def _percents(values: Sequence[float]) -> str:
-    return " / ".join("–" if np.isnan(value) else f"{100 * value:.1f}" for value in values)
 
 
 def _mean_auc(samples: Sequence[Sample], features: Sequence[Features | None], density: Mixture) -> float:
