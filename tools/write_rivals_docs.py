@@ -101,7 +101,8 @@ def layouts() -> Iterator[str]:
     yield "| layout | network | file | published at | sha256 |"
     yield "|---|---|---|---|---|"
     for name, form in LAYOUTS.items():
-        yield f"| `{name}` | {form.network} | {form.file} | {form.origin} | {form.sha256 or 'not known'} |"
+        origin = form.origin if form.is_published else f"not published; training with {form.origin} writes it"
+        yield f"| `{name}` | {form.network} | {form.file} | {origin} | {form.sha256 or 'not known'} |"
 
 
 def imports(published: Published) -> str:

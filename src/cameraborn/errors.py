@@ -1,5 +1,11 @@
 """The errors that users see: each is one line that names the thing at fault and the next step."""
 
+import re
+
+_ESCAPES = re.compile(
+    r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[@-_])"
+)  # of a terminal: ECMA-48's
+
 
 class CamerabornError(Exception):
     """Base of every error this package raises on purpose.
@@ -32,8 +38,13 @@ class PictureError(CamerabornError):
 
 
 def first_line(error: BaseException) -> str:
-    """What a library's error says in its first line, for a line of ours; its kind, if it says nothing."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    """What a library's error says in its first line, for a line of ours; its kind, if it says nothing.
+
+    Colours and other orders to a terminal are left out.
+    """
+    plain = _ESCAPES.sub("", str(error)).strip()
+    line = (plain.splitlines() or [""])[0]
+    return "".join(c for c in line if c.isprintable()).rstrip() or type(error).__name__
 
 
 def picture_error(name: str, problem: str, advice: str) -> PictureError:

@@ -7,6 +7,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from cameraborn.rivals import NETWORKS
 from cameraborn.rivals.ladeda import TinyLadedaNetwork
 from cameraborn.rivals.scoring import open_rival
 from tests.command import run, run_here
@@ -31,6 +32,17 @@ def test_a_rivals_checkpoint_becomes_weights_that_score(published, tmp_path):
         assert file.metadata() == {"network": "tiny-ladeda", "layout": "tiny-ladeda", "sha256": sha256}
     rival = open_rival("tiny-ladeda", [tmp_path / "new" / "ours.safetensors"])
     assert rival.loaded == {"network": sha256}
+
+
+def test_another_file_than_the_published_one_is_imported_and_told(tmp_path):
+    save_file(NETWORKS["taesd-decoder"]().state_dict(), tmp_path / "mine.safetensors")
+    command = ("import-checkpoint", "mine.safetensors", "--layout", "taesd-decoder", "-o", "ours.safetensors")
+    code, _, error = run_here(*command, cwd=tmp_path)
+    assert (code, error.count("\n")) == (0, 2), error
+    assert (
+        "mine.safetensors: its sha256 is not that of the published file taesd_decoder.safetensors (" in error
+    )
+    assert (tmp_path / "ours.safetensors").exists()
 
 
 @pytest.mark.parametrize(

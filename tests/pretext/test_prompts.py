@@ -161,7 +161,7 @@ def test_given_sentences_are_what_the_tower_reads(tmp_path):
         texts = torch.cat([heads.text(torch.from_numpy(Tokenizer().batch([text]))) for text in theirs])
         unit = feature / feature.norm(dim=1, keepdim=True)
         expected = heads.text.logit_scale.exp() * unit @ texts.T
-    torch.testing.assert_close(logits, expected, atol=1e-5, rtol=1e-6)
+    torch.testing.assert_close(logits, expected, atol=1e-4, rtol=1e-5)
     with torch.no_grad():
         torch.manual_seed(0)
         ours = torch.cat(

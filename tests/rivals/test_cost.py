@@ -6,7 +6,8 @@ import torch
 from cameraborn.errors import RecipeError
 from cameraborn.rivals.cost import Cost, cost_of, multiply_adds
 from cameraborn.rivals.dire import STEPS
-from cameraborn.rivals.published import make
+from cameraborn.rivals.published import make, without_memory
+from tests.rivals.formula import passes_for_loaded
 
 
 def test_published_sizes():
@@ -23,11 +24,16 @@ def test_a_convolution_by_hand():
 
 
 def test_without_memory_it_is_what_the_true_pass_takes():
-    probe = make("probe-efficientnet-lite0").eval()
+    probe = passes_for_loaded(make("probe-efficientnet-lite0").eval())
     assert cost_of("probe-efficientnet-lite0") == Cost(
         sum(one.numel() for one in probe.parameters()),
         multiply_adds(probe.compute, torch.zeros(1, 3, 224, 224)),
     )
+
+
+def test_what_was_counted_has_no_weights():
+    assert cost_of("probe-efficientnet-lite0").multiply_adds
+    assert "no weights" in without_memory("probe-efficientnet-lite0").missing()
 
 
 def test_disturbed_pictures_are_passes_too():

@@ -8,6 +8,7 @@ import torch
 
 from cameraborn.rivals.ddim import Schedule, generate, invert, reconstruction_error
 from cameraborn.rivals.dire import CROP, Dire
+from tests.rivals.formula import passes_for_loaded
 
 MEAN, DEVIATION = 0.2, 0.1
 BETAS = np.linspace(1e-4, 0.02, 1000)
@@ -94,7 +95,7 @@ def test_dire_shows_its_classifier_the_error_in_255_levels():
 
 
 def test_dire_reads_the_middle_of_the_error():
-    rival = Dire(noise=lambda mixed, times: mixed)
+    rival = passes_for_loaded(Dire(noise=lambda mixed, times: mixed))
     seen = []
     rival.network.forward = lambda x: seen.append(x) or torch.zeros(len(x), 1)
     prepared = torch.rand(1, 3, 256, 256)

@@ -5,7 +5,7 @@ import torch
 
 from cameraborn.photo.decode import open_picture
 from cameraborn.rivals.gramnet import GramNet, gram_matrix
-from tests.rivals.formula import formula_pictures
+from tests.rivals.formula import formula_pictures, passes_for_loaded
 
 
 def test_gram_matrix_is_the_sum_over_positions():
@@ -31,8 +31,7 @@ def test_the_input_is_blue_green_red_in_grey_levels():
 
 
 def test_the_first_class_is_generated():
-    rival = GramNet().eval()
-    rival.start_training()
+    rival = passes_for_loaded(GramNet().eval())
     pictures = formula_pictures(3, 64, low=0, high=255)
     with torch.no_grad():
         log_probabilities = rival.network(pictures)

@@ -6,7 +6,7 @@ import torch
 from cameraborn.errors import RecipeError
 from cameraborn.rivals.backbones.stylegan import StyleGanDiscriminator, _Halving, batch_deviation
 from cameraborn.rivals.lgrad import LGrad, _grown, gradient_pictures
-from tests.rivals.formula import formula_, formula_pictures
+from tests.rivals.formula import formula_, formula_pictures, passes_for_loaded
 
 
 def test_the_gradient_of_a_known_function_is_stretched_to_255_levels():
@@ -53,8 +53,7 @@ def test_fused_halving_is_convolution_and_averaging():
 def test_another_function_takes_the_discriminators_place():
     rival = LGrad(function=lambda x: (x**2).sum(dim=(1, 2, 3)))
     assert rival.parts == {"network": "lgrad-classifier"}
-    rival.start_training()
-    assert rival.eval()(formula_pictures(1, 64)).shape == (1,)
+    assert passes_for_loaded(rival).eval()(formula_pictures(1, 64)).shape == (1,)
 
 
 def test_an_unfinished_discriminator_is_refused():

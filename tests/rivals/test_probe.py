@@ -26,5 +26,6 @@ def test_it_learns_what_a_linear_map_can():
         probe.loss(features, generated).backward()
         optimiser.step()
     assert float(probe.loss(features, generated)) < first / 2
+    probe.count_as_trained()
     scores = probe.eval()(pictures)
     assert ((scores > 0) == generated).float().mean() > 0.9

@@ -1,8 +1,10 @@
 """RECCE: graph reasoning against its loop over positions, losses against loops over pairs."""
 
+import pytest
 import torch
 from torch.nn import functional as F
 
+from cameraborn.errors import RecipeError
 from cameraborn.rivals.recce import GraphReasoning, Outputs, Recce, _of_deepfakebench, metric_loss, similarity
 from tests.rivals.formula import formula_, formula_pictures
 
@@ -64,6 +66,7 @@ def test_metric_loss_is_its_loop_over_pairs():
 def test_the_loss_is_flooded_and_reconstructs_genuine_pictures_alone():
     with torch.device("meta"):
         rival = Recce()
+    rival.start_training()
     pictures, generated = torch.rand(3, 3, 4, 4), torch.tensor([True, False, True])
     scores = torch.tensor([[9.0], [-9.0], [9.0]])
     reconstructed = pictures + torch.tensor([5.0, 0.5, 7.0])[:, None, None, None]
@@ -72,6 +75,11 @@ def test_the_loss_is_flooded_and_reconstructs_genuine_pictures_alone():
     flooded = 2 * 0.04 - F.softplus(torch.tensor(-9.0))
     literal = flooded + 0.1 * 0.5 + 0.1 * metric_loss([alike], generated)
     assert torch.isclose(rival.loss(pictures, generated), literal, atol=1e-6)
+
+
+def test_a_key_with_the_prefix_and_without_is_refused():
+    with pytest.raises(RecipeError, match=r"holds 'fc.weight' twice, with 'model\.' before it and without"):
+        _of_deepfakebench({"model.fc.weight": torch.zeros(1), "fc.weight": torch.ones(1)})
 
 
 def test_deepfakebenchs_second_backbone_is_left_out():

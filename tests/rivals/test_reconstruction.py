@@ -6,7 +6,7 @@ import torch
 
 from cameraborn.errors import RecipeError
 from cameraborn.rivals.reconstruction import PlainReconstruction, RelativeReconstruction, detail_energy
-from tests.rivals.formula import a_picture
+from tests.rivals.formula import a_picture, passes_for_loaded
 
 
 def test_detail_is_what_the_four_neighbours_do_not_say():
@@ -35,7 +35,7 @@ def test_the_middle_is_looked_at(height, width):
 
 
 def test_better_reconstructed_scores_higher_and_detail_is_divided_out():
-    plain, relative = PlainReconstruction(), RelativeReconstruction()
+    plain, relative = map(passes_for_loaded, (PlainReconstruction(), RelativeReconstruction()))
     pictures = torch.rand(2, 3, 16, 16) * torch.tensor([1.0, 0.2])[:, None, None, None]
     for rival in (plain, relative):
         rival.encoder, rival.decoder = torch.nn.Identity(), _Off(torch.tensor([0.05, 0.01]))

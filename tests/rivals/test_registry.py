@@ -117,7 +117,7 @@ def test_without_weights_it_says_what_is_missing_in_one_line(name):
     line = str(caught.value)
     assert line.startswith(f"{name}: no weights of the network ")
     assert "\n" not in line
-    assert "import-checkpoint" in line or "recipe" in line
+    assert "cameraborn import-checkpoint " in line or "cameraborn train " in line
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -161,6 +161,47 @@ def test_a_recipe_names_what_it_trains(file):
     assert [Path(path).stem for path in recipe.weights] == [published.parts[part] for part in frozen]
 
 
+@pytest.mark.parametrize("name", ALL)
+def test_a_recipe_that_is_named_is_there(name):
+    published = empty(name)
+    for part in published.trained_parts():
+        recipe = published.recipe_of(part)
+        assert RivalRecipe.read(RECIPES.parents[1] / recipe).rival == name
+        published.loaded = dict.fromkeys({*published.parts} - {part}, "0" * 64)
+        assert published.missing().endswith(f"cameraborn train {recipe}")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (
+            "recce",
+            "were given: model_params_best.pt, which training with https://github.com/VISION-SJTU/RECCE writes (its "
+            "authors publish none), imported by: cameraborn import-checkpoint model_params_best.pt --layout recce",
+        ),
+        (
+            "probe-farl",
+            "were given: FaRL-Base-Patch16-LAIONFace20M-ep64.pth, published at release pretrained_weights",
+        ),
+        ("gramnet", "(sha256 not known), a pickled module, which runs code when it is opened: "),
+        (
+            "gramnet",
+            "import these with: cameraborn import-checkpoint stylegan-ffhq-state.pth --layout gramnet -o ",
+        ),
+        (
+            "probe-clip-rn50",
+            "a TorchScript archive, which runs code when it is opened: where you trust it, save ",
+        ),
+        (
+            "probe-clip-rn50",
+            "with: cameraborn import-checkpoint RN50-state.pt --layout clip-rn50 -o clip-rn50.saf",
+        ),
+    ],
+)
+def test_what_is_missing_is_said_truly(name, said):
+    assert said in empty(name).missing()
+
+
 def test_a_recipe_that_names_nothing_is_answered_with_the_nearest(tmp_path):
     file = tmp_path / "recipe.toml"
     text = (RECIPES / "npr.toml").read_text(encoding="utf-8")
@@ -176,6 +217,11 @@ def test_a_recipe_that_names_nothing_is_answered_with_the_nearest(tmp_path):
     file.write_text(text.replace("batch_size", "patience = 3\nbatch_size"), encoding="utf-8")
     with pytest.raises(RecipeError, match="either decay_every or patience"):
         RivalRecipe.read(file)
+    file.write_text(
+        text.replace("batch_size", "patience = 3\nmin_lr = 9.0\nbatch_size").replace("decay_every", "#")
+    )
+    with pytest.raises(RecipeError, match=r"min_lr 9.0 is above learning_rate: nothing would be trained"):
+        RivalRecipe.read(file)
     file.write_text(text.replace("[data]", 'objective = "photographs"\n[data]'), encoding="utf-8")
     with pytest.raises(RecipeError, match="objective 'photographs' is not for 'npr'"):
         RivalRecipe.read(file)
@@ -186,3 +232,25 @@ def test_names_are_taken_once_and_wrong_ones_answered():
         RIVALS.add("npr", Rival)
     with pytest.raises(RecipeError, match="did you mean 'gramnet'"):
         RIVALS["gramnett"]
+
+
+@pytest.mark.parametrize(
+    ("registry", "name", "said"),
+    [
+        (RIVALS, "UnivFD", "no rival is called 'UnivFD': did you mean 'univfd'?"),
+        (RIVALS, "RECCE", "no rival is called 'RECCE': did you mean 'recce'?"),
+        (ENCODERS, "CLIP", "did you mean 'clip-vit-l14', 'clip-vit-b16' or 'clip-rn50'?"),
+        (ENCODERS, "CLIP ViT-L/14", "did you mean 'clip-vit-l14'?"),
+        (
+            RIVALS,
+            "clip-vit-l14",
+            'clip-vit-l14 is an encoder: give it as encoder = "clip-vit-l14", or --encoder cl',
+        ),
+        (RIVALS, "FaRL", 'farl is an encoder: give it as encoder = "farl", or --encoder farl'),
+        (ENCODERS, "NPR", 'npr is a rival: give it as rival = "npr", or --rival npr'),
+    ],
+)
+def test_names_as_papers_spell_them_are_understood(registry, name, said):
+    with pytest.raises(RecipeError) as caught:
+        registry[name]
+    assert said in str(caught.value)

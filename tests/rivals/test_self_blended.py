@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from cameraborn.errors import RecipeError
 from cameraborn.rivals.self_blended import _of_detector, blend_mask, recompressed_alike, self_blended
 from tests.rivals.formula import a_picture
 
@@ -60,3 +61,5 @@ def test_two_points_enclose_nothing():
 
 def test_the_detectors_prefix_is_taken_off():
     assert list(_of_detector({"net._fc.bias": 1})) == ["_fc.bias"]
+    with pytest.raises(RecipeError, match=r"holds '_fc.bias' twice, with 'net\.' before it and without"):
+        _of_detector({"net._fc.bias": 1, "_fc.bias": 2})

@@ -6,7 +6,7 @@ import torch
 from scipy.optimize import minimize
 
 from cameraborn.rivals.self_descriptions import PredictionFilters, SelfDescription, predict_itself
-from tests.rivals.formula import a_picture, formula_
+from tests.rivals.formula import a_picture, formula_, passes_for_loaded
 
 
 def test_filters_predict_from_neighbours_alone():
@@ -45,7 +45,7 @@ def test_the_prediction_is_the_least_squares_one_under_its_constraint():
 
 
 def test_a_description_has_960_numbers_whatever_the_picture():
-    encoder = formula_(SelfDescription(shortest=48))
+    encoder = passes_for_loaded(formula_(SelfDescription(shortest=48)))
     for height, width in ((60, 90), (50, 40)):
         seen = encoder.preprocess(a_picture(height, width))
         assert torch.equal(seen[0], seen[2])
@@ -56,6 +56,7 @@ def test_a_description_has_960_numbers_whatever_the_picture():
 
 def test_the_loss_rewards_prediction_and_independence():
     encoder = SelfDescription()
+    encoder.start_training()
     with torch.no_grad():
         encoder.filters.w[1] = encoder.filters.w[0] + 1e-6 * torch.randn_like(encoder.filters.w[0])
     photograph = torch.rand(1, 3, 40, 40)

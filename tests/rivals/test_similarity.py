@@ -6,9 +6,10 @@ from scipy.ndimage import gaussian_filter
 from torch.nn import functional as F
 
 from cameraborn.errors import RecipeError
+from cameraborn.rivals.encoders import Tower
 from cameraborn.rivals.published import Encoder
 from cameraborn.rivals.similarity import BLUR, NOISE, BlurSimilarity, Minder, Rigid, blurred
-from tests.rivals.formula import formula_pictures
+from tests.rivals.formula import formula_pictures, passes_for_loaded
 
 
 class Corners(Encoder):
@@ -50,10 +51,20 @@ def test_a_picture_does_not_depend_on_its_batch():
     assert torch.allclose(rival.score(pictures)[1:2], rival.score(pictures[1:2]), atol=1e-7)
 
 
+def test_an_encoder_that_is_given_brings_its_weights():
+    with torch.device("meta"):
+        encoder = passes_for_loaded(Tower("efficientnet-lite0"))
+        rival = Rigid(encoder)
+    assert rival.missing() == ""
+    assert rival.loaded == {"encoder.network": "0" * 64}
+
+
 def test_it_needs_its_encoders_weights_and_no_training():
     with torch.device("meta"):
         rival = Rigid()
     assert rival.parts == {"encoder.network": "efficientnet-lite0"}
     assert "efficientnet-lite0" in rival.missing()
+    with pytest.raises(RecipeError, match="no weights of the network efficientnet-lite0"):
+        rival.score(torch.zeros(1, 3, 224, 224))
     with pytest.raises(RecipeError, match="not trained"):
-        rival.loss(torch.zeros(1), torch.zeros(1))
+        passes_for_loaded(rival).loss(torch.zeros(1), torch.zeros(1))

@@ -34,7 +34,7 @@ def test_only_the_head_is_trained():
         rival.start_training()
     rival.loaded["tower"] = "0" * 64
     rival.start_training()
-    assert rival.loaded["head"] == TRAINED
+    assert rival.loaded == {"tower": "0" * 64}
     assert [name for name, p in rival.named_parameters() if p.requires_grad] == ["head.weight", "head.bias"]
     features, generated = torch.randn(5, 768), torch.tensor([1, 0, 1, 1, 0])
     logits = features @ rival.head.weight[0] + rival.head.bias
@@ -48,6 +48,9 @@ def test_the_nearest_neighbour_is_found_by_cosine():
     features, generated = torch.randn(7, 768), torch.tensor([0, 1, 1, 0, 0, 1, 0])
     rival.remember(features, generated)
     queries = torch.randn(3, 768)
+    with pytest.raises(RecipeError, match="no weights of the network clip-vit-l14"):
+        rival.score(queries)
+    rival.loaded["tower"] = "0" * 64
     for query, score in zip(queries, rival.score(queries), strict=True):
         cosines = [F.cosine_similarity(query, one, dim=0) for one in features]
         fake = max(c for c, label in zip(cosines, generated, strict=True) if label)
@@ -59,12 +62,14 @@ def test_banks_take_the_length_of_their_weights():
     rival, again = without_memory(UnivFDNearest), without_memory(UnivFDNearest)
     rival.remember(torch.randn(7, 768), torch.tensor([0, 1, 1, 0, 0, 1, 0]))
     fill(again, "banks", rival.banks.state_dict(), TRAINED, "a file")
+    rival.loaded["tower"] = again.loaded["tower"] = "0" * 64
     queries = torch.randn(2, 768)
     assert torch.equal(rival.score(queries), again.score(queries))
     with pytest.raises(RecipeError, match="of another shape"):
         fill(
             again, "banks", {"genuine": torch.zeros(2, 5), "generated": torch.zeros(2, 5)}, TRAINED, "a file"
         )
+    assert torch.equal(rival.score(queries), again.score(queries))  # what was refused changed nothing
 
 
 def test_one_kind_alone_has_no_nearest_of_the_other():

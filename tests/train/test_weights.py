@@ -6,7 +6,7 @@ from safetensors.torch import save_file
 
 from cameraborn.errors import RecipeError
 from cameraborn.networks.resnet import ResNet, ResNetRanker
-from cameraborn.train.weights import LAYOUTS, import_checkpoint, load_init
+from cameraborn.train.weights import LAYOUTS, import_checkpoint, load_init, read_weights
 
 SIZE = {"layers": (1, 2, 1, 1), "width": 4}
 FEATURES = 6
@@ -209,6 +209,34 @@ def test_what_is_no_checkpoint_is_refused(tmp_path, capfd, held, says):
         import_checkpoint(written(tmp_path, held), new_fc=True)
     assert "\n" not in str(caught.value)
     assert "run" not in capfd.readouterr().out
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_what_holds_code_is_answered_with_the_command_that_saves_its_weights(tmp_path):
+    torch.save(torch.nn.Sequential(torch.nn.Linear(2, 2)), tmp_path / "module.pth")
+    torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), tmp_path / "archive.pt")
+    (tmp_path / "page.pth").write_bytes(b"<html>not found</html>")
+    said = {}
+    for file in ("module.pth", "archive.pt", "page.pth"):
+        with pytest.raises(RecipeError) as caught:
+            read_weights(tmp_path / file)
+        said[file] = caught.value.args[0].replace(f"{tmp_path}/", "")
+        assert said[file].isprintable()
+    assert said["module.pth"].startswith(
+        "module.pth: not a checkpoint that can be read safely: it holds torch.nn.modules.container.Sequential beside "
+        "weights, and opening it may run code: where you trust it and the code that wrote it can be imported, save "
+        'its weights alone with: python -c "import sys, torch; '
+    )
+    assert said["module.pth"].endswith('" module.pth module-state.pth and give module-state.pth')
+    assert "it holds a TorchScript archive" not in said["module.pth"]
+    assert (
+        "it is a TorchScript archive, a program beside its weights, and opening it may run code"
+        in said["archive.pt"]
+    )
+    assert said["archive.pt"].endswith('" archive.pt archive-state.pt and give archive-state.pt')
+    assert said["page.pth"] == (
+        "page.pth: not a checkpoint that can be read safely (torch knows no such file): get it again, as tensors alone"
+    )
 
 
 def test_damaged_and_missing_files(tmp_path):

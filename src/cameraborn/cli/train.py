@@ -237,6 +237,8 @@ def _import_of_rivals(file: Path, layout: str, output: Path) -> None:
         f"{output}: {imported.network}, from a file of sha256 {imported.sha256}; now name it in a benchmark or a "
         f'recipe: weights = ["{output}"]'
     )
+    if imported.notice:
+        say(imported.notice)
 
 
 def _known_layout(layout: str) -> None:

@@ -157,7 +157,7 @@ for _name, _file, _sum in (
     ("clip-vit-b16", "ViT-B-16.pt", "5806e77cd80f8b59890b7e101eabd078d9fb84e6937f9e85e4ecb61988df416f"),
     ("clip-rn50", "RN50.pt", "afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762"),
 ):
-    LAYOUTS.add(_name, Layout(_name, _file, f"{_OPENAI}{_sum}/{_file}", _sum, picture_tower))
+    LAYOUTS.add(_name, Layout(_name, _file, f"{_OPENAI}{_sum}/{_file}", _sum, picture_tower, "torchscript"))
 LAYOUTS.add(
     "farl",
     Layout(

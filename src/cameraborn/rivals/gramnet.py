@@ -120,5 +120,5 @@ class GramNet(WholeNetwork):
 
 
 NETWORKS.add("gramnet", GramNetwork)
-LAYOUTS.add("gramnet", Layout("gramnet", "stylegan-ffhq.pth", f"the folder linked in {_CODE}"))
+LAYOUTS.add("gramnet", Layout("gramnet", "stylegan-ffhq.pth", f"the folder linked in {_CODE}", kind="module"))
 RIVALS.add("gramnet", GramNet)

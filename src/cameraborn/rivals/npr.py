@@ -51,6 +51,11 @@ class NprNetwork(nn.Module):
         return score.squeeze(1)
 
 
+def _of_trainer(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The authors' trainer saves ResNet-50's layer of classes too, which their network does not use."""
+    return {key: value for key, value in weights.items() if key not in ("fc.weight", "fc.bias")}
+
+
 class NprInput(WholeNetwork):
     """A network with NPR's input; the loss is binary cross-entropy."""
 
@@ -78,5 +83,5 @@ class Npr(NprInput):
 
 
 NETWORKS.add("npr", NprNetwork)
-LAYOUTS.add("npr", Layout("npr", "NPR.pth", _CODE))
+LAYOUTS.add("npr", Layout("npr", "NPR.pth", _CODE, translate=_of_trainer))
 RIVALS.add("npr", Npr)

@@ -208,7 +208,8 @@ class Validator:
 
     @torch.no_grad()
     def __call__(self, network: Trained) -> dict[str, float]:
-        """Figures by name."""
+        """Figures by name; only what has been trained is ever measured."""
+        network.published.count_as_trained()
         network.eval()
         values = torch.cat([self._of_row(network, index) for index in range(len(self.dataset))])
         network.train()

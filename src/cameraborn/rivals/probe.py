@@ -35,6 +35,7 @@ class LinearProbe(Rival):
         self.head = linear_head(encoder.features)
         encoders = {f"encoder.{part}": network for part, network in encoder.parts.items()}
         self.parts = encoders | {"head": f"probe-head-{encoder.features}"}
+        self.loaded = {f"encoder.{part}": sha256 for part, sha256 in encoder.loaded.items()}
 
     def preprocess(self, picture: Picture) -> Tensor:
         """The encoder's input."""

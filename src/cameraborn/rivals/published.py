@@ -2,7 +2,8 @@
 
 Each comes with a record of its paper, code and licences; with its original's exact input; and with weights that are
 either loaded from a file whose sha256 is kept, or trained here. Without weights it answers with one line that says
-which file is missing, where its authors publish it, and how to import it: nothing is ever scored at random.
+which file is missing, where its authors publish it, and how to import it: nothing is ever scored at random. So every
+method of `_COMPUTING` looks for the weights first, in whatever class it is written.
 
 A network with weights of its own is known by a name in `NETWORKS`, and a form in which its authors publish these
 weights by a name in `LAYOUTS`. A rival consists of such networks: `parts` names them.
@@ -12,10 +13,12 @@ Shapes: B pictures, H and W their height and width after `preprocess`, D feature
 
 from __future__ import annotations
 
+import shlex
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, wraps
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -23,9 +26,11 @@ from torch.nn import functional as F
 
 from cameraborn.errors import RecipeError
 from cameraborn.photo.decode import Picture
-from cameraborn.registry import Registry
+from cameraborn.registry import Registry, spelt_alike
+from cameraborn.train.plain_state import plain_name, saving_command
 
 TRAINED = "trained here"  # in place of a file's sha256
+_COMPUTING = ("compute", "prepare", "score", "loss", "describe")  # methods that weights decide the answer of
 
 
 @dataclass(frozen=True)
@@ -49,9 +54,12 @@ class Layout:
     Attributes:
         network: a name of `NETWORKS`.
         file: the published file's name.
-        origin: where its authors publish it.
-        sha256: of that file, where it is known; a file of another sum is refused.
+        origin: where its authors publish it; if they do not, the code whose training writes it.
+        sha256: of that file, where it is known. A file of this name and kind and of another sum is refused; one of
+            another name or kind is imported, and `Imported.notice` says that it is not the published file.
         translate: from the file's keys to the network's; keys that it leaves out are dropped on purpose.
+        kind: of file: a state, or what holds code beside it and is never opened here.
+        is_published: whether its authors publish the file at all.
     """
 
     network: str
@@ -59,6 +67,52 @@ class Layout:
     origin: str
     sha256: str | None = None
     translate: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] = dict
+    kind: Literal["state", "torchscript", "module"] = "state"
+    is_published: bool = True
+
+    @property
+    def source(self) -> str:
+        """The file's name, where it is had, and its sum."""
+        if not self.is_published:
+            return f"{self.file}, which training with {self.origin} writes (its authors publish none)"
+        return f"{self.file}, published at {self.origin} (sha256 {self.sha256 or 'not known'})"
+
+    def steps(self, name: str, file: str = "", output: str = "") -> str:
+        """The commands that make weights of ours of the file, to follow what the file is.
+
+        Args:
+            name: of this layout.
+            file: as the user has it; by default as it is published.
+            output: to write.
+        """
+        file = file or self.file
+        state = file if self.kind == "state" else plain_name(file)
+        into = shlex.quote(output or f"{self.network}.safetensors")
+        importing = f"cameraborn import-checkpoint {shlex.quote(state)} --layout {name} -o {into}"
+        if self.kind == "state":
+            return f"imported by: {importing}"
+        what = "a TorchScript archive" if self.kind == "torchscript" else "a pickled module"
+        saving = saving_command(file, archive=self.kind == "torchscript", sha256=self.sha256)
+        return (
+            f"{what}, which runs code when it is opened: where you trust it"
+            + (" and its authors' code can be imported" if self.kind == "module" else "")
+            + f", save its weights alone with: {saving} and import these with: {importing}"
+        )
+
+
+def without_prefix(prefix: str, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Keys less a prefix that some of them have.
+
+    Raises:
+        RecipeError: a key is there with the prefix and without, so that one of two tensors would be lost.
+    """
+    twice = sorted(key for key in weights if key.startswith(prefix) and key.removeprefix(prefix) in weights)
+    if twice:
+        raise RecipeError(
+            f"the file holds {twice[0].removeprefix(prefix)!r} twice, with {prefix!r} before it and without: "
+            "save one of both"
+        )
+    return {key.removeprefix(prefix): value for key, value in weights.items()}
 
 
 NETWORKS: Registry[Callable[[], nn.Module]] = Registry("network", RecipeError)
@@ -84,6 +138,7 @@ class Published(nn.Module):
         parts: attribute that holds a network -> that network's name in `NETWORKS`.
         trained: the parts that training changes; None: all.
         loaded: attribute -> sha256 of the published file, or `TRAINED`.
+        started: whether its training was started: in training mode what is trained then needs no weights.
     """
 
     name: str
@@ -91,9 +146,16 @@ class Published(nn.Module):
     parts: Mapping[str, str]
     trained: tuple[str, ...] | None = None
 
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        for name in _COMPUTING:
+            if name in vars(cls):
+                setattr(cls, name, _with_weights(vars(cls)[name]))
+
     def __init__(self) -> None:
         super().__init__()
         self.loaded: dict[str, str] = {}
+        self.started = False
 
     @abstractmethod
     def preprocess(self, picture: Picture) -> Tensor:
@@ -101,7 +163,7 @@ class Published(nn.Module):
 
     @abstractmethod
     def compute(self, batch: Tensor) -> Tensor:
-        """What `forward` gives, whether or not there are weights."""
+        """What `forward` gives."""
 
     def forward(self, batch: Tensor) -> Tensor:
         """Preprocessed pictures [B 3 H W] to scores [B] or features [B D].
@@ -109,28 +171,59 @@ class Published(nn.Module):
         Raises:
             RecipeError: a part has no weights, and the network is not being trained.
         """
-        if not self.training and (line := self.missing()):
-            raise RecipeError(line)
         return self.compute(batch)
 
-    def missing(self) -> str:
-        """One line for the first part without weights: what to get where, and what to do with it; else nothing."""
-        for part, network in self.parts.items():
+    def missing(self, parts: Collection[str] | None = None) -> str:
+        """One line for the first part without weights: what to get where, and what to do with it; else nothing.
+
+        Args:
+            parts: those that are asked for; None: all.
+        """
+        for part in self.parts if parts is None else parts:
             if part not in self.loaded:
-                return f"{self.name}: {missing_weights(network)}"
+                return f"{self.name}: {missing_weights(self.parts[part], self.recipe_of(part))}"
         return ""
 
+    def recipe_of(self, part: str) -> str:
+        """The recipe that trains a part, of those that come with the repository; or nothing."""
+        ships = part in self.trained_parts() and (self.name in RIVALS or self.name in ENCODERS)
+        return f"configs/rivals/{self.name.replace('-', '_')}.toml" if ships else ""
+
     def start_training(self) -> None:
-        """Take the weights of what is trained, drawn at random or loaded, for a start: from now on they are ours.
+        """Take the weights of what is trained, drawn at random or loaded, for a start: they are nobody's from now on.
+
+        In training mode it then computes; `count_as_trained` says when these weights may score.
 
         Raises:
             RecipeError: a part that is not trained has no weights.
         """
+        if line := self.missing(self.frozen_parts()):
+            raise RecipeError(line)
+        for part in self.trained_parts():
+            self.loaded.pop(part, None)
+        self.started = True
+
+    def count_as_trained(self) -> None:
+        """Training has happened: the weights of what is trained are ours, and may score.
+
+        Raises:
+            RecipeError: training was never started.
+        """
+        if not self.started:
+            raise RecipeError(f"{self.name}: its training was not started: train it, or give it weights")
+        self.loaded |= dict.fromkeys(self.trained_parts(), TRAINED)
+
+    def count_as_loaded(self, part: str, sha256: str) -> None:
+        """A part holds the weights of a file; an encoder inside, whose part it is, learns of it too."""
+        self.loaded[part] = sha256
+        inside, _, of_inside = part.rpartition(".")
+        if inside and isinstance(published := self.get_submodule(inside), Published):
+            published.count_as_loaded(of_inside, sha256)
+
+    def frozen_parts(self) -> list[str]:
+        """The parts that training leaves as they were published."""
         trained = self.trained_parts()
-        for part, network in self.parts.items():
-            if part not in trained and part not in self.loaded:
-                raise RecipeError(f"{self.name}: {missing_weights(network)}")
-        self.loaded |= dict.fromkeys(trained, TRAINED)
+        return [part for part in self.parts if part not in trained]
 
     def trained_parts(self) -> list[str]:
         """The parts that training changes; the others stay as published."""
@@ -156,6 +249,23 @@ class Published(nn.Module):
             RecipeError: there is none.
         """
         raise RecipeError(f"{self.name}: it is not trained: give it weights, and name it in a benchmark")
+
+
+def _with_weights(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A method that raises the one line while a part that it computes with has no weights.
+
+    What `prepare` gives never depends on what is trained.
+    """
+
+    @wraps(method)
+    def checked(self: Published, *arguments: Any, **named: Any) -> Tensor:  # noqa: ANN401 (whatever the method takes)
+        trains = self.started and self.training
+        needed = self.frozen_parts() if trains or method.__name__ == "prepare" else None
+        if line := self.missing(needed):
+            raise RecipeError(line)
+        return method(self, *arguments, **named)
+
+    return checked
 
 
 class Encoder(Published):
@@ -212,8 +322,18 @@ class WholeNetwork(Rival):
         return score
 
 
-RIVALS: Registry[Callable[[], Rival]] = Registry("rival", RecipeError)
-ENCODERS: Registry[Callable[[], Encoder]] = Registry("encoder", RecipeError)
+RIVALS: Registry[Callable[[], Rival]] = Registry(
+    "rival", RecipeError, lambda name: _of_other_kind(name, "an encoder", "encoder", ENCODERS)
+)
+ENCODERS: Registry[Callable[[], Encoder]] = Registry(
+    "encoder", RecipeError, lambda name: _of_other_kind(name, "a rival", "rival", RIVALS)
+)
+
+
+def _of_other_kind(name: str, what: str, key: str, known: Collection[str]) -> str:
+    """What to say of a name that stands in the other registry; else nothing."""
+    meant = spelt_alike(name, known)
+    return f'{meant} is {what}: give it as {key} = "{meant}", or --{key} {meant}' if meant else ""
 
 
 def make(name: str) -> Published:
@@ -228,17 +348,23 @@ def without_memory(name: str) -> Published:
         return make(name)
 
 
-def missing_weights(network: str) -> str:
-    """One line: what to do for the weights of a network of `NETWORKS`."""
-    lines = [
-        f"{layout.file}, published at {layout.origin}"
-        + (f" (sha256 {layout.sha256})" if layout.sha256 else " (sha256 not known)")
-        + f", imported by: cameraborn import-checkpoint {layout.file} --layout {name} -o {network}.safetensors"
+def missing_weights(network: str, recipe: str = "", output: str = "") -> str:
+    """One line: what to do for the weights of a network of `NETWORKS`.
+
+    Args:
+        network: its name.
+        recipe: a file that trains it here, if there is one.
+        output: to import weights into.
+    """
+    ways = [
+        f"{layout.source}, {layout.steps(name, output=output)}"
         for name, layout in LAYOUTS.items()
         if layout.network == network
     ]
-    ways = "; or ".join(lines) or "none are published: train it by its recipe in configs/rivals/"
-    return f"no weights of the network {network} were given: {ways}"
+    begun = f"no weights of the network {network} were given: {'' if ways else 'none are published: '}"
+    if recipe:
+        ways.append(f"train it here with: cameraborn train {recipe}")
+    return begun + ("; or ".join(ways) or "train it by a recipe of yours")
 
 
 def empty_network(network: str) -> nn.Module:

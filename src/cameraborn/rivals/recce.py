@@ -20,7 +20,15 @@ from torch.nn import functional as F
 from cameraborn.photo.decode import Picture
 from cameraborn.rivals.backbones.xception import FEATURES, WIDTH, Block, SeparableConv, Xception
 from cameraborn.rivals.inputs import HALVES, by_opencv, normalised, to_tensor
-from cameraborn.rivals.published import LAYOUTS, NETWORKS, RIVALS, Layout, Publication, WholeNetwork
+from cameraborn.rivals.published import (
+    LAYOUTS,
+    NETWORKS,
+    RIVALS,
+    Layout,
+    Publication,
+    WholeNetwork,
+    without_prefix,
+)
 
 SIDE = 299  # pixels
 FLOOD = 0.04  # the classification loss is not driven below this
@@ -264,16 +272,13 @@ class RecceOfDeepfakeBench(Recce):
 
 def _of_deepfakebench(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Its detector holds the network as `model`, beside a `backbone` that it does not use."""
-    return {
-        key.removeprefix("model."): value for key, value in weights.items() if not key.startswith("backbone.")
-    }
+    used = {key: value for key, value in weights.items() if not key.startswith("backbone.")}
+    return without_prefix("model.", used)
 
 
 NETWORKS.add("recce", RecceNetwork)
 NETWORKS.add("recce-deepfakebench", lambda: RecceNetwork(outputs=2))
-LAYOUTS.add(
-    "recce", Layout("recce", "model_params_best.pt", f"no public file; what training with {_CODE} writes")
-)
+LAYOUTS.add("recce", Layout("recce", "model_params_best.pt", _CODE, is_published=False))
 LAYOUTS.add(
     "deepfakebench-recce",
     Layout("recce-deepfakebench", "recce_best.pth", _BENCH, translate=_of_deepfakebench),

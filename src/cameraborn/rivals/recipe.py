@@ -61,6 +61,10 @@ class RivalOptimiseSection(OptimiseSection):
     def _one_decay(self) -> RivalOptimiseSection:
         if self.decay_every is not None and self.patience is not None:
             raise ValueError("give either decay_every or patience")
+        if self.patience is not None and self.min_lr > self.learning_rate:
+            raise ValueError(
+                f"min_lr {self.min_lr} is above learning_rate: nothing would be trained: lower it"
+            )
         return self
 
 

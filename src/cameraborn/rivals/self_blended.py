@@ -23,7 +23,15 @@ from cameraborn.files import Array, Pixels
 from cameraborn.photo.decode import Picture
 from cameraborn.rivals.backbones.efficientnet import EfficientNet
 from cameraborn.rivals.inputs import by_opencv, to_tensor
-from cameraborn.rivals.published import LAYOUTS, NETWORKS, RIVALS, Layout, Publication, WholeNetwork
+from cameraborn.rivals.published import (
+    LAYOUTS,
+    NETWORKS,
+    RIVALS,
+    Layout,
+    Publication,
+    WholeNetwork,
+    without_prefix,
+)
 
 SIDE = 380  # pixels
 _CODE = "https://github.com/mapooon/SelfBlendedImages"
@@ -185,7 +193,7 @@ def efficientnet_b4() -> EfficientNet:
 
 def _of_detector(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The public code's detector holds the network as `net`."""
-    return {key.removeprefix("net."): value for key, value in weights.items()}
+    return without_prefix("net.", weights)
 
 
 NETWORKS.add("efficientnet-b4-2", efficientnet_b4)

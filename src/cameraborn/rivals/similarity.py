@@ -50,6 +50,7 @@ class _Similarity(Rival):
         self.encoder = encoder or Tower("efficientnet-lite0")
         self.encoder.requires_grad_(False)
         self.parts = {f"encoder.{part}": network for part, network in self.encoder.parts.items()}
+        self.loaded = {f"encoder.{part}": sha256 for part, sha256 in self.encoder.loaded.items()}
 
     def preprocess(self, picture: Picture) -> Tensor:
         """The encoder's input."""

@@ -6,32 +6,48 @@ A file of ours holds one network under its published names, or all parts of a ri
 
 from __future__ import annotations
 
-import zipfile
+import copy
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from cameraborn.data.manifest import sha256_of
-from cameraborn.errors import RecipeError
+from cameraborn.errors import RecipeError, first_line
 from cameraborn.files import replacing
-from cameraborn.rivals.published import LAYOUTS, TRAINED, Grown, Layout, Published, empty_network
+from cameraborn.rivals.published import (
+    LAYOUTS,
+    TRAINED,
+    Grown,
+    Layout,
+    Published,
+    empty_network,
+    missing_weights,
+)
+from cameraborn.train.plain_state import is_torchscript
 from cameraborn.train.weights import read_weights
 
 _SHOWN = 5  # keys of each side in an error
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
 class Imported:
-    """The weights of one network, by its own names, and the sha256 of the file they were read from."""
+    """The weights of one network, by its own names, and the sha256 of the file they were read from.
+
+    `notice` says what a user should know of a file that is not the one that was published; else it is empty.
+    """
 
     network: str
     layout: str
     sha256: str
     tensors: Mapping[str, Tensor]
+    notice: str = ""
 
 
 def import_published(path: Path, layout: str) -> Imported:
@@ -39,18 +55,25 @@ def import_published(path: Path, layout: str) -> Imported:
 
     Raises:
         RecipeError: no such layout, another file than the published one, one that cannot be read safely, or one whose
-            names and shapes are not the network's; the message lists both sides.
+            names, shapes or numbers are not the network's; the message lists both sides.
     """
     form = LAYOUTS[layout]
-    sha256 = _checked_sum(path, form)
-    if _is_torchscript(path):
-        raise RecipeError(
-            f"{path}: a TorchScript archive, which holds code beside weights: save the weights alone, with "
-            "torch.save(torch.jit.load(FILE, map_location='cpu').state_dict(), NEW) where you trust it, and import NEW"
-        )
-    tensors = form.translate(read_weights(path))
+    if not path.is_file():
+        raise RecipeError(f"{path}: no such file: get {form.source}")
+    sha256 = sha256_of(path)
+    archive = is_torchscript(path)
+    _refuse_another(path, sha256, form, archive=archive)
+    if archive:
+        sum_of_archives = form.sha256 if form.kind == "torchscript" else None
+        owned = replace(form, kind="torchscript", sha256=sum_of_archives)
+        raise RecipeError(f"{path}: {owned.steps(layout, str(path))}")
+    read = read_weights(path)
+    try:
+        tensors = form.translate(read)
+    except RecipeError as error:
+        raise RecipeError(f"{path}: {error}") from error
     _compare(f"{path}: does not fit layout {layout}", empty_network(form.network).state_dict(), tensors)
-    return Imported(form.network, layout, sha256, tensors)
+    return Imported(form.network, layout, sha256, tensors, _notice(path, sha256, form))
 
 
 def write_imported(imported: Imported, path: Path) -> None:
@@ -75,14 +98,13 @@ def load_weights(published: Published, paths: Iterable[Path]) -> None:
     """Fill a rival's or an encoder's parts from files that `write_imported` or `save_trained` made.
 
     Raises:
-        RecipeError: a file is missing, damaged, of another network, or fits in name and not in shape.
+        RecipeError: a file is missing, damaged, of another network, fits in name and not in shape, holds more than
+            the network, or does not say where its weights come from.
     """
     for path in paths:
-        tensors, about = _read(path)
+        tensors, about = _read(path, published)
         if about.get("name") == published.name:
-            for part in published.parts:
-                held = {k.removeprefix(f"{part}."): v for k, v in tensors.items() if k.startswith(f"{part}.")}
-                fill(published, part, held, about.get(f"sha256.{part}", TRAINED), str(path))
+            _fill_all(published, tensors, about, path)
             continue
         parts = [part for part, network in published.parts.items() if network == about.get("network")]
         if not parts:
@@ -91,40 +113,80 @@ def load_weights(published: Published, paths: Iterable[Path]) -> None:
             raise RecipeError(
                 f"{path}: holds {holds}, and {published.name} needs {wanted}: give another file"
             )
+        sha256 = _source(path, about, "sha256")
         for part in parts:
-            fill(published, part, tensors, about.get("sha256", ""), str(path))
+            fill(published, part, tensors, sha256, str(path))
 
 
 def fill(published: Published, part: str, tensors: Mapping[str, Tensor], sha256: str, source: str) -> None:
     """Put weights into one part, strictly, and remember where they came from.
 
     Raises:
-        RecipeError: names or shapes are not the part's; nothing was changed.
+        RecipeError: names, shapes or numbers are not the part's; nothing was changed.
     """
     module: nn.Module = published.get_submodule(part)
+    expected = module
+    if isinstance(module, Grown):
+        expected = grown = copy.deepcopy(module)
+        grown.grow(tensors)
+    _compare(f"{source}: does not fit part {part!r} of {published.name}", expected.state_dict(), tensors)
     if isinstance(module, Grown):
         module.grow(tensors)
-    _compare(f"{source}: does not fit part {part!r} of {published.name}", module.state_dict(), tensors)
     module.load_state_dict(dict(tensors), strict=True)
-    published.loaded[part] = sha256
+    published.count_as_loaded(part, sha256)
 
 
-def _checked_sum(path: Path, form: Layout) -> str:
-    if not path.is_file():
-        raise RecipeError(f"{path}: no such file: get {form.file} at {form.origin}")
-    sha256 = sha256_of(path)
-    if form.sha256 and path.name == form.file and sha256 != form.sha256:
+def _fill_all(
+    published: Published, tensors: Mapping[str, Tensor], about: Mapping[str, str], path: Path
+) -> None:
+    """All parts from a file that `save_trained` made."""
+    held: dict[str, dict[str, Tensor]] = {part: {} for part in published.parts}
+    strange = []
+    for key, value in tensors.items():
+        part = next((part for part in held if key.startswith(f"{part}.")), None)
+        if part is None:
+            strange.append(key)
+        else:
+            held[part][key.removeprefix(f"{part}.")] = value
+    if strange:
+        raise RecipeError(
+            f"{path}: holds what is no part of {published.name}: {_list(sorted(strange))}: give another file"
+        )
+    sources = {part: _source(path, about, f"sha256.{part}") for part in held}
+    for part, state in held.items():
+        fill(published, part, state, sources[part], str(path))
+
+
+def _source(path: Path, about: Mapping[str, str], key: str) -> str:
+    """Where a file says that weights come from."""
+    source = about.get(key, "")
+    if not _SHA256.fullmatch(source) and not (key != "sha256" and source == TRAINED):
+        raise RecipeError(
+            f"{path}: its metadata do not say where its weights come from ({key}: {source or 'none'}): "
+            "import or train them again"
+        )
+    return source
+
+
+def _refuse_another(path: Path, sha256: str, form: Layout, *, archive: bool) -> None:
+    """A file that goes by the published one's name and kind, and is another.
+
+    A plain state under the name of a TorchScript archive may be what its owner saved of it.
+    """
+    alike = path.name == form.file and (archive or form.kind != "torchscript")
+    if alike and form.sha256 and sha256 != form.sha256:
         raise RecipeError(
             f"{path}: its sha256 is {sha256}, and the published file's {form.sha256}: get it again"
         )
-    return sha256
 
 
-def _is_torchscript(path: Path) -> bool:
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any("/code/" in name for name in archive.namelist())
+def _notice(path: Path, sha256: str, form: Layout) -> str:
+    if form.sha256 is None or sha256 == form.sha256:
+        return ""
+    begun = f"{path}: its sha256 is not that of the published file {form.file} ({form.sha256})"
+    if form.kind != "state":
+        return f"{begun}, which holds code: nothing here tells whether its weights were saved from that file"
+    return f"{begun}: not the authors' weights, unless somebody saved them anew"
 
 
 def _write(tensors: Mapping[str, Tensor], metadata: dict[str, str], path: Path) -> None:
@@ -133,16 +195,28 @@ def _write(tensors: Mapping[str, Tensor], metadata: dict[str, str], path: Path) 
         save_file({name: value.contiguous() for name, value in tensors.items()}, part, metadata)
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def _read(path: Path, published: Published) -> tuple[dict[str, Tensor], dict[str, str]]:
     if not path.is_file():
-        raise RecipeError(f"{path}: no such file: give weights that cameraborn import-checkpoint wrote")
+        raise RecipeError(f"{path}: no such file: {_ways(published, path)}")
     try:
         with safe_open(path, framework="pt") as file:
             return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except Exception as error:  # the library's own errors have no common base
         raise RecipeError(
-            f"{path}: not a safetensors file that can be read ({error}): import it again"
+            f"{path}: not a safetensors file that can be read ({first_line(error)}): {_ways(published, path)}"
         ) from error
+
+
+def _ways(published: Published, path: Path) -> str:
+    """What to do for a file of weights that is not there: for the part that it is named after, or the first without."""
+    lacking = {part: network for part, network in published.parts.items() if part not in published.loaded}
+    part = next(
+        (part for part, network in lacking.items() if network == path.stem), next(iter(lacking), None)
+    )
+    if part is None:
+        return f"{published.name} has all weights that it needs: leave it out"
+    output = str(path.with_suffix(".safetensors"))
+    return f"{published.name}: {missing_weights(lacking[part], published.recipe_of(part), output)}"
 
 
 def _compare(what: str, expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
@@ -155,9 +229,23 @@ def _compare(what: str, expected: Mapping[str, Tensor], found: Mapping[str, Tens
             if found[key].shape != expected[key].shape
         ],
     }
+    if not any(sides.values()):  # else the numbers do not matter
+        sides |= _wrong_numbers(expected, found)
     if any(sides.values()):
         listed = "; ".join(f"{side}: {_list(keys)}" for side, keys in sides.items() if keys)
         raise RecipeError(f"{what}: {listed}: check the file, or give another layout")
+
+
+def _wrong_numbers(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> dict[str, list[str]]:
+    """Integers where there should be floats, or the other way, and what is infinite or no number."""
+    return {
+        "of another type": [
+            f"{key} {found[key].dtype} for {expected[key].dtype}"
+            for key in sorted(expected)
+            if found[key].is_floating_point() != expected[key].is_floating_point()
+        ],
+        "NaN or infinite": [key for key in sorted(found) if not bool(torch.isfinite(found[key]).all())],
+    }
 
 
 def _list(keys: list[str]) -> str:

@@ -34,6 +34,7 @@ from torch import Tensor, nn
 from cameraborn.errors import RecipeError, first_line
 from cameraborn.networks.clip import split_blades_checkpoint
 from cameraborn.networks.resnet import ResNet
+from cameraborn.train.plain_state import WRAPPERS, is_torchscript, plain_name, saving_command
 from cameraborn.train.weights_efficientnet import CLASSES, efficientnet_shapes, import_efficientnet
 from cameraborn.train.weights_sdaie import (
     import_sdaie,
@@ -43,12 +44,13 @@ from cameraborn.train.weights_sdaie import (
 )
 
 FEATURES = 768  # of the last layer of every published encoder of this kind
-_WRAPPERS = ("model", "state_dict", "state_net")  # under which checkpoints keep their weights
 _HEADS = {"fc_iso": "iso", "fc_av": "fnumber", "fc_et": "focal", "fc_fl": "exposure", "fc_face": "face"}
 _JOINT = "fc_joint.weight"  # the one head of the ablation on faces alone: [original, manipulated]
 _REMAINS = r"positional_embedding|token_embedding\.weight|ln_final\.(weight|bias)|logit_scale"
 _TEXT = rf"{_REMAINS}|text_projection|text_fc\.(weight|bias)|transformer\..+"
 _SHOWN = 5  # keys of each side in an error
+_FOREIGN = re.compile(r"Unsupported (?:global: GLOBAL|class) (\S+)")  # what torch says that it does not open
+_ADVICE = "Weights only load failed"  # how it begins
 
 
 @dataclass(frozen=True)
@@ -218,6 +220,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         RecipeError: the file is missing, cannot be read safely, or holds something else.
     """
     _check_there(path)
+    if is_torchscript(path):
+        raise _holds_code(path, "is a TorchScript archive, a program beside its weights", archive=True)
     try:
         held: Any = (
             load_file(path)
@@ -226,7 +230,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         )
     except Exception as error:  # torch's unpickler raises whatever the damage comes to
         raise _unsafe(path, error) from error
-    for wrapper in _WRAPPERS:
+    for wrapper in WRAPPERS:
         if isinstance(held, Mapping) and isinstance(held.get(wrapper), Mapping):
             held = held[wrapper]
             break
@@ -247,8 +251,21 @@ def _check_there(path: Path) -> None:
 
 
 def _unsafe(path: Path, error: Exception) -> RecipeError:
+    """What is wrong with a file, of torch's own pages of advice only the name at fault."""
+    if held := _FOREIGN.search(str(error)):
+        return _holds_code(path, f"holds {held[1]} beside weights", archive=False)
+    reason = "torch knows no such file" if _ADVICE in str(error) else first_line(error)
     return RecipeError(
-        f"{path}: not a checkpoint that can be read safely ({first_line(error)}): get it again, as tensors alone"
+        f"{path}: not a checkpoint that can be read safely ({reason}): get it again, as tensors alone"
+    )
+
+
+def _holds_code(path: Path, what: str, *, archive: bool) -> RecipeError:
+    importable = "" if archive else " and the code that wrote it can be imported"
+    return RecipeError(
+        f"{path}: not a checkpoint that can be read safely: it {what}, and opening it may run code: where you "
+        f"trust it{importable}, save its weights alone with: {saving_command(str(path), archive=archive)} "
+        f"and give {plain_name(str(path))}"
     )
 
 

@@ -1,0 +1,21 @@
+"""What libraries say becomes part of a line of ours: one line, without orders to a terminal."""
+
+import pytest
+
+from cameraborn.errors import first_line
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        ("two\nlines", "two"),
+        ("\n  late", "late"),
+        ("\x1b[1mdo so\x1b[0m. \n\t(1) more", "do so."),
+        ("\x1b[38;5;9mred\x1b]8;;https://a.b\x07link\x1b]8;;\x07\x1b[K", "redlink"),
+        ("a\x07bell", "abell"),
+        ("", "ValueError"),
+        ("\x1b[0m", "ValueError"),
+    ],
+)
+def test_the_first_line_is_clean(said, line):
+    assert first_line(ValueError(said)) == line
