@@ -252,7 +252,7 @@ def test_only_missing_weights_leave_a_row_empty(tmp_path, config_of, weights, st
     good = {"encoder": "efficientnet-lite0", "weights": [weights["efficientnet-lite0"]]}
     for detector, said in (
         ({"rival": "nqr"}, "no rival is called 'nqr': did you mean 'npr'"),
-        ({"rival": "farl"}, "no rival is called 'farl'"),
+        ({"rival": "farl"}, "farl is an encoder: give it as encoder"),
         ({"rival": "npr", "weights": [broken]}, "broken.safetensors: not a safetensors file"),
         ({"rival": "npr", "weights": [weights["tiny-ladeda"]]}, "holds tiny-ladeda, and npr needs npr"),
     ):
