@@ -179,7 +179,10 @@ def read_ifds(image: Image.Image) -> dict[str, Mapping[int, object]]:
     try:
         exif = image.getexif()
         ifds["IFD0"] = dict(exif)
-        ifds["Exif"] = {**ifds["IFD0"], **exif.get_ifd(ExifTags.IFD.Exif)}  # TIFF/EP, DNG, scanners: IFD0 alone
+        ifds["Exif"] = {
+            **ifds["IFD0"],
+            **exif.get_ifd(ExifTags.IFD.Exif),
+        }  # TIFF/EP, DNG, scanners: IFD0 alone
     except MALFORMED:
         pass
     return ifds
