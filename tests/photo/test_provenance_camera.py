@@ -140,6 +140,17 @@ def test_an_editor_may_have_put_exposures_together():
     assert len(read(changes, (*CANON, ascii_tag(0x131, "Firmware 1.0"))).doubts) == 1
 
 
+@pytest.mark.parametrize(
+    ("taken", "changed"),
+    [("2019:03:01", "2019:02:28"), ("2019:12:01", "2019:11:30"), ("2019:13:45", "2019:01:01")],
+)
+def test_days_are_those_of_the_calendar(taken, changed):
+    found = read(
+        {TAKEN: (2, f"{taken} 01:00:00\0".encode())}, (*CANON, ascii_tag(CHANGED, f"{changed} 23:00:00"))
+    )
+    assert found.doubts == ()
+
+
 @pytest.mark.parametrize("tag", [TAKEN, CHANGED])
 def test_a_date_in_the_future(tag):
     def found(day):

@@ -19,7 +19,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -47,10 +47,11 @@ _MAKERS_WITH_NOTES = re.compile(
     r"(?i)^(?:apple|canon|casio|eastman kodak|fuji|hasselblad|jvc|konica|leica|minolta|nikon|olympus|om digital|"
     r"panasonic|pentax|ricoh|sanyo|sigma|sony)"  # of Samsung's phones many write none
 )
-_FIRST_EXIF = ("1995", "10", "01")  # version 1.0 was published in that month
-_EPOCHS = ("1904", "1969", "1970", "1979", "1980")  # years in which clocks begin that nobody has set
+_FIRST_EXIF = date(1995, 10, 1)  # version 1.0 was published in that month
+_EPOCHS = (1904, 1969, 1970, 1979, 1980)  # years in which clocks begin that nobody has set
 _LAST_KNOWN = date(2026, 11, 1)  # a computer's clock that is earlier is wrong itself
-_DATE = re.compile(r"(\d{4}):(\d\d):(\d\d) (\d\d):(\d\d):(\d\d)")
+_A_DAY = timedelta(days=1)
+_DATE = re.compile(r"(\d{4}):(\d\d):(\d\d) \d\d:\d\d:\d\d", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -131,25 +132,21 @@ def _dates(tags: Mapping[int, object]) -> Iterator[str]:
     taken, changed = _date(tags.get(_TAKEN)), _date(tags.get(_CHANGED))
     if (first := taken or changed) is None:
         return
-    today = max(date.today(), _LAST_KNOWN)
-    if _days(first) > _days((f"{today.year}", f"{today.month}", f"{today.day}")) + 1:
-        yield f"dated {'-'.join(first[:3])}, which is in the future"
-    if first[:3] < _FIRST_EXIF and first[0] not in _EPOCHS:
-        yield f"dated {'-'.join(first[:3])}, before cameras wrote EXIF"
     # A day apart may be a time zone.
-    if taken and changed and taken[:3] > changed[:3] and _days(taken) - _days(changed) > 1:
-        yield f"taken on {'-'.join(taken[:3])}, after the file was changed on {'-'.join(changed[:3])}"
+    if first - max(date.today(), _LAST_KNOWN) > _A_DAY:
+        yield f"dated {first}, which is in the future"
+    if first < _FIRST_EXIF and first.year not in _EPOCHS:
+        yield f"dated {first}, before cameras wrote EXIF"
+    if taken and changed and taken - changed > _A_DAY:
+        yield f"taken on {taken}, after the file was changed on {changed}"
 
 
-def _date(value: object) -> tuple[str, ...] | None:
+def _date(value: object) -> date | None:
     match = _DATE.match(value) if isinstance(value, str) else None
-    return None if match is None or match[1] == "0000" else match.groups()
-
-
-def _days(date: tuple[str, ...]) -> int:
-    """Enough of a calendar to tell one day from several."""
-    year, month, day = map(int, date[:3])
-    return 372 * year + 31 * month + day
+    try:
+        return None if match is None else date(*map(int, match.groups()))
+    except ValueError:  # 0000:00:00 is unknown
+        return None
 
 
 def _thumbnail(image: Image.Image) -> Iterator[str]:
