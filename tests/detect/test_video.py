@@ -9,7 +9,7 @@ from PIL import Image
 
 import cameraborn
 from cameraborn.detect.verdict import ChannelVerdict, Verdict
-from cameraborn.detect.video import Track, Tracks, combined_p_value, score_video
+from cameraborn.detect.video import _CUT, Track, Tracks, _difference, combined_p_value, score_video
 from cameraborn.errors import PictureError
 
 from ..command import rows_of, run_here
@@ -124,9 +124,78 @@ def test_another_scene_is_another_face():
     assert followed([[face(0)]] * 3, pixels=[dark, dark, light]) == [[0, 0.5], [1]]
 
 
+def light(pixels, gain):
+    return np.clip(pixels * gain, 0, 255).astype(np.uint8)
+
+
+def test_a_cut_to_another_person_at_the_same_place_is_another_face():
+    first, second = (scene((portrait(number), (120, 15))) for number in (1, 2))
+    at = face(180, 75.0, 120.0)
+    assert _difference(first, second) < _CUT
+    assert followed([[at]] * 4, pixels=[first, first, second, second]) == [[0, 0.5], [1, 1.5]]
+
+
+def test_a_person_who_moves_in_another_light_stays_one():
+    frames, boxes = [], []
+    for number in range(6):
+        x, y = 100 + 12 * number, 10 + 3 * number
+        turned = Image.fromarray(portrait(1)).rotate(4 * (number - 3), resample=Image.Resampling.BILINEAR)
+        frames.append(light(scene((np.asarray(turned), (x, y))), 1 + 0.06 * number))
+        boxes.append([face(x + 60 + (-1) ** number * 4, y + 60.0, 120.0 + 3 * number)])
+    assert followed(boxes, pixels=frames) == [[0.5 * number for number in range(6)]]
+
+
+def test_a_face_that_is_covered_for_a_moment_goes_on():
+    shown = scene((portrait(1), (120, 15)))
+    covered = shown.copy()
+    covered[60:180, 180:290] = np.linspace(20, 220, 120)[:, None, None]
+    at = face(180, 75.0, 120.0)
+    assert followed([[at]] * 3, pixels=[shown, covered, shown]) == [[0, 1], [0.5]]
+
+
+def test_whole_frames_may_look_as_they_like():
+    first, second = (scene((portrait(number), (120, 15))) for number in (1, 2))
+    whole = replace(face(0), face=None, box=(0.0, 0.0, 480.0, 270.0))
+    assert followed([[whole]] * 2, pixels=[first, second]) == [[0, 0.5]]
+
+
+def test_a_hard_cut_in_a_video_ends_a_row(detector, tmp_path):
+    frames = [scene((portrait(number), (120, 15))) for number in (1, 2) for _ in range(4)]
+    path = write(tmp_path / "cut.mp4", frames, rate=4, codec="libx264")
+    assert [(row.start_s, row.end_s) for row in score_video(detector, str(path))] == [(0, 0.5), (1, 1.5)]
+
+
+def test_scoring_a_film_that_is_longer_takes_no_more_memory(detector, tmp_path):
+    def peak(frames):
+        path = write(
+            tmp_path / f"{frames}.mp4", [scene((portrait(1, 110), (20, 5)), size=(160, 120))] * frames
+        )
+        tracemalloc.start()
+        (row,) = score_video(detector, str(path), every=0.1)
+        _, highest = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert row.frames == frames
+        return highest
+
+    peak(2)  # what is made once
+    a_frame = 160 * 120 * 3
+    assert peak(40) < peak(8) + 2 * a_frame
+
+
+def test_rows_of_single_frames_are_bounded(detector, clip, monkeypatch):
+    monkeypatch.setattr("cameraborn.detect.video.MOST_ROWS", 7)
+    rows = score_video(detector, str(clip), every=0.4, each_frame=True)
+    tracks, frames = ([row for row in rows if (row.frames is not None) == whole] for whole in (True, False))
+    assert [row.frames for row in tracks] == [9, 4]
+    assert [row.start_s for row in frames] == pytest.approx([0, 0.4, 0.8, 1.2, 1.6, 2.0, 2.0])
+    for row in tracks:
+        assert row.notes[0] == "single frames have rows up to 2.4 s alone, 7 in all"
+    assert len(score_video(detector, str(clip), every=0.4)[0].notes) == 1
+
+
 def test_a_face_that_is_followed_for_two_hours_takes_little_memory():
     def kept(frames):
-        track = Track(0.0, keeps=False)
+        track = Track(0.0)
         tracemalloc.start()
         for number in range(frames):
             track.add(number / 2, replace(face(100), evidence={"a": ChannelVerdict(1.0, 0.5)}))

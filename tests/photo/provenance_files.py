@@ -35,6 +35,14 @@ def international(keyword, value, *, compressed=False):
     return chunk(b"iTXt", keyword.encode() + b"\0" + bytes([compressed]) + b"\0\0\0" + body)
 
 
+def raw_profile(name, body):
+    """A profile as ImageMagick writes it into a PNG."""
+    digits = body.hex()
+    lines = "\n".join(digits[at : at + 72] for at in range(0, len(digits), 72))
+    packed = zlib.compress(f"\n{name}\n{len(body):8}\n{lines}\n".encode())
+    return chunk(b"zTXt", b"Raw profile type " + name.encode() + b"\0\0" + packed)
+
+
 def jpeg(*segments, exif=None, picture=PICTURE, **settings):
     """A JPEG with these segments, (marker, body), behind its beginning."""
     out = BytesIO()

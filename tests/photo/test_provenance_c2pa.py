@@ -5,19 +5,23 @@ certificate that nobody trusts: `made.*` says that GPT-4o made it, `edited.jpg` 
 """
 
 import struct
+import sys
 from io import BytesIO
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from cameraborn.photo import provenance_c2pa, provenance_signature
 from cameraborn.photo.provenance import read_provenance
 from cameraborn.photo.provenance_c2pa import Manifest, read_manifest
 from cameraborn.photo.provenance_jumbf import manifest_store, read_boxes
 from cameraborn.photo.provenance_signature import can_check, signature_state
-from tests.photo.provenance_files import chunk, jpeg, png
+from tests.photo.provenance_files import ascii_tag, chunk, jpeg, png
+from tests.photo.test_exif import block
 from tests.photo.test_provenance_cbor import encoded
 
 FILES = Path(__file__).with_name("data") / "c2pa"
@@ -95,6 +99,29 @@ def test_the_reference_library_checks_the_signature(ending):
     assert manifest_of_changed(bytes(changed), ending) == "invalid"
 
 
+@pytest.mark.parametrize("missing", [("C2paError",), ("Reader", "Context", "Settings", "C2paError")])
+def test_without_the_library_nothing_is_checked_whatever_has_its_name(missing, monkeypatch):
+    other = ModuleType("c2pa")
+    for name in {"Reader", "Context", "Settings", "C2paError"} - set(missing):
+        setattr(other, name, object)
+    monkeypatch.setitem(sys.modules, "c2pa", other)
+    provenance_signature._library.cache_clear()
+    try:
+        assert not can_check()
+        assert read_provenance(FILES / "made.jpg").c2pa.signature == "unchecked"
+    finally:
+        provenance_signature._library.cache_clear()
+
+
+def test_an_error_of_our_own_is_not_told_as_damage_of_the_file(monkeypatch):
+    def broken(*_):
+        raise AttributeError("of our own")
+
+    monkeypatch.setattr(provenance_c2pa, "signature_state", broken)
+    with pytest.raises(AttributeError, match="of our own"):
+        read_provenance(FILES / "made.jpg")
+
+
 def manifest_of_changed(data, ending):
     names = {"jpg": "JPEG", "tif": "TIFF"}
     return signature_state(data, names.get(ending, ending.upper()))
@@ -121,11 +148,6 @@ def test_a_signer_without_a_name_and_names_without_an_end():
     assert len(Manifest("x" * 9999, "valid", "y" * 9999, None, 0).in_words()) < 500
 
 
-@pytest.mark.skipif(can_check(), reason="the library is installed")
-def test_without_the_library_nothing_is_checked():
-    assert read_provenance(FILES / "made.png").c2pa.signature == "unchecked"
-
-
 @pytest.mark.parametrize(
     ("claim", "name"),
     [
@@ -149,6 +171,9 @@ def test_claim_generators_of_both_versions(claim, name):
         ({"softwareAgent": {"name": "Adobe Firefly", "version": "3"}}, "Adobe Firefly"),
         ({"description": "Created by Google Generative AI."}, "Google AI"),
         ({"softwareAgent": "Bing Image Creator"}, "Microsoft"),
+        ({"softwareAgent": "Microsoft Designer"}, "Microsoft"),
+        ({"softwareAgent": "Google Imagen 3"}, "Google AI"),
+        ({"description": "AI Generated Image"}, "a generator that is not named"),
         ({"parameters": {"com.adobe.details": "imagen-3.0-generate-002"}}, "Google AI"),
         ({"softwareAgent": "Leonardo.Ai"}, "Leonardo.Ai"),
         ({"softwareAgent": {"name": "FLUX.1"}}, "FLUX"),
@@ -162,6 +187,83 @@ def test_claim_generators_of_both_versions(claim, name):
 def test_actions_name_generators(action, generator):
     data = jpeg(*app11(store(manifest({}, [{"action": "c2pa.created", **action}]))))
     assert [trace.generator for trace in read_provenance(data).traces] == [generator]
+
+
+COMPOSITE = {"digitalSourceType": SOURCE + "compositeWithTrainedAlgorithmicMedia"}
+TRAINED = {"digitalSourceType": SOURCE + "trainedAlgorithmicMedia"}
+CAPTURE = {"digitalSourceType": SOURCE + "digitalCapture"}
+FIREFLY = {"softwareAgent": "Adobe Firefly"}
+OPENED = {"action": "c2pa.opened"}
+
+
+def actions_of(*actions, claim=None):
+    claim = claim or {"claim_generator": "Adobe Photoshop 25.0"}
+    exif = block([], [ascii_tag(0x10F, "Canon"), ascii_tag(0x110, "Canon EOS 30D")])
+    return read_provenance(jpeg(*app11(store(manifest(claim, list(actions)))), exif=exif))
+
+
+@pytest.mark.parametrize(
+    "actions",
+    [
+        [{"action": "c2pa.edited", **FIREFLY, **COMPOSITE}],
+        [OPENED, {"action": "c2pa.edited", **FIREFLY, **COMPOSITE}],
+        [OPENED, {"action": "c2pa.edited", **FIREFLY}],
+        [OPENED, {"action": "c2pa.edited", **FIREFLY, **TRAINED}],
+        [{"action": "c2pa.created", **CAPTURE}, {"action": "c2pa.edited", **FIREFLY}],
+        [{"action": "c2pa.created", **COMPOSITE, **FIREFLY}],
+        [{"action": "c2pa.created"}, {"action": "c2pa.placed"}, {"action": "c2pa.edited", **FIREFLY}],
+        [OPENED, {"action": "c2pa.edited", **COMPOSITE}, {"action": "c2pa.edited", **FIREFLY}],
+    ],
+)
+def test_a_photograph_that_was_filled_in_is_generated_in_part(actions):
+    found = actions_of(*actions)
+    assert (found.says, found.camera) == ("partly generated", "Canon EOS 30D")
+    assert found.summary == (
+        "partly generated by Adobe Firefly, as its metadata say; EXIF names the camera Canon EOS 30D"
+    )
+
+
+@pytest.mark.parametrize(
+    "actions",
+    [
+        [{"action": "c2pa.created", **FIREFLY, **TRAINED}],
+        [{"action": "c2pa.created", **FIREFLY}],
+        [{"action": "c2pa.created", **FIREFLY, **TRAINED}, {"action": "c2pa.edited", **FIREFLY, **COMPOSITE}],
+        [{"action": "c2pa.created", **TRAINED}, {"action": "c2pa.converted", **FIREFLY}],
+        [{"action": "c2pa.created", **FIREFLY, **TRAINED}, {"action": "c2pa.placed"}],
+    ],
+)
+def test_what_was_created_by_a_generator_stays_generated(actions):
+    assert actions_of(*actions).says == "generated"
+
+
+def test_the_program_of_the_claim_fills_in_too():
+    edited = {"action": "c2pa.edited", **COMPOSITE}
+    assert actions_of(OPENED, edited, claim={"claim_generator": "Adobe_Firefly"}).says == "partly generated"
+    assert actions_of(OPENED, claim={"claim_generator": "ChatGPT"}).says == "generated"
+
+
+def test_a_generated_ingredient_is_a_part():
+    made = manifest({"claim_generator": "ChatGPT"}, [{"action": "c2pa.created", **TRAINED}])
+    edited = manifest({"claim_generator": "Adobe Photoshop 25.0"}, [OPENED, {"action": "c2pa.placed"}])
+    found = read_provenance(jpeg(*app11(store(made, edited))))
+    assert (found.says, found.summary) == (
+        "partly generated",
+        "partly generated by OpenAI, as its metadata say",
+    )
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        {"claim_generator_info": [{"name": "Microsoft Responsible AI Image Provenance", "version": "1.0"}]},
+        {"claim_generator": "Microsoft_Responsible_AI_Image_Provenance_1.0"},
+        {"claim_generator": "Microsoft_Responsible_AI/1.0"},
+    ],
+)
+def test_names_that_microsoft_signs_with(claim):
+    found = read_provenance(jpeg(*app11(store(manifest(claim, [{"action": "c2pa.created"}])))))
+    assert found.summary == "generated by Microsoft, as its metadata say"
 
 
 def test_a_camera_may_sign_too():

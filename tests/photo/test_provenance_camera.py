@@ -2,6 +2,7 @@
 
 import csv
 import struct
+from datetime import date, timedelta
 from io import BytesIO
 from pathlib import Path
 
@@ -33,6 +34,7 @@ from tests.photo.test_exif import (
 
 CANON = (ascii_tag(0x10F, "Canon"), ascii_tag(0x110, "Canon EOS 30D"))
 LENS, MAKER_NOTE, TAKEN, CHANGED, WIDTH, HEIGHT = 0xA432, 0x927C, 0x9003, 0x0132, 0xA002, 0xA003
+LENS_MODEL, PROGRAM, MODE, FLASH = 0xA434, 0x8822, 0xA402, 0x9209
 # f/8, 1/250 s, ISO 100: brightness = 6 + 7.97 - 5
 TAGS = {
     FNUMBER: (RATIONAL, ((8, 1),)),
@@ -95,6 +97,8 @@ def test_an_exposure_that_is_incomplete(missing):
             {TAKEN: (2, b"2021:05:09 10:00:00\0")},
             "taken on 2021-05-09, after the file was changed on 2019-01-01",
         ),
+        ({TAKEN: (2, b"1995:01:01 00:00:00\0")}, "dated 1995-01-01, before cameras wrote EXIF"),
+        ({BRIGHTNESS: (SRATIONAL, ((32, 10),))}, "brightness 3.2 EV is far from the 9.0 EV"),
     ],
 )
 def test_contradictions(changes, words):
@@ -113,7 +117,13 @@ def test_contradictions(changes, words):
         {LENS: (RATIONAL, ((0, 0), (0, 0), (0, 0), (0, 0)))},
         {LENS: (RATIONAL, ((35, 1), (35, 1), (0, 0), (0, 0)))},
         {LENS: (RATIONAL, ((1, 1),))},
-        {BRIGHTNESS: (SRATIONAL, ((0, 1),))},  # phones write such
+        {BRIGHTNESS: (SRATIONAL, ((0, 1),))},  # phones write it where they have measured none
+        {BRIGHTNESS: (SRATIONAL, ((52, 10),))},  # 3.8 steps, a little more than the most that was seen
+        {BRIGHTNESS: (SRATIONAL, ((2, 1),)), MODE: (SHORT, (1,))},  # set by hand
+        {BRIGHTNESS: (SRATIONAL, ((2, 1),)), PROGRAM: (SHORT, (1,))},
+        {BRIGHTNESS: (SRATIONAL, ((2, 1),)), FLASH: (SHORT, (9,))},
+        {TAKEN: (2, b"1980:01:01 00:00:00\0")},  # a clock that nobody has set
+        {TAKEN: (2, b"1996:11:04 14:55:52\0")},  # of a genuine photograph
         {FOCAL_35: (SHORT, (700,))},  # digital zoom
         {TAKEN: (2, b"0000:00:00 00:00:00\0")},
         {TAKEN: (2, b"2019:01:02 03:00:00\0")},  # a time zone
@@ -122,6 +132,91 @@ def test_contradictions(changes, words):
 )
 def test_what_cameras_write_is_no_contradiction(changes):
     assert read(changes, (*CANON, ascii_tag(CHANGED, "2019:01:01 23:00:00"))).doubts == ()
+
+
+def test_an_editor_may_have_put_exposures_together():
+    changes = {BRIGHTNESS: (SRATIONAL, ((2, 1),))}
+    assert read(changes, (*CANON, ascii_tag(0x131, "Adobe Photoshop Lightroom 6.6.1"))).doubts == ()
+    assert len(read(changes, (*CANON, ascii_tag(0x131, "Firmware 1.0"))).doubts) == 1
+
+
+@pytest.mark.parametrize(
+    ("taken", "changed"),
+    [("2019:03:01", "2019:02:28"), ("2019:12:01", "2019:11:30"), ("2019:13:45", "2019:01:01")],
+)
+def test_days_are_those_of_the_calendar(taken, changed):
+    found = read(
+        {TAKEN: (2, f"{taken} 01:00:00\0".encode())}, (*CANON, ascii_tag(CHANGED, f"{changed} 23:00:00"))
+    )
+    assert found.doubts == ()
+
+
+@pytest.mark.parametrize("tag", [TAKEN, CHANGED])
+def test_a_date_in_the_future(tag):
+    def found(day):
+        text = f"{day:%Y:%m:%d} 12:00:00"
+        return read(
+            {TAKEN: (2, text.encode() + b"\0")} if tag == TAKEN else {}, (*CANON, ascii_tag(CHANGED, text))
+        )
+
+    today = date.today()
+    assert found(today).doubts == ()
+    assert found(today + timedelta(days=1)).doubts == ()  # a time zone
+    far = today + timedelta(days=400)
+    assert found(far).doubts == (f"dated {far}, which is in the future",)
+
+
+PHONE = (ascii_tag(0x10F, "Apple"), ascii_tag(0x110, "iPhone 13"))
+ON_A_PHONE = {FOCAL: (RATIONAL, ((57, 10),)), FOCAL_35: (SHORT, (26,)), LENS: None}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["iPhone 13 back dual wide camera 5.1mm f/1.6", "Pixel 6a back camera 4.38mm f/1.73", "5.7 mm", ""],
+)
+def test_lenses_of_phones(name):
+    assert read({**ON_A_PHONE, LENS_MODEL: (2, name.encode() + b"\0")}, PHONE).doubts == ()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "EF24-70mm f/2.8L II USM",
+        "EF-S18-55mm f/3.5-5.6 IS",
+        "RF50mm F1.8 STM",
+        "AF-S DX NIKKOR 18-55mm f/3.5-5.6G",
+        "NIKKOR Z 24-70mm f/4 S",
+        "XF35mmF1.4 R",
+        "FE 85mm F1.8",
+        "OLYMPUS M.Zuiko Digital ED 12-40mm F2.8",
+        "LUMIX G VARIO 14-42mm/F3.5-5.6",
+    ],
+)
+def test_a_lens_that_no_phone_takes(name):
+    changes = {**ON_A_PHONE, FOCAL: (RATIONAL, ((35, 1),)), LENS_MODEL: (2, name.encode() + b"\0")}
+    assert f"lens {name} cannot be put onto a phone" in read(changes, PHONE).doubts
+    assert not any("phone" in doubt for doubt in read(changes).doubts)
+
+
+@pytest.mark.parametrize(
+    ("make", "model"),
+    [("Apple", "iPhone 13"), ("samsung", "SM-G991B"), ("Xiaomi", "MI 8"), ("Google", "Pixel 5")],
+)
+def test_a_focal_length_that_no_phone_has(make, model):
+    phone = (ascii_tag(0x10F, make), ascii_tag(0x110, model))
+    changes = {**ON_A_PHONE, FOCAL_35: None}
+    assert read({**changes, FOCAL: (RATIONAL, ((28, 1),))}, phone).doubts == ()
+    long = read({**changes, FOCAL: (RATIONAL, ((200, 1),))}, phone)
+    assert long.doubts == ("focal length 200 mm is none of a phone",)
+
+
+@pytest.mark.parametrize(
+    ("make", "lacks"),
+    [("LEICA CAMERA AG", True), ("EASTMAN KODAK COMPANY", True), ("SIGMA", True), ("samsung", False)],
+)
+def test_makers_whose_cameras_write_a_note(make, lacks):
+    found = read({MAKER_NOTE: None}, (ascii_tag(0x10F, make), ascii_tag(0x110, "X")))
+    assert any(note.startswith("no maker note") for note in found.notes) == lacks
 
 
 def with_thumbnail(thumbnail, picture=PICTURE):

@@ -267,6 +267,33 @@ def test_a_film_of_two_hours_takes_no_more_memory_than_one_of_two_minutes(tmp_pa
     assert read(TWO_HOURS) < read(TWO_HOURS // 60) + 8192
 
 
+def damaged(path, number, rng):
+    """Other bytes in the middle of a packet of the stream."""
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+        at, size = packets[number].pos, packets[number].size
+    assert size > 600
+    data = bytearray(path.read_bytes())
+    data[at + size // 3 : at + size // 3 + 300] = rng.integers(0, 255, 300, np.uint8).tobytes()
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(("ending", "codec"), [("mp4", "libx264"), ("mkv", "libx264"), ("avi", "mpeg4")])
+def test_damage_in_the_middle_is_told(tmp_path, ending, codec):
+    rng = np.random.default_rng(0)
+    frames = [rng.integers(0, 255, (24, 32, 3), np.uint8).repeat(8, 0).repeat(8, 1) for _ in range(30)]
+    for number in (5, 12, 20):
+        path = write(tmp_path / f"clip.{ending}", frames, codec=codec)
+        sound = Video(str(path), 0.1)
+        assert len(list(sound.frames())) == 30
+        assert sound.notes == []
+        damaged(path, number, rng)
+        video = Video(str(path), 0.1)
+        assert len(list(video.frames())) >= 28
+        (note,) = video.notes
+        assert note.startswith("the video is damaged after ")
+
+
 def test_key_frames_alone_are_decoded_of_a_film_that_is_long(tmp_path):
     path = write(tmp_path / "clip.mp4", [corner()] * 100)  # a key frame each 12 frames
     with av.open(str(path)) as container:

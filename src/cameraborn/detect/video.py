@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from cameraborn.detect.detector import Detector
@@ -24,13 +25,24 @@ from cameraborn.files import Box, Pixels
 from cameraborn.photo.candidates import overlap
 from cameraborn.photo.video import Video
 
+Look = NDArray[np.float64]
 _RATE = 0.5  # p-values do not depend on it, and nothing is flagged
 MOST_FACES = 64  # of a frame
+MOST_ROWS = (
+    50_000  # for single frames, of which each takes a kilobyte until the row of its face can be written
+)
 _SAME_OVERLAP = 0.3  # intersection over union from which two boxes are one face
 _MOVED, _GROWN = 0.5, 1.5  # or a centre that moved by this share of a side, which changed by this factor
 _PATIENCE = 2.5  # intervals without a face after which its track ends
 _CUT = 0.2  # mean difference of two small grey frames, in shares of white, at which another scene begins
 _SMALL = (32, 18)
+# Correlation of two looks at a face from which it is one (benchmarks/videos.py). Of 5,000 cuts from one portrait to
+# another 20 % lie under `_CUT`, and 9 % when looks are compared too; of 240 portraits that were shifted, turned,
+# squeezed, lit otherwise and compressed, one is taken for another if that is as much as happens in half a second, and 8
+# at twice as much.
+_LIKE = 0.6
+_LOOK, _AROUND = 8, 1.3  # pixels of a look's side; side of what is looked at over that of the box
+_FLAT = 2.0  # grey levels of standard deviation, below which a look says nothing
 
 
 def score_video(
@@ -80,7 +92,7 @@ def judge_video(
         tracks.add(time, picture.pixels, [one for one in verdicts if one.box is not None])
         last, looked_at = replace(verdicts[0], start_s=0.0, end_s=time), looked_at + 1
     assert last is not None  # there is a frame, or an error
-    notes = tuple(video.notes)
+    notes = (*video.notes, *tracks.notes)
     if not tracks.all:
         return [replace(last, frames=looked_at, notes=notes)]
     return [
@@ -100,30 +112,31 @@ class Track:
 
     Args:
         time: of its first frame, in seconds.
-        keeps: its frames.
 
     Attributes:
         first, last: when it was seen first and last, in seconds.
         box: where it was seen last.
-        frames: times and verdicts of its frames, if it keeps them.
+        look: how it looked there; None for whole frames.
+        frames: times and verdicts of the frames that it was told to keep.
     """
 
-    def __init__(self, time: float, keeps: bool) -> None:
+    def __init__(self, time: float) -> None:
         self.first = self.last = time
         self.box: Box = (0.0, 0.0, 0.0, 0.0)
+        self.look: Look | None = None
         self.frames: list[tuple[float, Verdict]] = []
-        self._keeps, self._is_judged = keeps, False
+        self._is_judged = False
         self._best: Verdict | None = None
         self._scopes: Counter[Scope] = Counter()
         self._scores, self._p_values = array("d"), array("d")
         self._surprise: dict[str, array[float]] = {}
 
-    def add(self, time: float, verdict: Verdict) -> None:
-        """Take in what is said of its next frame."""
+    def add(self, time: float, verdict: Verdict, *, keep: bool = False) -> None:
+        """Take in what is said of its next frame, and keep it for a row of its own if that is wanted."""
         assert verdict.box is not None  # tracks are of faces, which have boxes
         self.last, self.box = time, verdict.box
-        if self._keeps:
-            self.frames.append((time, verdict))
+        if keep:
+            self.frames.append((time, _abstaining(verdict)))
         self._scopes[verdict.scope] += 1
         if self._best is None or _clearness(verdict) > _clearness(self._best):
             self._best = verdict
@@ -144,7 +157,7 @@ class Track:
             number: of the track; None for whole frames.
             notes: on the file.
         """
-        frames = [replace(_abstaining(one), face=number, start_s=at, end_s=at) for at, one in self.frames]
+        frames = [replace(one, face=number, start_s=at, end_s=at) for at, one in self.frames]
         return [self._row(number, notes), *frames]
 
     def _row(self, number: int | None, notes: tuple[str, ...]) -> Verdict:
@@ -172,15 +185,18 @@ class Tracks:
 
     Args:
         every: seconds between two frames.
-        each_frame: keep the frames of tracks, for rows of their own.
+        each_frame: keep the frames of tracks, for rows of their own: `MOST_ROWS` of them.
 
     Attributes:
         all: the tracks, in the order of appearance.
+        notes: what a reader should know of them.
     """
 
     def __init__(self, every: float, *, each_frame: bool = False) -> None:
         self.all: list[Track] = []
+        self.notes: tuple[str, ...] = ()
         self._every, self._each_frame = every, each_frame
+        self._rows_left = MOST_ROWS if each_frame else 0
         self._before: Pixels | None = None
         self._followed: list[Track] = []
 
@@ -192,7 +208,8 @@ class Tracks:
             pixels: of the frame [H W 3].
             verdicts: on its faces.
         """
-        small = np.asarray(Image.fromarray(pixels).convert("L").resize(_SMALL, Image.Resampling.BOX))
+        image = Image.fromarray(pixels)
+        small = np.asarray(image.convert("L").resize(_SMALL, Image.Resampling.BOX))
         if self._before is not None and _difference(small, self._before) > _CUT:
             self._followed = []
         self._before = small
@@ -201,14 +218,25 @@ class Tracks:
         for verdict in verdicts:
             box = verdict.box
             assert box is not None
-            track = max(free, key=lambda one: overlap(one.box, box), default=None)
-            if track is not None and _is_same(track.box, box):
+            look = _look_at(image, box) if verdict.face is not None else None
+            alike = [one for one in free if _is_same(one.box, box) and _is_like(one.look, look)]
+            if alike:
+                track = max(alike, key=lambda one: overlap(one.box, box))
                 free.remove(track)
             else:
-                track = Track(time, self._each_frame)
+                track = Track(time)
                 self.all.append(track)
                 self._followed.append(track)
-            track.add(time, verdict)
+            track.add(time, verdict, keep=self._keeps(time))
+            track.look = look
+
+    def _keeps(self, time: float) -> bool:
+        """Whether one more frame gets a row of its own; a note, if it is the first that does not."""
+        if self._rows_left == 0 and self._each_frame and not self.notes:
+            self.notes = (f"single frames have rows up to {time:.1f} s alone, {MOST_ROWS:,} in all",)
+        keeps = self._rows_left > 0
+        self._rows_left -= keeps
+        return keeps
 
 
 def _is_same(box: Box, other: Box) -> bool:
@@ -217,6 +245,22 @@ def _is_same(box: Box, other: Box) -> bool:
     sides = [max(x1 - x0, y1 - y0) for x0, y0, x1, y1 in (box, other)]
     x, y = ((box[i] + box[i + 2] - other[i] - other[i + 2]) / 2 for i in (0, 1))
     return float(np.hypot(x, y)) <= _MOVED * min(sides) and max(sides) <= _GROWN * min(sides)
+
+
+def _look_at(image: Image.Image, box: Box) -> Look:
+    """A face and what is around it, of a few pixels, less its mean: [h w 3]."""
+    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    half = max(1.0, _AROUND * max(box[2] - box[0], box[3] - box[1]) / 2)
+    crop = image.crop((round(x - half), round(y - half), round(x + half), round(y + half)))
+    look: Look = np.array(crop.resize((_LOOK, _LOOK), Image.Resampling.BOX), dtype=np.float64)
+    look -= look.mean()
+    return look
+
+
+def _is_like(look: Look | None, other: Look | None) -> bool:
+    if look is None or other is None or min(look.std(), other.std()) < _FLAT:
+        return True
+    return float((look * other).mean() / (look.std() * other.std())) >= _LIKE
 
 
 def _difference(small: Pixels, other: Pixels) -> float:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Literal
@@ -21,7 +20,9 @@ from cameraborn.photo.decode import MAX_PIXELS, named_errors, read_encoded, reco
 from cameraborn.photo.exif import MALFORMED, pillow_warnings_silenced
 from cameraborn.photo.provenance_c2pa import Manifest, manifest_of
 from cameraborn.photo.provenance_camera import Camera, CameraCheck, camera_of
+from cameraborn.photo.provenance_editors import EDITORS
 from cameraborn.photo.provenance_fields import Field, fields_of
+from cameraborn.photo.provenance_jumbf import manifest_store
 from cameraborn.photo.provenance_marks import UNNAMED, Trace, traces_of
 from cameraborn.photo.provenance_source import source_claims, source_type_of
 from cameraborn.photo.provenance_stealth import LOSSLESS, stealth_field
@@ -37,13 +38,6 @@ _SOFTWARE = (
     "xmp:CreatorTool",
     "stEvt:softwareAgent",
     "OriginatingProgram",
-)
-_EDITORS = re.compile(
-    r"(?i)photoshop|lightroom|camera raw|\bgimp\b|snapseed|picasa|paint\.net|paintshop|affinity|darktable|"
-    r"rawtherapee|capture one|luminar|pixelmator|photoscape|acdsee|irfanview|xnview|faststone|imagemagick|"
-    r"graphicsmagick|\bpaint\b|microsoft windows photo|windows photo|corel|photofiltre|polarr|facetune|meitu|beauty|"
-    r"instagram|vsco|picsart|pixlr|canva\b|fotor|krita|faceapp|google photos|photo ?editor|dxo|on1|topaz|exposure x|"
-    r"aperture \d|\biphoto\b|photos \d|nikon transfer|capture nx|digital photo professional|viewnx|adobe"
 )
 
 
@@ -113,9 +107,10 @@ def read_provenance(
     image, format = recognised(data, path)
     with named_errors(path, format):
         fields = [*fields_of(image, data), *xmp_fields(image, data)]
-        manifest = manifest_of(image, data, format)
+        store = manifest_store(image, data)
         camera = camera_of(image)
         hidden = _hidden(image, format)
+    manifest = manifest_of(store, data, format)
     software = _software(fields)
     fields += [*(manifest.fields if manifest else ()), *([hidden] if hidden else ())]
     traces = traces_of(fields)
@@ -130,7 +125,7 @@ def read_provenance(
         camera=camera.name if camera else None,
         camera_check=camera.check if camera else None,
         doubts=camera.doubts if camera else (),
-        editor=next((text for text in software if _EDITORS.search(text)), None),
+        editor=next((text for text in software if EDITORS.search(text)), None),
         software=software,
         c2pa=manifest,
         notes=(
@@ -182,7 +177,8 @@ def _summary(says: Says, traces: Sequence[Trace], camera: Camera | None, claims:
         extent = "whole" if says == "generated" else "part"
         names = dict.fromkeys(trace.generator for trace in traces if trace.extent == extent)
         named = [name for name in names if name != UNNAMED] or [UNNAMED]
-        return f"{says} by {', '.join(named)}, as its metadata say"
+        taken = f"; EXIF names the camera {camera.name}" if camera and extent == "part" else ""
+        return f"{says} by {', '.join(named)}, as its metadata say{taken}"
     if camera is None:
         return "; ".join([*claims, "no generator and no camera is named, which proves nothing"])
     if camera.doubts:

@@ -12,12 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from PIL import Image
-
 from cameraborn.photo.provenance_cbor import CborError, decode_cbor
 from cameraborn.photo.provenance_fields import Field
-from cameraborn.photo.provenance_jumbf import Box, manifest_store, read_boxes
+from cameraborn.photo.provenance_jumbf import Box, read_boxes
 from cameraborn.photo.provenance_signature import signature_state
+from cameraborn.photo.provenance_source import source_code
 
 Signature = Literal["missing", "unchecked", "invalid", "valid", "trusted"]
 _ALGORITHMS = {-7: "ES256", -35: "ES384", -36: "ES512", -37: "PS256", -38: "PS384", -39: "PS512", -8: "EdDSA"}
@@ -32,6 +31,7 @@ _SIGNATURES = {
     "valid": "valid signature",
     "trusted": "valid signature",
 }
+_BRINGS_IN = ("c2pa.opened", "c2pa.placed")  # actions by which a picture that was there comes in (18.12)
 _MAX_TEXTS = 200
 _MAX_NAME = 200  # characters of a name in a sentence
 _MAX_JSON = 1 << 20
@@ -64,15 +64,14 @@ class Manifest:
         return f"a C2PA manifest{claimed}, {_SIGNATURES[self.signature]} of {signer}"
 
 
-def manifest_of(image: Image.Image, data: bytes, format: str) -> Manifest | None:
-    """The manifest that a file carries; None where there is none. Never raises: what cannot be read is missing.
+def manifest_of(store: bytes, data: bytes, format: str) -> Manifest | None:
+    """The manifest that a file carries; None where there is none. What cannot be read of it is missing.
 
     Args:
-        image: the opened file; it need not be loaded.
-        data: the same file, encoded.
+        store: the file's manifest store (`provenance_jumbf.manifest_store`), encoded.
+        data: the file, encoded.
         format: the name of its decoder, "JPEG".
     """
-    store = manifest_store(image, data)
     if not store:
         return None
     manifest = read_manifest(store)
@@ -109,8 +108,8 @@ def _fields(manifest: Box, prefix: str) -> Iterator[Field]:
     for box in assertions.children:
         if box.label.startswith(_ASSERTIONS):
             value = _decoded(box.content("cbor")) or _parsed(box.content("json"))
-            for name, text in _named_texts(value):
-                yield Field("C2PA", prefix + name, text)
+            for of_part, name, text in _texts(value):
+                yield Field("C2PA", prefix + name, text, of_part)
 
 
 def _generator(claim: dict[object, object]) -> str:
@@ -129,6 +128,30 @@ def _program(value: object) -> str:
         return ""
     parts = (value.get("name"), value.get("version"))
     return " ".join(part for part in parts if isinstance(part, str))
+
+
+def _texts(assertion: object) -> Iterator[tuple[bool, str, str]]:
+    """The texts of interest in an assertion, each with whether it speaks of a part of the picture."""
+    if not isinstance(assertion, dict) or not isinstance(assertion.get("actions"), list):
+        yield from ((False, name, text) for name, text in _named_texts(assertion))
+        return
+    actions = assertion["actions"]
+    names = [action.get("action") if isinstance(action, dict) else None for action in actions]
+    # Nothing but what was generated is in the picture before a later action, and nothing else is brought in.
+    is_new = not any(name in _BRINGS_IN for name in names) and any(
+        name == "c2pa.created" and _is_whole(action) for name, action in zip(names, actions, strict=True)
+    )
+    for name, action in zip(names, actions, strict=True):
+        of_part = not (_is_whole(action) and (is_new or name == "c2pa.created"))
+        yield from ((of_part, *found) for found in _named_texts(action))
+
+
+def _is_whole(action: object) -> bool:
+    """Whether an action's source type, if it has one, leaves nothing to a camera or a person."""
+    sources = [
+        source_code(text).lower() for name, text in _named_texts(action) if name == "digitalSourceType"
+    ]
+    return set(sources) <= {"trainedalgorithmicmedia"}
 
 
 def _named_texts(value: object) -> Iterator[tuple[str, str]]:

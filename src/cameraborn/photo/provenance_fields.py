@@ -15,6 +15,7 @@ from itertools import islice
 from PIL import ExifTags, Image, ImageFile, IptcImagePlugin
 
 from cameraborn.photo.exif import MALFORMED, pillow_warnings_silenced, read_ifds, text_of_tag
+from cameraborn.photo.provenance_profiles import iim_of, raw_profile
 
 MAX_TEXT = 1 << 18  # characters of one text; a workflow of ComfyUI has some ten thousand
 MAX_FIELDS = 500  # of a file
@@ -48,6 +49,7 @@ class Field:
     place: str  # "PNG text", "EXIF", "XMP", "IPTC", "comment", "C2PA", "pixels"
     name: str  # keyword, tag or property; empty for comments
     text: str
+    of_part: bool = False  # it stands beside a word that what is generated is a part of the picture
 
     @property
     def where(self) -> str:
@@ -109,7 +111,7 @@ def _fields(image: Image.Image, data: bytes) -> Iterator[Field]:
     for name, text in exif_texts(image):
         yield Field("EXIF", name, text[:MAX_TEXT])
     yield from (Field("comment", "", text) for text in _comments(image))
-    yield from (Field("IPTC", name, text) for name, text in _iim(image))
+    yield from (Field("IPTC", name, text) for name, text in (*_iim(image), *_iim_in_png(data)))
 
 
 def exif_texts(image: Image.Image) -> Iterator[tuple[str, str]]:
@@ -168,6 +170,14 @@ def _iim(image: Image.Image) -> Iterator[tuple[str, str]]:
         values = found.get(key, b"")
         for value in values if isinstance(values, list) else [values]:
             if isinstance(value, bytes) and value:
+                yield name, decoded(value)
+
+
+def _iim_in_png(data: bytes) -> Iterator[tuple[str, str]]:
+    """The same, where ImageMagick has put them into a text chunk."""
+    for keyword, text in islice(png_texts(data), MAX_FIELDS):
+        for number, value in iim_of(raw_profile(keyword, text, "iptc", "8bim")):
+            if name := _IIM.get((2, number)):
                 yield name, decoded(value)
 
 

@@ -31,6 +31,19 @@ _CONVERTER = 2.0  # the strongest teleconverter that is common
 _FASTER = 0.85  # of the smallest f-number; half a step
 _SMALL_SENSOR = 1.9  # focal length on 35 mm film, by the real one, from Four Thirds down
 _FILM_FACTOR = (0.3, 40.0)  # the same for any camera
+_PHONE_FOCAL = (
+    60.0  # mm; of 672 photographs by phones one has more than 15.7: a Nokia that writes 28 as on film
+)
+_PHONE_MAKES = re.compile(
+    r"(?i)^(?:google|hmd global|honor|htc|huawei|infinix|lg electronics|lge|meizu|motorola|nokia|oneplus|oppo|"
+    r"realme|redmi|tecno|vivo|xiaomi|zte)\b"
+)
+_PHONE_MODELS = re.compile(r"(?i)^(?:iphone|ipad|ipod|galaxy(?! nx)|sm-|gt-|pixel\b)")
+# As makers call lenses that are put onto a body, in front of the focal length.
+_EXCHANGED = re.compile(
+    r"(?i)\b(?:EF|EF-[SM]|RF|RF-S|TS-E|AF|AF-[SP]|AF-[SP] DX|DX|(?:Zoom-)?Nikkor|Nikkor Z(?: DX)?|XF|XC|GF|FE|"
+    r"Zuiko(?: Digital)?(?: ED)?|LUMIX G(?: VARIO)?|(?:smc|HD) PENTAX-\w+|Tamron|Sigma|Tokina|Samyang)\s?\d"
+)
 
 
 @dataclass(frozen=True)
@@ -46,6 +59,8 @@ def lens_doubts(exif: Exif, tags: Mapping[int, object]) -> Iterator[str]:
     """What the lens cannot have taken."""
     f, n, film = exif.focal_length_mm, exif.fnumber, exif.focal_35mm
     lens = lens_of(tags)
+    if _is_phone(exif):
+        yield from _phone_doubts(f, text_of_tag(tags.get(_MODEL)) or "")
     # Cameras with a small sensor may write their lens as it would be on 35 mm film.
     lengths = [f, film] if f and film and film >= _SMALL_SENSOR * f else [f]
     if (
@@ -59,6 +74,17 @@ def lens_doubts(exif: Exif, tags: Mapping[int, object]) -> Iterator[str]:
         yield f"f-number {n:g} is none of a lens that opens to f/{lens.fastest:g}"
     if f and film and not _FILM_FACTOR[0] <= film / f <= _FILM_FACTOR[1]:
         yield f"focal length {f:g} mm cannot be that of {film:g} mm on 35 mm film"
+
+
+def _is_phone(exif: Exif) -> bool:
+    return bool(_PHONE_MAKES.match(exif.make or "") or _PHONE_MODELS.match(exif.model or ""))
+
+
+def _phone_doubts(focal: float | None, name: str) -> Iterator[str]:
+    if focal is not None and focal > _PHONE_FOCAL:
+        yield f"focal length {focal:g} mm is none of a phone"
+    if _EXCHANGED.search(name[:200]):
+        yield f"lens {name[:60].strip()} cannot be put onto a phone"
 
 
 def lens_of(tags: Mapping[int, object]) -> Lens:

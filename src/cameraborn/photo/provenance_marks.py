@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cameraborn.photo.provenance_fields import Field
-from cameraborn.photo.provenance_source import SOURCE_TYPE
+from cameraborn.photo.provenance_source import OF_PART, OF_WHOLE, SOURCE_TYPE, source_code
 
 Extent = Literal["whole", "part"]  # of the picture was generated, as the mark says
 _EXCERPT = 100  # characters
@@ -55,10 +55,12 @@ _FREE = (
 _PROGRAM = (
     r"(?:PNG text (?:Software|Model|Creator ?Tool)"
     r"|EXIF (?:Software|RAWDevelopingSoftware|ImageEditingSoftware)"
-    r"|XMP (?:xmp:CreatorTool|stEvt:softwareAgent|tiff:Software|Iptc4xmpExt:AISystemUsed)"
+    r"|XMP (?:ingredient )?(?:xmp:CreatorTool|stEvt:softwareAgent|tiff:Software|Iptc4xmpExt:AISystemUsed)"
     r"|IPTC OriginatingProgram|C2PA (?:ingredient )?(?:claim_generator|softwareAgent|details))"
 )
-_CREDIT = r"(?:XMP photoshop:Credit|IPTC Credit|PNG text Credit|C2PA (?:ingredient )?description)"
+_CREDIT = (
+    r"(?:XMP (?:ingredient )?photoshop:Credit|IPTC Credit|PNG text Credit|C2PA (?:ingredient )?description)"
+)
 _CAPTION = r"(?:PNG text Description|EXIF ImageDescription|XMP dc:description|IPTC Caption)"
 _JSON = r'\A\s*(?:"?\w+"?: ?)?\{'  # perhaps with a name in front: `prompt:{...`
 # Each of WebUI's settings has a name, and a colon: `Steps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 512x512`.
@@ -105,6 +107,12 @@ MARKS: tuple[Mark, ...] = (
     ),
     _mark("NovelAI", r"PNG text Comment", _JSON, r'"signed_hash"\s*:|"uc"\s*:', r'"sampler"\s*:'),
     _mark("NovelAI", r"pixels \w+", r'"Software"\s*:\s*"NovelAI|NovelAI Diffusion'),
+    _mark(  # where there are no chunks, one JSON of them all
+        "NovelAI",
+        _FREE,
+        _JSON,
+        r'"Software"\s*:\s*"NovelAI"|"Source"\s*:\s*"NovelAI Diffusion[^"]{0,30} [0-9A-F]{8}"',
+    ),
     _mark("Easy Diffusion", r"PNG text use_stable_diffusion_model"),
     _mark("Hugging Face", r"PNG text hf-job-id", _UUID),
     # The prompt with its parameters, or one that has none; people write sentences and `Client: ...` instead.
@@ -134,11 +142,18 @@ MARKS: tuple[Mark, ...] = (
     _mark("Midjourney", _PROGRAM, r"(?i)\bmidjourney\b"),
     _mark("Adobe Firefly", _PROGRAM, r"(?i)\badobe[ _]firefly\b|^firefly\b"),
     _mark("OpenAI", _PROGRAM, r"(?i)\bopenai\b|\bdall[ ·•.-]?e\b|\bchatgpt\b|\bgpt-(?:4o|image)|^sora\b"),
-    _mark("Microsoft", _PROGRAM, r"(?i)\b(?:bing )?image creator\b|\bmicrosoft_responsible_ai\b"),
+    _mark(
+        "Microsoft", _PROGRAM, r"(?i)\b(?:bing )?image creator\b|\bmicrosoft[ _]responsible[ _]ai(?![a-z])"
+    ),
+    # Elsewhere it may be the program that people lay out pages with.
+    _mark("Microsoft", r"C2PA (?:ingredient )?softwareAgent", r"(?i)\bmicrosoft designer\b"),
+    _mark(UNNAMED, r"C2PA (?:ingredient )?description", r"(?i)\A\s*AI[ -]generated image\W*\Z"),
     _mark(
         "Google AI",
         _PROGRAM,
-        r"(?i)\bgoogle (?:generative ai|gemini)\b|\bimagen[ -]?\d|\bgemini[ -]\d|\bnano banana\b",
+        # The name of a model whole, as Imagen is an editor of photographs too.
+        r"(?i)\bgoogle (?:generative ai|gemini|imagen)\b|\bimagen-\d[\w.]*-(?:[a-z]+-)*generate\b"
+        r"|\bgemini[ -]\d|\bnano banana\b",
     ),
     _mark("xAI Grok", _PROGRAM, r"(?i)^xai\b|\bgrok\b"),
     _mark("Stability AI", _PROGRAM, r"(?i)\bstability[ _]?ai\b|\bdreamstudio\b"),
@@ -166,18 +181,33 @@ _XAI_SIGNATURE = re.compile(r"Signature: ?[A-Za-z0-9+/=]{64,}")
 def traces_of(fields: Iterable[Field]) -> tuple[Trace, ...]:
     """The marks in a file's fields, a trace a field at most, in the order of the fields."""
     given = list(fields)
-    found = [trace for field in given if (trace := _trace(field)) is not None]
+    in_part = _is_in_part(given)
+    found = [trace for field in given if (trace := _trace(field, in_part)) is not None]
     return tuple(dict.fromkeys([*found, *_xai(given)]))
 
 
-def _trace(field: Field) -> Trace | None:
+def _is_in_part(fields: Iterable[Field]) -> bool:
+    """Whether the file's own source type is that of a picture that was generated in part, and none is of a whole."""
+    own = [field for field in fields if re.fullmatch(SOURCE_TYPE, field.where) and not _of_ingredient(field)]
+    codes = [(source_code(field.text), field.of_part) for field in own]
+    return any(code in OF_PART for code, _ in codes) and (OF_WHOLE, False) not in codes
+
+
+def _of_ingredient(field: Field) -> bool:
+    return field.name.startswith("ingredient ")
+
+
+def _trace(field: Field, in_part: bool) -> Trace | None:
     for mark in MARKS:
         if mark.where.fullmatch(field.where) is None:
             continue
         matches = [pattern.search(field.text) for pattern in mark.what]
         if all(matches):
-            # What an earlier picture says that this one was made from holds for a part of it at most.
-            extent: Extent = "part" if "ingredient" in field.name else mark.extent
+            # What an earlier picture says that this one was made from holds for a part of it at most; and a program
+            # may have generated what was filled in.
+            is_program = re.fullmatch(_PROGRAM, field.where) is not None
+            of_part = field.of_part or _of_ingredient(field) or (in_part and is_program)
+            extent: Extent = "part" if of_part else mark.extent
             start = matches[-1].start() if matches and matches[-1] else 0
             return Trace(mark.generator, field.where, _excerpt(field.text, start), extent)
     return None

@@ -7,7 +7,6 @@ anyone may sign in any name.
 
 from __future__ import annotations
 
-import importlib.util
 import io
 from functools import lru_cache
 from typing import Any, Literal
@@ -24,12 +23,22 @@ _MIME = {
     "JPEG XL": "image/jxl",
 }
 _STATES: dict[str, State] = {"Invalid": "invalid", "Valid": "valid", "Trusted": "trusted"}
+_NEEDED = ("Reader", "Context", "Settings", "C2paError")
 _SETTINGS = {"verify": {"remote_manifest_fetch": False, "ocsp_fetch": False}}
 
 
 def can_check() -> bool:
-    """Whether the library is installed."""
-    return importlib.util.find_spec("c2pa") is not None
+    """Whether the library is installed, and not something else of its name or too old a version."""
+    return _library() is not None
+
+
+@lru_cache(maxsize=1)
+def _library() -> Any:  # noqa: ANN401 (a module)
+    try:
+        import c2pa
+    except (ImportError, OSError, RuntimeError):  # not there, or its own library cannot be loaded
+        return None
+    return c2pa if all(hasattr(c2pa, name) for name in _NEEDED) else None
 
 
 def signature_state(data: bytes, format: str) -> State | None:
@@ -37,8 +46,7 @@ def signature_state(data: bytes, format: str) -> State | None:
     mime = _MIME.get(format)
     if mime is None or not can_check():
         return None
-    import c2pa
-
+    c2pa = _library()
     try:
         with c2pa.Reader(mime, io.BytesIO(data), context=_context()) as reader:
             return _STATES.get(reader.get_validation_state())
@@ -50,6 +58,5 @@ def signature_state(data: bytes, format: str) -> State | None:
 
 @lru_cache(maxsize=1)
 def _context() -> Any:  # noqa: ANN401 (its class comes from the library)
-    import c2pa
-
+    c2pa = _library()
     return c2pa.Context(settings=c2pa.Settings.from_dict(_SETTINGS))

@@ -11,7 +11,11 @@ from collections.abc import Iterable
 
 from cameraborn.photo.provenance_fields import Field
 
-SOURCE_TYPE = r"(?:XMP|C2PA(?: ingredient)?|PNG text|EXIF) (?:.*[:.])?[Dd]igitalSourceType"  # where it stands
+SOURCE_TYPE = (
+    r"(?:(?:XMP|C2PA)(?: ingredient)?|PNG text|EXIF) (?:.*[:.])?[Dd]igitalSourceType"  # where it stands
+)
+OF_PART = ("compositeWithTrainedAlgorithmicMedia", "compositeSynthetic")  # generated in part
+OF_WHOLE = "trainedAlgorithmicMedia"
 WORDS = {
     "digitalCapture": "was taken by a digital camera",
     "computationalCapture": "was taken by a camera and computed from several exposures",
@@ -43,17 +47,17 @@ _MOST = 5  # claims that are told
 
 def source_type_of(fields: Iterable[Field]) -> str | None:
     """The last word of the Digital Source Type, such as `digitalCapture`; the file's own before ingredients'."""
-    return next((_code(field.text) for field in _found(fields)), None)
+    return next((source_code(field.text) for field in _found(fields)), None)
 
 
 def source_claims(fields: Iterable[Field]) -> tuple[str, ...]:
     """Each value in words, the file's own before ingredients': "the file says that it is digital art (digitalArt)"."""
-    claims = (f"{_speaker(field)} says that it {_words(_code(field.text))}" for field in _found(fields))
+    claims = (f"{_speaker(field)} says that it {_words(source_code(field.text))}" for field in _found(fields))
     return tuple(dict.fromkeys(claims))[:_MOST]
 
 
 def _found(fields: Iterable[Field]) -> list[Field]:
-    found = [field for field in fields if re.fullmatch(SOURCE_TYPE, field.where) and _code(field.text)]
+    found = [field for field in fields if re.fullmatch(SOURCE_TYPE, field.where) and source_code(field.text)]
     return sorted(found, key=_of_ingredient)
 
 
@@ -65,8 +69,8 @@ def _speaker(field: Field) -> str:
     return "an earlier picture that it was made from" if _of_ingredient(field) else "the file"
 
 
-def _code(text: str) -> str:
-    """From an address, a qualified code (`digsrctype:print`) or the bare word; spelt as in the list."""
+def source_code(text: str) -> str:
+    """The last word, from an address, a qualified code (`digsrctype:print`) or the bare word; spelt as in the list."""
     word = re.split(r"[/:]", text.strip().rstrip("/"))[-1][:_LONGEST]
     return _SPELLINGS.get(word.lower(), word)
 

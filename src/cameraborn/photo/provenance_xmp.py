@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import islice
 from xml.parsers import expat
 
 from PIL import Image
 
-from cameraborn.photo.provenance_fields import XMP_KEYWORD, Field, png_texts
+from cameraborn.photo.provenance_fields import MAX_FIELDS, XMP_KEYWORD, Field, png_texts
+from cameraborn.photo.provenance_profiles import raw_profile
 
 MAX_PACKET = 4 << 20  # bytes
 MAX_PROPERTIES = 2000
@@ -32,6 +34,9 @@ _PREFIXES = {  # as the specifications print them, whatever a file calls them
     "http://www.tc260.org.cn/ns/AIGC/1.0/": "TC260",
 }
 _TIFF_TAG = 700
+_SEGMENT = b"http://ns.adobe.com/xap/1.0/\0"  # in front of a packet in a segment APP1
+# What these hold is of the pictures that this one was made from (part 2, 1.2.4.1 and 2.1.4).
+_OF_INGREDIENTS = frozenset({"xmpMM:Pantry", "xmpMM:Ingredients", "xmpMM:DerivedFrom"})
 
 
 def xmp_fields(image: Image.Image, data: bytes) -> tuple[Field, ...]:
@@ -40,8 +45,7 @@ def xmp_fields(image: Image.Image, data: bytes) -> tuple[Field, ...]:
 
 
 def _packet(image: Image.Image, data: bytes) -> bytes:
-    png = next((text for keyword, text in png_texts(data) if keyword == XMP_KEYWORD), None)
-    found = png or image.info.get("xmp") or _in_tiff(image)
+    found = _in_png(data) or image.info.get("xmp") or _in_tiff(image)
     if isinstance(found, str):
         return found.encode("utf-8", "replace")
     if isinstance(found, bytes) and found:
@@ -50,6 +54,15 @@ def _packet(image: Image.Image, data: bytes) -> bytes:
     start = data.find(b"<x:xmpmeta")
     end = data.find(b"</x:xmpmeta>", start, start + MAX_PACKET) if start >= 0 else -1
     return data[start : end + len(b"</x:xmpmeta>")] if end > 0 else b""
+
+
+def _in_png(data: bytes) -> str | bytes:
+    """In a chunk of its own, else in a text of ImageMagick's."""
+    texts = list(islice(png_texts(data), MAX_FIELDS))
+    own = next((text for keyword, text in texts if keyword == XMP_KEYWORD), "")
+    profiles = (raw_profile(keyword, text, "xmp", "app1") for keyword, text in texts)
+    segments = (profile.removeprefix(_SEGMENT) for profile in profiles)
+    return own or next((profile for profile in segments if profile.lstrip().startswith(b"<")), b"")
 
 
 def _in_tiff(image: Image.Image) -> object:
@@ -89,7 +102,8 @@ class _Reader:
 
     def _add(self, name: str, text: str) -> None:
         if text.strip():
-            self.properties.append((name, text.strip()[:_MAX_VALUE]))
+            inside = any(_qualified(parent) in _OF_INGREDIENTS for parent, _ in self._open)
+            self.properties.append((f"ingredient {name}" if inside else name, text.strip()[:_MAX_VALUE]))
         if len(self.properties) >= MAX_PROPERTIES:
             raise _Enough
 

@@ -88,6 +88,8 @@ class Video:
             self._check_size(stream.width, stream.height)
             # Before memory is taken for more.
             stream.codec_context.options = {"max_pixels": str(self.max_pixels)}
+            # With several threads FFmpeg gives a frame out before it has noted that it is damaged.
+            stream.codec_context.thread_count = 1
             if self.key_frames:
                 stream.codec_context.skip_frame = "NONKEY"
             if (count := len(_films(container))) > 1:
