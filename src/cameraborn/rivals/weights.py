@@ -48,8 +48,10 @@ def import_published(path: Path, layout: str) -> Imported:
             f"{path}: a TorchScript archive, which holds code beside weights: save the weights alone, with "
             "torch.save(torch.jit.load(FILE, map_location='cpu').state_dict(), NEW) where you trust it, and import NEW"
         )
-    tensors = form.translate(read_weights(path))
-    _compare(f"{path}: does not fit layout {layout}", empty_network(form.network).state_dict(), tensors)
+    tensors, network = form.translate(read_weights(path)), empty_network(form.network)
+    if isinstance(network, Grown):
+        network.grow(tensors)
+    _compare(f"{path}: does not fit layout {layout}", network.state_dict(), tensors)
     return Imported(form.network, layout, sha256, tensors)
 
 
