@@ -1,8 +1,8 @@
 """Encoders of others, whose features a one-class density or a linear probe reads (Table II of AIGFD-EXIF).
 
 CLIP (Radford et al., arXiv 2103.00020), FaRL (Zheng et al., CVPR 2022, arXiv 2112.03109), EXIF-as-Language (Zheng et
-al., CVPR 2023, arXiv 2301.04647), and EfficientNet-Lite0, whose weights everyone can install. One class serves all: a
-new encoder is an entry of `_KINDS`, and a layout for its weights.
+al., CVPR 2023, arXiv 2301.04647), and EfficientNet-Lite0 (Tan and Le, ICML 2019, arXiv 1905.11946), whose weights
+everyone can install. One class serves all: a new encoder is an entry of `_KINDS`, and a layout for its weights.
 
 Shapes: B pictures, D features.
 """
