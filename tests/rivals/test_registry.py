@@ -1,6 +1,9 @@
 """Every rival, encoder, network and layout, by being registered: names and shapes, outputs, inputs, refusals."""
 
+import inspect
 import math
+import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -117,8 +120,9 @@ LARGE = ("adm-256", "clip-vit-l14", "farl")  # seconds to minutes; of farl clip-
 ALL = {**RIVALS, **ENCODERS}
 
 
+@cache
 def empty(name):
-    """A rival or encoder without memory for its weights."""
+    """A rival or encoder without memory for its weights; no test changes it."""
     with torch.device("meta"):
         return ALL[name]().eval()
 
@@ -175,7 +179,19 @@ def test_its_record_is_complete(name):
     record = empty(name).publication
     for field in ("title", "paper", "code", "code_licence", "weights_licence", "needs", "differs"):
         assert getattr(record, field).strip(), field
+    assert "https://" in record.code or "not at hand" in record.code  # an address, or words
     assert 2015 < record.year < 2027
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_its_file_opens_with_its_paper(name):
+    """Venue and year, or arXiv's number, in which the year is; of a probe those of its encoder."""
+    published = empty(name)
+    holder = published.encoder if name.startswith("probe-") else published
+    opening = " ".join(inspect.getdoc(inspect.getmodule(type(holder))).split())
+    arxiv = re.search(r"arXiv \d{4}\.\d{5}", published.publication.paper)
+    named = arxiv[0] if arxiv else published.publication.paper
+    assert named in opening
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -228,6 +244,29 @@ def test_a_recipe_names_what_it_trains(file):
     published = empty(recipe.rival)
     frozen = [part for part in published.parts if part not in published.trained_parts()]
     assert [Path(path).stem for path in recipe.weights] == [published.parts[part] for part in frozen]
+
+
+@pytest.mark.parametrize("name", ["dire", "frdm", "gramnet", "lgrad", "recce", "self_blended"])
+def test_a_recipe_that_may_start_from_imagenet_says_so(name, tmp_path):
+    text = (RECIPES / f"{name}.toml").read_text(encoding="utf-8")
+    (tmp_path / "started.toml").write_text(text.replace("# start = ", "start = "), encoding="utf-8")
+    started = RivalRecipe.read(tmp_path / "started.toml")
+    assert started.start is not None
+    assert RivalRecipe.read(RECIPES / f"{name}.toml").start is None
+    assert empty(started.rival).trained_parts() == ["network"]
+    assert "only where its `start`" in empty(started.rival).publication.differs or name == "gramnet"
+
+
+def test_recipes_have_the_authors_numbers():
+    """What a README or the public code says, where it was once copied wrongly."""
+    ladeda, tiny, univfd = (
+        RivalRecipe.read(RECIPES / f"{name}.toml") for name in ("ladeda", "tiny_ladeda", "univfd")
+    )
+    assert (ladeda.optimise.batch_size, ladeda.optimise.learning_rate) == (32, 2e-4)
+    assert (ladeda.optimise.decay_factor, ladeda.optimise.patience) == (0.9, 15)
+    assert (tiny.optimise.learning_rate, tiny.optimise.decay_factor) == (2e-4, 0.9)
+    assert (univfd.augment.crop_picture, univfd.augment.flip_picture) == (224, 0.5)
+    assert univfd.augment.crop is None  # its network sees features
 
 
 def test_a_recipe_that_names_nothing_is_answered_with_the_nearest(tmp_path):
