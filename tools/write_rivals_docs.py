@@ -36,6 +36,12 @@ detectors = [
 ]
 ```
 
+A rival whose name goes on behind another's is a variant of it: `lgrad-resnet50` reads the gradients of any
+discriminator in torchvision's layout of ResNet-50 in the place of StyleGAN's, `reconstruction-taef2` what FLUX.2's tiny
+autoencoder makes of a picture. In Python `LGrad(function=...)`, `Dire(noise=...)` and `Dire(reconstruct=...)` take what
+you give them, such as the schedulers of diffusers (extra `[diffusion]`), and are called `lgrad*` and `dire*`. A recipe
+starts from nothing; `start = "FILE"` names ImageNet's weights to start from, where its authors do.
+
 A rival sees the largest face, cut as for a bundle, or with `whole_image = true` the picture as it is, which is what its
 authors do. It decides by held-out photographs (`[calibration]`, or those of `[protocol]`), so that rates can be
 compared; the row `NAME (own threshold)` is the same scores, flagged where generated is likelier than not. An encoder's

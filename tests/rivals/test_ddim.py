@@ -1,12 +1,23 @@
 """DDIM on Gaussian pictures, whose noise is known exactly, and DIRE's error on them."""
 
 import math
+import sys
+from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from cameraborn.rivals.ddim import Schedule, generate, invert, reconstruction_error
+from cameraborn.errors import RecipeError
+from cameraborn.rivals.ddim import (
+    Schedule,
+    by_schedulers,
+    ddim_of_diffusers,
+    generate,
+    invert,
+    there_and_back,
+)
 from cameraborn.rivals.dire import CROP, Dire
 from tests.rivals.formula import passes_for_loaded
 
@@ -77,7 +88,9 @@ def test_many_steps_come_to_the_exact_flow():
 
 def test_the_error_falls_with_more_steps_and_is_that_of_the_round_trip():
     pictures = MEAN + DEVIATION * torch.linspace(-2, 2, 5, dtype=torch.float64)[:, None]
-    few, many = (reconstruction_error(gaussian_noise, pictures, steps) for steps in (20, 200))
+    few, many = (
+        (pictures - there_and_back(gaussian_noise, pictures, steps=steps)).abs() for steps in (20, 200)
+    )
     literal = [abs(float(x) - literal_walk(float(x), 20, True)[1]) for x in pictures]
     assert few.flatten().tolist() == pytest.approx(literal, abs=1e-9)
     assert float(many.max()) < float(few.max())
@@ -85,9 +98,9 @@ def test_the_error_falls_with_more_steps_and_is_that_of_the_round_trip():
 
 def test_dire_shows_its_classifier_the_error_in_255_levels():
     rival = Dire(noise=lambda mixed, times: gaussian_noise(mixed.flatten(1), times).view_as(mixed))
-    assert rival.parts == {"network": "dire-classifier"}
+    assert (rival.name, rival.parts) == ("dire*", {"network": "dire-classifier"})
     pictures = torch.rand(2, 3, 8, 8)
-    error = reconstruction_error(rival.noise, pictures, 20)
+    error = (pictures - there_and_back(rival.noise, pictures, steps=20)).abs()
     levels = (error * 255 / 2).clamp(0, 255).to(torch.uint8).float() / 255
     mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     literal = (levels - mean[:, None, None]) / deviation[:, None, None]
@@ -103,3 +116,64 @@ def test_dire_reads_the_middle_of_the_error():
     rival.score(seen[0])
     assert torch.equal(seen[0], prepared[..., 16:240, 16:240])
     assert seen[1].shape[-2:] == (CROP, CROP)
+
+
+class LiteralSteps:
+    """A scheduler as those of diffusers, by the formula of one step: from a time to that of the next, or to an end."""
+
+    def __init__(self, end, order):
+        self.end, self.order = end, order
+
+    def set_timesteps(self, steps):
+        times = torch.arange(0, 1000, 1000 // steps)
+        self.timesteps = times if self.order > 0 else times.flip(0)
+
+    def step(self, noise, time, mixed):
+        place = self.timesteps.tolist().index(int(time)) + 1
+        a = SHARES[int(time)]
+        b = SHARES[int(self.timesteps[place])] if place < len(self.timesteps) else self.end
+        picture = ((mixed - math.sqrt(1 - a) * noise) / math.sqrt(a)).clamp(-1, 1)
+        noise = (mixed - math.sqrt(a) * picture) / math.sqrt(1 - a)
+        return SimpleNamespace(prev_sample=math.sqrt(b) * picture + math.sqrt(1 - b) * noise)
+
+
+def test_schedulers_take_the_place_of_our_steps():
+    pictures = torch.tensor([[0.2], [0.37], [-0.9], [1.4]], dtype=torch.float64)
+    reconstruct = by_schedulers(LiteralSteps(0.0, 1), LiteralSteps(1.0, -1), steps=20)
+    expected = there_and_back(gaussian_noise, pictures, steps=20)
+    assert torch.allclose(reconstruct(gaussian_noise, pictures), expected, atol=1e-9)
+    with torch.device("meta"):
+        rival = Dire(reconstruct=reconstruct)
+    assert (rival.name, set(rival.parts)) == ("dire*", {"diffusion", "network"})
+    assert rival.reconstruct is reconstruct
+
+
+def test_our_steps_are_those_of_diffusers():
+    pytest.importorskip("diffusers", reason="needs cameraborn[diffusion]")
+    there, back = ddim_of_diffusers()
+    there.set_timesteps(20)
+    back.set_timesteps(20)
+    pictures = MEAN + DEVIATION * torch.linspace(-2, 2, 5, dtype=torch.float64)[:, None]  # nothing is clipped
+    schedule = Schedule.evenly(20)
+    # There: told the time that a step leads to, theirs is ours; the last of ours leads to no time, but to pure noise.
+    theirs = pictures
+    for time, following in pairwise(schedule.times.tolist()):
+        theirs = there.step(gaussian_noise(theirs, torch.tensor([time])), following, theirs).prev_sample
+    noise = gaussian_noise(theirs, schedule.times[-1:])
+    assert torch.allclose(noise, invert(gaussian_noise, pictures, schedule), atol=1e-5)
+    # Back they are the same.
+    latents = torch.linspace(-2, 2, 5, dtype=torch.float64)[:, None]
+    returned = latents
+    for time in back.timesteps:
+        returned = back.step(gaussian_noise(returned, time[None]), time, returned).prev_sample
+    assert torch.allclose(returned, generate(gaussian_noise, latents, schedule), atol=1e-5)
+    # As they are used: the way there begins and ends one step earlier.
+    reconstruct = by_schedulers(there, back, steps=20)
+    ours = there_and_back(gaussian_noise, pictures, steps=20)
+    assert torch.allclose(reconstruct(gaussian_noise, pictures), ours, atol=0.01)
+
+
+def test_without_diffusers_it_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "diffusers", None)
+    with pytest.raises(RecipeError, match=r"pip install 'cameraborn\[diffusion\]'"):
+        ddim_of_diffusers()

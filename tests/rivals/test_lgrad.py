@@ -4,8 +4,13 @@ import pytest
 import torch
 
 from cameraborn.errors import RecipeError
+from cameraborn.rivals import RIVALS
+from cameraborn.rivals.backbones.resnet import ResNet50
 from cameraborn.rivals.backbones.stylegan import StyleGanDiscriminator, _Halving, batch_deviation
-from cameraborn.rivals.lgrad import LGrad, _grown, gradient_pictures
+from cameraborn.rivals.inputs import IMAGENET
+from cameraborn.rivals.lgrad import OTHERS, LGrad, _grown, gradient_pictures
+from cameraborn.rivals.scoring import open_rival
+from cameraborn.rivals.weights import import_published, load_weights, save_trained, write_imported
 from tests.rivals.formula import formula_, formula_pictures, passes_for_loaded
 
 
@@ -52,8 +57,39 @@ def test_fused_halving_is_convolution_and_averaging():
 
 def test_another_function_takes_the_discriminators_place():
     rival = LGrad(function=lambda x: (x**2).sum(dim=(1, 2, 3)))
-    assert rival.parts == {"network": "lgrad-classifier"}
+    assert (rival.name, rival.parts) == ("lgrad*", {"network": "lgrad-classifier"})
     assert passes_for_loaded(rival).eval()(formula_pictures(1, 64)).shape == (1,)
+
+
+def test_a_users_discriminator_is_chosen_by_name_and_file(tmp_path):
+    """A ResNet-50 in torchvision's layout, of one output: what CNNDetection publishes, say."""
+    theirs = formula_(ResNet50(outputs=2))
+    torch.save({"model": theirs.state_dict()}, tmp_path / "theirs.pth")
+    write_imported(import_published(tmp_path / "theirs.pth", "resnet50"), tmp_path / "d.safetensors")
+    rival = RIVALS["lgrad-resnet50"]()
+    load_weights(rival, [tmp_path / "d.safetensors"])
+    rival.start_training()
+    rival.count_as_trained()
+    save_trained(rival, tmp_path / "trained.safetensors")
+    rival = open_rival("lgrad-resnet50", [tmp_path / "trained.safetensors"])
+    pictures = formula_pictures(1, 64)
+    mean, deviation = torch.tensor(IMAGENET)[:, :, None, None]
+    literal = gradient_pictures(lambda x: theirs(((x + 1) / 2 - mean) / deviation), pictures)
+    assert torch.allclose(rival.prepare(pictures), (literal - mean) / deviation, atol=1e-6)
+    assert not any(parameter.requires_grad for parameter in rival.discriminator.parameters())
+    assert rival.loaded.keys() == {"discriminator", "network"}
+
+
+@pytest.mark.parametrize("network", OTHERS)
+def test_a_row_says_whose_gradients_it_reads(network):
+    with torch.device("meta"):
+        rival = RIVALS[f"lgrad-{network}"]()
+    assert rival.name == f"lgrad-{network}"
+    assert network in rival.publication.differs
+    with pytest.raises(
+        RecipeError, match=f"^lgrad-{network}: no weights of the network {network} were given"
+    ):
+        rival.start_training()
 
 
 def test_an_unfinished_discriminator_is_refused():

@@ -5,8 +5,11 @@ import pytest
 import torch
 
 from cameraborn.errors import RecipeError
+from cameraborn.rivals import NETWORKS
 from cameraborn.rivals.reconstruction import PlainReconstruction, RelativeReconstruction, detail_energy
-from tests.rivals.formula import a_picture, passes_for_loaded
+from cameraborn.rivals.scoring import compute, open_rival
+from cameraborn.rivals.weights import import_published, write_imported
+from tests.rivals.formula import a_picture, formula_, passes_for_loaded
 
 
 def test_detail_is_what_the_four_neighbours_do_not_say():
@@ -54,6 +57,28 @@ class _Off(torch.nn.Module):
 
     def forward(self, pictures):
         return pictures + self.by[:, None, None, None]
+
+
+@pytest.mark.parametrize("kind", ["taesdxl", "taesd3", "taef1", "taef2"])
+def test_a_row_names_its_autoencoder_and_takes_no_other(kind, tmp_path):
+    parts = {part: formula_(NETWORKS[f"{kind}-{part}"]()) for part in ("encoder", "decoder")}
+    for part, network in parts.items():
+        torch.save(network.half().state_dict(), tmp_path / f"{part}.pth")
+        imported = import_published(tmp_path / f"{part}.pth", f"{kind}-{part}")
+        write_imported(imported, tmp_path / f"{part}.safetensors")
+    files = [tmp_path / "encoder.safetensors", tmp_path / "decoder.safetensors"]
+    picture = a_picture(40, 48)
+    for name in ("reconstruction", "reconstruction-relative"):
+        rival = open_rival(f"{name}-{kind}", files)
+        assert rival.name == f"{name}-{kind}"
+        seen = rival.preprocess(picture)[None]
+        with torch.no_grad():
+            back = parts["decoder"].float()(parts["encoder"].float()(seen)).clamp(0, 1)
+        error = (back - seen).square().mean().log()
+        detail = detail_energy(seen).log()[0] if name == "reconstruction-relative" else 0
+        assert float(compute(rival, [picture])[0]) == pytest.approx(float(detail - error), abs=1e-4)
+        with pytest.raises(RecipeError, match=f"holds {kind}-encoder, and {name} needs taesd-decoder"):
+            open_rival(name, files)
 
 
 def test_an_unknown_autoencoder_is_answered():

@@ -1,5 +1,9 @@
 """Every rival, encoder, network and layout, by being registered: names and shapes, outputs, inputs, refusals."""
 
+import inspect
+import math
+import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -9,7 +13,7 @@ from cameraborn.errors import RecipeError
 from cameraborn.rivals import ENCODERS, LAYOUTS, NETWORKS, RIVALS
 from cameraborn.rivals.published import Rival, empty_network, missing_weights
 from cameraborn.rivals.recipe import RivalRecipe
-from tests.rivals.formula import a_picture, digest, formula_, formula_pictures
+from tests.rivals.formula import a_picture, digest, formula_, formula_pictures, scattered
 
 RECIPES = Path(__file__).resolve().parents[2] / "configs" / "rivals"
 NAMES = {  # network: its parameters, and the hash of its state's names and shapes
@@ -28,6 +32,7 @@ NAMES = {  # network: its parameters, and the hash of its state's names and shap
     "tiny-ladeda": (1_297, "e34a908d8cf0c748"),
     "stylegan-discriminator": (23_052_353, "c90a24b452dfbbd9"),
     "lgrad-classifier": (23_510_081, "1d090a708fb21ce3"),
+    "resnet50": (25_557_032, "2d5b8870b35e1530"),
     "probe-head-512": (513, "0d060d07addbf18f"),
     "probe-head-768": (769, "8a52a559eed9e606"),
     "probe-head-1024": (1_025, "76ec2749d0b0c962"),
@@ -42,31 +47,82 @@ NAMES = {  # network: its parameters, and the hash of its state's names and shap
     "taesd3-decoder": (1_229_443, "1e0d29a1fcf52d69"),
     "taef1-encoder": (1_229_456, "f76fde5c3d162e02"),
     "taef1-decoder": (1_229_443, "1e0d29a1fcf52d69"),
+    "taef2-encoder": (1_338_528, "d37345d26f7a19b6"),
+    "taef2-decoder": (1_338_499, "4480a58fa4fc3f96"),
     "efficientnet-b4-2": (17_552_202, "bd8348f09f7ac6b8"),
     "prediction-filters": (1_800, "4e34e4ac28682da5"),
     "univfd-head": (769, "8a52a559eed9e606"),
     "univfd-banks": (0, "24bcca05bcfde4de"),
 }
-OUTPUTS = {  # network: pictures, side, least, greatest level; the first outputs with weights made by a formula
-    "dire-classifier": ((2, 64, -1, 1), [-0.0110972, -0.0100638]),
-    "clip-rn50": ((1, 224, -1, 1), [0.0737294, 0.15593, 0.0916159]),
-    "exif-as-language": ((2, 64, 0, 255), [0.0135909, 0.0272792, -0.131045]),
-    "efficientnet-lite0": ((2, 64, -1, 1), [-0.057287, -0.141731, 0.0559949]),
-    "frdm": ((1, 256, -1, 1), [-0.069195, -0.146677]),
-    "gramnet": ((2, 64, 0, 255), [-28.6819, 0.0, -28.4742]),
-    "npr": ((2, 64, -1, 1), [0.123472, 0.119552]),
-    "ladeda": ((2, 64, -1, 1), [-0.11729, -0.117201]),
-    "tiny-ladeda": ((2, 64, -1, 1), [-0.00224759, -0.000812397]),
-    "stylegan-discriminator": ((1, 256, -1, 1), [0.0074575]),
-    "recce": ((2, 75, -1, 1), [0.118435, 0.114502]),
-    "efficientnet-b4-2": ((2, 64, 0, 1), [0.0414492, -0.0948287, 0.0414492]),
-    "taesd-encoder": ((1, 32, 0, 1), [0.0432352, 0.00409388, -0.0224679]),
+
+
+def pictures(count, side, low=-1.0, high=1.0):
+    """What gives pictures [count 3 side side]."""
+    return lambda: (formula_pictures(count, side, low=low, high=high),)
+
+
+def rows(*shape):
+    """What gives features or latents of that shape, in -1..1."""
+    return lambda: (scattered(torch.arange(math.prod(shape), dtype=torch.float64)).float().view(shape),)
+
+
+def noisy():
+    """What ADM is given: pictures, at a size at which all of its levels are left, and a time each."""
+    return formula_pictures(1, 32), torch.tensor([500])
+
+
+def grey():
+    """A grey picture."""
+    return (formula_pictures(1, 32, low=0, high=255)[:, :1],)
+
+
+LATENTS = {"taesd": 4, "taesdxl": 4, "taesd3": 16, "taef1": 16, "taef2": 32}
+OUTPUTS = {  # network: what it is given; the first outputs with weights made by a formula
+    "adm-256": (noisy, [0.288088, 0.582838, 0.00384083]),
+    "dire-classifier": (pictures(2, 64), [-0.0110972, -0.0100638]),
+    "clip-vit-l14": (pictures(1, 224), [1.15281, -1.09641, -0.914806]),
+    "clip-vit-b16": (pictures(1, 224), [-0.448651, 2.49016, -0.0433948]),
+    "clip-rn50": (pictures(1, 224), [0.0737294, 0.15593, 0.0916159]),
+    "farl": (pictures(1, 224), [-0.448651, 2.49016, -0.0433948]),
+    "exif-as-language": (pictures(2, 64, 0, 255), [0.0135909, 0.0272792, -0.131045]),
+    "efficientnet-lite0": (pictures(2, 64), [-0.057287, -0.141731, 0.0559949]),
+    "frdm": (pictures(1, 256), [-0.069195, -0.146677]),
+    "gramnet": (pictures(2, 64, 0, 255), [-28.6819, 0.0, -28.4742]),
+    "npr": (pictures(2, 64), [0.123472, 0.119552]),
+    "ladeda": (pictures(2, 64), [-0.11729, -0.117201]),
+    "tiny-ladeda": (pictures(2, 64), [-0.00224759, -0.000812397]),
+    "stylegan-discriminator": (pictures(1, 256), [0.0074575]),
+    "lgrad-classifier": (pictures(2, 64), [-0.0110972, -0.0100638]),
+    "resnet50": (pictures(2, 64), [-0.0110972, -0.0176888, -0.132838]),
+    "probe-head-512": (rows(2, 512), [0.0789538, 0.118101]),
+    "probe-head-768": (rows(2, 768), [-0.348628, -0.281272]),
+    "probe-head-1024": (rows(2, 1024), [-0.302888, 0.237951]),
+    "probe-head-1280": (rows(2, 1280), [-0.479792, -0.401069]),
+    "recce": (pictures(2, 75), [0.118435, 0.114502]),
+    "recce-deepfakebench": (pictures(2, 75), [-0.24548, -0.25357]),
+    "efficientnet-b4-2": (pictures(2, 64, 0, 1), [0.0414492, -0.0948287, 0.0414492]),
+    "prediction-filters": (grey, [16.1628, 161.141, 235.39]),
+    "univfd-head": (rows(2, 768), [-0.348628, -0.281272]),
+    "univfd-banks": (rows(2, 768), [-0.00170752, 0.00409302]),
+    **{
+        f"{kind}-encoder": (pictures(1, 32, 0, 1), [0.0432353, 0.00409387, -0.0224679])
+        for kind in LATENTS
+        if kind != "taef2"
+    },
+    "taef2-encoder": (pictures(1, 32, 0, 1), [0.0827366, -0.270786, -0.458569]),
+    "taesd-decoder": (rows(1, 4, 4, 4), [0.0294902, 0.0276308, 0.0198171]),
+    "taesdxl-decoder": (rows(1, 4, 4, 4), [0.0294902, 0.0276308, 0.0198171]),
+    "taesd3-decoder": (rows(1, 16, 4, 4), [0.0389994, 0.038962, 0.0295473]),
+    "taef1-decoder": (rows(1, 16, 4, 4), [0.0389994, 0.038962, 0.0295473]),
+    "taef2-decoder": (rows(1, 32, 4, 4), [0.0315435, 0.0294049, 0.0543062]),
 }
+LARGE = ("adm-256", "clip-vit-l14", "farl")  # seconds to minutes; of farl clip-vit-b16 shows the same
 ALL = {**RIVALS, **ENCODERS}
 
 
+@cache
 def empty(name):
-    """A rival or encoder without memory for its weights."""
+    """A rival or encoder without memory for its weights; no test changes it."""
     with torch.device("meta"):
         return ALL[name]().eval()
 
@@ -77,13 +133,30 @@ def test_names_and_shapes_are_pinned(name):
     assert (sum(p.numel() for p in network.parameters()), digest(network)) == NAMES[name]
 
 
-@pytest.mark.parametrize("name", OUTPUTS)
+def network_of(name):
+    """A network with formula-made weights; of the banks, which have no forward pass, what is scored by them."""
+    network = NETWORKS[name]()
+    if name != "univfd-banks":
+        return formula_(network)
+    with torch.device("meta"):
+        rival = RIVALS["univfd-nearest"]()
+    network.grow({"genuine": torch.zeros(3, 768), "generated": torch.zeros(5, 768)})
+    rival.banks = formula_(network)
+    return rival.score
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long if name in LARGE else ()) for name in OUTPUTS]
+)
 def test_outputs_are_pinned(name):
-    (count, side, low, high), expected = OUTPUTS[name]
-    network = formula_(NETWORKS[name]())
+    inputs, expected = OUTPUTS[name]
     with torch.no_grad():
-        found = network(formula_pictures(count, side, low=low, high=high)).flatten()[: len(expected)]
+        found = network_of(name)(*inputs()).flatten()[: len(expected)]
     torch.testing.assert_close(found, torch.tensor(expected), rtol=1e-4, atol=2e-6)
+
+
+def test_every_network_is_pinned():
+    assert set(OUTPUTS) == set(NAMES) == set(NETWORKS)
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -106,7 +179,19 @@ def test_its_record_is_complete(name):
     record = empty(name).publication
     for field in ("title", "paper", "code", "code_licence", "weights_licence", "needs", "differs"):
         assert getattr(record, field).strip(), field
+    assert "https://" in record.code or "not at hand" in record.code  # an address, or words
     assert 2015 < record.year < 2027
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_its_file_opens_with_its_paper(name):
+    """Venue and year, or arXiv's number, in which the year is; of a probe those of its encoder."""
+    published = empty(name)
+    holder = published.encoder if name.startswith("probe-") else published
+    opening = " ".join(inspect.getdoc(inspect.getmodule(type(holder))).split())
+    arxiv = re.search(r"arXiv \d{4}\.\d{5}", published.publication.paper)
+    named = arxiv[0] if arxiv else published.publication.paper
+    assert named in opening
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -200,6 +285,29 @@ def test_a_recipe_that_is_named_is_there(name):
 )
 def test_what_is_missing_is_said_truly(name, said):
     assert said in empty(name).missing()
+
+
+@pytest.mark.parametrize("name", ["dire", "frdm", "gramnet", "lgrad", "recce", "self_blended"])
+def test_a_recipe_that_may_start_from_imagenet_says_so(name, tmp_path):
+    text = (RECIPES / f"{name}.toml").read_text(encoding="utf-8")
+    (tmp_path / "started.toml").write_text(text.replace("# start = ", "start = "), encoding="utf-8")
+    started = RivalRecipe.read(tmp_path / "started.toml")
+    assert started.start is not None
+    assert RivalRecipe.read(RECIPES / f"{name}.toml").start is None
+    assert empty(started.rival).trained_parts() == ["network"]
+    assert "only where its `start`" in empty(started.rival).publication.differs or name == "gramnet"
+
+
+def test_recipes_have_the_authors_numbers():
+    """What a README or the public code says, where it was once copied wrongly."""
+    ladeda, tiny, univfd = (
+        RivalRecipe.read(RECIPES / f"{name}.toml") for name in ("ladeda", "tiny_ladeda", "univfd")
+    )
+    assert (ladeda.optimise.batch_size, ladeda.optimise.learning_rate) == (32, 2e-4)
+    assert (ladeda.optimise.decay_factor, ladeda.optimise.patience) == (0.9, 15)
+    assert (tiny.optimise.learning_rate, tiny.optimise.decay_factor) == (2e-4, 0.9)
+    assert (univfd.augment.crop_picture, univfd.augment.flip_picture) == (224, 0.5)
+    assert univfd.augment.crop is None  # its network sees features
 
 
 def test_a_recipe_that_names_nothing_is_answered_with_the_nearest(tmp_path):

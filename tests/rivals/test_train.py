@@ -16,7 +16,7 @@ from cameraborn.data.manifest import Row, sha256_of, write_manifest
 from cameraborn.errors import ManifestError, RecipeError
 from cameraborn.photo.decode import open_picture
 from cameraborn.rivals.backbones.clip import VisionTransformer
-from cameraborn.rivals.dataset import RivalPictures, cut
+from cameraborn.rivals.dataset import RivalPictures, cut, postprocessed
 from cameraborn.rivals.lgrad import LGrad
 from cameraborn.rivals.objective import Plateau, Prepared, RivalObjective
 from cameraborn.rivals.published import NETWORKS, RIVALS, TRAINED, without_memory
@@ -233,6 +233,32 @@ def test_self_blended_samples_are_a_photograph_and_its_fake(toys):
     assert pictures.shape == (2, 3, 380, 380)
     assert (labels.tolist(), key.tolist()) == ([0, 1], [0, 1])
     assert not torch.equal(pictures[0], pictures[1])
+
+
+def test_a_recipe_starts_from_a_file(toys, tmp_path):
+    theirs = formula_(NETWORKS["tiny-ladeda"]()).state_dict()
+    torch.save(
+        theirs | {"fc.weight": torch.zeros(1000, 8), "fc.bias": torch.zeros(1000)}, tmp_path / "net.pth"
+    )
+    objective = RivalObjective(recipe_of(toys, start=tmp_path / "net.pth"), Processes(torch.device("cpu")))
+    started = objective.published.network.state_dict()
+    assert all(torch.equal(started[name], value) for name, value in theirs.items() if "fc." not in name)
+
+
+def test_a_picture_is_cut_and_mirrored_before_the_rival_sees_it():
+    pixels = np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3)
+    rng = np.random.default_rng(0)
+    cuts = {int(postprocessed(pixels, AugmentSection(crop_picture=3), rng)[0, 0, 0]) for _ in range(60)}
+    assert cuts == {int(pixels[y, x, 0]) for y in range(2) for x in range(3)}
+    assert np.array_equal(postprocessed(pixels, AugmentSection(crop_picture=9), rng), pixels)
+    assert np.array_equal(postprocessed(pixels, AugmentSection(flip_picture=1), rng), pixels[:, ::-1])
+    assert [
+        AugmentSection(**{name: 1}).changes_pictures for name in ("crop_picture", "flip_picture", "flip")
+    ] == [
+        True,
+        True,
+        False,
+    ]
 
 
 def test_crops_lie_everywhere_and_mirror():

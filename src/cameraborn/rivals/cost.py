@@ -23,7 +23,7 @@ from cameraborn.rivals.univfd import UnivFDNearest
 
 SIDE = 256  # pixels of the picture that is counted; most are resized to a side of their own
 # They leave autocast, which knows no tensors without.
-_NEEDS_MEMORY = ("exif-as-language", "probe-exif-as-language")
+_NEEDS_MEMORY = ("exif-as-language", "probe-exif-as-language", "lgrad-exif-as-language")
 
 
 @dataclass(frozen=True)

@@ -102,11 +102,14 @@ class RivalPictures(Dataset[Sample]):
 
 
 def postprocessed(pixels: Pixels, augment: AugmentSection, rng: np.random.Generator) -> Pixels:
-    """Perhaps shrunk to a square, perhaps blurred, perhaps recompressed, in this order: [H W 3]."""
+    """Perhaps shrunk to a square, blurred, recompressed, cut, and mirrored, in this order: [H W 3].
+
+    A picture smaller than the cut stays as it is along that side.
+    """
     if augment.shrink is not None:
         side = int(rng.integers(augment.shrink[0], augment.shrink[1] + 1))
         pixels = by_opencv(pixels, side, side)
-    return blurred_and_stored(
+    pixels = blurred_and_stored(
         pixels,
         rng,
         augment.blur_probability,
@@ -114,6 +117,12 @@ def postprocessed(pixels: Pixels, augment: AugmentSection, rng: np.random.Genera
         augment.jpeg_probability,
         augment.jpeg_quality,
     )
+    if (crop := augment.crop_picture) is not None:
+        y, x = (int(rng.integers(max(size - crop, 0) + 1)) for size in pixels.shape[:2])
+        pixels = pixels[y : y + crop, x : x + crop]
+    if augment.flip_picture and rng.random() < augment.flip_picture:
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels)
 
 
 def cut(seen: Tensor, augment: AugmentSection, rng: np.random.Generator, path: str) -> Tensor:

@@ -1,7 +1,8 @@
 """DIRE: what a diffusion model cannot reconstruct of a picture, read by a ResNet-50.
 
 Wang et al., "DIRE for diffusion-generated image detection", ICCV 2023, arXiv 2303.09295. ADM takes the picture to
-noise in 20 steps and back in 20; generated pictures come back more alike.
+noise in 20 steps and back in 20; generated pictures come back more alike. In Python another diffusion model may take
+ADM's place, and the schedulers of diffusers that of our steps; such a rival bears another name.
 
 Shapes: B pictures, S side.
 """
@@ -9,8 +10,10 @@ Shapes: B pictures, S side.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor
 
@@ -18,7 +21,7 @@ from cameraborn.files import Pixels
 from cameraborn.photo.decode import Picture
 from cameraborn.rivals.backbones.adm import AdmUNet
 from cameraborn.rivals.backbones.resnet import ResNet50
-from cameraborn.rivals.ddim import Noise, reconstruction_error
+from cameraborn.rivals.ddim import Noise, Reconstruct, there_and_back
 from cameraborn.rivals.inputs import HALVES, IMAGENET, by_pillow, normalised, to_tensor
 from cameraborn.rivals.published import LAYOUTS, NETWORKS, RIVALS, Layout, Publication, Rival
 
@@ -45,6 +48,8 @@ class Dire(Rival):
 
     Args:
         noise: a diffusion model of pictures in -1..1 [B 3 256 256] on ADM's schedule, in place of ADM.
+        reconstruct: in place of ADM's steps, such as `ddim.by_schedulers` gives. With either the rival is called
+            `dire*`.
     """
 
     name = "dire"
@@ -56,18 +61,22 @@ class Dire(Rival):
         code_licence="none given (its diffusion code: MIT)",
         weights_licence="classifier: none given; ADM: MIT",
         needs="ADM's weights (2.2 GB), and 40 passes of a network of 552 million numbers a picture.",
-        differs="ADM runs in float32 and not in float16.",
+        differs="ADM runs in float32 and not in float16. The recipe starts from ImageNet's weights, as its authors "
+        "do, only where its `start` names them.",
     )
     parts: Mapping[str, str] = {"diffusion": "adm-256", "network": "dire-classifier"}
     trained = ("network",)
 
-    def __init__(self, noise: Noise | None = None) -> None:
+    def __init__(self, noise: Noise | None = None, reconstruct: Reconstruct | None = None) -> None:
         super().__init__()
+        if noise is not None or reconstruct is not None:
+            self.name = f"{self.name}*"
         if noise is None:
             self.diffusion = AdmUNet().requires_grad_(False)
         else:
             self.parts = {"network": self.parts["network"]}
         self.noise = noise or (lambda mixed, times: self.diffusion(mixed, times)[:, :3])
+        self.reconstruct = reconstruct or partial(there_and_back, steps=STEPS)
         self.network = ResNet50()
 
     def preprocess(self, picture: Picture) -> Tensor:
@@ -76,7 +85,8 @@ class Dire(Rival):
 
     def prepare(self, batch: Tensor) -> Tensor:
         """Pictures to their errors, cut to 255 levels, with ImageNet's mean and deviation, [B 3 256 256]."""
-        error = reconstruction_error(self.noise, batch, STEPS)
+        with torch.no_grad():
+            error = (batch - self.reconstruct(self.noise, batch)).abs()
         levels = (error * 127.5).clamp(0, 255).floor() / 255
         return normalised(levels, IMAGENET)
 

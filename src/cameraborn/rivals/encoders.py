@@ -1,8 +1,8 @@
 """Encoders of others, whose features a one-class density or a linear probe reads (Table II of AIGFD-EXIF).
 
 CLIP (Radford et al., arXiv 2103.00020), FaRL (Zheng et al., CVPR 2022, arXiv 2112.03109), EXIF-as-Language (Zheng et
-al., CVPR 2023, arXiv 2301.04647), and EfficientNet-Lite0, whose weights everyone can install. One class serves all: a
-new encoder is an entry of `_KINDS`, and a layout for its weights.
+al., CVPR 2023, arXiv 2301.04647), and EfficientNet-Lite0 (Tan and Le, ICML 2019, arXiv 1905.11946), whose weights
+everyone can install. One class serves all: a new encoder is an entry of `_KINDS`, and a layout for its weights.
 
 Shapes: B pictures, D features.
 """
@@ -27,8 +27,8 @@ from cameraborn.rivals.published import ENCODERS, LAYOUTS, NETWORKS, Encoder, La
 SIDE = 224  # pixels
 _OPENAI = "https://openaipublic.azureedge.net/clip/models/"
 _EXIF_CODE = "https://github.com/hellomuffin/exif-as-language"
-_GREY_LEVELS = ((0.0,) * 3, (1 / 255,) * 3)
-_LITE_STATISTICS = ((127 / 255,) * 3, (128 / 255,) * 3)  # of TensorFlow's EfficientNet-Lite
+GREY_LEVELS = ((0.0,) * 3, (1 / 255,) * 3)
+LITE_STATISTICS = ((127 / 255,) * 3, (128 / 255,) * 3)  # of TensorFlow's EfficientNet-Lite
 _CLIP_PUBLICATION = Publication(
     title="Learning transferable visual models from natural language supervision",
     year=2021,
@@ -109,14 +109,14 @@ _KINDS = {
     "clip-rn50": _Kind(_CLIP_PUBLICATION, 1024, ModifiedResNet),
     "farl": _Kind(_FARL_PUBLICATION, 512, _VIT_B16),
     "exif-as-language": _Kind(
-        _EXIF_PUBLICATION, 768, partial(ResNet, features=768), grey_levels, _GREY_LEVELS
+        _EXIF_PUBLICATION, 768, partial(ResNet, features=768), grey_levels, GREY_LEVELS
     ),
     "efficientnet-lite0": _Kind(
         _LITE_PUBLICATION,
         1280,
         partial(EfficientNet, lite=True),
-        partial(middle_square, statistics=_LITE_STATISTICS),
-        _LITE_STATISTICS,
+        partial(middle_square, statistics=LITE_STATISTICS),
+        LITE_STATISTICS,
     ),
 }
 

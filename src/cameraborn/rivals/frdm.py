@@ -265,8 +265,9 @@ class Frdm(WholeNetwork):
         code=f"none of the authors; {_CODE}, training/detectors/srm_detector.py",
         code_licence="CC BY-NC 4.0 (DeepfakeBench)",
         weights_licence="CC BY-NC 4.0 (DeepfakeBench)",
-        needs="Pictures of 256 x 256, and for its recipe Xception's ImageNet weights.",
-        differs="DeepfakeBench trains with AM-softmax on outputs that are no cosines; so does the recipe.",
+        needs="Pictures of 256 x 256, and for its recipe Xception's ImageNet weights (`start`).",
+        differs="DeepfakeBench trains with AM-softmax on outputs that are no cosines; so does the recipe. It starts "
+        "from Xception's weights, as DeepfakeBench does, only where its `start` names them.",
     )
     parts: Mapping[str, str] = {"network": "frdm"}
 

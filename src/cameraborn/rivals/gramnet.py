@@ -100,7 +100,8 @@ class GramNet(WholeNetwork):
         code_licence="none given",
         weights_licence="none given",
         needs="Weights that its authors publish as pickled modules: save their state_dict where you trust them.",
-        differs="In training the public code shrinks a picture to a random side of 64 to 256 first; the recipe does.",
+        differs="The public code starts from a file of its own, graminit.pth; the recipe from nothing, or from "
+        "ImageNet's weights of ResNet-18 where its `start` names them.",
     )
     parts: Mapping[str, str] = {"network": "gramnet"}
 

@@ -21,6 +21,7 @@ from cameraborn.errors import RecipeError
 from cameraborn.rivals.dataset import RivalPictures, cut, rows_of
 from cameraborn.rivals.published import Published, Rival, make
 from cameraborn.rivals.recipe import RivalRecipe
+from cameraborn.rivals.start import start_from
 from cameraborn.rivals.weights import load_weights
 from cameraborn.train.loop import Forward, Objective
 from cameraborn.train.optimise import learning_rate
@@ -128,6 +129,8 @@ class RivalObjective(Objective):
                 f"{recipe.rival}: nothing of it is trained: give it weights, and name it in a benchmark"
             )
         load_weights(self.published, recipe.weights)
+        if recipe.start is not None:
+            start_from(self.published, recipe.start)
         self.published.start_training()
         self.published.eval()  # what is not trained stays so
         self.budget = MemoryBudget(recipe.data.cache_mb)
@@ -135,9 +138,7 @@ class RivalObjective(Objective):
         self.weights_from = next((w for w in recipe.weights if (w.parent / RECORD).is_file()), None)
         self.plateau = Plateau(recipe.optimise.patience)
         self.checkpointed = {"plateau": self.plateau}
-        augment = recipe.augment
-        fixed = augment.shrink is None and not augment.blur_probability and not augment.jpeg_probability
-        self._prepared = Prepared(self.budget if fixed else MemoryBudget(0))
+        self._prepared = Prepared(MemoryBudget(0) if recipe.augment.changes_pictures else self.budget)
 
     def build(self) -> nn.Module:
         """The trained parts; the others are put where they are needed."""

@@ -242,8 +242,9 @@ class Recce(WholeNetwork):
         code=_CODE,
         code_licence="MIT",
         weights_licence="CC BY-NC 4.0 (DeepfakeBench; the authors publish none)",
-        needs="For its recipe, Xception's ImageNet weights.",
-        differs="The graph reasoning is done for all positions at once; the numbers are the same.",
+        needs="For its recipe, Xception's ImageNet weights (`start`).",
+        differs="The graph reasoning is done for all positions at once; the numbers are the same. The recipe starts "
+        "from Xception's weights, as its authors do, only where its `start` names them.",
     )
     parts: Mapping[str, str] = {"network": "recce"}
     network: RecceNetwork

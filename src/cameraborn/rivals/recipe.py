@@ -17,7 +17,8 @@ _Probability = Annotated[float, Field(ge=0, le=1)]
 class AugmentSection(Section):
     """What happens to a training picture; nothing by default.
 
-    `shrink`, blur and JPEG come before the rival's `preprocess`, crop and flip behind its `prepare`, in this order.
+    `shrink`, blur, JPEG, `crop_picture` and `flip_picture` come before the rival's `preprocess`, `crop` and `flip`
+    behind its `prepare`, in this order.
     """
 
     shrink: tuple[int, int] | None = None  # to a square of a side drawn between these, pixels
@@ -25,8 +26,16 @@ class AugmentSection(Section):
     blur_sigma: tuple[float, float] = (0.0, 3.0)  # least and greatest, pixels
     jpeg_probability: _Probability = 0.0
     jpeg_quality: tuple[int, int] = (30, 100)  # least and greatest
+    crop_picture: int | None = Field(default=None, ge=1)  # most of both sides of a random crop, pixels
+    flip_picture: _Probability = 0.0
     crop: int | None = Field(default=None, ge=1)  # side of a random crop of what the network sees, pixels
     flip: _Probability = 0.0
+
+    @property
+    def changes_pictures(self) -> bool:
+        """Whether chance changes the picture that the rival is given."""
+        chances = (self.blur_probability, self.jpeg_probability, self.flip_picture)
+        return self.shrink is not None or self.crop_picture is not None or any(chances)
 
     @model_validator(mode="after")
     def _ranges(self) -> AugmentSection:
@@ -75,12 +84,14 @@ class RivalRecipe(TrainingRecipe):
         objective: `binary`: genuine against generated pictures; `self-blended`: photographs against copies made of
             them; `photographs`: photographs alone.
         weights: files to start from, each of a part (see `cameraborn.rivals.weights`).
+        start: ImageNet's weights for the part that is trained (see `cameraborn.rivals.start`).
     """
 
     kind: Literal["rival"]
     rival: str
     objective: Literal["binary", "self-blended", "photographs"] = "binary"
     weights: tuple[Path, ...] = ()
+    start: Path | None = None
     augment: AugmentSection = AugmentSection()
     optimise: RivalOptimiseSection
     log: LogSection = LogSection(validate_every=0)

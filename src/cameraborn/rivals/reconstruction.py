@@ -1,9 +1,9 @@
 """Training-free: how well a latent diffusion model's autoencoder reconstructs a picture.
 
 AEROBLADE (Ricker, Lukovnikov and Fischer, CVPR 2024, arXiv 2401.17879): what came out of a decoder passes through it
-again with less loss. It compares by LPIPS under the large autoencoders; here it is the tiny ones that imitate them, and
-the plain error. That error mostly says how sharp a picture is, so that sharp fakes look genuine: divided by the energy
-of the picture's own fine detail it says more.
+again with less loss. It compares by LPIPS under the large autoencoders, and takes the least of several; here it is the
+tiny ones that imitate them, one a rival, and the plain error. That error mostly says how sharp a picture is, so that
+sharp fakes look genuine: divided by the energy of the picture's own fine detail it says more.
 
 Shapes: B pictures, H and W height and width, divisible by 8.
 """
@@ -28,7 +28,10 @@ from cameraborn.rivals.published import LAYOUTS, NETWORKS, RIVALS, Layout, Publi
 LONGEST = 256  # pixels; the middle of what is larger is looked at
 _STEP = 8  # pixels, side of a latent position
 _LEAST = 1e-6  # energy of a picture without detail
-_KINDS = {"taesd": 4, "taesdxl": 4, "taesd3": 16, "taef1": 16}  # channels of the latent
+_FIRST = "taesd"  # the rivals under it bear no autoencoder in their names
+_KINDS = {"taesd": 4, "taesdxl": 4, "taesd3": 16, "taef1": 16, "taef2": 32}  # channels of the latent
+_POOLED = ("taef2",)  # with blocks that see whole maps
+_ORIGIN = "https://github.com/madebyollin/taesd"
 _SUMS = {
     "taesd_encoder": "a6b8c0fda4aad50784e543389e0239c72c5e31e9775c9e612ea8333bf3a77dcb",
     "taesd_decoder": "d903e7cc3ae58f21d985a3498a841fa8b230edccff7ac5d27607b0c557945c6f",
@@ -67,12 +70,13 @@ class _Reconstruction(Rival):
     )
     trained = ()
 
-    def __init__(self, kind: str = "taesd") -> None:
+    def __init__(self, kind: str = _FIRST) -> None:
         super().__init__()
         if kind not in _KINDS:
             raise RecipeError(f"{self.name}: {unknown_name('autoencoder', kind, _KINDS)}")
-        self.encoder = tiny_encoder(_KINDS[kind]).requires_grad_(False)
-        self.decoder = tiny_decoder(_KINDS[kind]).requires_grad_(False)
+        self.name = named_after(self.name, kind)
+        self.encoder = NETWORKS[f"{kind}-encoder"]().requires_grad_(False)
+        self.decoder = NETWORKS[f"{kind}-decoder"]().requires_grad_(False)
         self.parts = {"encoder": f"{kind}-encoder", "decoder": f"{kind}-decoder"}
 
     def preprocess(self, picture: Picture) -> Tensor:
@@ -116,13 +120,19 @@ class RelativeReconstruction(_Reconstruction):
         return squared.clamp_min(_LEAST).log() - detail_energy(pictures).clamp_min(_LEAST).log()
 
 
+def named_after(name: str, kind: str) -> str:
+    """The name of a rival under a tiny autoencoder: of all but the first it has the autoencoder's behind it."""
+    return name if kind == _FIRST else f"{name}-{kind}"
+
+
 for _kind, _channels in _KINDS.items():
     for _part, _build in (("encoder", tiny_encoder), ("decoder", tiny_decoder)):
-        NETWORKS.add(f"{_kind}-{_part}", partial(_build, _channels))
         _file = f"{_kind}_{_part}"
-        _origin = "https://github.com/madebyollin/taesd"
+        NETWORKS.add(f"{_kind}-{_part}", partial(_build, _channels, pooled=_kind in _POOLED))
+        _ending = "safetensors" if _file in _SUMS else "pth"
         LAYOUTS.add(
-            f"{_kind}-{_part}", Layout(f"{_kind}-{_part}", f"{_file}.safetensors", _origin, _SUMS[_file])
+            f"{_kind}-{_part}", Layout(f"{_kind}-{_part}", f"{_file}.{_ending}", _ORIGIN, _SUMS.get(_file))
         )
 for _rival in (PlainReconstruction, RelativeReconstruction):
-    RIVALS.add(_rival.name, _rival)
+    for _kind in _KINDS:
+        RIVALS.add(named_after(_rival.name, _kind), partial(_rival, _kind))

@@ -166,9 +166,10 @@ class SelfBlended(WholeNetwork):
         code=_CODE,
         code_licence="academic, non-commercial",
         weights_licence="academic, non-commercial",
-        needs="For its recipe, landmarks of faces, and ImageNet's weights of EfficientNet-B4 (advprop).",
+        needs="For its recipe, landmarks of faces, and ImageNet's weights of EfficientNet-B4 (`start`).",
         differs="The picture is taken for a crop of a face; the hull of all landmarks is the only mask, and one "
-        "optimiser step a batch replaces the two of sharpness-aware minimisation.",
+        "optimiser step a batch replaces the two of sharpness-aware minimisation. The recipe starts from ImageNet's "
+        "weights, as its authors do, only where its `start` names them.",
     )
     parts: Mapping[str, str] = {"network": "efficientnet-b4-2"}
 

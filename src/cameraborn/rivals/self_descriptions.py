@@ -3,7 +3,8 @@
 Nguyen, Azizpour and Stamm, CVPR 2025, arXiv 2503.21003: the strongest detector that learns from photographs alone.
 Eight learnt filters predict a grey pixel from its neighbours; what they miss is the residual. At three sizes, the
 residuals' sum is predicted linearly from all their neighbours by constrained least squares, and the coefficients are
-the description. Its density among photographs is a mixture of five Gaussians with one covariance.
+the description. Its density among photographs is a mixture of five Gaussians with one covariance in the paper; here it
+is whatever reads encoders in a benchmark: its mixture with `covariance = "tied"` is that of the paper.
 
 Shapes: B pictures, K filters, N side of a filter, S side of the prediction's neighbourhood, H and W height and width,
 F = K (S S - 1) coefficients.
@@ -113,7 +114,8 @@ class SelfDescription(Encoder):
         weights_licence="CC BY-NC-SA 4.0",
         needs="Photographs to learn its filters and its density from.",
         differs="The published file of learnt transforms behind the description is not used; the paper has none. "
-        "The loss of the filters is our own, as the public code does not train.",
+        "The loss of the filters is our own, as the public code does not train. The density is the benchmark's: its "
+        'mixture with five components and covariance = "tied" is the paper\'s.',
     )
     parts: Mapping[str, str] = {"filters": "prediction-filters"}
     trained = ("filters",)

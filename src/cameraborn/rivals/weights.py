@@ -72,7 +72,10 @@ def import_published(path: Path, layout: str) -> Imported:
         tensors = form.translate(read)
     except RecipeError as error:
         raise RecipeError(f"{path}: {error}") from error
-    _compare(f"{path}: does not fit layout {layout}", empty_network(form.network).state_dict(), tensors)
+    network = empty_network(form.network)
+    if isinstance(network, Grown):
+        network.grow(tensors)
+    _compare(f"{path}: does not fit layout {layout}", network.state_dict(), tensors)
     return Imported(form.network, layout, sha256, tensors, _notice(path, sha256, form))
 
 

@@ -114,3 +114,19 @@ def test_a_tiny_autoencoder_goes_to_an_eighth_and_back():
         assert torch.equal(block(maps), torch.relu(maps + y))
         far = decoder[0](torch.tensor([100.0, -100.0, 0.3]))
         assert far.tolist() == pytest.approx([3, -3, 0.2990], abs=1e-3)
+
+
+def test_flux_2s_blocks_at_an_eighth_see_whole_maps():
+    encoder, decoder = formula_(tiny_encoder(32, pooled=True)), formula_(tiny_decoder(32, pooled=True))
+    assert [place for place, layer in enumerate(encoder) if getattr(layer, "pool", None)] == [11, 12, 13]
+    assert [place for place, layer in enumerate(decoder) if getattr(layer, "pool", None)] == [3, 4, 5]
+    block, maps = encoder[11], torch.randn(1, 64, 5, 6)
+    widen, norm, narrow = block.pool[0].weight, block.pool[1], block.pool[3].weight
+    wide = torch.einsum("oc,bchw->bohw", widen[:, :, 0, 0], maps).view(4, 64 * 5 * 6)  # four groups
+    wide = (wide - wide.mean(dim=1, keepdim=True)) / (
+        wide.var(dim=1, keepdim=True, correction=0) + 1e-5
+    ).sqrt()
+    wide = wide.view(256, 5, 6) * norm.weight[:, None, None] + norm.bias[:, None, None]
+    x = maps + torch.einsum("oc,chw->ohw", narrow[:, :, 0, 0], torch.relu(wide))
+    with torch.no_grad():
+        assert torch.allclose(block(maps), torch.relu(x + block.conv(x)), atol=1e-5)
