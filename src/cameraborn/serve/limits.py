@@ -201,7 +201,7 @@ def too_many_jobs(limits: Limits, seconds: int) -> Refusal:
 def _duration(seconds: int) -> str:
     if seconds < 120:
         return f"{seconds} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.0f} h"
 
 
 def too_many_job_bytes(limits: Limits, seconds: int) -> Refusal:
