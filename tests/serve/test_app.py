@@ -239,6 +239,45 @@ def test_queries_that_mean_nothing_are_refused(server, query):
     problem_of(server.score(PHOTO, **query), 422, "malformed-request")
 
 
+ANY_JOB = f"/v1/jobs/{'x' * 22}"
+ADDRESSES = (
+    *(("POST", f"/v1/{name}") for name in ("score", "explain", "provenance", "jobs")),
+    *(("GET", f"/v1/{name}") for name in ("bundle", "calibration", "jobs")),
+    *(("GET", path) for path in ("/healthz", "/readyz", "/metrics", ANY_JOB, f"{ANY_JOB}/rows")),
+    ("POST", f"{ANY_JOB}/cancel"),
+    ("DELETE", ANY_JOB),
+)
+
+
+@pytest.mark.parametrize(("method", "path"), ADDRESSES, ids=map(" ".join, ADDRESSES))
+def test_no_address_takes_an_option_that_it_has_not(server, method, path):
+    sent = {"files": {"file": PHOTO.read_bytes()}} if method == "POST" else {}
+    detail = problem_of(server.client.request(method, f"{path}?foo=1", **sent), 422, "malformed-request")
+    assert detail == "query.foo: this address has no such option: /docs tells which there are"
+
+
+def test_an_option_that_is_given_twice_is_refused(server):
+    files = {"file": PHOTO.read_bytes()}
+    for path in ("/v1/score", "/v1/jobs"):
+        answer = server.client.post(f"{path}?false_alarm=0.1&false_alarm=0.2", files=files)
+        detail = problem_of(answer, 422, "malformed-request")
+        assert detail == "query.false_alarm: is given 2 times: give it once"
+    twice = server.client.get(f"{ANY_JOB}/rows?after=1&after=2")
+    problem_of(twice, 422, "malformed-request")
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/page/main.js", "/healthz", "/readyz", "/v1/bundle", "/metrics", "/nowhere"]
+)
+def test_head_is_answered_as_get_without_a_body(server, path):
+    told, whole = server.client.head(path), server.client.get(path)
+    assert (told.status_code, told.content) == (whole.status_code, b"")
+    for name in ("content-type", "content-security-policy"):
+        assert told.headers.get(name) == whole.headers.get(name)
+    if path != "/metrics":  # it counts the requests for itself
+        assert told.headers["content-length"] == whole.headers["content-length"]
+
+
 def test_other_requests_are_refused_as_problems(server):
     problem_of(server.client.get("/nowhere"), 404, "not-found")
     wrong = server.client.get("/v1/score")

@@ -29,9 +29,10 @@ async def application(scope, receive, send):
 def impatient(monkeypatch):
     monkeypatch.setattr(connection, "SILENT", 0.5)
     monkeypatch.setattr(connection, "BLOCKED", 0.5)
+    monkeypatch.setattr(connection, "LAST", 0.5)
 
 
-def meet(talk):
+def meet(talk, application=application):
     """What `talk(reader, writer)` returns, with a server of our connections."""
 
     async def both():
@@ -88,6 +89,27 @@ def test_a_client_that_reads_no_answer_keeps_no_server_from_ending(impatient):
         await asyncio.sleep(0.1)  # the server is told to end with answers unread
 
     meet(talk)
+
+
+def test_a_client_that_goes_on_sending_keeps_no_server_from_ending(impatient):
+    async def talk(reader, writer):
+        writer.write(b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 1000000\r\n\r\n")
+        await asyncio.sleep(0.1)
+        sending = asyncio.create_task(trickle(writer))
+        return sending
+
+    async def trickle(writer):
+        with suppress(ConnectionError):
+            while not writer.is_closing():
+                writer.write(b"x")
+                await asyncio.sleep(0.05)
+
+    meet(talk, application=endless)
+
+
+async def endless(scope, receive, send):
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def test_the_end_of_an_answer_does_not_wait_for_its_beginning_to_be_confirmed():

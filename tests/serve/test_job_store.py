@@ -76,7 +76,7 @@ def test_a_job_is_its_owners(store):
     assert store.job("one", "you") is None
     assert store.jobs("you") == []
     assert [job.id for job in store.jobs("me")] == ["one"]
-    assert store.held() == 1
+    assert store.held(0) == 1
 
 
 def test_jobs_that_ended_long_ago_are_forgotten(store):
@@ -84,8 +84,27 @@ def test_jobs_that_ended_long_ago_are_forgotten(store):
     store.cancel("one")
     assert store.expire(1000) == []
     assert store.expire(0) == ["one"]
-    assert store.held() == 0
+    assert store.held(0) == 0
     assert told(store) == []
+
+
+def test_room_is_made_by_the_oldest_job_whose_rows_were_read(store):
+    for job in ("two", "three", "four"):
+        store.add(job, "me", OPTIONS, ["a.jpg"])
+    for job in ("three", "one", "two"):
+        store.mark_read(job)  # in vain, while it runs
+        store.cancel(job)
+    assert store.held(1000) == 4
+    assert store.make_room(4, 1000) == []
+    store.mark_read("one")
+    store.mark_read("two")
+    assert store.held(1000) == 2
+    assert store.make_room(5, 1000) == []
+    assert store.make_room(4, 1000) == ["one"]
+    assert store.make_room(1, 1000) == ["two"]
+    assert store.held(0) == 1
+    assert store.make_room(1, 0) == ["three"]  # its time is over
+    assert store.make_room(1, 0) == []  # the last one runs
 
 
 def test_what_is_deleted_leaves_no_trace_in_the_file(path, store):
@@ -103,6 +122,7 @@ def test_a_file_of_the_version_before_is_taken_over(path, store):
     store.close()
     with sqlite3.connect(path) as database:
         database.execute("ALTER TABLE pictures DROP COLUMN provenance")
+        database.execute("ALTER TABLE jobs DROP COLUMN read")
         database.execute("PRAGMA user_version = 1")
     database.close()
     for _ in range(2):

@@ -248,7 +248,7 @@ def test_jobs_that_ask_too_much_are_refused(tiny_bundle, animation):
         assert int(full.headers["retry-after"]) >= 1
         assert server.metric("cameraborn_job_bytes_waiting") == size
         second = started(server, PHOTO)
-        assert "2 jobs are kept" in problem_of(start(server, PHOTO), 429, "jobs-full")
+        assert "as many jobs as are kept (2)" in problem_of(start(server, PHOTO), 429, "jobs-full")
         for job in (first, second):
             server.client.delete(job)
         wait_until(lambda: server.metric("cameraborn_job_bytes_waiting") == 0)
@@ -256,8 +256,44 @@ def test_jobs_that_ask_too_much_are_refused(tiny_bundle, animation):
         assert server.metric('cameraborn_errors_total{kind="jobs-full"}') == 1
 
 
+def test_jobs_whose_rows_were_read_make_room_and_others_do_not(tiny_bundle, tmp_path):
+    options = ("--max-jobs", 1, "--jobs-file", tmp_path / "jobs.db", "--job-hours", 2)
+    with running(tiny_bundle, *options) as server:
+        first = started(server, *PAIR)
+        ended(server, first)
+        for after in (1, 0):
+            full = start(server, PHOTO)
+            assert "try again in 2 h" in problem_of(full, 429, "jobs-full")
+            assert 7000 < int(full.headers["retry-after"]) <= 7200  # until it expires
+            results(server, first, after=0, most=1)  # not the last
+            if not after:
+                results(server, first, after=1)
+        problem_of(start(server, tmp_path / "jobs.db", fdr=1), 422, "malformed-request")
+        assert server.client.get(first).status_code == 200  # what is refused takes nobody's place
+    with running(tiny_bundle, *options) as server:
+        second = started(server, PHOTO)
+        problem_of(server.client.get(first), 404, "no-such-job")
+        assert [kind for _, kind, _ in events(server, second)] == ["picture", "end"]
+        third = started(server, PHOTO)
+        problem_of(server.client.get(second), 404, "no-such-job")
+        ended(server, third)
+
+
+def test_a_job_of_films_keeps_no_request_waiting(tiny_bundle, tmp_path):
+    pytest.importorskip("av")
+    from tests.photo.test_video import corner, write
+
+    film = write(tmp_path / "film.mp4", [corner((640, 480))] * 400, rate=25)
+    with running(tiny_bundle, "--jobs", 1, "--max-frames", 1000, *PATIENT) as server:
+        job = started(server, film, film, every=0.04)
+        wait_until(lambda: server.metric("cameraborn_pictures_working") == 1)
+        assert server.score(PHOTO).json()[0]["scope"] == "ok"
+        assert server.client.get(job).json()["counts"]["pending"] == 2  # it is in the middle of the first
+        server.client.delete(job)
+
+
 def test_methods_of_an_address_with_several_routes(server):
-    for path, methods in (("/v1/jobs", "GET, POST"), (f"/v1/jobs/{'x' * 22}", "DELETE, GET")):
+    for path, methods in (("/v1/jobs", "GET, HEAD, POST"), (f"/v1/jobs/{'x' * 22}", "DELETE, GET, HEAD")):
         answer = server.client.put(path)
         problem_of(answer, 405, "method-not-allowed")
         assert answer.headers["allow"] == methods
@@ -284,6 +320,33 @@ def test_ids_that_are_none(server):
     job = started(server, PHOTO)
     for headers in ({"Last-Event-ID": "x"}, {"Last-Event-ID": "-1"}):
         problem_of(server.client.get(f"{job}/rows", headers=headers), 422, "malformed-request")
+    ended(server, job)
+    assert [id for id, _, _ in events(server, job, after="")] == ["1", None]
+
+
+@pytest.mark.parametrize(
+    ("accept", "is_stream"),
+    [
+        ("text/event-stream", True),
+        ("Text/Event-Stream;q=0.5, text/html", True),
+        ("application/json, text/event-stream", True),
+        ("text/event-stream;q=0, application/json", False),
+        ("text/event-stream;q=0.3, application/json;q=0.8", False),
+        ("text/event-streams", False),
+        ("text/event-stream;q=x", False),
+        ("*/*", False),
+    ],
+)
+def test_a_stream_comes_to_who_accepts_one(done_job, server, accept, is_stream):
+    answer = server.client.get(f"{done_job}/rows", headers={"Accept": accept})
+    assert answer.headers["content-type"].startswith("text/event-stream") == is_stream
+
+
+@pytest.fixture(scope="module")
+def done_job(server):
+    job = started(server, PHOTO)
+    ended(server, job)
+    return job
 
 
 def test_a_job_is_seen_with_the_token_that_made_it(tiny_bundle, tmp_path):

@@ -1,10 +1,13 @@
 """What asks too much is refused in time, with a reason; who hangs up costs nobody else."""
 
 import json
+import select
 import socket
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.command import posix, wait_until
+from tests.command import ENVIRONMENT, posix, wait_until
 from tests.conftest import encoded
 from tests.serve.running import PATIENT, PHOTO, running
 from tests.serve.test_app import problem_of
@@ -90,7 +93,45 @@ def test_a_body_that_never_ends_is_answered_in_time(tiny_bundle):
         peer.sendall(b"POST /v1/score HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n")
         peer.sendall(b"Content-Length: 100\r\n\r\n{")
         peer.settimeout(30)
-        assert b"503" in peer.recv(1000)
+        assert b"upload-too-slow" in whole_answer(peer)
+
+
+def whole_answer(peer):
+    """What comes until the server hangs up."""
+    return b"".join(iter(partial(peer.recv, 1000), b""))
+
+
+def test_a_body_that_comes_slowly_is_waited_for(tiny_bundle):
+    """Work has to be done in time; a line is as slow as it is, unless it is a trickle."""
+    with Image.open(PHOTO) as image:
+        data = encoded(np.asarray(image), "PNG")
+    with running(tiny_bundle, "--max-seconds", 2) as server:
+        pieces = [data[i : i + len(data) // 12] for i in range(0, len(data), len(data) // 12)]
+        steady = upload(server, len(data), pieces, 0.25)
+        assert b"200 OK" in steady
+        assert b'"scope": "ok"' in steady
+        trickle = upload(server, len(data), [bytes([byte]) for byte in data[:100]], 0.25)
+        assert b"408 Request Timeout" in trickle
+        assert server.metric('cameraborn_errors_total{kind="upload-too-slow"}') == 1
+
+
+def upload(server, size, pieces, pause):
+    """The answer to a picture that is sent in pieces."""
+    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+    end = b"\r\n--b--\r\n"
+    with connected(server) as peer:
+        peer.sendall(b"POST /v1/score HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n")
+        peer.sendall(b"Content-Type: multipart/form-data; boundary=b\r\n")
+        peer.sendall(b"Content-Length: %d\r\n\r\n" % (len(head) + size + len(end)) + head)
+        with suppress(ConnectionError):  # the server has had enough
+            for piece in pieces:
+                if select.select([peer], [], [], pause)[0]:
+                    break
+                peer.sendall(piece)
+            else:
+                peer.sendall(end)
+        peer.settimeout(60)
+        return whole_answer(peer)
 
 
 def connected(server):
@@ -145,11 +186,15 @@ def test_a_small_request_need_not_wait_for_all_of_a_large_one(tiny_bundle, anima
 
 
 @posix
-def test_nothing_is_written_to_disk(tiny_bundle, tmp_path):
+def test_nothing_is_written_to_disk(tiny_bundle, tmp_path, monkeypatch):
     trace = tmp_path / "written"
     trace.mkdir()
-    with running(tiny_bundle, cwd=trace, TMPDIR=str(trace), MPLCONFIGDIR=str(tmp_path / "fonts")) as server:
+    monkeypatch.delitem(ENVIRONMENT, "MPLCONFIGDIR", raising=False)
+    monkeypatch.delitem(ENVIRONMENT, "XDG_CACHE_HOME", raising=False)
+    monkeypatch.delitem(ENVIRONMENT, "XDG_CONFIG_HOME", raising=False)
+    with running(tiny_bundle, cwd=trace, TMPDIR=str(trace), HOME=str(trace)) as server:
         before = [*trace.iterdir()]  # ONNX Runtime leaves a file when it starts
+        assert len(before) <= 1
         large = encoded(np.random.default_rng(0).integers(0, 255, (1500, 1500, 3), np.uint8), quality=98)
         assert len(large) > 3 << 20  # a form's parser keeps less in memory unless told otherwise
         with ThreadPoolExecutor(1) as clients:

@@ -109,6 +109,70 @@ def test_every_picture_is_accounted_for_in_the_order_given(server, tmp_path, ope
 
 
 @in_browser
+def test_a_picture_that_is_refused_has_its_digest_in_exports(tiny_bundle, open_page):
+    with running(tiny_bundle, "--max-pixels", 320 * 319) as server:
+        page = judged(open_page(server), PHOTO)
+        assert "pixels are more than the limit" in page.inner_text(".sentence")
+        digest = sha256(PHOTO.read_bytes()).hexdigest()
+        (row,) = csv.DictReader(io.StringIO(exported(page, "#csv")))
+        assert row["sha256"] == digest
+        assert json.loads(exported(page, "#json"))["pictures"][0]["sha256"] == digest
+    open_page.complaints[:] = [text for text in open_page.complaints if "422" not in text]
+
+
+COLOURS = {(200, 0, 0): "red", (0, 160, 0): "green", (0, 0, 200): "blue", (230, 230, 0): "yellow"}
+# In a page: the colours in the corners of what an address shows, clockwise from the upper left.
+CORNERS = """async (url) => {
+    const image = new Image();
+    image.src = url;
+    await image.decode();
+    const { naturalWidth: w, naturalHeight: h } = image, brush = new OffscreenCanvas(w, h).getContext("2d");
+    brush.drawImage(image, 0, 0);
+    const at = (x, y) => [...brush.getImageData(Math.round(x * w), Math.round(y * h), 1, 1).data.slice(0, 3)];
+    return { size: [w, h], corners: [at(.2, .2), at(.8, .2), at(.8, .8), at(.2, .8)] };
+}"""
+
+
+@in_browser
+@pytest.mark.parametrize("format", ["WEBP", "PNG"])
+def test_a_turned_picture_is_shown_upright(server, tmp_path, format, open_page):
+    """Boxes are those of the upright picture, here and in the report."""
+    upright = Image.new("RGB", (96, 64))
+    for place, colour in zip(((0, 0), (48, 0), (48, 32), (0, 32)), COLOURS, strict=True):
+        upright.paste(colour, (*place, place[0] + 48, place[1] + 32))
+    undone = [
+        None,
+        "FLIP_LEFT_RIGHT",
+        "ROTATE_180",
+        "FLIP_TOP_BOTTOM",
+        "TRANSPOSE",
+        "ROTATE_90",
+        "TRANSVERSE",
+        "ROTATE_270",
+    ]
+    for orientation, undo in enumerate(undone, 1):
+        stored = upright.transpose(Image.Transpose[undo]) if undo else upright
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        path = tmp_path / f"{orientation}.{format.lower()}"
+        stored.save(path, format, exif=exif, **({"lossless": True} if format == "WEBP" else {}))
+    page = judged(open_page(server), *sorted(tmp_path.iterdir()))
+    wait_until(lambda: page.evaluate("[...document.images].every((one) => one.src)"))
+    report = exported(page, "#report")
+    thumbnails = re.findall(r"data:image/jpeg;base64,[^\"]+", report)
+    shown = page.eval_on_selector_all(".shown img", "(all) => all.map((one) => one.src)")
+    assert len(shown) == len(thumbnails) == 8
+    for url in (*shown, *thumbnails):
+        seen = page.evaluate(CORNERS, url)
+        assert seen["size"] == [96, 64]
+        assert [nearest(colour) for colour in seen["corners"]] == list(COLOURS.values())
+
+
+def nearest(colour):
+    return COLOURS[min(COLOURS, key=lambda one: sum(abs(a - b) for a, b in zip(one, colour, strict=True)))]
+
+
+@in_browser
 def test_dropped_pictures_are_taken(server, open_page):
     page = open_page(server)
     page.evaluate(

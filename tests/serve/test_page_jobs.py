@@ -9,6 +9,7 @@ from tests.command import wait_until
 from tests.photo.test_video import corner, write
 from tests.serve.browsing import exported, in_browser, judged
 from tests.serve.running import PATIENT, PHOTO, TOKEN, running
+from tests.serve.test_jobs import ended, results, started
 
 expect = pytest.importorskip("playwright.sync_api").expect
 MANY = [PHOTO] * 22
@@ -88,6 +89,26 @@ def test_a_job_that_the_server_has_forgotten_is_told(tiny_bundle, animation, ope
         expect(page.locator(".picture")).to_have_count(25)
         assert page.locator("text=no job of yours has this id").count() >= 20
     open_page.complaints[:] = [text for text in open_page.complaints if "404" not in text]
+
+
+@in_browser
+def test_the_page_says_why_it_waits_and_can_be_stopped(tiny_bundle, open_page):
+    with running(tiny_bundle, "--max-jobs", 1) as server:
+        others = started(server, PHOTO)  # whose rows nobody reads
+        page = open_page(server)
+        page.set_input_files("#files", [str(path) for path in MANY])
+        expect(page.locator("#waits")).to_contain_text("as many jobs as are kept (1)")
+        expect(page.locator("#done")).to_have_text("0 of 22 files are finished")
+        page.click("#stop")
+        expect(page.locator("text=because you stopped")).to_have_count(22)
+        assert page.is_hidden("#progress-row")
+        ended(server, others)
+        results(server, others)
+        for _ in range(2):  # what a tab has read makes room, also when it was closed without "Clear"
+            page = judged(open_page(server), *MANY)
+            page.context.close()
+        assert len(jobs_of(server)) == 1
+    open_page.complaints[:] = [text for text in open_page.complaints if "429" not in text]
 
 
 @in_browser

@@ -1,6 +1,7 @@
 """Threads that requests share: who is let in, in what order pictures are worked on, and what ends work."""
 
 import asyncio
+import threading
 import time
 
 import pytest
@@ -75,6 +76,60 @@ def test_nobody_is_let_in_whose_turn_would_come_too_late():
     in_pool(lambda pool: pool.each(lambda _: None, range(30)), max_seconds=1.0)  # one request may be as large
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_requests_go_before_what_is_left_of_a_job(threads):
+    """A video of a job has a thread for a minute, and there may be as many as threads."""
+
+    async def talk(pool):
+        over, seconds = threading.Event(), []
+
+        def film():
+            while not over.wait(0.005):
+                seconds.append(pool.give_way())
+            return "all"
+
+        films = [asyncio.create_task(pool.aside(film)) for _ in range(threads)]
+        await asyncio.sleep(0.05)
+        assert pool.working == threads
+        assert await pool.each(lambda name: time.sleep(0.1) or name, "abc") == ["a", "b", "c"]
+        over.set()
+        assert await asyncio.gather(*films) == ["all"] * threads
+        assert sum(seconds) > 0.2  # they had no thread meanwhile
+        return pool.retry_after, pool.pending
+
+    assert in_pool(talk, jobs=threads) == (1, 0)
+
+
+def test_no_more_threads_work_than_are_allowed():
+    at_work, most = [], []
+
+    async def talk(pool):
+        def work(_=None):
+            at_work.append(1)
+            most.append(len(at_work))
+            time.sleep(0.01)
+            at_work.pop()
+            pool.give_way()
+
+        await asyncio.gather(
+            pool.each(work, range(5)), pool.each(work, range(5)), *(pool.aside(work) for _ in "abc")
+        )
+
+    in_pool(talk)
+    assert len(most) == 13
+    assert max(most) == 2
+
+
+def test_a_slow_job_does_not_make_requests_look_slow():
+    async def talk(pool):
+        await pool.aside(lambda: time.sleep(0.5))
+        async with pool.accepted():
+            pass
+        return pool.retry_for_jobs(100) > pool._takes(100)
+
+    assert in_pool(talk)
+
+
 def test_no_further_picture_is_begun_after_one_that_fails():
     begun = []
 
@@ -99,7 +154,7 @@ def test_when_the_time_is_over_work_is_told_to_stop():
 
     async def talk(pool):
         with pytest.raises(Refusal) as refused:
-            async with pool.accepted() as stop:
+            async with pool.accepted() as stop, pool.in_time():
                 await pool.each(lambda _: stopped.append(stop.wait(10)), [None])
         await asyncio.sleep(0.1)
         return refused.value

@@ -110,14 +110,18 @@ def test_frames_that_are_too_large_are_refused_by_the_header(strict, tmp_path):
     assert ended(strict, job)["counts"] | {"refused": 1, "judged": 1} == ended(strict, job)["counts"]
 
 
-def test_a_video_that_takes_too_long_ends_between_two_looks(tiny_bundle, tmp_path):
+def test_a_video_that_takes_too_long_ends_between_two_looks_and_a_job_keeps_what_was_seen(
+    tiny_bundle, tmp_path
+):
     film = write(tmp_path / "film.mp4", [corner((1920, 1080))] * 300, rate=25)
     with running(tiny_bundle, "--jobs", 1, "--max-seconds", 0.3) as server:
         problem_of(server.score(film, every=3600), 503, "out-of-time")
         job = started(server, film, every=3600)
         ended(server, job)
-        (refused,) = results(server, job)
-        assert refused["problem"]["kind"] == "out-of-time"
+        (found,) = results(server, job)
+        ((row,), state) = found["rows"], found["state"]
+        assert (state, row["scope"], row["frames"]) == ("judged", "no-face", 1)
+        assert row["notes"] == "there was time to look at the video up to 0.0 s alone"
 
 
 def test_a_server_may_take_no_videos(tiny_bundle, clip):

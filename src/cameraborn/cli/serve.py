@@ -39,7 +39,10 @@ def serve(
     max_frames: Annotated[
         int, Option(min=0, help="Largest number of frames of a video that are looked at; 0 takes no videos.")
     ] = 120,
-    max_seconds: Annotated[float, Option(min=0.1, help="Longest time for a request, in seconds.")] = 60.0,
+    max_seconds: Annotated[
+        float,
+        Option(min=0.1, help="Longest time to work on a request, or for more of it to come, in seconds."),
+    ] = 60.0,
     max_queue: Annotated[int, Option(min=1, help="Largest number of requests that are under way.")] = 100,
     jobs_file: Annotated[
         Path | None,
@@ -54,7 +57,13 @@ def serve(
     max_job_bytes: Annotated[
         int, Option(min=1, help="Largest size of the pictures of all jobs that wait, in bytes.")
     ] = 512 << 20,
-    max_jobs: Annotated[int, Option(min=1, help="Largest number of jobs that are kept.")] = 100,
+    max_jobs: Annotated[
+        int,
+        Option(
+            min=1,
+            help="Largest number of jobs that are kept; those whose rows were read make room for others.",
+        ),
+    ] = 100,
     job_hours: Annotated[
         float, Option(min=0.0, help="Hours after which a job that has ended is deleted.")
     ] = 24.0,
@@ -66,8 +75,9 @@ def serve(
 
     Programs ask POST /v1/score; http://ADDRESS:PORT/docs tells the rest.
 
-    Pictures stay in memory: none is written to disk or logged. SIGTERM and Ctrl-C end it, when what was accepted is
-    answered and jobs are finished whose results a file keeps; its exit code is then 0. A second Ctrl-C ends it at once.
+    Pictures stay in memory: none is written to disk or logged. SIGTERM and Ctrl-C end it, with exit code 0, when all
+    requests that came in are answered. Jobs are finished first only with --jobs-file, or while somebody streams them;
+    without, they are DROPPED with the pictures that wait in them. A second Ctrl-C ends it at once.
 
     A token and its hash: openssl rand -hex 32 > token; tr -d '\\n' < token | sha256sum >> tokens.txt
 
@@ -78,6 +88,7 @@ def serve(
 
     from cameraborn.library import load
     from cameraborn.serve.app import make_app
+    from cameraborn.serve.fonts import list_fonts
     from cameraborn.serve.job_store import JobStore
     from cameraborn.serve.limits import Limits
     from cameraborn.serve.server import is_loopback, serve
@@ -94,6 +105,7 @@ def serve(
         max_bytes, max_pixels, max_faces, max_files, max_frames, max_seconds, max_queue,
         max_job_files, max_job_bytes, max_jobs, job_hours,
     )  # fmt: skip
+    list_fonts()
     abandoned, store = threading.Event(), JobStore(jobs_file)
     application = make_app(
         detector,

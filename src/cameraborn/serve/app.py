@@ -27,7 +27,7 @@ from cameraborn.detect.rows import Rows, json_row
 from cameraborn.detect.verdict import Verdict
 from cameraborn.errors import CalibrationError, PictureError
 from cameraborn.photo.provenance import Provenance
-from cameraborn.serve.document import answer, document, named, refusals
+from cameraborn.serve.document import answer, document, known_options, named, refusals
 from cameraborn.serve.facts import BundleFacts, CalibrationFacts, calibration_facts, facts_of
 from cameraborn.serve.gate import Gate
 from cameraborn.serve.job_facts import JobOptions, JudgeOptions
@@ -205,7 +205,9 @@ class Service:
     async def _served(self, request: Request) -> AsyncIterator[tuple[list[Upload], threading.Event]]:
         """A request's pictures, while it is let in."""
         async with self.pool.accepted() as stop:
-            yield await Body(request, self._limits).pictures(), stop
+            uploads = await Body(request, self._limits).pictures()
+            async with self.pool.in_time():
+                yield uploads, stop
 
     async def _judged(
         self, work: Work, uploads: Sequence[Upload], rate: float
@@ -267,8 +269,9 @@ def make_app(
     )
     app.include_router(_routes(service, limits, tokens))
     app.include_router(page_routes())
-    app.add_api_route("/healthz", service.health, tags=["state"])
-    app.add_api_route("/readyz", service.ready, tags=["state"], responses=refusals(503))
+    probe: dict[str, Any] = {"tags": ["state"], "dependencies": [Depends(known_options)]}
+    app.add_api_route("/healthz", service.health, responses=refusals(422), **probe)
+    app.add_api_route("/readyz", service.ready, responses=refusals(422, 503), **probe)
     _answer_errors(app, service.metrics)
     app.openapi = partial(document, app)  # type: ignore[method-assign]
     return Gate(app, service.metrics, None if tokens else {*LOOPBACK_NAMES, host})
@@ -290,20 +293,21 @@ def _routes(service: Service, limits: Limits, tokens: Collection[bytes]) -> APIR
         request.state.owner = hash_of(given.credentials).hex()
 
     locked = refusals(401) if tokens else {}
-    work = locked | refusals(413, 415, 422, 429, 503)
+    work = locked | refusals(408, 413, 415, 422, 429, 503)
     rows = answer("A row a face.", {"application/json": {"type": "array", "items": named("Row")}})
     origins = answer("A row a file.", {"application/json": {"type": "array", "items": named("Provenance")}})
     drawn = answer("The drawing.", {"image/png": {"type": "string", "contentMediaType": "image/png"}})
     text = answer("Metrics.", {"text/plain": {"type": "string"}})
-    router = APIRouter(dependencies=[Depends(authorised)] if tokens else [])
+    router = APIRouter(dependencies=[*([Depends(authorised)] if tokens else []), Depends(known_options)])
     sent: dict[str, Any] = {"methods": ["POST"], "response_class": Response, "openapi_extra": BODY}
     router.add_api_route("/v1/score", service.score, responses=work | rows, **sent)
     router.add_api_route("/v1/explain", service.explain, responses=work | drawn, **sent)
     router.add_api_route("/v1/provenance", service.provenance, responses=work | origins, **sent)
-    router.add_api_route("/v1/bundle", service.bundle, responses=locked)
-    router.add_api_route("/v1/calibration", service.calibration, responses=locked)
+    asked = locked | refusals(422)
+    router.add_api_route("/v1/bundle", service.bundle, responses=asked)
+    router.add_api_route("/v1/calibration", service.calibration, responses=asked)
     router.add_api_route(
-        "/metrics", service.prometheus, response_class=Response, responses=locked | text, tags=["state"]
+        "/metrics", service.prometheus, response_class=Response, responses=asked | text, tags=["state"]
     )
     jobs = JobRoutes(service.jobs, service.pool, limits, service.check)
     router.include_router(job_routes(jobs, locked=bool(tokens)))
@@ -329,7 +333,8 @@ def _answer_errors(app: FastAPI, metrics: Metrics) -> None:
         """An address may have several routes, of which the error knows the first."""
         path = getattr(request.scope.get("route"), "path", "")
         if (methods := app.openapi()["paths"].get(path)) is not None:
-            error.headers = {"Allow": ", ".join(sorted(map(str.upper, methods)))}
+            allowed = {*map(str.upper, methods), *(("HEAD",) if "get" in methods else ())}
+            error.headers = {"Allow": ", ".join(sorted(allowed))}
         return await told(_of_http)(request, error)
 
     gone = Refusal(CLIENT_GONE[0], "client-gone", "the sender hung up")

@@ -13,12 +13,14 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 SILENT = 20.0  # seconds to send a request's header in
 BLOCKED = 60.0  # seconds without reading what is sent
+LAST = 60.0  # seconds that a request which comes in has left when the server is told to end
 
 
 class Connection(H11Protocol):
     """HTTP/1.1 as uvicorn speaks it, with patience that ends."""
 
     _ends: asyncio.TimerHandle | None = None
+    _is_last = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for a request."""
@@ -29,9 +31,17 @@ class Connection(H11Protocol):
         """Take more of a request; its header has to come in time."""
         super().data_received(data)
         if self.conn.their_state is not h11.IDLE:
-            self._expect(None)
+            if not (self._is_last and self.conn.their_state is h11.SEND_BODY):
+                self._expect(None)
         elif self._ends is None:
             self._expect(SILENT)
+
+    def shutdown(self) -> None:
+        """The server is to end: what has come in is answered, and the rest of a request has to come soon."""
+        super().shutdown()
+        self._is_last = True
+        if self.conn.their_state is h11.SEND_BODY:
+            self._expect(LAST)
 
     def pause_writing(self) -> None:
         """The client reads less than is sent."""

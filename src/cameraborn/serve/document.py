@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from pydantic import TypeAdapter
 
 from cameraborn.detect.rows import Row, schema
 from cameraborn.photo.provenance import Provenance
 from cameraborn.serve.job_facts import JobResult, JobResults
-from cameraborn.serve.limits import PROBLEM, Problem
+from cameraborn.serve.limits import PROBLEM, Problem, malformed
 from cameraborn.serve.uploads import EncodedPictures
 
 Responses = dict[int | str, dict[str, Any]]
@@ -56,3 +57,21 @@ def document(app: FastAPI) -> dict[str, Any]:
         del found["$defs"]["Manifest"]["properties"]["fields"], found["$defs"]["Field"]  # no row has them
         made["components"]["schemas"] |= found["$defs"]
     return app.openapi_schema or {}
+
+
+async def known_options(request: Request) -> None:
+    """See that the query has only what the document says of its address, once each; a slip would go unnoticed.
+
+    Raises:
+        Refusal: it has something else.
+    """
+    path: str = request.scope["route"].path
+    told = request.app.openapi()["paths"][path][request.method.lower()].get("parameters", ())
+    known = {one["name"] for one in told if one["in"] == "query"}
+    for name, times in Counter(name for name, _ in request.query_params.multi_items()).items():
+        if name not in known:
+            raise malformed(
+                f"query.{name[:80]}: this address has no such option: /docs tells which there are"
+            )
+        if times > 1:
+            raise malformed(f"query.{name}: is given {times} times: give it once")

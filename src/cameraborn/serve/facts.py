@@ -31,7 +31,9 @@ class LimitFacts(BaseModel):
     max_faces: int = Field(description="Faces in a picture.")
     max_files: int = Field(description="Pictures in a request.")
     max_frames: int = Field(description="Frames of a video that are looked at; 0 where no videos are taken.")
-    max_seconds: float = Field(description="Time for a request, or for one picture of a job.")
+    max_seconds: float = Field(
+        description="Time for the work on a request, once it has come in, or on one picture of a job."
+    )
     max_job_files: int = Field(description="Pictures in a job.")
     max_job_bytes: int = Field(description="Size of the pictures of all jobs that wait to be judged.")
 

@@ -46,7 +46,7 @@ class Gate:
             await self._app(scope, receive, send)
             return
         started, status = time.monotonic(), 500
-        body = _Body(scope, receive)
+        asked, body = _as_get(scope), _Body(scope, receive)
 
         async def watched(message: Message) -> None:
             nonlocal status
@@ -64,9 +64,9 @@ class Gate:
                 self._metrics.refused(refusal.kind)
                 await problem(refusal)(scope, body.receive, watched)
             else:
-                await self._app(scope, body.receive, watched)
+                await self._app(asked, body.receive, watched)
         finally:
-            route = getattr(scope.get("route"), "path", "other")  # so that strangers cannot make up names
+            route = getattr(asked.get("route"), "path", "other")  # so that strangers cannot make up names
             self._metrics.answered(route, status, time.monotonic() - started)
 
     def _refusal(self, headers: Headers) -> Refusal | None:
@@ -87,6 +87,14 @@ class Gate:
                 403, "foreign-origin", "the request comes from another server's page: use this one's own"
             )
         return None
+
+
+def _as_get(scope: Scope) -> Scope:
+    """HEAD is answered as GET, of which uvicorn leaves the body out; nobody follows a stream by it."""
+    if scope["method"] != "HEAD":
+        return scope
+    headers = [(name, value) for name, value in scope["headers"] if name != b"accept"]
+    return {**scope, "method": "GET", "headers": headers}
 
 
 def _name_of(host: str) -> str | None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import sqlite3
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi import Path as PathParameter
 from fastapi.responses import StreamingResponse
+from pydantic import BeforeValidator
 
 from cameraborn.serve.document import Responses, answer, named, refusals
 from cameraborn.serve.job_facts import JobFacts, JobList, JobOptions, job_facts
@@ -21,11 +25,14 @@ from cameraborn.serve.pool import Pool
 from cameraborn.serve.uploads import BODY, Body
 
 EVENTS = "text/event-stream"
+_WEIGHT = re.compile(r"[01](\.[0-9]{0,3})?")
 _PAGE, _SILENCE = 500, 15.0  # results read at a time; seconds after which a stream says that it is alive
 
 JobId = Annotated[str, PathParameter(pattern="^[A-Za-z0-9_-]{22}$")]
 LastEvent = Annotated[
-    int, Header(alias="Last-Event-ID", ge=0, le=2**31, description="Go on after this event of the stream.")
+    int,
+    Header(alias="Last-Event-ID", ge=0, le=2**31, description="Go on after this event of the stream."),
+    BeforeValidator(lambda sent: sent or 0),  # browsers may send an empty one
 ]
 After = Annotated[int, Query(ge=0, le=2**31, description="Only what was settled after this event.")]
 Most = Annotated[int, Query(ge=1, le=1000, description="So many results at most.")]
@@ -51,7 +58,8 @@ class JobRoutes:
     ) -> JobFacts:
         """Accept many pictures and answer at once; they are judged one after the other.
 
-        Pictures come as for /v1/score, but more of them. They are kept in memory until their turn, and nowhere else.
+        Pictures come as for /v1/score, but more of them. They are kept in memory until their turn, and nowhere else: a
+        server that is told to end drops them, unless it keeps results in a file or somebody streams them.
         """
         self._check(options)
         async with self._pool.accepted():
@@ -87,12 +95,15 @@ class JobRoutes:
         """
         job = await self._job(request, id)
         since = max(after, last_event)
-        if EVENTS not in accept:
+        if not _wants_events(accept):
             results = await self._results(id, since, most)
             last = results[-1].event if results else since
+            if _is_over(job, last):
+                await self._note_read(id)
             told = {"state": job.state, "results": [asdict(one) for one in results], "last_event": last}
             return Response(json.dumps(told), media_type="application/json")
-        if job.state != "running" and since >= sum(job.counts.values()):
+        if _is_over(job, since):
+            await self._note_read(id)
             return Response(status_code=204)
         if self._streams >= self._limits.max_queue:
             raise too_many_streams(self._limits)
@@ -126,6 +137,7 @@ class JobRoutes:
                 if results:
                     continue
                 if job.state != "running":
+                    await self._note_read(id)
                     yield _event("end", job_facts(job, self._limits.job_hours).model_dump_json())
                     return
                 try:
@@ -134,6 +146,12 @@ class JobRoutes:
                     yield ": still at work\n\n"
         finally:
             self._streams -= 1
+
+    async def _note_read(self, id: str) -> None:
+        with suppress(
+            sqlite3.OperationalError
+        ):  # of a full disk: the job is kept until it expires, and was answered
+            await asyncio.to_thread(self._jobs.store.mark_read, id)
 
     async def _results(self, id: str, since: int, most: int) -> list[Result]:
         return await asyncio.to_thread(self._jobs.store.results, id, since, most)
@@ -157,15 +175,15 @@ def job_routes(routes: JobRoutes, locked: bool) -> APIRouter:
     """
     router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
     tokens = refusals(401) if locked else {}
-    asked = tokens | refusals(503)
-    one = asked | refusals(404, 422)
+    asked = tokens | refusals(422, 503)
+    one = asked | refusals(404)
     results = answer(
         "What became of pictures.", {"application/json": named("JobResults"), EVENTS: {"type": "string"}}
     )
     nothing: Responses = {204: {"description": "Nothing more will come."}}
     router.add_api_route(
         "", routes.create, methods=["POST"], status_code=202, openapi_extra=BODY,
-        responses=asked | refusals(413, 415, 422, 429),
+        responses=asked | refusals(408, 413, 415, 429),
     )  # fmt: skip
     router.add_api_route("", routes.mine, responses=asked)
     router.add_api_route("/{id}", routes.look, responses=one)
@@ -177,6 +195,22 @@ def job_routes(routes: JobRoutes, locked: bool) -> APIRouter:
         "/{id}", routes.delete, methods=["DELETE"], status_code=204, response_class=Response, responses=one
     )
     return router
+
+
+def _is_over(job: StoredJob, since: int) -> bool:
+    """Whether nothing is left to say of a job behind an event."""
+    return job.state != "running" and since >= sum(job.counts.values())
+
+
+def _wants_events(accept: str) -> bool:
+    """Whether a sender names events in what it accepts, and would not rather have JSON (RFC 9110, section 12.5.1)."""
+    weights = {}
+    for part in accept.lower().split(","):
+        media, *parameters = (one.strip() for one in part.split(";"))
+        weight = next((one.removeprefix("q=") for one in parameters if one.startswith("q=")), "1")
+        weights[media] = float(weight) if _WEIGHT.fullmatch(weight) else 0.0
+    events = weights.get(EVENTS, 0.0)
+    return events > 0 and events >= weights.get("application/json", 0.0)
 
 
 def _owner(request: Request) -> str:

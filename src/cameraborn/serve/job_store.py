@@ -23,11 +23,11 @@ JobState = Literal["running", "finished", "cancelled", "interrupted"]
 PictureState = Literal["judged", "refused", "cancelled", "lost"]
 PENDING = "pending"
 
-_APPLICATION, _SCHEMA_VERSION = 0x63616D62, 2  # "camb", by which the file is known as one of ours
+_APPLICATION, _SCHEMA_VERSION = 0x63616D62, 3  # "camb", by which the file is known as one of ours
 _SCHEMA = """
 CREATE TABLE jobs (
     id TEXT PRIMARY KEY, owner TEXT NOT NULL, state TEXT NOT NULL, created REAL NOT NULL, ended REAL,
-    options TEXT NOT NULL
+    options TEXT NOT NULL, read INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE pictures (
     job TEXT NOT NULL REFERENCES jobs ON DELETE CASCADE, number INTEGER NOT NULL, name TEXT NOT NULL,
@@ -39,7 +39,11 @@ CREATE UNIQUE INDEX pictures_by_event ON pictures (job, event);
 CREATE INDEX pictures_by_state ON pictures (job, state);
 """
 # From which version.
-_UPGRADES = {1: "ALTER TABLE pictures ADD COLUMN provenance TEXT NOT NULL DEFAULT 'null'"}
+_UPGRADES = {
+    1: "ALTER TABLE pictures ADD COLUMN provenance TEXT NOT NULL DEFAULT 'null'",
+    2: "ALTER TABLE jobs ADD COLUMN read INTEGER NOT NULL DEFAULT 0",
+}
+_SPARE = "ended IS NOT NULL AND (read OR ended <= ?)"  # somebody has the rows, or their time is over
 Row = Mapping[str, Any]
 
 
@@ -188,6 +192,28 @@ class JobStore:
             database.executemany("DELETE FROM jobs WHERE id = ?", ((job,) for job in expired))
             return expired
 
+    def mark_read(self, job: str) -> None:
+        """Note that the rows of a job, if it has ended, were given out to the last."""
+        with self._transaction() as database:
+            database.execute("UPDATE jobs SET read = 1 WHERE id = ? AND ended IS NOT NULL", (job,))
+
+    def make_room(self, most: int, seconds: float) -> list[str]:
+        """Forget jobs until there is room for one more, and say which: of those that can be spared, the oldest.
+
+        Args:
+            most: jobs that are kept.
+            seconds: that an ended job is kept whose rows nobody has read to the end.
+        """
+        with self._transaction() as database:
+            (kept,) = database.execute("SELECT COUNT(*) FROM jobs").fetchone()
+            found = database.execute(
+                f"SELECT id FROM jobs WHERE {_SPARE} ORDER BY ended LIMIT ?",
+                (time.time() - seconds, max(0, kept + 1 - most)),
+            )
+            spared = [str(job) for (job,) in found]
+            database.executemany("DELETE FROM jobs WHERE id = ?", ((job,) for job in spared))
+            return spared
+
     def job(self, job: str, owner: str) -> StoredJob | None:
         """A job of this owner's, if there is one of this name."""
         return next(iter(self._jobs("id = ? AND owner = ?", (job, owner))), None)
@@ -196,10 +222,19 @@ class JobStore:
         """The jobs of an owner, newest first."""
         return self._jobs("owner = ?", (owner,))
 
-    def held(self) -> int:
-        """How many jobs are kept, whoever made them."""
+    def held(self, seconds: float) -> int:
+        """How many jobs, whoever made them, cannot be spared: see `make_room`."""
         with self._lock:
-            return int(self._database.execute("SELECT COUNT(*) FROM jobs").fetchone()[0])
+            held = self._database.execute(
+                f"SELECT COUNT(*) FROM jobs WHERE NOT ({_SPARE})", (time.time() - seconds,)
+            )
+            return int(held.fetchone()[0])
+
+    def first_end(self) -> float | None:
+        """When the first of the jobs that are kept has ended, in seconds since 1970."""
+        with self._lock:
+            (ended,) = self._database.execute("SELECT MIN(ended) FROM jobs").fetchone()
+            return None if ended is None else float(ended)
 
     def results(self, job: str, after: int, most: int) -> list[Result]:
         """What became of a job's pictures since an event, in the order in which they were settled."""

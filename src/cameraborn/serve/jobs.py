@@ -1,13 +1,15 @@
 """Jobs: pictures that are accepted at once and judged one after the other, while their sender does something else.
 
-All jobs together have no more pictures in the threads' queue than there are threads, as a single request has: so
-requests go on being answered. Jobs take turns, a picture each, so that a small one need not wait for a large one.
+All jobs together have no more pictures in the threads' queue than there are threads, as a single request has, and they
+give way to requests before each frame: so requests go on being answered. Jobs take turns, a picture each, so that a
+small one need not wait for a large one.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import secrets
 import sqlite3
 import threading
@@ -46,13 +48,15 @@ class PictureStop:
     Args:
         ended: set when its job was ended.
         seconds: time for the picture, from when this is made.
+        give_way: lets requests that wait go first, and says how many seconds that took.
     """
 
-    def __init__(self, ended: threading.Event, seconds: float) -> None:
-        self._ended, self._deadline = ended, time.monotonic() + seconds
+    def __init__(self, ended: threading.Event, seconds: float, give_way: Callable[[], float]) -> None:
+        self._ended, self._deadline, self._give_way = ended, time.monotonic() + seconds, give_way
 
     def is_set(self) -> bool:
-        """Whether to end."""
+        """Whether to end. Work asks before each frame; there requests go first, which takes none of its time."""
+        self._deadline += self._give_way()
         return self._ended.is_set() or time.monotonic() > self._deadline
 
 
@@ -131,7 +135,7 @@ class Jobs:
     @property
     def retry_after(self) -> int:
         """Whole seconds after which it is worth to try again."""
-        return self._pool.retry_for(self.pending)
+        return self._pool.retry_for_jobs(self.pending)
 
     @property
     def running(self) -> int:
@@ -180,6 +184,8 @@ class Jobs:
             Refusal: as many jobs are kept as may be.
         """
         self._check_held()  # others came meanwhile
+        for spared in self.store.make_room(self.limits.max_jobs, self._seconds_kept):
+            self._tell(spared)
         running = _Running(secrets.token_urlsafe(16), options, deque(enumerate(uploads)))
         self.store.add(running.id, owner, options, [upload.name for upload in uploads])
         room.taken -= sum(len(upload.data) for upload in uploads)
@@ -213,8 +219,20 @@ class Jobs:
         return self._news.setdefault(job, event) if job in self._running else event
 
     def _check_held(self) -> None:
-        if self.store.held() >= self.limits.max_jobs:
-            raise too_many_jobs(self.limits, self.retry_after)
+        if self.store.held(self._seconds_kept) >= self.limits.max_jobs:
+            raise too_many_jobs(self.limits, self._until_room)
+
+    @property
+    def _seconds_kept(self) -> float:
+        """How long an ended job is kept whose rows nobody reads to the end."""
+        return self.limits.job_hours * 3600
+
+    @property
+    def _until_room(self) -> int:
+        """Whole seconds until a job may have room: one that runs ends and is read, or one that has ended expires."""
+        first = self.store.first_end()
+        expiry = [] if first is None else [first + self._seconds_kept - time.time()]
+        return max(1, math.ceil(min([*expiry, self.retry_after] if self._running else expiry, default=1)))
 
     async def _work(self) -> None:
         """Judge pictures, one after the other."""
@@ -231,15 +249,15 @@ class Jobs:
     async def _settle(self, running: _Running, picture: int, upload: Upload) -> None:
         """Judge a picture and keep what became of it; whatever goes wrong is its own matter."""
         try:
-            judge = partial(self._judged, running)
-            (found,) = await asyncio.gather(self._pool.each(judge, [upload]), return_exceptions=True)
+            judging = self._pool.aside(partial(self._judged, running, upload))
+            (found,) = await asyncio.gather(judging, return_exceptions=True)
         finally:
             self._forget(upload)
         if isinstance(found, BaseException):
             problem = problem_of(self._refusal_of(found)).model_dump()
             runs = await self._write(running, picture, "refused", Judged(()), problem)
         else:
-            runs = await self._write(running, picture, "judged", found[0], None)
+            runs = await self._write(running, picture, "judged", found, None)
         if runs:
             self._tell(running.id)
         else:
@@ -247,7 +265,7 @@ class Jobs:
 
     def _judged(self, running: _Running, upload: Upload) -> Judged:
         """What is said of a picture; this runs in a thread."""
-        stop = PictureStop(running.ended, self.limits.max_seconds)
+        stop = PictureStop(running.ended, self.limits.max_seconds, self._pool.give_way)
         return self._judge(upload, running.options, stop)
 
     def _refusal_of(self, error: BaseException) -> Refusal:
@@ -275,7 +293,7 @@ class Jobs:
 
     async def _expire(self) -> None:
         """Forget jobs whose time is over."""
-        seconds = self.limits.job_hours * 3600
+        seconds = self._seconds_kept
         while True:
             try:
                 expired = await asyncio.to_thread(self.store.expire, seconds)

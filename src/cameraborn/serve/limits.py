@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 PROBLEM = "application/problem+json"
+SLOWEST = 16 << 10  # bytes a second that a body has to come with, on the average
 CLIENT_GONE = (499, "Client Closed Request")  # as web servers call it; only the counts and the log show it
 
 
@@ -21,7 +22,7 @@ class Limits:
     """What a request may ask.
 
     The server holds at most `max_queue` bodies of `max_bytes` and `max_job_bytes` of pictures of jobs in memory, and
-    decodes one picture of `max_pixels` a thread.
+    two decoded pictures of `max_pixels` a thread: that of a request, and that of a job which gave way to it.
 
     Attributes:
         max_bytes: size of a request's body.
@@ -29,11 +30,12 @@ class Limits:
         max_faces: faces in a picture.
         max_files: pictures in a request.
         max_frames: frames of a video that are looked at; 0 takes no videos.
-        max_seconds: time for a request, from its headers to its answer.
+        max_seconds: time for the work on a request, once it has come in, or on one picture of a job; and the longest
+            time in which nothing of a request's body comes.
         max_queue: requests that are accepted at a time, and streams of results that are open.
         max_job_files: pictures in a job.
         max_job_bytes: size of the pictures of all jobs that wait to be judged.
-        max_jobs: jobs that are kept, running or ended.
+        max_jobs: jobs that are kept, running or ended; those whose rows were read to the end make room for others.
         job_hours: time that an ended job is kept.
     """
 
@@ -176,14 +178,30 @@ def out_of_time(limits: Limits, seconds: int) -> Refusal:
     )
 
 
+def too_slow(limits: Limits) -> Refusal:
+    """The body does not come."""
+    return Refusal(
+        408,
+        "upload-too-slow",
+        f"nothing came for {limits.max_seconds:g} s, or less than {SLOWEST >> 10} KiB a second: send it again",
+    )
+
+
 def too_many_jobs(limits: Limits, seconds: int) -> Refusal:
     """No further job can be kept."""
     return _for_now(
         429,
         "jobs-full",
-        f"{limits.max_jobs} jobs are kept already: delete one that is not needed any more, or try again later",
+        f"as many jobs as are kept ({limits.max_jobs}) run, or have rows that nobody has read to the end: read or "
+        f"delete one, or try again in {_duration(seconds)}",
         seconds,
     )
+
+
+def _duration(seconds: int) -> str:
+    if seconds < 120:
+        return f"{seconds} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.0f} h"
 
 
 def too_many_job_bytes(limits: Limits, seconds: int) -> Refusal:
@@ -200,7 +218,9 @@ def too_many_job_bytes(limits: Limits, seconds: int) -> Refusal:
 def no_such_job() -> Refusal:
     """There is no job of this name, or none of this sender's."""
     return Refusal(
-        404, "no-such-job", "no job of yours has this id: it was deleted, has expired, or never was"
+        404,
+        "no-such-job",
+        "no job of yours has this id: it was deleted, has expired, was read and made room for another, or never was",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
@@ -14,7 +15,15 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from cameraborn.serve.limits import Limits, Refusal, malformed, too_many_bytes, too_many_files
+from cameraborn.serve.limits import (
+    SLOWEST,
+    Limits,
+    Refusal,
+    malformed,
+    too_many_bytes,
+    too_many_files,
+    too_slow,
+)
 
 LONGEST_NAME = 1024
 
@@ -93,7 +102,7 @@ class Body:
         """The pictures in it.
 
         Raises:
-            Refusal: it is too large, of another form, or holds none.
+            Refusal: it is too large, of another form, holds none, or does not come.
             ClientDisconnect: the sender went away.
         """
         kind = self._request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -117,11 +126,26 @@ class Body:
         if declared.isdecimal() and int(declared) > self._limits.max_bytes:
             raise too_many_bytes(self._limits.max_bytes)
         received = 0
-        async for chunk in self._request.stream():
+        async for chunk in self._arriving():
             received += len(chunk)
             if received > self._limits.max_bytes:
                 raise too_many_bytes(self._limits.max_bytes)
             self._take(len(chunk))
+            yield chunk
+
+    async def _arriving(self) -> AsyncGenerator[bytes, None]:
+        """The body as it comes, however long it takes; but who sends a byte now and then holds the place of others."""
+        stream, began, received = self._request.stream(), time.monotonic(), 0
+        while True:
+            late = max(0.0, time.monotonic() - began - received / SLOWEST)
+            try:
+                async with asyncio.timeout(self._limits.max_seconds - late):
+                    chunk = await anext(stream, None)
+            except TimeoutError:
+                raise too_slow(self._limits) from None
+            if chunk is None:
+                return
+            received += len(chunk)
             yield chunk
 
     async def _multipart(self) -> list[Upload]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Protocol
@@ -43,6 +43,21 @@ class Stop(Protocol):
 
 class Stopped(Exception):
     """Nobody waits for the result any more."""
+
+
+class _Film(Video):
+    """A video of which the part has rows that was looked at before work on it had to end."""
+
+    def frames(self) -> Generator[tuple[float, Picture], None, None]:
+        """As of a `Video`."""
+        last = None
+        try:
+            for last, picture in super().frames():
+                yield last, picture
+        except Stopped:
+            if last is None:
+                raise
+            self.notes.append(f"there was time to look at the video up to {last:.1f} s alone")
 
 
 @dataclass(frozen=True)
@@ -160,7 +175,7 @@ class Work:
                 raise Stopped
 
         limits = self.limits
-        return Video(upload.name, every, limits.max_pixels, upload.data, limits.max_frames, key_frames, watch)
+        return _Film(upload.name, every, limits.max_pixels, upload.data, limits.max_frames, key_frames, watch)
 
     def _look(self, upload: Upload) -> tuple[Picture, list[Observation]]:
         most = self.limits.max_faces

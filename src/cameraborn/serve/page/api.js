@@ -1,6 +1,6 @@
 // Requests to the server, with the token that was entered, and again when the server is busy.
 
-const TRIES = 6;
+const TRIES = 6, LONGEST = 30; // seconds between two tries, as there can be room before the server thinks
 let token = "";
 
 export function useToken(text) {
@@ -24,9 +24,9 @@ export async function sendPicture(path, { file, name }, signal) {
   return asked(path, { method: "POST", body: form([{ file, name }]), signal });
 }
 
-/** The id of a job for these files; it waits as long as the server is busy. */
-export async function sendJob(path, files, signal) {
-  const answer = await asked(path, { method: "POST", body: form(files), signal }, Infinity);
+/** The id of a job for these files; it waits as long as the server is busy, and calls `waits` with the reason. */
+export async function sendJob(path, files, signal, waits) {
+  const answer = await asked(path, { method: "POST", body: form(files), signal }, Infinity, waits);
   return (await answer.json()).id;
 }
 
@@ -83,7 +83,7 @@ function quoted(name) {
   return name.replace(/["\\]/g, "\\$&").replace(/[\r\n]/g, encodeURIComponent); // a header is one line
 }
 
-async function asked(path, options, most = TRIES) {
+async function asked(path, options, most = TRIES, waits = () => {}) {
   const headers = { ...options.headers, ...(token && { Authorization: `Bearer ${token}` }) };
   for (let tries = 1; ; tries += 1) {
     let answer;
@@ -97,7 +97,8 @@ async function asked(path, options, most = TRIES) {
     const { kind, detail } = await reason(answer);
     const busy = answer.status === 429 || answer.status === 503;
     if (!busy || kind === "out-of-time" || tries >= most) throw new Refused(answer.status, detail);
-    await pause(Number(answer.headers.get("Retry-After")) || 1, options.signal);
+    waits(detail);
+    await pause(Math.min(Number(answer.headers.get("Retry-After")) || 1, LONGEST), options.signal);
   }
 }
 

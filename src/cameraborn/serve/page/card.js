@@ -38,9 +38,11 @@ function preview(picture) {
   const { width, height, start_s: start } = picture.rows[0], isVideo = start !== null;
   const shown = element("div", { class: "shown" });
   const media = isVideo
-    ? element("video", { src: `${picture.url}#t=${start}`, controls: true, muted: true, preload: "metadata", "aria-label": `The video ${picture.name}` })
-    : element("img", { src: picture.url, alt: `The picture ${picture.name}`, width, height, loading: "lazy", decoding: "async" });
+    ? element("video", { controls: true, muted: true, preload: "metadata", "aria-label": `The video ${picture.name}` })
+    : element("img", { alt: `The picture ${picture.name}`, width, height, loading: "lazy", decoding: "async" });
   media.addEventListener("error", () => shown.replaceChildren(element("p", { class: "no-preview" }, NO_PREVIEW)));
+  if (isVideo) media.src = `${picture.url}#t=${start}`;
+  else picture.upright.then((url) => { media.src = url; });
   shown.append(media, ...(isVideo ? [] : [boxes(picture.rows)]));
   return shown;
 }

@@ -105,7 +105,7 @@ async function section(picture, facts, rate) {
 async function thumbnail(picture, rate) {
   if (!picture.url) return null; // its page was loaded anew
   const image = new Image();
-  image.src = picture.url;
+  image.src = await picture.upright;
   try {
     await image.decode();
   } catch {

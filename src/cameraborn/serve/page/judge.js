@@ -21,6 +21,7 @@ export class Judge {
   #working = 0;
   #batches = []; // of jobs that are not sent
   #sending = 0;
+  #waits = ""; // what sending waits for
   #jobs = [];
   #numbered = 0;
   #stopping = new AbortController();
@@ -39,6 +40,11 @@ export class Judge {
   get unsent() {
     const batched = this.#batches.reduce((sum, batch) => sum + batch.length, 0);
     return this.#given.length + this.#waiting.length + this.#working + batched + this.#sending;
+  }
+
+  /** What is waited for, in a line; empty while pictures are judged. */
+  get waits() {
+    return this.#waits;
   }
 
   /** The server answers: what it judges with is known. */
@@ -106,7 +112,7 @@ export class Judge {
       const sha256 = await digest(one.file);
       if (!cleared.aborted) this.#finish(one, { rows, provenance, sha256 });
     } catch (error) {
-      if (!cleared.aborted) this.#failed([one], error, () => this.#waiting.unshift(one));
+      if (!cleared.aborted) await this.#failed([one], error, () => this.#waiting.unshift(one));
     } finally {
       this.#working -= 1;
       this.#work();
@@ -116,16 +122,24 @@ export class Judge {
   async #send(batch) {
     const { signal } = this.#stopping, cleared = this.#clearing.signal;
     this.#sending = batch.length;
+    this.#wait(`Sending ${batch.length} ${batch.length === 1 ? "file" : "files"}.`);
+    const busy = (detail) => this.#wait(`The server takes no more now: ${detail}. This page goes on trying until you stop it.`);
     try {
-      const id = await sendJob("/v1/jobs?category=true&provenance=true", batch, signal);
+      const id = await sendJob("/v1/jobs?category=true&provenance=true", batch, signal, busy);
       if (cleared.aborted) deleteJob(id).catch(() => {});
       else this.#begin(id, batch);
     } catch (error) {
-      if (!cleared.aborted) this.#failed(batch, error, () => this.#batches.unshift(batch));
+      if (!cleared.aborted) await this.#failed(batch, error, () => this.#batches.unshift(batch));
     } finally {
       this.#sending = 0;
+      this.#waits = "";
       this.#work();
     }
+  }
+
+  #wait(said) {
+    this.#waits = said;
+    this.tell.changed();
   }
 
   #begin(id, batch) {
@@ -190,7 +204,8 @@ export class Judge {
     job.unknown.clear();
   }
 
-  #failed(some, error, keep) {
+  async #failed(some, error, keep) {
+    const { signal } = this.#clearing;
     if (error.status === 401) {
       keep();
       this.#lock();
@@ -198,7 +213,11 @@ export class Judge {
     }
     const said = error.name === "AbortError" ? STOPPED
       : error instanceof Refused ? error.message : `The file could not be read: ${error.message}`;
-    for (const one of some) this.#finish(one, { rows: [this.#refused(one.name, said)] });
+    for (const one of some) {
+      const sha256 = error instanceof Refused ? await digest(one.file).catch(() => null) : null;
+      if (signal.aborted) return;
+      this.#finish(one, { rows: [this.#refused(one.name, said)], sha256 });
+    }
   }
 
   #lock() {

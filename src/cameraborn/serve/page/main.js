@@ -6,6 +6,7 @@ import { element } from "./dom.js";
 import { csv, json, report, save } from "./exports.js";
 import { listenForFiles } from "./files.js";
 import { Judge } from "./judge.js";
+import { uprightUrl } from "./upright.js";
 import { LIMITS, rateInWords, ratesFrom, summary, wordOf } from "./words.js";
 
 const USUAL_RATE = 0.05;
@@ -56,6 +57,7 @@ function chosenRate() {
 /** Puts a picture where it was among those that were given, whenever its answer came. */
 function add(picture) {
   picture.url = picture.file && URL.createObjectURL(picture.file);
+  picture.upright = picture.file && uprightUrl(picture.file, picture.url);
   const place = pictures.findIndex((other) => other.number > picture.number);
   const card = makeCard(picture, facts, chosenRate(), explain);
   $("pictures").insertBefore(card, pictures[place]?.card ?? null);
@@ -89,15 +91,17 @@ function show(picture) {
 }
 
 function showProgress() {
-  const { left } = judge, total = pictures.length + left;
+  const { left, waits } = judge, total = pictures.length + left;
   $("work").hidden = !total;
   $("progress-row").hidden = !left;
   $("progress").max = total || 1;
   $("progress").value = pictures.length;
   $("done").textContent = `${pictures.length} of ${total} files are finished`;
+  $("waits").textContent = waits;
+  $("waits").hidden = !waits;
   const found = summary(pictures.flatMap((picture) => picture.rows), chosenRate());
   $("summary").textContent = found;
-  announce(left ? `${pictures.length} of ${total} files are finished. ${found}` : found, left ? NOT_SO_OFTEN : SOON);
+  announce(left ? `${pictures.length} of ${total} files are finished. ${waits} ${found}` : found, left ? NOT_SO_OFTEN : SOON);
 }
 
 /** Tells a screen reader what stands on the page by then; what is said every moment cannot be listened to. */
@@ -110,7 +114,10 @@ function announce(text, after) {
 }
 
 function clear() {
-  for (const picture of pictures) if (picture.url) URL.revokeObjectURL(picture.url);
+  for (const picture of pictures) {
+    if (picture.url) URL.revokeObjectURL(picture.url);
+    picture.upright?.then((url) => URL.revokeObjectURL(url));
+  }
   pictures = [];
   $("pictures").replaceChildren();
   $("none").hidden = true;
