@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 import torch
-from measuring import ALL, CHANNELS, MIXTURE, ONE_CLASS, ORDER, Section, name_of, supervised
+from measuring import ALL, CHANNELS, ONE_CLASS, ORDER, Section, mixture_of, name_of, supervised
 from table import Line
 from training import RIVALS as OF_RECIPES
 from training import folder_of
@@ -55,7 +55,9 @@ def about(detector: str, group: tuple[str, ...], work: Path) -> Line:
         line |= json.loads(run.read_text()) | {"validation": ""}
         del line["validation"]
     if name in ENCODERS:
-        line["note"] = f"a mixture of {MIXTURE['components']} Gaussians in {MIXTURE['dimensions']} dimensions"
+        mixture = mixture_of(name)
+        shape = "one covariance" if mixture["covariance"] == "tied" else "full covariances"
+        line["note"] = f"{mixture['components']} Gaussians of {shape} in {mixture['dimensions']} dimensions"
     return line | _columns(cost_once(name)) | {"published": PUBLISHED.get(name, "")}
 
 
