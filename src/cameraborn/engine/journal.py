@@ -18,7 +18,7 @@ from cameraborn.errors import CamerabornError, JournalError
 
 _LINE = re.compile(rb"([0-9a-f]{16}) (\d+) (\d+) ")
 SYNCED_EVERY = 5.0  # seconds of work that a power cut may cost
-_CUT = re.compile(rb"[0-9a-f]{16}( [0-9]*( [0-9]*( .*)?)?)?$|[0-9a-f]{1,15}$")  # such a line, cut off
+_CUT = re.compile(rb"[0-9a-f]{16} |[0-9a-f]{1,16}$")  # such a line, cut off
 
 
 @dataclass(frozen=True)
