@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
+import secrets
+import shutil
 import stat
-import threading
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 import numpy as np
@@ -24,24 +28,73 @@ Box = tuple[float, float, float, float]  # x0, y0, x1, y1, pixels
 
 
 @contextmanager
-def replacing(path: Path, *, contended: bool = False) -> Iterator[Path]:
-    """A path beside `path` to write to, which takes its place at the end of the block: `with replacing(path) as part`.
+def replacing(path: Path, *, alone: bool = False) -> Iterator[Path]:
+    """A path to write to, which takes the place of `path` at the end of the block: `with replacing(path) as part`.
 
-    It is called `NAME.part`, before the file's ending, which some writers go by. After an exception it is removed, and
-    what was at `path` is as it was. If `contended`, other threads and processes may write the same file at the same
-    time: each has a part of its own, and the last one stays.
+    It lies beside `path` under a name that nobody can foresee, so that no file or link of others is written to:
+    `.NAME.TOKEN.part`, before the file's ending, which some writers go by. After an exception it is removed, and what
+    was at `path` is as it was. What is replaced hands its permissions on. A device or a pipe stays, and is written into
+    at the end of the block.
+
+    Args:
+        path: the file, device or pipe.
+        alone: nobody else writes this file at the same time: what killed runs have left of it is removed.
+
+    Raises:
+        OSError: `path` cannot be written; the error names it.
     """
-    part = part_of(path, f".{os.getpid()}-{threading.get_ident()}" if contended else "")
+    # With a token, a long name would be too long.
+    part = path.with_name(f".{path.stem[:40]}.{secrets.token_hex(8)}.part{path.suffix}")
+    try:
+        with _poured_into(path) if is_stream(path) else _renamed_to(path, part, alone) as place:
+            yield place
+    except OSError as error:
+        if error.filename in (None, str(part)):  # what is written by number has no name in its errors
+            error.filename, error.filename2 = str(path), None
+        raise
+
+
+@contextmanager
+def _renamed_to(path: Path, part: Path, alone: bool) -> Iterator[Path]:
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    for left in _left_of(part) if alone else ():
+        left.unlink(missing_ok=True)
+    # Nobody else reads meanwhile what replaces something private.
+    os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if path.exists() else 0o666))
     try:
         yield part
+        if path.exists():
+            part.chmod(stat.S_IMODE(path.stat().st_mode))
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
 
 
-def part_of(path: Path, own: str = "") -> Path:
-    """What a file is called until it is complete."""
-    return path.with_name(f"{path.stem}{own}.part{path.suffix}")
+def _left_of(part: Path) -> list[Path]:
+    """The files that are called like this one but for the token."""
+    begin, _, end = part.name.rpartition(".part")
+    like = re.compile(re.escape(begin[:-16]) + r"[0-9a-f]{16}\.part" + re.escape(end))
+    return [file for file in part.parent.iterdir() if like.fullmatch(file.name)]
+
+
+@contextmanager
+def _poured_into(stream: Path) -> Iterator[Path]:
+    """Some writers seek in their files, which a pipe does not allow; and what fails in the middle writes nothing."""
+    with TemporaryDirectory() as folder:
+        part = Path(folder) / f"part{stream.suffix}"
+        yield part
+        with part.open("rb") as whole, stream.open("wb") as out:
+            shutil.copyfileobj(whole, out)
+
+
+def is_stream(path: Path) -> bool:
+    """Whether a path is a device, a pipe or a socket: it is written into, and never replaced."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
 def read_by_all(path: Path) -> None:
@@ -74,9 +127,8 @@ class Outputs:
                     f"{path}: is there already: give another -o, or --overwrite to replace it"
                 )
         for path in filter(None, (*paths, filled)):
-            for place in (path, part_of(path)):
-                if (same := _identity(place)) is not None:
-                    self._replaced[same] = path
+            if (same := _identity(path)) is not None:
+                self._replaced[same] = path
         self._folders = any(path.is_dir() for path in self._replaced.values())
         if (output := self._replaced.get(_identity(0) or (0, 0))) is not None:
             raise OverwriteError(

@@ -1,5 +1,8 @@
 """Features by content: what is kept is found, by the encoder that computed it alone."""
 
+import sqlite3
+from contextlib import closing
+
 import numpy as np
 import pytest
 
@@ -38,3 +41,14 @@ def test_another_file_is_not_taken_for_a_cache(tmp_path):
     (tmp_path / "text").write_text("no data base at all, but long enough to be looked at" * 20)
     with pytest.raises(BenchError, match="not a file of features"):
         FeatureCache(tmp_path / "text")
+
+
+def test_a_database_of_others_is_left_alone(tmp_path):
+    path = tmp_path / "mine.sqlite"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE mine (a)")
+    before = path.read_bytes()
+    with pytest.raises(BenchError, match="a database of something else"):
+        FeatureCache(path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]

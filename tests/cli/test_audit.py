@@ -53,6 +53,26 @@ def test_csv_and_json(manifest, tmp_path):
     assert list(tmp_path.iterdir()) == [tmp_path / "a.json"]
 
 
+def test_the_ending_of_the_output_is_its_format(manifest, tmp_path):
+    options = ["--split", "test", "--jobs", "1"]
+    for name, begins in (("a.json", "{"), ("a.csv", "name,"), ("a.txt", "20 photographs"), ("a", "20 photo")):
+        code, _, error = run_here("audit", manifest, *options, "-o", name, cwd=tmp_path)
+        assert code == 0, error
+        assert (tmp_path / name).read_text().startswith(begins)
+    made = sorted(tmp_path.iterdir())
+    for name, format, says in (
+        ("b.csv", "json", "ends as csv does, and --format says json"),
+        ("b.json", "table", "ends as json does, and --format says table"),
+        ("b.tsv", "csv", ".tsv is not written"),
+        ("b.jsonl", None, "an audit is one object, no lines"),
+    ):
+        more = ["--format", format] if format else []
+        code, out, error = run_here("audit", manifest, *options, "-o", name, *more, cwd=tmp_path)
+        assert (code, out, error.count("\n")) == (2, "", 1)
+        assert says in error
+    assert sorted(tmp_path.iterdir()) == made
+
+
 def test_equalising(manifest, tmp_path):
     code, _, error = run_here("audit", manifest, "--split", "test", "--equalise", "copy", cwd=tmp_path)
     assert code == 0, error

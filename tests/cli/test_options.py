@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from typing import get_type_hints
 
 import pytest
 import typer
@@ -18,7 +19,14 @@ REFUSED = [
     (["score", "a", "--overwrite"], "--overwrite means nothing without -o"),
     (["score", "a", "-0"], "--null means nothing without -"),
     (["score", "a", "-o", "rows.csv", "--format", "json"], "ends as csv does, and --format says json"),
+    (["score", "a", "-o", "rows.ndjson", "--format", "json"], "ends as jsonl does, and --format says json"),
+    (["score", "a", "-o", "rows.tsv"], ".tsv is not written: end it in .csv, .json, .jsonl or .txt"),
+    (["score", "a", "-o", "rows.XLSX", "--format", "csv"], ".xlsx is not written"),
     (["score", "a", "-o", "/dev/null", "--resume"], "only rows that go into a file are kept"),
+    (["score", "a", "-o", "rows.csv", "--resume", "--overwrite"], "--resume and --overwrite contradict"),
+    (["score", "a", "-o", "folder", "--engine", "ray", "--overwrite", "--resume"], "contradict each other"),
+    (["provenance", "a", "-o", "rows.json", "--format", "csv"], "ends as json does, and --format says csv"),
+    (["provenance", "a", "-o", "rows.tsv"], ".tsv is not written"),
     (
         ["explain", PHOTO, "-o", "b.png", "--face", "1", "--whole-image"],
         "--face and --whole-image contradict",
@@ -64,6 +72,33 @@ def verbs(command, name):
 
 
 COMMANDS = dict(verbs(typer.main.get_command(app), "cameraborn"))
+
+
+OF_NUMBERS = [
+    (name, option)
+    for name, command in COMMANDS.items()
+    for option, kind in get_type_hints(command.callback).items()
+    if kind in (float, float | None) and option not in ("false_alarm", "fdr")  # which a bundle checks
+]
+
+
+@pytest.mark.parametrize(("name", "option"), OF_NUMBERS, ids=lambda value: value.split()[-1])
+def test_no_option_takes_a_number_that_is_none_or_that_is_endless(tmp_path, name, option):
+    spelt = "--" + option.replace("_", "-")
+    for number in ("nan", "inf", "-inf"):
+        code, out, error = run_here(*name.split()[1:], spelt, number, cwd=tmp_path)
+        assert (code, out) == (2, "")
+        assert f"Invalid value for '{spelt}'" in error
+
+
+@pytest.mark.parametrize("seconds", ["inf", "nan", "0", "-1", "1e400"])
+def test_time_between_frames_is_a_number(tmp_path, seconds):
+    shutil.copy(PHOTO, tmp_path / "a.jpg")
+    code, out, error = run_here("score", "a.jpg", "--every", seconds, cwd=tmp_path)
+    assert (code, out) == (2, "")
+    assert "--every" in error
+    for option in ("--false-alarm", "--fdr"):
+        assert run_here("score", "a.jpg", option, seconds, cwd=tmp_path)[0] == 2
 
 
 @pytest.mark.parametrize("name", COMMANDS)

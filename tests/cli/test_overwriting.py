@@ -1,14 +1,18 @@
 """No verb writes over what it reads, whatever it is called, nor over what is there unless it is told to."""
 
 import os
+import re
 import shutil
+import stat
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 
 import pytest
 from PIL import Image
 
 from cameraborn.data.manifest import Row, sha256_of, write_manifest
-from tests.command import CAMERABORN, ENVIRONMENT, EXAMPLES, ROOT, posix
+from tests.command import CAMERABORN, ENVIRONMENT, EXAMPLES, ROOT, posix, rows_of
 from tests.command import run_here as run
 
 
@@ -30,6 +34,12 @@ def desk(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "thesis.txt").write_text("what somebody cares for")
     return tmp_path
+
+
+@pytest.fixture
+def fast(tiny_bundle, monkeypatch):
+    """What `explain` uses: the bundle that ships is looked through for long."""
+    monkeypatch.setenv("CAMERABORN_EXPLAIN_BUNDLE", str(tiny_bundle))
 
 
 def contents(folder):
@@ -112,9 +122,120 @@ def test_what_is_read_is_never_replaced(desk, command):
     assert contents(desk) == before
 
 
-@pytest.mark.parametrize(
-    "ending", [".jpg", ".JPEG", ".png", ".webp", ".heic", ".jxl", ".dng", ".jpg_large", ".jpg?w=300", ".mp4"]
-)
+# A command, and the name that its output had until it was complete.
+PARTS = [
+    (["score", "1.jpg", "-o", "new.csv"], "new.part.csv"),
+    (["provenance", "1.jpg", "-o", "new.csv"], "new.part.csv"),
+    (["audit", "set.jsonl", "-o", "new.csv"], "new.part.csv"),
+    (["explain", "1.jpg", "-o", "new.png"], "new.part.png"),
+    (["data", "import", "folder", ".", "-o", "new.jsonl"], "new.part.jsonl"),
+    (["data", "stats", "set.jsonl", "-o", "new.png"], "new.part.png"),
+]
+
+
+@posix
+@pytest.mark.parametrize(("command", "part"), PARTS, ids=lambda value: str(value)[:30])
+def test_no_file_of_others_stands_in_for_one_that_is_written(desk, fast, command, part):
+    (desk / part).symlink_to(desk / "notes.txt")
+    before = contents(desk)
+    code, _, error = run(*command, cwd=desk)
+    assert code == 0, error
+    after = contents(desk)
+    assert set(after) - set(before) == {desk / command[-1]}
+    assert {path: after[path] for path in before} == before
+    assert (desk / part).is_symlink()
+
+
+@posix
+def test_no_file_of_others_is_taken_for_a_journal(desk):
+    for name in ("rows.csv.part", "set.jsonl.unfinished", "bundle.views.part"):
+        (desk / name).symlink_to(desk / "notes.txt")
+    (desk / "notes.txt").write_text('{"no": "line break"}')
+    before = contents(desk)
+    for command in (
+        ["score", "1.jpg", "-o", "rows.csv", "--resume"],
+        ["score", "1.jpg", "-o", "rows.csv", "--overwrite"],
+        ["data", "import", "folder", ".", "-o", "set.jsonl", "--overwrite"],
+        ["fit", "1.jpg", "-o", "bundle"],
+        ["fit", "1.jpg", "-o", "bundle", "--overwrite"],
+        ["calibrate", "1.jpg", "-o", "bundle", "--overwrite"],
+    ):
+        code, _, error = run(*command, cwd=desk)
+        assert (code, error.count("\n")) == (2, 1), error
+        assert contents(desk) == before
+
+
+@contextmanager
+def read_from(pipe):
+    """What comes out of a pipe that is made there; the reader does not wait for a command that never wrote."""
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            yield pool.submit(pipe.read_bytes)
+        finally:
+            with suppress(OSError):
+                os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+
+
+# A command that writes to a device or a pipe.
+STREAMED = [
+    ["score", "1.jpg", "-o", "stream.csv"],
+    ["provenance", "1.jpg", "-o", "stream.csv"],
+    ["audit", "set.jsonl", "-o", "stream.csv"],
+    ["data", "import", "folder", ".", "-o", "stream.jsonl"],
+    ["explain", "1.jpg", "-o", "stream.png"],
+    ["data", "stats", "set.jsonl", "-o", "stream.png"],
+    ["data", "manipulate", "set.jsonl", "--preview", "stream.png"],
+]
+
+
+@posix
+@pytest.mark.parametrize("command", STREAMED, ids=lambda command: " ".join(command[:2]))
+def test_a_pipe_is_written_into(desk, fast, command):
+    with read_from(desk / command[-1]) as read:
+        before = sorted(desk.rglob("*"))
+        code, _, error = run(*command, cwd=desk)
+        assert code == 0, error
+        assert read.result()[:4] in (b"path", b"name", b'{"pa', b"\x89PNG")
+    assert (desk / command[-1]).is_fifo()
+    assert sorted(desk.rglob("*")) == before
+
+
+@posix
+@pytest.mark.parametrize("command", STREAMED, ids=lambda command: " ".join(command[:2]))
+def test_a_full_device_is_one_line_and_stays(desk, fast, command):
+    full = desk / command[-1]
+    try:
+        # As Linux's /dev/full, which is not risked here.
+        os.mknod(full, stat.S_IFCHR | 0o600, os.makedev(1, 7))
+        full.write_bytes(b"")
+    except OSError:
+        pytest.skip("devices can be made, and opened, by root alone")
+    before = sorted(desk.rglob("*"))
+    code, _, error = run(*command, cwd=desk)
+    assert (code, full.is_char_device()) == (2, True), error
+    assert f"{command[-1]}: " in error.splitlines()[-1]
+    assert "No space left on device" in error.splitlines()[-1]
+    assert sorted(desk.rglob("*")) == before
+
+
+@posix
+def test_rows_in_a_pipe_hold_for_whoever_reads_them(desk):
+    for name in ("pictures", "inside"):
+        (desk / name).mkdir()
+    shutil.copy(desk / "1.jpg", desk / "pictures")
+    with read_from(desk / "inside" / "pipe") as read:
+        assert run("data", "import", "folder", "pictures", "-o", "inside/pipe", cwd=desk)[0] == 0
+        assert [row["path"] for row in rows_of(read.result())] == [str(desk / "pictures" / "1.jpg")]
+
+
+ENDINGS = """
+.jpg .JPEG .png .webp .heic .jxl .dng .jpg_large .jpg?w=300 .mp4 .ppm .pnm .tga .ico .jpx .svgz .qoi .fits .dcm .heics
+.insp .xcf .3fr .RAW .srw .pef .x3f .iiq .m4v .3gp .mts .wmv .mp3
+"""
+
+
+@pytest.mark.parametrize("ending", re.findall(r"\S+", ENDINGS))
 def test_no_table_gets_a_pictures_name(desk, ending):
     for command in (["score", "1.jpg"], ["audit", "set.jsonl"], ["data", "import", "folder", "."]):
         code, _, error = run(*command, "-o", f"new{ending}", "--overwrite", cwd=desk)

@@ -122,6 +122,48 @@ def test_what_is_kept_is_named_and_not_thrown_away(album, tmp_path):
     assert list(tmp_path.iterdir()) == [output]
 
 
+@posix
+def test_a_run_that_was_told_to_replace_goes_on_without_being_told_again(album, tmp_path, whole):
+    output, part = tmp_path / "rows.csv", tmp_path / "rows.csv.part"
+    command = ["score", "album", "-o", output]
+    output.write_text("older")
+    code, _ = killed(album, part, signal.SIGKILL, *command, "--overwrite")
+    assert code == -signal.SIGKILL
+    assert output.read_text() == "older"
+    output.write_text("changed since")
+    code, _, error = run_here(*command, "--resume", cwd=album.parent)
+    assert (code, "rows.csv.part: of a run with another output: give the same options" in error) == (2, True)
+    assert output.read_text() == "changed since"
+    part.unlink()
+    code, _, error = run_here(*command, "--resume", cwd=album.parent)
+    assert (code, "rows.csv: is there already" in error) == (2, True)
+    code, _ = killed(album, part, signal.SIGKILL, *command, "--overwrite")
+    assert code == -signal.SIGKILL
+    code, _, error = run_here(*command, "--resume", cwd=album.parent)
+    assert (code, "verdicts on pictures done already" in error) == (4, True)
+    assert output.read_bytes() == whole(".csv")
+    assert list(tmp_path.iterdir()) == [output]
+
+
+@posix
+def test_a_run_that_was_told_nothing_replaces_nothing_when_it_goes_on(album, tmp_path):
+    output, part = tmp_path / "rows.csv", tmp_path / "rows.csv.part"
+    assert killed(album, part, signal.SIGKILL, "score", "album", "-o", output)[0] == -signal.SIGKILL
+    output.write_text("somebody's")
+    code, _, error = run_here("score", "album", "-o", output, "--resume", cwd=album.parent)
+    assert (code, "rows.csv: is there already" in error) == (2, True)
+    assert output.read_text() == "somebody's"
+
+
+def test_of_two_defaults_that_contradict_the_one_that_is_written_holds(album, tmp_path):
+    output = tmp_path / "rows.csv"
+    output.write_text("older")
+    command = ["score", "album/00.jpg", "-o", output]
+    defaults = {"CAMERABORN_SCORE_RESUME": "1", "CAMERABORN_SCORE_OVERWRITE": "1"}
+    assert run_here(*command, cwd=album.parent, **defaults)[0] == 2  # nothing is lost by going on
+    assert run_here(*command, "--overwrite", cwd=album.parent, **defaults)[0] == 0
+
+
 def test_what_is_not_ours_is_not_taken_for_a_journal(album, tmp_path):
     part = tmp_path / "rows.csv.part"
     part.write_text("what somebody cares for\n")
@@ -266,6 +308,32 @@ def test_options_that_change_no_view_may_change_when_a_fit_goes_on(studio, tmp_p
     code, _, error = run_here(*command[:-1], tmp_path / "again" / "made", cwd=studio)
     assert code == 0, error
     assert files_in(tmp_path / "made") == files_in(tmp_path / "again" / "made")
+
+
+def test_too_few_photographs_leave_no_riddle_to_another_verb(studio, tmp_path):
+    part = tmp_path / "made.views.part"
+    code, _, error = run_here(*LEARNING["fit"], "-o", tmp_path / "made", "--components", "20", cwd=studio)
+    assert (code, "the same command, also with more photographs, goes on" in error) == (2, True)
+    kept = part.read_bytes()
+    command = [*LEARNING["calibrate"], "-o", tmp_path / "made"]
+    code, _, error = run_here(*command, cwd=studio)
+    assert (code, error.count("\n"), part.read_bytes()) == (2, 1, kept)
+    assert (
+        "made.views.part: kept by 'fit', which did not end: give that command again, or --overwrite" in error
+    )
+    code, _, error = run_here(*command, "--overwrite", cwd=studio)
+    assert code == 0, error
+    assert [path.name for path in tmp_path.iterdir()] == ["made"]
+
+
+@pytest.mark.parametrize("verb", LEARNING)
+def test_a_folder_that_is_no_bundle_is_refused_before_the_work(studio, tmp_path, verb):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "one.txt").write_text("what somebody cares for")
+    code, _, error = run_here(*LEARNING[verb], "-o", tmp_path / "thesis", "--overwrite", cwd=studio)
+    assert (code, error.count("\n")) == (2, 1)  # no photograph was looked at
+    assert "thesis: exists and is not a bundle: give another folder" in error
+    assert (tmp_path / "thesis" / "one.txt").exists()
 
 
 @posix

@@ -12,6 +12,7 @@ from cameraborn.data.manifest import (
     write_manifest,
 )
 from cameraborn.errors import ManifestError
+from tests.data.disk import room_for
 
 DIGEST = "0" * 64
 
@@ -82,12 +83,23 @@ def test_a_full_disk_is_one_line_and_leaves_the_older_manifest(album, tmp_path):
     manifest = tmp_path / "m.jsonl"
     write_manifest(album[:1], manifest)
     before = manifest.read_bytes()
-    (tmp_path / "m.part.jsonl").symlink_to("/dev/full")
-    with pytest.raises(ManifestError, match="No space left on device") as caught:
+    with room_for(1000), pytest.raises(ManifestError, match="File too large") as caught:
         write_manifest(album * 1000, manifest)
     assert str(caught.value).startswith(f"{manifest}: cannot be written")
     assert manifest.read_bytes() == before
-    assert not (tmp_path / "m.part.jsonl").is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m.jsonl", "pictures"]
+
+
+def test_what_killed_runs_have_left_is_removed(album, tmp_path):
+    for name in (".m.0123456789abcdef.part.jsonl", ".m.mine.part.jsonl", "m.part.jsonl"):
+        (tmp_path / name).write_text("half")
+    write_manifest(album[:1], tmp_path / "m.jsonl")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        ".m.mine.part.jsonl",
+        "m.jsonl",
+        "m.part.jsonl",
+        "pictures",
+    ]
 
 
 def test_a_fault_of_the_rows_is_not_blamed_on_the_manifest(tmp_path):

@@ -17,6 +17,37 @@ def test_settings_that_are_damaged(tmp_path, line):
     assert (tmp_path / "journal").read_bytes() == line + b"\n"
 
 
+@pytest.mark.parametrize("text", ['{"mine": 1}', "what somebody cares for", "cafe"])
+@pytest.mark.parametrize("settings", [None, {"rate": 1}])
+def test_a_text_of_others_is_not_taken_for_a_line_that_was_cut_off(tmp_path, text, settings):
+    (tmp_path / "journal").write_text(text)
+    with pytest.raises(JournalError, match="not the journal"), Journal(tmp_path / "journal", settings):
+        pass
+    assert (tmp_path / "journal").read_text() == text
+
+
+def test_no_link_is_followed(tmp_path):
+    with Journal(tmp_path / "another", {"rate": 1}) as journal:
+        journal.add(Mark(1, 2, 3), "found")
+    before = (tmp_path / "another").read_bytes()
+    for target in ("another", "nowhere"):
+        link = tmp_path / f"to {target}"
+        link.symlink_to(tmp_path / target)
+        with pytest.raises(JournalError, match="not the journal"), Journal(link, {"rate": 1}):
+            pass
+        assert not Journal.may_be(link)
+    assert (tmp_path / "another").read_bytes() == before
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_journal_that_was_killed_at_its_first_line_begins_again(tmp_path):
+    for left in (b"", b'{"set', b'{"settings": {"ra'):
+        (tmp_path / "journal").write_bytes(left)
+        with Journal(tmp_path / "journal", {"rate": 1}) as journal:
+            journal.add(Mark(1, 2, 3), "found")
+        assert Journal.settings_of(tmp_path / "journal") == {"rate": 1}
+
+
 class _Interrupted(dict):
     """Ctrl-C between the writing of a line and its being counted."""
 

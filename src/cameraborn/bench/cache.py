@@ -53,6 +53,9 @@ class FeatureCache:
         self._lock = threading.Lock()
         try:
             self._file = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            tables = {name for (name,) in self._file.execute("SELECT name FROM sqlite_master")}
+            if tables and "crops" not in tables:
+                raise BenchError(f"{path}: a database of something else: name another file, or move it away")
             self._file.execute("PRAGMA journal_mode=WAL")
             self._file.execute("PRAGMA synchronous=NORMAL")
             self._file.executescript(_TABLES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, astuple
 from enum import StrEnum
 from pathlib import Path
@@ -26,8 +26,8 @@ from cameraborn.cli.common import (
     say,
 )
 from cameraborn.cli.failures import printable
-from cameraborn.cli.output import opened, text_outputs
-from cameraborn.errors import ManifestError
+from cameraborn.cli.output import Format, format_of, opened, text_outputs
+from cameraborn.errors import CamerabornError, ManifestError
 from cameraborn.files import refuse_foreign
 
 if TYPE_CHECKING:
@@ -53,8 +53,12 @@ def audit(
     split: Split = "",
     kind: Kind = None,
     format: Annotated[
-        AuditFormat, Option(help="Output format: a table, the cues as CSV, or everything as JSON.")
-    ] = AuditFormat.table,
+        AuditFormat | None,
+        Option(
+            help="Output format: a table, the cues as CSV, or everything as JSON.",
+            show_default="by the ending of -o, else table",
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         Option(
@@ -105,6 +109,7 @@ def audit(
         meaningless(context, "without -o", "overwrite")
     outputs = text_outputs(output, filled=equalise, overwrite=overwrite)
     outputs.reads(manifest)
+    write = _writer(format, output)
     wanted = Selection(split=split, kinds=kind or ())
     if next(select(manifest, wanted), None) is None:
         raise ManifestError(f"{manifest}: no row {wanted}: check --split and --kind")
@@ -112,12 +117,20 @@ def audit(
         rows = outputs.watched(select(manifest, wanted), lambda row: row.path)
         found = audit_rows(rows, jobs=jobs, seed=seed, report=report)
     with opened(output) as out:
-        _WRITERS[format](found, out)
+        write(found, out)
     if equalise is not None:
         treatment = Treatment(size or found.smallest_side, quality)
         with reporting("equalising") as report:
             count = equalise_rows(select(manifest, wanted), equalise, treatment, jobs=jobs, report=report)
         say(f"{equalise / 'manifest.jsonl'}: {count} pictures of {treatment.size} x {treatment.size}")
+
+
+def _writer(format: AuditFormat | None, output: Path | None) -> Callable[[Audit, TextIO], None]:
+    """What writes an audit in the format that was asked for, or that of the output's ending."""
+    wanted = format_of(Format(format) if format else None, output)
+    if wanted is Format.jsonl:
+        raise CamerabornError(f"{output}: an audit is one object, no lines: end it in .json, .csv or .txt")
+    return {Format.table: _write_table, Format.csv: _write_csv, Format.json: _write_json}[wanted]
 
 
 def _write_table(found: Audit, out: TextIO) -> None:
@@ -170,10 +183,3 @@ def _write_csv(found: Audit, out: TextIO) -> None:
 def _write_json(found: Audit, out: TextIO) -> None:
     json.dump(asdict(found), out, ensure_ascii=False, indent=1)
     out.write("\n")
-
-
-_WRITERS = {
-    AuditFormat.table: _write_table,
-    AuditFormat.csv: _write_csv,
-    AuditFormat.json: _write_json,
-}

@@ -23,7 +23,6 @@ from cameraborn.cli.common import (
     say,
 )
 from cameraborn.errors import CamerabornError
-from cameraborn.files import refuse_foreign
 
 if TYPE_CHECKING:
     from cameraborn.bench.config import BenchConfig
@@ -49,8 +48,6 @@ bench = typer.Typer(
 )
 app.add_typer(bench, name="bench")
 
-# What the folder of a run is known by: see bench/record.py, bench/cache.py and report/paper_tables.py.
-OWN = ("scores.csv", "run.json", "features.sqlite", "paper")
 Config = Annotated[
     Path, Argument(metavar="CONFIG", help="TOML file that says what is measured.", dir_okay=False)
 ]
@@ -75,6 +72,13 @@ Weights = Annotated[
         "--weights",
         help="Weights of that encoder or rival, of import-checkpoint or a training; may be repeated.",
         dir_okay=False,
+    ),
+]
+OverwriteOthers = Annotated[
+    bool,
+    Option(
+        "--overwrite",
+        help="Replace files of these names, though they are not as this command wrote them.",
     ),
 ]
 
@@ -111,11 +115,12 @@ def run(
     Exit codes: 0 done, 1 not one picture could be read, 2 usage.
     """
     from cameraborn.bench import protocol as papers
+    from cameraborn.bench.folder import check_folder
     from cameraborn.bench.record import SCORES
     from cameraborn.bench.run import run as measure
 
     settings = _read(config, encoder, rival, weights)
-    refuse_foreign(settings.output, OWN)
+    check_folder(settings.output)
     if protocol is not None:
         papers.section_of(settings)  # before anything is measured
     who = jobs_of(engine, jobs)
@@ -136,14 +141,22 @@ def report(
     folder: Annotated[
         Path, Argument(metavar="RUN", help="Output folder of a configuration.", file_okay=False)
     ],
+    overwrite: OverwriteOthers = False,
 ) -> None:
     """Write report.html, report.md, tables/*.csv and figures/*.png from the scores of a run.
 
+    An older report is replaced, unless somebody has changed it.
+
     Example: cameraborn bench report runs/bench_dev
     """
+    from cameraborn.bench.folder import written_by_us
+    from cameraborn.bench.record import read_record
     from cameraborn.report.report import write_report
 
-    say(f"{write_report(folder)}: written, with report.md, tables/ and figures/ next to it")
+    read_record(folder)  # whose folder it is comes first
+    with written_by_us(folder, "report.html", "report.md", "tables", "figures", overwrite=overwrite):
+        page = write_report(folder)
+    say(f"{page}: written, with report.md, tables/ and figures/ next to it")
 
 
 def _study(study: str) -> Callable[..., None]:
@@ -156,12 +169,18 @@ def _study(study: str) -> Callable[..., None]:
         weights: Weights = None,
         jobs: Jobs = None,
         engine: EngineName = Engine.local,
+        overwrite: OverwriteOthers = False,
     ) -> None:
+        from cameraborn.bench.folder import check_folder, written_by_us
+        from cameraborn.report.paper_tables import FOLDER
         from cameraborn.report.studies import STUDIES
 
         settings = _read(config, encoder, rival, weights)
-        refuse_foreign(settings.output, OWN)
-        with progress("measuring", None) as advance:
+        check_folder(settings.output)
+        with (
+            written_by_us(settings.output, FOLDER, overwrite=overwrite),
+            progress("measuring", None) as advance,
+        ):
             paths = STUDIES[study](settings, jobs=jobs_of(engine, jobs), advance=advance, tell=say)
         for path in paths:
             say(f"{path}: written")

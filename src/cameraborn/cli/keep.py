@@ -20,15 +20,17 @@ from typing import TYPE_CHECKING, Any
 from cameraborn import __version__
 from cameraborn.cli.failures import complain, say
 from cameraborn.cli.inputs import StandardInput
-from cameraborn.cli.output import is_stream
+from cameraborn.cli.output import streamed
 from cameraborn.detect.bundle import Bundle
 from cameraborn.detect.detector import Detector
 from cameraborn.detect.score import ScoreOptions, verdicts_on
+from cameraborn.detect.store import check_place
 from cameraborn.detect.verdict import ChannelVerdict, Verdict
 from cameraborn.engine.journal import Journal, Mark, digest
 from cameraborn.engine.local import map_in_order
 from cameraborn.engine.stage import Call
 from cameraborn.errors import CamerabornError, JournalError
+from cameraborn.files import holds_something
 
 if TYPE_CHECKING:  # `score` need not wait for it
     from cameraborn.fit.views import ViewOptions
@@ -58,9 +60,9 @@ def kept_or_streamed(
     Raises:
         CamerabornError: it is to go on, but writes to a device or a pipe.
     """
-    if is_stream(output) and resume:
+    if streamed(output) and resume:
         raise CamerabornError(f"{output}: --resume: only rows that go into a file are kept: leave it out")
-    return Kept(detector, None if is_stream(output) else output, options, fdr=fdr, resume=resume)
+    return Kept(detector, None if streamed(output) else output, options, fdr=fdr, resume=resume)
 
 
 class Kept:
@@ -89,6 +91,13 @@ class Kept:
         self._detector, self._options, self._fdr, self._resume = detector, options, fdr, resume
         target = None if output is None else Path(os.path.realpath(output))
         self.part = None if target is None else target.with_name(target.name + ".part")
+        self._replaced = None if target is None else _state_of(target)
+
+    @property
+    def may_replace(self) -> bool:
+        """Whether the run that is gone on with was told to replace what is there; the journal knows which file."""
+        held = Journal.settings_of(self.part) if self._resume and self.part is not None else {}
+        return "output" in held
 
     def begin(self, *, overwrite: bool) -> None:
         """See what an interrupted run has left, before anything is scored.
@@ -156,12 +165,24 @@ class Kept:
         return _Item(source, mark, None if unreadable else at)
 
     def _settings(self) -> dict[str, Any]:
-        return settings_of(self._detector, self._options) | {"fdr": self._fdr}
+        replaced = {} if self._replaced is None else {"output": self._replaced}
+        return settings_of(self._detector, self._options) | {"fdr": self._fdr, **replaced}
+
+
+def _state_of(path: Path) -> list[int] | None:
+    """What tells a file from another, or from itself before a change; None if nothing would be lost with it."""
+    if not holds_something(path):
+        return None
+    status = path.stat()
+    return [status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns]
 
 
 def settings_of(detector: Detector, options: ScoreOptions) -> dict[str, Any]:
     """What verdicts depend on, besides the inputs."""
     return {**_versions(detector.bundle), "evidence": detector.evidence, **asdict(options)}
+
+
+_AGAIN = "the same command, also with more photographs,"
 
 
 @contextmanager
@@ -173,13 +194,20 @@ def kept_views(
     The same command goes on from it, whether it was interrupted or failed; `overwrite` starts again.
 
     Raises:
+        BundleError: something else than a bundle is in its place.
         JournalError: it is of another bundle, verb or options, or is something else.
     """
+    check_place(output)  # it is written hours later
     part = part_of_views(output)
+    if not overwrite and (other := Journal.settings_of(part).get("verb", verb)) != verb:
+        raise JournalError(
+            f"{part}: kept by '{other}', which did not end: give that command again, or --overwrite to throw away what "
+            "it has done, or another -o"
+        )
     _begin(part, resume=not overwrite, overwrite=overwrite)
     of_views = {name: value for name, value in asdict(options).items() if name != "jobs"}
     settings = {**_versions(bundle), "verb": verb, **of_views}
-    with _journal(part, settings, "looks at pictures", "the same command") as journal:
+    with _journal(part, settings, "looks at pictures", _AGAIN) as journal:
         yield journal
     part.unlink(missing_ok=True)
 
@@ -192,15 +220,13 @@ def part_of_views(output: Path) -> Path:
 
 def _begin(part: Path, *, resume: bool, overwrite: bool) -> None:
     """See that a journal is new, is to be gone on with, or may be thrown away."""
-    if resume or not part.exists():
+    if resume or not os.path.lexists(part):
         return
     if not overwrite:
         raise JournalError(
             f"{part}: left by a run that was interrupted: go on with --resume, or start again with --overwrite"
         )
-    with part.open("rb") as file:
-        head = file.read(len(Journal.HEAD))
-    if head and head != Journal.HEAD:
+    if not Journal.may_be(part):
         raise JournalError(f"{part}: not the journal of an interrupted run: move or delete it")
     part.unlink()
 

@@ -21,6 +21,7 @@ from cameraborn.cli.common import (
     say,
 )
 from cameraborn.cli.data import data
+from cameraborn.cli.numbers import finite
 from cameraborn.engine.local import map_in_order
 from cameraborn.engine.stage import Call
 from cameraborn.errors import CamerabornError, PictureError
@@ -72,6 +73,7 @@ def manipulate_(
         Option(
             min=1,
             max=10,
+            callback=finite,
             help="Side of the cut, as a multiple of the side of the face's box.",
         ),
     ] = 1.7,

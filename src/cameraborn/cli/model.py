@@ -37,6 +37,7 @@ from cameraborn.cli.common import (
     say,
 )
 from cameraborn.cli.keep import kept_views, part_of_views
+from cameraborn.cli.numbers import finite
 from cameraborn.detect.conformal import smallest_rate
 from cameraborn.detect.describe import describe_category
 from cameraborn.detect.detector import default_bundle
@@ -73,7 +74,12 @@ def fit(
     ] = Covariance.full,
     shrinkage: Annotated[
         float,
-        Option(min=0, max=1, help="Shrinkage of the covariances towards a sphere, when photographs are few."),
+        Option(
+            min=0,
+            max=1,
+            callback=finite,
+            help="Shrinkage of the covariances towards a sphere, when photographs are few.",
+        ),
     ] = 0,
     copies: Annotated[
         int, Option(min=0, help="Number of randomly shrunk and recompressed copies of each photograph.")
@@ -165,7 +171,11 @@ def fit_binary(
     name: NewName = None,
     pseudo_outliers: Annotated[
         float,
-        Option(metavar="SHARE", help="Share of the photographs, the least likely, that count as generated."),
+        Option(
+            metavar="SHARE",
+            callback=finite,
+            help="Share of the photographs, the least likely, that count as generated.",
+        ),
     ] = 0.05,
     components: Annotated[
         int, Option(min=1, help="Number of Gaussians in the mixture that tells how likely a photograph is.")

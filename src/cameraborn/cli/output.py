@@ -20,22 +20,17 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Generic, TextIO, TypeVar
 
+from cameraborn.cli.endings import OTHER_TABLES, is_of_media
 from cameraborn.cli.failures import printable
 from cameraborn.detect.rows import Row, Rows, json_row
 from cameraborn.detect.verdict import Verdict
 from cameraborn.errors import CamerabornError
-from cameraborn.files import Outputs, replacing
-from cameraborn.photo.decode import SUPPORTED_EXTENSIONS
+from cameraborn.files import Outputs, is_stream, replacing
 
 T = TypeVar("T")
 
 # What UTF-8 cannot hold (file names need not be text) is written as \udcXX, which JSON reads back as it was.
 ENCODING_ERRORS = "backslashreplace"
-PICTURE_ENDINGS = SUPPORTED_EXTENSIONS | {
-    *(".jxl", ".jp2", ".j2k", ".jxr", ".mpo", ".psd", ".exr", ".svg", ".pdf"),
-    *(".mp4", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg"),
-    *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2"),
-}
 _TABLE_ROW = "{:<18} {:>7} {:>7}  {:<10}  {}"
 _RED, _PLAIN = "\x1b[1;31m", "\x1b[0m"
 
@@ -47,6 +42,9 @@ class Format(StrEnum):
     csv = "csv"
     json = "json"
     jsonl = "jsonl"
+
+
+_BY_ENDING = {".csv": Format.csv, ".json": Format.json, ".jsonl": Format.jsonl, ".ndjson": Format.jsonl}
 
 
 @dataclass(frozen=True)
@@ -122,11 +120,11 @@ def opened(output: Path | None) -> Iterator[TextIO]:
         yield sys.stdout
         return
     target = Path(os.path.realpath(output))
-    place = nullcontext(output) if is_stream(output) else replacing(target)
+    place = nullcontext(output) if streamed(output) else replacing(target)
     try:
         with place as part, part.open("w", encoding="utf-8", errors=ENCODING_ERRORS, newline="") as out:
             yield out
-            if not is_stream(output):
+            if not streamed(output):
                 out.flush()
                 # Before it takes its name: a power cut leaves the old file or the new one.
                 os.fsync(out.fileno())
@@ -134,9 +132,9 @@ def opened(output: Path | None) -> Iterator[TextIO]:
         raise CamerabornError(f"{output}: cannot be written ({error.strerror}): give another -o") from error
 
 
-def is_stream(output: Path | None) -> bool:
+def streamed(output: Path | None) -> bool:
     """Whether rows go out as they come: to standard output, a device or a pipe; only a file can be put in place."""
-    return output is None or (output.exists() and not output.is_file())
+    return output is None or is_stream(output)
 
 
 def text_outputs(output: Path | None, *, filled: Path | None = None, overwrite: bool = False) -> Outputs:
@@ -146,9 +144,9 @@ def text_outputs(output: Path | None, *, filled: Path | None = None, overwrite: 
         CamerabornError: its ending is a picture's.
         OverwriteError: something is there.
     """
-    if output is not None and re.split("[?_:]", output.suffix.lower())[0] in PICTURE_ENDINGS:  # as .jpg_large
+    if output is not None and is_of_media(re.split("[?_:]", output.suffix.lower())[0]):  # as .jpg_large
         raise CamerabornError(
-            f"{output}: ends like a picture, but text is written to it: end it in .csv, .json or .jsonl"
+            f"{output}: ends like a picture or a video, but text is written to it: end it in .csv, .json or .jsonl"
         )
     return Outputs(output, filled=filled, overwrite=overwrite)
 
@@ -157,10 +155,12 @@ def format_of(format: Format | None, output: Path | None) -> Format:
     """The format that was asked for, or that of the output's ending.
 
     Raises:
-        CamerabornError: the two contradict.
+        CamerabornError: the two contradict, or the ending is that of another kind of table.
     """
-    endings = {".csv": Format.csv, ".json": Format.json, ".jsonl": Format.jsonl}
-    by_ending = endings.get(output.suffix.lower()) if output else None
+    ending = output.suffix.lower() if output else ""
+    if ending in OTHER_TABLES:
+        raise CamerabornError(f"{output}: {ending} is not written: end it in .csv, .json, .jsonl or .txt")
+    by_ending = _BY_ENDING.get(ending)
     if format is not None and by_ending not in (format, None):
         raise CamerabornError(
             f"{output}: ends as {by_ending} does, and --format says {format}: leave one out"

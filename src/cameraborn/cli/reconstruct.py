@@ -12,6 +12,7 @@ from typer import Context
 from cameraborn.cli.common import Argument, Jobs, Option, meaningless, needs_torch, progress, say
 from cameraborn.cli.data import data
 from cameraborn.cli.manipulate import fill
+from cameraborn.cli.numbers import finite
 from cameraborn.engine.local import map_in_order
 from cameraborn.engine.stage import Call
 from cameraborn.errors import CamerabornError, PictureError
@@ -62,13 +63,15 @@ def reconstruct_(
         Option(min=64, help="Largest side of a copy, in pixels; larger photographs are cut to their middle."),
     ] = 512,
     noise: Annotated[
-        float, Option(min=0, help="Largest strength of the noise on what an autoencoder decodes.")
+        float,
+        Option(min=0, callback=finite, help="Largest strength of the noise on what an autoencoder decodes."),
     ] = 0.15,
     operations: Annotated[
         float,
         Option(
             min=0,
             max=1,
+            callback=finite,
             help="Share of the shrunk copies that a random post-processing operation follows.",
         ),
     ] = 0.5,

@@ -28,6 +28,7 @@ from cameraborn.cli.common import (
     complain,
     contradicting,
     file_or_standard_output,
+    given,
     jobs_of,
     meaningless,
     passed_over,
@@ -36,6 +37,7 @@ from cameraborn.cli.common import (
 )
 from cameraborn.cli.inputs import STANDARD_INPUT, StandardInput, inputs, inputs_of_cluster, path_of
 from cameraborn.cli.keep import kept_or_streamed
+from cameraborn.cli.numbers import finite
 from cameraborn.cli.output import Format, format_of, text_outputs, writer
 from cameraborn.detect.conformal import check_discovery_rate
 from cameraborn.detect.detector import Detector, control_discoveries
@@ -62,7 +64,8 @@ def score(
         ),
     ],
     false_alarm: Annotated[
-        float, Option(metavar="RATE", help="Share of photographs that you accept to be flagged.")
+        float,
+        Option(metavar="RATE", help="Share of photographs that you accept to be flagged."),
     ] = 0.05,
     fdr: Annotated[
         float | None,
@@ -94,7 +97,12 @@ def score(
     ] = False,
     every: Annotated[
         float,
-        Option(min=0.01, metavar="SECONDS", help="Time between two frames of a video that are looked at."),
+        Option(
+            min=0.01,
+            metavar="SECONDS",
+            callback=finite,
+            help="Time between two frames of a video that are looked at.",
+        ),
     ] = 0.5,
     frames: Annotated[
         bool, Option("--frames", help="After the row of a face in a video, write one for each of its frames.")
@@ -129,6 +137,10 @@ def score(
     Example: cameraborn score uploads/ --false-alarm 0.01 -o verdicts.csv
     """
     contradicting(context, "fdr", "false_alarm")
+    contradicting(context, "resume", "overwrite")
+    # One of the two may be a default of the user's, and then the other one was written.
+    resume = resume and not given(context, "overwrite")
+    overwrite = overwrite and not resume
     if STANDARD_INPUT not in paths:
         meaningless(context, "without - for standard input", "null")
     if output is None:
@@ -198,7 +210,7 @@ def _in_rows(
     """Score on this machine, a row a face into one file or standard output."""
     tally = Tally()
     kept = kept_or_streamed(detector, output, options, fdr=fdr, resume=resume)
-    outputs = text_outputs(output, filled=kept.part, overwrite=overwrite)
+    outputs = text_outputs(output, filled=kept.part, overwrite=overwrite or kept.may_replace)
     outputs.reads(bundle)
     kept.begin(overwrite=overwrite)
     pictures = outputs.watched(pictures, path_of)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from cameraborn import __version__
 from cameraborn.cli.common import BundlePath, Evidence, Jobs, Option, app, needs_server, say
+from cameraborn.cli.numbers import finite
 from cameraborn.errors import CamerabornError
 
 _RATE = 0.05  # what requests ask for unless they say something else
@@ -41,7 +42,11 @@ def serve(
     ] = 120,
     max_seconds: Annotated[
         float,
-        Option(min=0.1, help="Longest time to work on a request, or for more of it to come, in seconds."),
+        Option(
+            min=0.1,
+            callback=finite,
+            help="Longest time to work on a request, or for more of it to come, in seconds.",
+        ),
     ] = 60.0,
     max_queue: Annotated[int, Option(min=1, help="Largest number of requests that are under way.")] = 100,
     jobs_file: Annotated[
@@ -65,7 +70,7 @@ def serve(
         ),
     ] = 100,
     job_hours: Annotated[
-        float, Option(min=0.0, help="Hours after which a job that has ended is deleted.")
+        float, Option(min=0.0, callback=finite, help="Hours after which a job that has ended is deleted.")
     ] = 24.0,
     access_log: Annotated[
         bool, Option("--access-log", help="Say a line a request on standard error: address, path, status.")

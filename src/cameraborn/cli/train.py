@@ -22,6 +22,7 @@ from cameraborn.cli.common import (
     progress,
     say,
 )
+from cameraborn.cli.numbers import finite
 from cameraborn.errors import CamerabornError
 from cameraborn.files import Outputs
 
@@ -319,6 +320,7 @@ def export(
     crop_scale: Annotated[
         float | None,
         Option(
+            callback=finite,
             help="Side of the crop over the longer side of the face.",
             show_default="1.5; for a network of faces, the recipe's",
         ),

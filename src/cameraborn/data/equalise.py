@@ -112,7 +112,7 @@ def _treated(row: Row, folder: Path, treatment: Treatment) -> Row:
         data, box = _square(row, treatment)
         if not target.exists():
             target.parent.mkdir(exist_ok=True)
-            with replacing(target, contended=True) as part:  # two rows may be of one file
+            with replacing(target) as part:
                 part.write_bytes(data)
     return row.model_copy(
         update={

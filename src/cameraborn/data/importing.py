@@ -11,9 +11,11 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -27,7 +29,7 @@ from cameraborn.engine.journal import Mark
 from cameraborn.engine.local import map_in_order
 from cameraborn.engine.stage import Stage
 from cameraborn.errors import ManifestError, PictureError
-from cameraborn.files import Pixels
+from cameraborn.files import Pixels, is_stream
 from cameraborn.photo.decode import open_picture, read_encoded, recognised
 from cameraborn.photo.face_points import points_at, points_of
 from cameraborn.photo.faces import FaceFinder
@@ -68,18 +70,27 @@ def import_manifest(
         ManifestError: nothing could be imported, or the disk is full; the same command goes on where it stopped.
     """
     counts = Imported()
-    place = output.with_name(output.name + ".unfinished")
-    with Journal(place) as journal:
+    with _journal(output) as journal:
         rows = _rows(found, journal, faces, jobs, report, counts)
         first = next(rows, None)
         if first is not None:  # before anything is written: an older manifest stays
             counts.rows = write_manifest(itertools.chain([first], rows), output)
-    place.unlink(missing_ok=True)
     if first is None:
         kinds = (("left out", counts.left_out), ("without a face", counts.without_face))
         others = "".join(f", {number} {name}" for name, number in kinds if number)
         raise ManifestError(f"{output}: not written: no picture found{others}: check the path and the layout")
     return counts
+
+
+@contextmanager
+def _journal(output: Path) -> Iterator[Journal]:
+    """The journal of a manifest, until that is written; beside a device or a pipe nothing is kept."""
+    place = output.with_name(output.name + ".unfinished")
+    with TemporaryDirectory() if is_stream(output) else nullcontext(place.parent) as folder:
+        place = Path(folder) / place.name
+        with Journal(place) as journal:
+            yield journal
+        place.unlink(missing_ok=True)
 
 
 @dataclass

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from cameraborn.data.invalid import first_problem
 from cameraborn.errors import ManifestError, PictureError
-from cameraborn.files import Box, replacing
+from cameraborn.files import Box, is_stream, replacing
 from cameraborn.photo.exif import TAGS
 
 LANDMARKS = 68  # of the 300-W scheme, in its order: see `photo.faces.landmarks_68`
@@ -166,33 +166,31 @@ def _real_folder(folder: Path) -> Path:
 def write_manifest(rows: Iterable[Row], path: Path) -> int:
     """Write the rows (absolute paths are made relative to the manifest's folder); return how many.
 
-    The file appears only when it is complete.
+    The file appears only when it is complete. Paths in a device or a pipe stay absolute.
 
     Raises:
         ManifestError: it cannot be written, as on a full disk; an older manifest stays as it was.
     """
     count = 0
-    ours = {None, str(path.parent)}  # of files; `rows` may read others, whose errors are not about writing
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        folder = path.parent.resolve()
-        with replacing(path) as part:
-            ours.add(str(part))
-            with part.open("w", encoding="utf-8") as out:
-                for row in rows:
-                    out.write(_line(row, folder))
-                    count += 1
+        # Whoever reads a pipe does not know where it lies.
+        folder = None if is_stream(path) else path.parent.resolve()
+        with replacing(path, alone=True) as part, part.open("w", encoding="utf-8") as out:
+            for row in rows:
+                out.write(_line(row, folder))
+                count += 1
     except OSError as error:
-        if error.filename not in ours:
+        if error.filename not in (str(path), str(path.parent)):  # `rows` may read others
             raise
         raise cannot_write(path, error) from error
     return count
 
 
-def _line(row: Row, folder: Path) -> str:
-    """A row of a manifest that lies in `folder`."""
+def _line(row: Row, folder: Path | None) -> str:
+    """A row of a manifest that lies in `folder`, or nowhere."""
     path = row.path
-    if Path(path).is_absolute():
+    if Path(path).is_absolute() and folder is not None:
         path = os.path.relpath(Path(path).resolve(), folder)
     fields = row.model_copy(update={"path": path}).model_dump(mode="json", exclude_defaults=True)
     return json.dumps(fields, ensure_ascii=False) + "\n"

@@ -87,9 +87,7 @@ def write_bundle(bundle: Bundle, folder: Path) -> None:
     Raises:
         BundleError: the folder exists and is something else than a bundle.
     """
-    taken = folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))
-    if taken and not (folder / _INFO).is_file():
-        raise BundleError(f"{folder}: exists and is not a bundle: give another folder")
+    check_place(folder)
     part, old = _free_name(folder, ".part"), _free_name(folder, ".old")
     part.mkdir(parents=True)
     try:
@@ -101,6 +99,17 @@ def write_bundle(bundle: Bundle, folder: Path) -> None:
     finally:
         shutil.rmtree(part, ignore_errors=True)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def check_place(folder: Path) -> None:
+    """See that a bundle can be written there: that it is new, empty, or a bundle.
+
+    Raises:
+        BundleError: it is something else.
+    """
+    taken = folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))
+    if taken and not (folder / _INFO).is_file():
+        raise BundleError(f"{folder}: exists and is not a bundle: give another folder")
 
 
 def _free_name(folder: Path, ending: str) -> Path:

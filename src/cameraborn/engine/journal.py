@@ -18,7 +18,7 @@ from cameraborn.errors import CamerabornError, JournalError
 
 _LINE = re.compile(rb"([0-9a-f]{16}) (\d+) (\d+) ")
 SYNCED_EVERY = 5.0  # seconds of work that a power cut may cost
-_CUT = re.compile(rb"[0-9a-f]{1,16}( |$)")
+_CUT = re.compile(rb"[0-9a-f]{16} |[0-9a-f]{1,16}$")  # such a line, cut off
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,28 @@ class Journal:
         self._places: dict[int, int] = {}  # key -> where its line begins
         self._synced = time.monotonic()
 
+    @staticmethod
+    def may_be(path: Path) -> bool:
+        """Whether a file is a journal that has settings, or its beginning; links are not followed."""
+        if path.is_symlink() or not path.is_file():
+            return False
+        with path.open("rb") as file:
+            head = file.read(len(Journal.HEAD))
+        return Journal.HEAD.startswith(head)
+
+    @staticmethod
+    def settings_of(path: Path) -> dict[str, Any]:
+        """The settings of the journal at a path; empty if there is none."""
+        if not Journal.may_be(path):
+            return {}
+        with path.open("rb") as file:
+            return _settings_in(file.readline()) or {}
+
     def __len__(self) -> int:
         return len(self._places)
 
     def __enter__(self) -> Self:
-        if self.path.exists() and not self.path.is_file():
+        if self.path.is_symlink() or (self.path.exists() and not self.path.is_file()):
             raise self._foreign()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -153,7 +170,9 @@ class Journal:
         for line in self._file:
             match = _LINE.match(line)
             whole = line.endswith(b"\n")
-            if match is None and (whole or not _CUT.match(line)):
+            # A word alone in a file is not taken for the beginning of the first line.
+            cut = _CUT.match(line) and (at or len(line) > 16)
+            if match is None and (whole or not cut):
                 raise self._foreign()
             if match and whole:
                 self._places[int(match[1], 16)] = at
@@ -168,19 +187,14 @@ class Journal:
         line = (json.dumps({"settings": wanted}) + "\n").encode()
         found = self._file.readline()
         if not found.endswith(b"\n"):  # new, or killed at once
-            if not line.startswith(found[:1]):
+            if not (found.startswith(self.HEAD) or self.HEAD.startswith(found)):
                 raise self._foreign()
             self._file.truncate(0)
             self._file.write(line)
             self._file.flush()
             return len(line)
-        if not found.startswith(self.HEAD):
-            raise self._foreign()
-        try:
-            held = json.loads(found)["settings"]
-        except ValueError:
-            raise self._foreign() from None
-        if not isinstance(held, dict):
+        held = _settings_in(found)
+        if held is None:
             raise self._foreign()
         other = [name for name in {**held, **wanted} if held.get(name) != wanted.get(name)]
         if other:
@@ -192,6 +206,17 @@ class Journal:
 
     def _foreign(self) -> JournalError:
         return JournalError(f"{self.path}: not the journal of an interrupted run: move or delete it")
+
+
+def _settings_in(line: bytes) -> dict[str, Any] | None:
+    """The settings that a first line holds, if it does."""
+    if not line.startswith(Journal.HEAD):
+        return None
+    try:
+        held = json.loads(line)["settings"]
+    except ValueError:
+        return None
+    return held if isinstance(held, dict) else None
 
 
 def _matched(line: bytes) -> bytes:

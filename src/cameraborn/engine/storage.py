@@ -94,7 +94,7 @@ def write(place: str, data: bytes) -> None:
                 stream.write(data)
             return
         Path(place).parent.mkdir(parents=True, exist_ok=True)
-        with replacing(Path(place), contended=True) as part, part.open("wb") as file:
+        with replacing(Path(place)) as part, part.open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
