@@ -8,8 +8,9 @@ import signal
 import subprocess
 import sys
 import sysconfig
+import threading
 import time
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,29 @@ def run_here(*args, cwd, stdin=b"", **environment):
             main()
     signal.signal(signal.SIGTERM, handler)
     return ended.value.code or 0, out.getvalue(), error.getvalue()
+
+
+@contextmanager
+def pipe(path):
+    """A pipe there, and whether somebody opened it to read; who does is given an end, so that no test waits."""
+    os.mkfifo(path)
+    opened, over = threading.Event(), threading.Event()
+
+    def watch():
+        while not over.wait(0.01):
+            try:
+                os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
+            except OSError:  # nobody reads
+                continue
+            opened.set()
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield opened
+    finally:
+        over.set()
+        watcher.join()
 
 
 def rows_of(jsonl):

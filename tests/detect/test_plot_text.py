@@ -2,12 +2,13 @@
 
 import warnings
 
+import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 
-from cameraborn.detect.plot_text import Pen, Script, clipped, drawable
+from cameraborn.detect.plot_text import Pen, Script, clipped, drawable, kept_apart
 
 OWN = get_font(findfont(FontProperties())).get_charmap()
 
@@ -100,3 +101,21 @@ def test_lines_break_between_words(pen):
     cut = pen.wrapped(text, 1.5, lines=2)["s"]
     assert cut.endswith("…")
     assert text.startswith(cut[:-1].replace("\n", " "))
+
+
+def test_a_name_that_runs_from_right_to_left_turns_nothing_around():
+    """Arabic is drawn left of what follows it, as in `name, face 0`."""
+    figure = Figure(figsize=(4, 1), dpi=100)
+    canvas = FigureCanvasAgg(figure)
+
+    def inked(text):
+        figure.clear()
+        figure.text(0, 0.4, **drawable(text) | {"s": text}, fontsize=12)
+        canvas.draw()
+        return np.asarray(canvas.buffer_rgba())[..., 0] < 128
+
+    name = "\u0627\u0644\u0639.jpg"
+    assert kept_apart("photo-1.jpg") == "photo-1.jpg"
+    line, alone = inked(f"{kept_apart(name)}, face 0"), inked(kept_apart(name))
+    width = int(np.flatnonzero(alone.any(axis=0))[-1]) - 2
+    np.testing.assert_array_equal(line[:, :width], alone[:, :width])

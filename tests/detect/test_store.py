@@ -12,6 +12,7 @@ from cameraborn.detect.bundle import Bundle
 from cameraborn.detect.store import read_bundle, write_bundle
 from cameraborn.errors import BundleError
 from cameraborn.networks.patchnet import PatchNet
+from tests.command import pipe, posix
 
 HASHED = [
     "network.onnx",
@@ -195,3 +196,11 @@ def test_a_failed_write_leaves_the_older_bundle(tiny_bundle, tmp_path):
         write_bundle(Bundle(bundle.info, {**bundle.files, "missing/part": b""}, "here"), folder)
     assert read_bundle(folder).files == bundle.files
     assert [path.name for path in tmp_path.iterdir()] == ["b"]
+
+
+@posix
+def test_a_pipe_is_refused_unopened(tmp_path):
+    path = tmp_path / "bundle.zip"
+    with pipe(path) as opened, pytest.raises(BundleError, match=r"bundle\.zip: a pipe, socket or device"):
+        read_bundle(path)
+    assert not opened.is_set()

@@ -113,7 +113,7 @@ def test_fitting_reads_each_photograph_once(network_bundle, photographs, monkeyp
         read.append(path)
         return open_picture(path)
 
-    monkeypatch.setattr("cameraborn.fit.views.open_picture", counted)
+    monkeypatch.setattr("cameraborn.fit.views.open_listed", counted)
     given = photographs["fit"][:12]
     fit(network_bundle, given, components=1, dimensions=4, options=OPTIONS)
     assert read == [photograph.path for photograph in given]

@@ -1,6 +1,7 @@
 """Published decoders, written here in their layouts, small: against a literal version, and through the command line."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -14,7 +15,9 @@ from cameraborn.cli import app
 from cameraborn.data.manifest import Row, read_manifest, sha256_of, write_manifest
 from cameraborn.errors import CamerabornError, RecipeError
 from cameraborn.photo.decode import open_picture
+from cameraborn.pseudo.autoencoders import read_autoencoders
 from cameraborn.pseudo.decoders import read_decoders
+from tests.command import pipe, posix
 
 LATENT = 4
 
@@ -211,3 +214,40 @@ def test_what_calibrates_cannot_be_asked_for(photographs, tmp_path):
     done = reconstruct(photographs, tmp_path / "reconstructed")
     assert done.exit_code == 2
     assert "give --autoencoders FOLDER, --decoders FOLDER, or both" in done.output
+
+
+@posix
+def test_a_photograph_that_is_a_pipe_is_left_out_unopened(photographs, tmp_path):
+    write_tiny(tmp_path / "decoders")
+    lost = Row(path=str(tmp_path / "pipe.jpg"), sha256="0" * 64, split="train")
+    write_manifest([lost, *read_manifest(photographs)], tmp_path / "listed.jsonl")
+    words = ("--decoders", str(tmp_path / "decoders"), "--copies", "1", "--jobs", "1")
+    with pipe(tmp_path / "pipe.jpg") as opened:
+        done = reconstruct(tmp_path / "listed.jsonl", tmp_path / "reconstructed", *words)
+    assert not opened.is_set()
+    assert "pipe.jpg: a pipe, socket or device" in done.output
+    rows = list(read_manifest(tmp_path / "reconstructed" / "manifest.jsonl"))
+    assert [row.split for row in rows] == ["train", "train", "val", "val"]
+
+
+@posix
+@pytest.mark.parametrize("name", ["taesd_encoder.safetensors", "taesd_decoder.safetensors", "span.bin"])
+def test_decoders_that_are_pipes_are_refused_unopened(tmp_path, name):
+    write_tiny(tmp_path)
+    with (
+        pipe(tmp_path / name) as opened,
+        pytest.raises(RecipeError, match=f"{re.escape(name)}: a pipe, socket or device"),
+    ):
+        read_decoders(tmp_path)
+    assert not opened.is_set()
+
+
+@posix
+def test_autoencoders_that_are_pipes_are_refused_unopened(tmp_path):
+    path = tmp_path / "small.safetensors"
+    with (
+        pipe(path) as opened,
+        pytest.raises(RecipeError, match=r"small\.safetensors: a pipe, socket or device"),
+    ):
+        read_autoencoders(tmp_path)
+    assert not opened.is_set()

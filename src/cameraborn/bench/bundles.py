@@ -19,7 +19,7 @@ from cameraborn.detect.observe import Observation
 from cameraborn.detect.store import read_bundle
 from cameraborn.detect.verdict import Scored
 from cameraborn.errors import PictureError
-from cameraborn.photo.decode import Picture, open_picture
+from cameraborn.photo.decode import Picture, open_listed, open_picture
 
 
 class BundleScorer:
@@ -94,7 +94,7 @@ class BundleScorer:
         known = self._cache.picture(self.encoder_key, sha256, whole=self.section.whole_image)
         if known is not None:
             return known
-        picture = open_picture(file)
+        picture = open_listed(file)
         if picture.sha256 != sha256:
             raise not_as_listed(file)
         seen = self._observe(picture, sha256)

@@ -24,7 +24,7 @@ from cameraborn.detect.verdict import Scored, Scorer
 from cameraborn.errors import PictureError, RecipeError
 from cameraborn.files import Array
 from cameraborn.photo.crops import square_crop
-from cameraborn.photo.decode import Picture, open_picture
+from cameraborn.photo.decode import Picture, open_listed, open_picture
 from cameraborn.photo.faces import FaceFinder
 from cameraborn.rivals.published import ENCODERS, RIVALS, Published, missing_weights, without_memory
 from cameraborn.rivals.scoring import compute, one_thread_a_picture, open_encoder, open_rival
@@ -103,7 +103,7 @@ class PublishedFeatures:
         known = self._known(sha256)
         if known is not None:
             return known
-        picture = open_picture(file)
+        picture = open_listed(file)
         if picture.sha256 != sha256:
             raise not_as_listed(file)
         return self._measured(picture, sha256)

@@ -27,6 +27,7 @@ from cameraborn.detect.verdict import Named, Scored, Scorer
 from cameraborn.engine.local import map_in_order
 from cameraborn.engine.stage import Jobs, Stage
 from cameraborn.errors import BenchError, PictureError, first_line
+from cameraborn.photo.sniff import refuse_special
 
 
 @dataclass
@@ -183,7 +184,10 @@ def _score(scorer: Scorer, sample: Sample, data: bytes, false_alarm_rate: float)
 def _bytes_of(sample: Sample) -> bytes | PictureError:
     """The bytes of the very file that the set names, or why there are none."""
     try:
+        refuse_special(sample.file, name=sample.path)
         data = sample.file.read_bytes()
+    except PictureError as error:
+        return error
     except OSError as error:
         reason = os.strerror(error.errno or 0)
         return PictureError(f"{sample.path}: cannot be read ({reason}): restore the file")

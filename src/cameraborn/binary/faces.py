@@ -18,7 +18,7 @@ from PIL import Image
 from cameraborn.data.manifest import Row
 from cameraborn.files import Box, Pixels
 from cameraborn.photo.crops import square_window
-from cameraborn.photo.decode import open_picture
+from cameraborn.photo.decode import open_listed
 from cameraborn.train.pictures import MemoryBudget, PictureCache
 
 REGION = 1.6  # side of what is kept over the longer side of the box: squares of faces lie in it
@@ -54,7 +54,7 @@ def faces_of(rows: Sequence[Row], budget: MemoryBudget) -> PictureCache[Face]:
 
 def _read(places: Sequence[tuple[str, Box | None]], index: int) -> Face:
     path, box = places[index]
-    return region_of(open_picture(path).pixels, box)
+    return region_of(open_listed(path).pixels, box)
 
 
 def region_of(pixels: Pixels, box: Box | None) -> Face:

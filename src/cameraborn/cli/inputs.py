@@ -16,7 +16,7 @@ from typing import cast
 from cameraborn.engine.storage import arrow_file, is_address, opened
 from cameraborn.errors import CamerabornError, ManifestError
 from cameraborn.photo.files import expand
-from cameraborn.photo.sniff import HEAD, Census, Kind, can_be_read, kind_of
+from cameraborn.photo.sniff import HEAD, Census, Kind, can_be_read, is_special, kind_of
 
 STANDARD_INPUT = "-"
 _LISTS = frozenset({Kind.TEXT, Kind.EMPTY, Kind.OTHER})  # names may hold any byte but zero
@@ -88,9 +88,9 @@ def inputs_of_cluster(paths: Sequence[str], census: Census, *, null: bool) -> It
     """
     for path in paths:
         if path.endswith(".jsonl"):
-            yield from _of_manifest(path)
+            yield from _no_pipes(_of_manifest(path), census)
         elif path.endswith(".parquet"):
-            yield from _of_table(path)
+            yield from _no_pipes(_of_table(path), census)
         elif is_address(path):
             from cameraborn.photo.stored import pictures_at
 
@@ -99,6 +99,15 @@ def inputs_of_cluster(paths: Sequence[str], census: Census, *, null: bool) -> It
             raise CamerabornError("standard input: a picture, which no other machine can read: give its path")
         else:
             yield from expand([path], census, separator=b"\0" if null else b"\n")
+
+
+def _no_pipes(paths: Iterator[str], census: Census) -> Iterator[str]:
+    """Pipes, sockets and devices are passed over unopened, as in every list."""
+    for path in paths:
+        if is_special(path):
+            census.add(Kind.SPECIAL)
+        else:
+            yield path
 
 
 def _of_manifest(manifest: str) -> Iterator[str]:

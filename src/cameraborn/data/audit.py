@@ -17,7 +17,7 @@ from cameraborn.data.manifest import Row
 from cameraborn.engine.local import map_in_order
 from cameraborn.engine.stage import Call
 from cameraborn.errors import PictureError
-from cameraborn.photo.decode import open_picture
+from cameraborn.photo.decode import open_listed
 
 Report = Callable[[str, str | None], None]  # a picture's path, and why it was left out (None: it was not)
 
@@ -124,7 +124,7 @@ class _Kept:
 
 def _measured(row: Row) -> tuple[Row, tuple[Cues, Fingerprint] | str]:
     try:
-        picture = open_picture(row.path)
+        picture = open_listed(row.path)
     except PictureError as error:
         return row, str(error)
     return row, (cues_of(picture), fingerprint(picture.pixels))

@@ -21,7 +21,7 @@ from cameraborn.engine.local import map_in_order
 from cameraborn.engine.stage import Stage
 from cameraborn.errors import ManifestError, PictureError
 from cameraborn.files import Box, refuse_foreign, replacing
-from cameraborn.photo.decode import open_picture
+from cameraborn.photo.decode import open_listed
 
 TREATMENT = "treatment.json"  # what was done to every picture of the folder
 SUBSAMPLING = "4:2:0"
@@ -126,7 +126,7 @@ def _treated(row: Row, folder: Path, treatment: Treatment) -> Row:
 
 def _square(row: Row, treatment: Treatment) -> tuple[bytes, Box | None]:
     """The encoded square, and where the face's box lies in it."""
-    picture = open_picture(row.path)
+    picture = open_listed(row.path)
     if picture.sha256 != row.sha256:
         raise not_as_listed(row.path)
     H, W, _ = picture.pixels.shape

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from cameraborn.detect.explain import Explanation
-from cameraborn.detect.plot_text import Drawable, Pen, Script, clipped, drawable
+from cameraborn.detect.plot_text import Drawable, Pen, Script, clipped, drawable, kept_apart
 from cameraborn.errors import CamerabornError
 from cameraborn.files import replacing
 
@@ -95,7 +95,7 @@ def _title(figure: Figure, explanation: Explanation) -> float:
     face = "" if verdict.face is None else f", face {verdict.face}"
     bold = Pen(figure, 15, "bold")
     name = bold.shortened(Path(verdict.path).name, ROOM - bold.width(face, Script.of(face)))
-    y, _ = _write(figure, LEFT, 0.955, name | {"s": name["s"] + face}, 15, weight="bold")
+    y, _ = _write(figure, LEFT, 0.955, name | {"s": kept_apart(name["s"]) + face}, 15, weight="bold")
     if verdict.p_value is None:
         said = f"The detector abstains ({verdict.scope}): the score has no p-value."
     else:
@@ -164,7 +164,9 @@ def _influence(figure: Figure, column: Column, height: Height, explanation: Expl
         shown, ax=axes, orientation="horizontal", fraction=0.045, pad=0.04, aspect=28, panchor="N"
     )
     bar.set_ticks([-reach, 0, reach])
-    bar.set_ticklabels(["like photographs", "0", "unlike photographs"])
+    bar.set_ticklabels(
+        [f"like photographs\n\u2212{reach:.2g} or less", "0", f"unlike photographs\n+{reach:.2g} or more"]
+    )
     bar.ax.tick_params(labelsize=8, colors=MUTED, length=0)
     sides: tuple[Literal["left", "center", "right"], ...] = ("left", "center", "right")
     for label, side in zip(bar.ax.get_xticklabels(), sides, strict=True):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypedDict
+from unicodedata import bidirectional
 
 # Matplotlib brings these for formulas and for boxes; their glyphs are not at Unicode's places, or say nothing.
 _NO_TEXT = ("cm", "STIXSize", "STIXNonUnicode", "Last Resort")
@@ -106,6 +107,17 @@ def drawable(text: str) -> Drawable:
     Matplotlib must be installed.
     """
     return Script.of(text).drawable(text)
+
+
+def kept_apart(text: str) -> str:
+    """`text` as it stands in a line from left to right: Arabic or Hebrew in it turns nothing around that is beside it.
+
+    By isolates (Unicode, annex 9), where matplotlib knows about directions, which it does from 3.11 on.
+    """
+    from matplotlib import ft2font
+
+    turns = any(bidirectional(c) in {"R", "AL"} for c in text)
+    return f"\u2066{text}\u2069" if turns and hasattr(ft2font, "__libraqm_version__") else text
 
 
 def clipped(text: str, width: int) -> str:

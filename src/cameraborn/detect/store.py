@@ -20,6 +20,7 @@ from cameraborn.detect.bundle import Bundle
 from cameraborn.detect.card import card_text
 from cameraborn.detect.schema import SCHEMA_VERSION, BundleInfo
 from cameraborn.errors import BundleError, first_line
+from cameraborn.photo.sniff import refuse_special
 
 _INFO, _CARD = "bundle.json", "CARD.md"
 CONVERTIBLE = (2, 3)  # schemas that `convert` reads
@@ -134,6 +135,7 @@ def _damaged(path: Path, error: Exception) -> BundleError:
 
 
 def _read_files(path: Path) -> dict[str, bytes]:
+    refuse_special(path, BundleError)
     try:
         if path.is_dir():
             return {file.name: file.read_bytes() for file in path.iterdir() if file.is_file()}

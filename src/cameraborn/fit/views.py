@@ -32,7 +32,7 @@ from cameraborn.errors import CalibrationError, PictureError
 from cameraborn.files import Pixels
 from cameraborn.fit.photographs import Photograph, subsample
 from cameraborn.fit.view import Example, View, Viewed
-from cameraborn.photo.decode import Picture, open_picture
+from cameraborn.photo.decode import Picture, open_listed
 
 Report = Callable[[str, str | None], None]  # a photograph's path, and why it was left out (None: it was not)
 
@@ -147,7 +147,7 @@ class ViewStage(Stage[Photograph, Viewed]):
     def work(self, item: Photograph) -> Viewed:
         """The views of one photograph."""
         try:
-            picture = open_picture(item.path)
+            picture = open_listed(item.path)  # looked at twice, which a pipe does not allow
             faces = self._faces(picture)
         except PictureError as error:
             return Viewed(item.path, None, [], [], str(error))

@@ -9,6 +9,9 @@ sound file passes to the byte. The signs:
 - a stair: after damage every block is brighter or darker by one amount, from some unit on, through one row of units to
   its end and the next one's beginning. No scene has such an edge, and a frame or a horizon has it along whole rows.
 
+A progressive file shows no such sign before its last scan has come: there the codes are followed in every file, as far
+as `photo.jpeg_walk_progressive` goes.
+
 What is damaged by one bit and read to the end with a difference that no eye sees is not found.
 """
 
@@ -16,7 +19,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from itertools import pairwise
-from math import inf
+from math import inf, prod
 
 import numpy as np
 
@@ -24,6 +27,7 @@ from cameraborn.files import Array, Box, Pixels
 from cameraborn.photo.feed import GREY, JpegFeed
 from cameraborn.photo.jpeg_parts import JpegParts, Scan
 from cameraborn.photo.jpeg_walk import Stretch, can_walk, walk
+from cameraborn.photo.jpeg_walk_progressive import Part, can_walk_scans, grid_of, walk_scans
 
 _LONGEST_WALK = 3 << 20  # bytes of compressed data; beyond, a suspicion stands as it is
 _RUN = 32  # equal bytes in a row that are looked at
@@ -35,11 +39,16 @@ _SURE_STAIR = 2.0  # where the codes themselves are in order
 _LEAST_JUMP = 3.0  # grey levels
 _NEVER_CAME = -1
 _MARGIN = 2  # rows of units before the first code that makes no sense
+# The same for a scan of a progressive file: it has fewer codes a block, so it takes longer until one makes no sense.
+# In 504 damaged files 2 rows left 4 % of what differed outside, and 14 half a percent.
+_MARGIN_OF_SCANS = 14
 
 _DAMAGED = "compressed data of the JPEG are damaged"
 _FILLED_UP = "compressed data of the JPEG are missing: what they should give is filled with grey"
 _SCANS_MISSING = "scans of the JPEG are missing: the picture lacks detail"
 _SCAN_SKIPPED = "a scan of the JPEG is missing that later ones refine: details are wrong in the whole picture"
+_SCAN_LACKS_DATA = "compressed data of a scan of the JPEG are missing: details are wrong or lacking"
+_RESTARTS = "restart markers of the JPEG are missing or out of order"
 _RUN_OF_ONE_BYTE = "a long run of one byte stands where compressed data should be"
 _JUMPS = "brightness or colour jumps in the middle of the JPEG's compressed data"
 
@@ -82,7 +91,7 @@ def _of_one_scan(feed: JpegFeed, pixels: Pixels, sure: float) -> tuple[list[str]
         return [], []
     notes, ranges = [], list(disorder)
     if disorder:
-        notes.append("restart markers of the JPEG are missing or out of order")
+        notes.append(_RESTARTS)
     elif can_walk(parts) and scan.end - scan.start <= _LONGEST_WALK:
         for stretch in walk(data, parts):
             found, damaged = _of_stretch(stretch, parts, runs, stair)
@@ -140,22 +149,63 @@ def _blocks_per_unit(parts: JpegParts) -> int:
 def _of_several_scans(
     data: bytes, parts: JpegParts, pixels: Pixels, sure: float
 ) -> tuple[list[str], list[Range]]:
-    """Codes of one scan say nothing of another's, and each scan covers the whole picture: so it is affected whole."""
+    """Each scan covers the whole picture: what is not known to lie in one place affects all of it."""
     units = parts.grid[0] * parts.grid[1]
-    notes = lacking_scans(parts)
-    runs = [run for scan in parts.scans for run in _runs(data, scan)]
-    if runs and 8 * max(stop - start for start, stop in runs) > _BITS_OF_FLAT_BLOCK * (
-        4 + _flat_blocks(pixels)
-    ):
-        notes.append(_RUN_OF_ONE_BYTE)
-    if parts.stray is not None:
-        notes.append(_DAMAGED)
+    notes = lacking_scans(parts) + ([] if parts.stray is None else [_DAMAGED])
     if notes:
         return notes, [(0, units)]
+    notes, ranges, sound = _of_scans(data, parts) if can_walk_scans(parts) else ([], [], set[int]())
+    # Where all codes make sense, a run of one byte is codes as a rule: the brightness of a sky. But refinements may
+    # make sense again behind the zeros that a disk left; of 2,800 sound files none had zeros there.
+    runs = [
+        stop - start
+        for number, scan in enumerate(parts.scans)
+        for start, stop in _runs(data, scan)
+        if number not in sound or (scan.first and not data[start])
+    ]
+    if runs and 8 * max(runs) > _BITS_OF_FLAT_BLOCK * (4 + _flat_blocks(pixels)):
+        return [_RUN_OF_ONE_BYTE, *notes], [(0, units)]
+    if notes or len(sound) == len(parts.scans):
+        return notes, ranges
     stair, height = find_stair(pixels, parts)
     if stair is None or height <= sure:
         return [], []
     return [_JUMPS], [(stair, units)]
+
+
+def _of_scans(data: bytes, parts: JpegParts) -> tuple[list[str], list[Range], set[int]]:
+    """What is wrong with the codes of progressive scans, the units of the picture where, and which scans are sound."""
+    disorder = [_restart_disorder(scan, prod(grid_of(parts, scan))) for scan in parts.scans]
+    wrong = [number for number, found in enumerate(disorder) if found]
+    notes = [_RESTARTS] if wrong else []
+    ranges = [
+        _of_picture(units, parts, parts.scans[number]) for number in wrong for units in disorder[number]
+    ]
+    sound = set()
+    for number, walked in walk_scans(data, parts, wrong):
+        scan, damaged = parts.scans[number], [part for part in walked if not part.sound]
+        if not damaged:
+            sound.add(number)
+        notes += [_SCAN_LACKS_DATA if part.short else _DAMAGED for part in damaged]
+        columns = grid_of(parts, scan)[1]
+        ranges += [_of_picture(_of_part(part, columns), parts, scan) for part in damaged]
+    return notes, ranges, sound
+
+
+def _of_part(part: Part, columns: int) -> Range:
+    """Where the codes of a part of a scan are wrong: all of it, but where they stop making sense."""
+    onset = max(0, part.read - _MARGIN_OF_SCANS * columns) if part.trouble else 0
+    return part.first + onset, part.first + part.expected
+
+
+def _of_picture(units: Range, parts: JpegParts, scan: Scan) -> Range:
+    """The units of the picture that units of a scan are in: the blocks of one component are other ones."""
+    if len(scan.components) > 1 or len(parts.components) == 1:
+        return units
+    v = next(component.v for component in parts.components if component.id == scan.components[0][0])
+    blocks, (rows, columns) = grid_of(parts, scan)[1], parts.grid
+    first, last = units[0] // blocks // v, -(-units[1] // blocks)
+    return first * columns, min(rows, -(-last // v)) * columns
 
 
 def _flat_blocks(pixels: Pixels) -> int:

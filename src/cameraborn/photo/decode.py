@@ -41,7 +41,7 @@ from cameraborn.photo.jpeg_xl import decoded as decoded_jpeg_xl
 from cameraborn.photo.jpeg_xl import header_of as jpeg_xl_header
 from cameraborn.photo.jpeg_xl import jpeg_xl_available
 from cameraborn.photo.libtiff import libtiff_errors
-from cameraborn.photo.sniff import decoder_of
+from cameraborn.photo.sniff import decoder_of, refuse_special
 
 MIN_SIDE = 16  # pixels; nothing can be said of a smaller picture
 MAX_PIXELS = 200_000_000  # the largest phone sensors; 8 to 12 bytes each while decoding: docs/reliability.md
@@ -138,14 +138,25 @@ def open_picture(source: PictureSource, *, name: str | None = None, max_pixels: 
     return _from_image(image, label, format, max_pixels, data)
 
 
+def open_listed(path: str | os.PathLike[str]) -> Picture:
+    """As `open_picture`, of a path that a manifest or a configuration names: only regular files are opened.
+
+    Raises:
+        PictureError: as `open_picture`, and for a pipe, socket or device.
+    """
+    refuse_special(path)
+    return open_picture(path)
+
+
 def open_upright(path: Path) -> Image.Image:
     """The same pixels as a Pillow picture, and nothing else: what training asks for again and again.
 
     Turning a large photograph into an array takes as long as decoding it; where a crop is wanted, cut it out first.
 
     Raises:
-        PictureError: as `open_picture`.
+        PictureError: as `open_listed`.
     """
+    refuse_special(path)
     data, label = read_encoded(path, None)
     image, format = recognised(data, label)
     return _upright(image, label, format, MAX_PIXELS)

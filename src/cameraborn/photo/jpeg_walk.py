@@ -15,7 +15,7 @@ import numpy as np
 
 from cameraborn.photo.jpeg_parts import JpegParts, Scan
 
-_LARGEST = 1100  # of a coefficient before quantisation: 1,024 for a flat block, and what rounding may add
+LARGEST = 1100  # of a coefficient before quantisation: 1,024 for a flat block, and what rounding may add
 _BITS_AT_A_TIME = 1 << 18
 
 
@@ -111,7 +111,7 @@ def _units(plain: bytes, parts: JpegParts, expected: int) -> tuple[list[int], bo
             if size:
                 value = windows[at - size] >> (16 - size)
                 dc[component] += value if value >> (size - 1) else value - (1 << size) + 1
-                if abs(dc[component]) * steps[0] > _LARGEST + steps[0]:
+                if abs(dc[component]) * steps[0] > LARGEST + steps[0]:
                     return starts, True, begin
             k = 0
             while k < 63:
@@ -126,7 +126,7 @@ def _units(plain: bytes, parts: JpegParts, expected: int) -> tuple[list[int], bo
                     break
                 k += (symbol >> 4) + 1
                 size = symbol & 15
-                if k > 63 or (size and (steps[k] << size >> 1) > _LARGEST + steps[k]):
+                if k > 63 or (size and (steps[k] << size >> 1) > LARGEST + steps[k]):
                     return starts, True, begin
         starts.append(begin)
     return starts, False, at

@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from enum import Enum
 
+from cameraborn.errors import CamerabornError, PictureError
 from cameraborn.photo.jpeg_xl import jpeg_xl_available
 
 HEAD = 1024  # bytes; enough for a signature, the brands of a container, the first tags of a raw, the start of an SVG
@@ -176,6 +177,27 @@ def is_special(path: str | os.PathLike[str]) -> bool:
     except (OSError, ValueError):
         return False
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def refuse_special(
+    path: str | os.PathLike[str], error: type[CamerabornError] = PictureError, *, name: str | None = None
+) -> None:
+    """Refuse a pipe, socket or device before it is opened: of what a manifest, a configuration or a folder names.
+
+    Who names one on the command line may mean it; in a list it is a mistake, and would block a run for ever.
+
+    Args:
+        path: of what is about to be opened.
+        error: what to raise.
+        name: what to call it; by default its path.
+
+    Raises:
+        PictureError: it is one; or the `error` that is given.
+    """
+    if is_special(path):
+        raise error(
+            f"{name or os.fsdecode(path)}: a pipe, socket or device, which may never end: put a regular file there"
+        )
 
 
 def kind_of_file(path: str | os.PathLike[str]) -> Kind:

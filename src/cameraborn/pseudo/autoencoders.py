@@ -34,6 +34,7 @@ from cameraborn.errors import ManifestError, RecipeError, first_line
 from cameraborn.files import Pixels
 from cameraborn.networks.autoencoder import Autoencoder, Discriminator, Upsampling
 from cameraborn.photo.patches import PATCH_SIZE
+from cameraborn.photo.sniff import refuse_special
 from cameraborn.train import loop
 from cameraborn.train.optimise import make_optimiser
 from cameraborn.train.pictures import MemoryBudget, PictureCache, batches, random_patches, whole_pictures
@@ -278,11 +279,12 @@ def read_autoencoders(folder: Path) -> dict[str, Autoencoder]:
     """The autoencoders of a run by name, ready to reconstruct.
 
     Raises:
-        RecipeError: there is none, or a file is damaged.
+        RecipeError: there is none, or a file is damaged or no regular file.
     """
     autoencoders = {}
     finished = (path for path in sorted(folder.glob("*.safetensors")) if "." not in path.stem)
     for path in finished:
+        refuse_special(path, RecipeError)
         try:
             with safetensors.safe_open(path, framework="pt") as file:
                 section = AutoencoderSection.model_validate(json.loads(file.metadata()["autoencoder"]))

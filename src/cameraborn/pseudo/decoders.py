@@ -31,6 +31,7 @@ from torch.nn import functional as F
 from cameraborn.degrade.random import INTERPOLATING
 from cameraborn.errors import CamerabornError, RecipeError, first_line
 from cameraborn.files import Pixels
+from cameraborn.photo.sniff import refuse_special
 
 Reconstruct = Callable[[Pixels, float, int], Pixels]  # of pixels, strength of the noise on latents, a seed
 
@@ -44,7 +45,7 @@ def read_decoders(folder: Path) -> dict[str, Reconstruct]:
     """What reconstructs by the decoders of a folder, by name.
 
     Raises:
-        RecipeError: there is none, or a file is missing or damaged.
+        RecipeError: there is none, or a file is missing, damaged or no regular file.
         CamerabornError: one runs on ncnn, which is not installed.
     """
     made: dict[str, Reconstruct] = {}
@@ -64,9 +65,16 @@ def read_decoders(folder: Path) -> dict[str, Reconstruct]:
 
 
 def files_of(folder: Path) -> list[Path]:
-    """The files of a folder that decoders are read from."""
+    """The files of a folder that decoders are read from.
+
+    Raises:
+        RecipeError: one of them is a pipe, socket or device, which the libraries that read it would wait for.
+    """
     endings = (_ENCODER, _DECODER, ".param", ".bin")
-    return [path for path in sorted(folder.glob("*")) if path.name.endswith(endings)]
+    files = [path for path in sorted(folder.glob("*")) if path.name.endswith(endings)]
+    for path in files:
+        refuse_special(path, RecipeError)
+    return files
 
 
 class Block(nn.Module):

@@ -27,7 +27,7 @@ from cameraborn.errors import PictureError
 from cameraborn.files import Pixels
 from cameraborn.networks.autoencoder import Autoencoder
 from cameraborn.photo.crops import square_crop
-from cameraborn.photo.decode import open_picture
+from cameraborn.photo.decode import open_listed
 from cameraborn.pseudo.decoders import Reconstruct
 from cameraborn.pseudo.names import RECONSTRUCTED
 from cameraborn.pseudo.variants import MANIPULATED, ORIGINALS, named, write_png
@@ -90,7 +90,7 @@ def write_reconstructed(
         raise PictureError(
             f"{row.path}: not an untouched photograph: leave the row out, autoencoders reconstruct photographs alone"
         )
-    picture = open_picture(row.path)
+    picture = open_listed(row.path)
     rng = np.random.default_rng([options.seed, int(row.sha256[:16], 16), number])
     decoder = options.autoencoders[rng.integers(len(options.autoencoders))]
     pixels = picture.pixels

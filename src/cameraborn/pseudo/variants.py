@@ -29,7 +29,7 @@ from cameraborn.data.manifest import Row
 from cameraborn.errors import CamerabornError, PictureError
 from cameraborn.files import Box, Pixels, refuse_foreign, replacing
 from cameraborn.photo.crops import square_window
-from cameraborn.photo.decode import open_picture
+from cameraborn.photo.decode import open_listed
 from cameraborn.photo.face_points import points_at
 from cameraborn.photo.faces import FaceFinder
 from cameraborn.pseudo.manipulate import DEFAULTS, KINDS, PAPER_KINDS, Kind, ManipulationOptions, manipulate
@@ -76,7 +76,7 @@ def cut_face(row: Row, finder: FaceFinder, crop_scale: float = CROP_SCALE) -> Fa
     """
     if row.manipulation:
         raise PictureError(f"{row.path}: manipulated already ({row.manipulation}): start from photographs")
-    pixels = open_picture(row.path).pixels
+    pixels = open_listed(row.path).pixels
     box = row.box or next((face.box for face in finder.find(pixels)), None)
     if box is None:
         raise PictureError(f"{row.path}: no face found: give the row a box, or leave it out")

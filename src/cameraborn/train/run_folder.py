@@ -26,6 +26,7 @@ from torch.utils.tensorboard import SummaryWriter
 from cameraborn.data.manifest import Row, sha256_of
 from cameraborn.errors import RecipeError, first_line
 from cameraborn.files import refuse_foreign, replacing
+from cameraborn.photo.sniff import refuse_special
 
 RECORD = "data.json"
 
@@ -144,6 +145,7 @@ class State:
         """
         if not path.exists():
             return 0
+        refuse_special(path, RecipeError)
         try:
             with safetensors.safe_open(path, framework="pt") as file:
                 metadata = file.metadata()
