@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,11 +19,14 @@ from cameraborn.cli.common import (
     Jobs,
     Option,
     app,
+    complain,
+    contradicting,
     jobs_of,
+    meaningless,
     progress,
     say,
 )
-from cameraborn.errors import CamerabornError
+from cameraborn.cli.failures import keeping, lines_in
 from cameraborn.files import refuse_foreign
 
 if TYPE_CHECKING:
@@ -43,7 +47,7 @@ class _RunByDefault(typer.core.TyperGroup):
 bench = typer.Typer(
     cls=_RunByDefault,
     help="Measure detectors on test sets: 'bench CONFIG' measures, 'bench report RUN' writes the report.\n\n"
-    "Example: cameraborn bench configs/bench_dev.toml",
+    "Example: cameraborn bench configs/bench_folders.toml, with pictures of yours in my-set/real and my-set/gan",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -87,6 +91,7 @@ class Protocol(StrEnum):
 
 @bench.command()
 def run(
+    context: typer.Context,
     config: Config,
     protocol: Annotated[
         Protocol | None,
@@ -106,7 +111,8 @@ def run(
 
     An interrupted run goes on where it stopped. The word 'run' may be left out.
 
-    Example: cameraborn bench configs/bench_dev.toml --protocol aigfd
+    Example: cameraborn bench configs/bench_folders.toml, with pictures of yours in my-set/real and my-set/gan.
+    --protocol aigfd needs a [protocol] in the configuration, such as that of configs/bench_dev.toml.
 
     Exit codes: 0 done, 1 not one picture could be read, 2 usage.
     """
@@ -114,16 +120,17 @@ def run(
     from cameraborn.bench.record import SCORES
     from cameraborn.bench.run import run as measure
 
-    settings = _read(config, encoder, rival, weights)
+    settings = _read(context, config, encoder, rival, weights)
     refuse_foreign(settings.output, OWN)
     if protocol is not None:
         papers.section_of(settings)  # before anything is measured
     who = jobs_of(engine, jobs)
-    with progress("measuring", None) as advance:
-        tallies = [measure(settings, jobs=who, advance=advance)]
-    if protocol is not None:
-        with progress("protocol", None) as advance:
-            tallies.append(papers.run_protocol(settings, jobs=who, advance=advance))
+    with _keeping(settings):
+        with progress("measuring", None) as advance:
+            tallies = [measure(settings, jobs=who, advance=advance)]
+        if protocol is not None:
+            with progress("protocol", None) as advance:
+                tallies.append(papers.run_protocol(settings, jobs=who, advance=advance))
     for tally in tallies:
         _say(tally)
     say(f"{settings.output / SCORES}: complete; now 'cameraborn bench report {settings.output}'")
@@ -139,17 +146,20 @@ def report(
 ) -> None:
     """Write report.html, report.md, tables/*.csv and figures/*.png from the scores of a run.
 
-    Example: cameraborn bench report runs/bench_dev
+    If the run is not finished, the report and a line on standard error say so.
+
+    Example: cameraborn bench report runs/bench_folders, once configs/bench_folders.toml was measured.
     """
     from cameraborn.report.report import write_report
 
-    say(f"{write_report(folder)}: written, with report.md, tables/ and figures/ next to it")
+    say(f"{write_report(folder, complain)}: written, with report.md, tables/ and figures/ next to it")
 
 
 def _study(study: str) -> Callable[..., None]:
     """The verb that writes one of `report.studies.STUDIES`."""
 
     def write(
+        context: typer.Context,
         config: Config,
         encoder: EncoderName = None,
         rival: RivalName = None,
@@ -159,9 +169,9 @@ def _study(study: str) -> Callable[..., None]:
     ) -> None:
         from cameraborn.report.studies import STUDIES
 
-        settings = _read(config, encoder, rival, weights)
+        settings = _read(context, config, encoder, rival, weights)
         refuse_foreign(settings.output, OWN)
-        with progress("measuring", None) as advance:
+        with _keeping(settings), progress("measuring", None) as advance:
             paths = STUDIES[study](settings, jobs=jobs_of(engine, jobs), advance=advance, tell=say)
         for path in paths:
             say(f"{path}: written")
@@ -192,23 +202,45 @@ for _verb, _name, _config, _text in (
     ),
     ("fig5", "figure5", "bench_dev", "Figure 5 of AIGFD-EXIF: photographs and fakes in the plane, by t-SNE."),
 ):
-    _example = f"Example: cameraborn bench {_verb} configs/{_config}.toml"
+    _example = f"Example: cameraborn bench {_verb} configs/{_config}.toml, with manifests of yours in it."
     bench.command(_verb, help=f"{_text}\n\n{_example}")(_study(_name))
 
 
-def _read(config: Path, encoder: str | None, rival: str | None, weights: list[Path] | None) -> BenchConfig:
+@contextmanager
+def _keeping(settings: BenchConfig) -> Iterator[None]:
+    """After a failure, say which rows are kept of a run that is not finished, or which features if there is no row."""
+    from cameraborn.bench.cache import features_in
+    from cameraborn.bench.record import SCORES, is_finished
+
+    scores, cache = settings.output / SCORES, settings.features
+
+    def rows() -> int:
+        return max(0, lines_in(scores) - 1)  # without the heading
+
+    with (
+        keeping(cache, lambda: 0 if rows() else features_in(cache), "feature"),
+        keeping(scores, lambda: 0 if is_finished(settings.output) else rows(), "row"),
+    ):
+        yield
+
+
+def _read(
+    context: typer.Context,
+    config: Path,
+    encoder: str | None,
+    rival: str | None,
+    weights: list[Path] | None,
+) -> BenchConfig:
     """The configuration, with an encoder or a rival besides those that it lists."""
     from cameraborn.bench.config import read_config, with_detector
 
     settings = read_config(config)
-    named = [(kind, name) for kind, name in (("encoder", encoder), ("rival", rival)) if name]
-    if len(named) > 1 or (weights and not named):
-        raise CamerabornError(
-            "--weights are those of one --encoder or --rival: list more in the configuration"
-        )
-    for kind, name in named:
-        settings = with_detector(settings, kind, name, weights or [])
-    return settings
+    encoder, rival = contradicting(context, encoder=encoder, rival=rival)
+    if encoder is None and rival is None:
+        meaningless(context, "without --encoder or --rival, whose they are", "weights")
+        return settings
+    kind, name = ("rival", rival) if encoder is None else ("encoder", encoder)
+    return with_detector(settings, kind, str(name), weights or [])
 
 
 def _say(tally: Tally) -> None:

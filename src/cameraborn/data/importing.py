@@ -46,6 +46,11 @@ class Imported:
     labels: Counter[str] = field(default_factory=Counter)  # rows by label and generator
 
 
+def unfinished(output: Path) -> Path:
+    """The journal of the import that makes a manifest."""
+    return output.with_name(output.name + ".unfinished")
+
+
 def import_manifest(
     found: Iterable[Entry | LeftOut],
     output: Path,
@@ -68,7 +73,7 @@ def import_manifest(
         ManifestError: nothing could be imported, or the disk is full; the same command goes on where it stopped.
     """
     counts = Imported()
-    place = output.with_name(output.name + ".unfinished")
+    place = unfinished(output)
     with Journal(place) as journal:
         rows = _rows(found, journal, faces, jobs, report, counts)
         first = next(rows, None)
