@@ -29,7 +29,7 @@ ROOMS = [
 MAY_IMPORT = {room: {*ROOMS[: place + 1]} for place, room in enumerate(ROOMS)}
 MAY_IMPORT["detect"] -= {"data"}
 MAY_IMPORT["cli"] |= {""}
-MAY_IMPORT |= {"__init__": {*ROOMS} - {"cli"}, "__main__": {"cli"}}
+MAY_IMPORT |= {"__init__": {*ROOMS} - {"cli"}, "__main__": {"cli", "errors"}}
 TORCH_ROOMS = {"networks", "train", "pseudo", "pretext", "binary", "rivals"}
 TRAINING = {"torch", "tensorboard", "onnx", "onnxscript"}
 

@@ -6,15 +6,17 @@ import sys
 
 def main() -> None:
     """Run the command line."""
+    from cameraborn.errors import lacks_memory  # first: it says what the others fail of
+
     try:
         from cameraborn.cli import main as run
     except KeyboardInterrupt:
         sys.stderr.write("cameraborn: interrupted\n")
         os._exit(130)  # as a program that SIGINT ends
-    except (ImportError, MemoryError) as error:
-        said = str(error)  # a library that the system could not map, for want of memory, is an ImportError
-        if isinstance(error, ImportError) and "memory" not in said and "map segment" not in said:
+    except Exception as error:
+        if not lacks_memory(error):
             raise
+        said = str(error)
         sys.stderr.write(
             f"cameraborn: the memory does not suffice to start ({said or 'used up'}): give more\n"
         )

@@ -1,6 +1,8 @@
 """The errors that users see: each is one line that names the thing at fault and the next step."""
 
+import errno
 import re
+from pathlib import Path
 
 _ESCAPES = re.compile(
     r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[@-_])"
@@ -45,6 +47,44 @@ def first_line(error: BaseException) -> str:
     plain = _ESCAPES.sub("", str(error)).strip()
     line = (plain.splitlines() or [""])[0]
     return "".join(c for c in line if c.isprintable()).rstrip() or type(error).__name__
+
+
+# How libraries and the loader of shared ones say that memory, or an address space, is used up.
+_NO_MEMORY = ("memory", "map segment", "bad_alloc", "can't start new thread")
+_OTHER_REASONS = ("not permitted", "denied")  # why a segment is not mapped although there is memory
+
+
+def lacks_memory(error: BaseException | None) -> bool:
+    """Whether an error, or one that led to it, comes of too little memory, whatever its class."""
+    while error is not None:
+        if isinstance(error, MemoryError):
+            return True
+        if isinstance(error, ImportError | OSError | RuntimeError) and _of_memory(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _of_memory(error: ImportError | OSError | RuntimeError) -> bool:
+    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+        return True
+    said = str(error)
+    return any(word in said for word in _NO_MEMORY) and not any(word in said for word in _OTHER_REASONS)
+
+
+def no_file(path: object, what: str, advice: str) -> str:
+    """The line on a path at which no regular file lies: there is nothing, or a pipe, which gives its content once."""
+    there = Path(str(path))
+    if there.exists() and not there.is_dir():
+        return (
+            f"{path}: a pipe or a device, and it is read more than once: write it into a file, and name that"
+        )
+    return f"{path}: no such {what}: {advice}"
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number with the word for so many: `1 face`, `2 faces`; `many` where it is not `one` with an s."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def picture_error(name: str, problem: str, advice: str) -> PictureError:

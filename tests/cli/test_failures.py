@@ -8,6 +8,7 @@ import matplotlib
 import pytest
 
 from tests.command import CAMERABORN, ENVIRONMENT, EXAMPLES, ROOT, posix, run, run_here
+from tests.pseudo.test_decoders import write_tiny
 
 DEFAULT = ROOT / "models" / "default"
 # Verbs that write to standard output.
@@ -60,7 +61,7 @@ def test_a_full_disk_on_standard_output(desk, command):
 
 
 @posix
-@pytest.mark.parametrize("command", SPEAKING[:2], ids=" ".join)
+@pytest.mark.parametrize("command", [*SPEAKING[:2], *SPEAKING[-3:], ["score", "-h"]], ids=" ".join)
 def test_a_reader_that_has_gone(desk, command):
     # The reader closes its end at once; the writer starts when it has.
     code, error = shell(f"{{ sleep 0.2; $C {' '.join(command)}; echo $? >&2; }} | true", desk)
@@ -90,6 +91,34 @@ def test_memory_that_does_not_suffice(desk, megabytes):
     assert code in (0, 1, 2), error  # 1: the picture is unreadable, and its row says so
     assert error.count("\n") <= 1, error
     assert "get the bundle again" not in error
+
+
+@posix
+@pytest.mark.parametrize(
+    ("megabytes", "command"),
+    [
+        (
+            156,
+            ["score", "a.jpg"],
+        ),  # libraries cannot be mapped at some of these, threads not started at others
+        (250, ["explain", "a.jpg", "-o", "why.png"]),
+        (254, ["fit", ".", "-o", "bundle", "--dimensions", "1"]),
+        (200, ["serve", "--port", "0"]),
+        (250, ["bench", "bench.toml"]),
+        (488, ["train", ROOT / "configs" / "tiny.toml"]),
+        (488, ["data", "reconstruct", "set.jsonl", "--decoders", "decoders", "-o", "made"]),
+        (976, ["data", "reconstruct", "set.jsonl", "--decoders", "decoders", "-o", "made"]),
+    ],
+    ids=lambda value: " ".join(map(str, value[:2])) if isinstance(value, list) else str(value),
+)
+def test_memory_that_does_not_suffice_for_a_library(desk, megabytes, command):
+    write_tiny(desk / "decoders")
+    (desk / "bench.toml").write_text(
+        f'output = "bench"\ndetectors = [{str(DEFAULT)!r}]\n[[sets]]\nname = "a"\nmanifest = "set.jsonl"\n'
+    )
+    code, error = shell(f"ulimit -v {megabytes * 1024}; $C {' '.join(map(str, command))} > rows", desk)
+    assert (code, error.count("\n")) == (2, 1), error
+    assert "get it again" not in error
 
 
 @posix
@@ -143,6 +172,36 @@ def test_pipes_in_folders_do_not_hang(tmp_path, command, code):
     assert got == code, error
     if code == 0:
         assert "2 files passed over: 2 not regular files\n" in error
+
+
+@posix
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["train", "PIPE"],
+        ["bench", "PIPE"],
+        ["data", "verify", "PIPE"],
+        ["data", "import", "csv", "PIPE", "-o", "new.jsonl"],
+        ["data", "import", "rows", "PIPE", "-o", "new.jsonl"],
+        ["import-checkpoint", "PIPE", "--layout", "resnet50", "-o", "new.safetensors"],
+        ["import-checkpoint", "PIPE", "--layout", "taesd-decoder", "-o", "new.safetensors"],
+    ],
+    ids=lambda command: " ".join(command[:3]),
+)
+def test_a_pipe_is_not_taken_for_a_file_that_is_read_twice(tmp_path, command):
+    os.mkfifo(pipe := tmp_path / "pipe")
+    code, _, error = run_here(*(str(pipe) if word == "PIPE" else word for word in command), cwd=tmp_path)
+    assert (code, error.count("\n")) == (2, 1)
+    assert f"{pipe}: a pipe or a device, and it is read more than once: write it into a file" in error
+
+
+@posix
+def test_defaults_come_from_a_pipe(tmp_path):
+    shutil.copy(EXAMPLES / "photo-1.jpg", tmp_path / "a.jpg")
+    code, error = shell(
+        "$C --config <(printf '[score]\\nfalse-alarm = 0.02\\n') score a.jpg > rows", tmp_path
+    )
+    assert (code, "a false-alarm rate of 0.02" in error) == (0, True), error
 
 
 @posix

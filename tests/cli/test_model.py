@@ -55,7 +55,7 @@ def test_copies_of_a_photograph_are_one(tmp_path, network, photographs):
         "fit-binary", "photos", *GENERATED, "--bundle", network, "-o", "out", *SMALL, cwd=tmp_path
     )
     assert code == 2
-    assert "7 photographs are too few for 1 Gaussian(s) of full covariance in 4 dimensions" in error
+    assert "7 photographs are too few for 1 Gaussian of full covariance in 4 dimensions" in error
     assert "--shrinkage" not in error  # `fit-binary` has no such option
     assert not (tmp_path / "out").exists()
 
@@ -82,7 +82,7 @@ def test_what_is_wrong_is_one_line(tmp_path, network, photographs, arguments, me
 def test_without_a_terminal_a_line_now_and_then_says_how_much_is_left(monkeypatch, capsys):
     clock = iter([0.0, 4.0, 12.0, 20.0, 30.0, 80.0])
     monkeypatch.setattr("cameraborn.cli.common.time.monotonic", lambda: next(clock))
-    with reporting("calibrating", "photographs", 25) as report:
+    with reporting("calibrating", "photograph", 25) as report:
         for number in range(5):
             report(f"{number}.jpg", None)
     assert capsys.readouterr().err.splitlines() == [
@@ -136,3 +136,24 @@ def test_weights_of_a_score_that_make_none(tmp_path, tiny_bundle, weights, messa
     assert code == 2
     assert message in " ".join(error.replace("│", " ").split())
     assert not (tmp_path / "both").exists()
+
+
+def test_copies_of_a_file_are_one_photograph_in_every_line(tmp_path, tiny_bundle, photographs):
+    (tmp_path / "photos").mkdir()
+    for number in range(4):
+        shutil.copy(photographs["calibration"][0].path, tmp_path / "photos" / f"{number}.jpg")
+    code, _, error = run_here(
+        "calibrate",
+        "photos",
+        "--bundle",
+        tiny_bundle,
+        "-o",
+        "out",
+        "--copies",
+        "0",
+        "--jobs",
+        "1",
+        cwd=tmp_path,
+    )
+    assert code == 0, error
+    assert error.startswith("1 photograph, 3 copies of others, 0 left out\n1 photograph stands for "), error

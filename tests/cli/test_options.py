@@ -145,6 +145,64 @@ def test_defaults_come_from_a_file_the_environment_and_the_command_line(tmp_path
     assert code == 0, error  # what the file says contradicts nothing
 
 
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("options")
+    shutil.copy(PHOTO, folder / "a.jpg")
+    return folder
+
+
+def scored(desk, *words, config="", **environment):
+    """What `score a.jpg` says with a file of defaults, a rate of false alarms of .001 or .9 among them."""
+    (desk / "mine.toml").write_text(config)
+    return run_here("--config", "mine.toml", "score", "a.jpg", *words, cwd=desk, **environment)
+
+
+def test_what_is_typed_goes_before_a_default_that_contradicts_it(desk):
+    for given in ({"config": "[score]\nfdr = 0.1\n"}, {"CAMERABORN_SCORE_FDR": "0.1"}):
+        code, _, error = scored(desk, **given)
+        assert (code, "a false-discovery rate of 0.1" in error) == (0, True), error
+        code, _, error = scored(desk, "--false-alarm", "0.02", **given)
+        assert (code, "a false-alarm rate of 0.02" in error) == (0, True), error
+    code, _, error = scored(desk, "--fdr", "0.2", config="[score]\nfalse-alarm = 0.02\n")
+    assert (code, "a false-discovery rate of 0.2" in error) == (0, True), error
+
+
+def test_two_defaults_that_contradict_are_refused_with_their_places(desk):
+    for given, places in (
+        (
+            {"config": "[score]\nfdr = 0.1\nfalse-alarm = 0.02\n"},
+            "fdr in mine.toml and false-alarm in mine.toml",
+        ),
+        (
+            {"config": "[score]\nfalse-alarm = 0.02\n", "CAMERABORN_SCORE_FDR": "0.1"},
+            "CAMERABORN_SCORE_FDR and false-alarm in mine.toml",
+        ),
+    ):
+        code, out, error = scored(desk, **given)
+        assert (code, out) == (2, "")
+        assert error.splitlines()[-1] == f"cameraborn: {places} contradict each other: give one of them"
+
+
+def test_other_defaults_give_way_too(desk):
+    code, _, error = scored(desk, "-o", "rows.csv", config='[score]\nformat = "json"\nresume = true\n')
+    assert code == 0, error
+    assert (desk / "rows.csv").read_text().startswith("path,")
+    code, _, error = scored(desk, config="[score]\nresume = true\n")  # which means nothing without -o
+    assert code == 0, error
+    (desk / "mine.toml").write_text("[explain]\nface = 7\n[fit]\nfaceless = true\nwhole-image = false\n")
+    mine = ("--config", "mine.toml")
+    explain = ("explain", "a.jpg", "-o", "why.svg", "--bundle", "nowhere", "--whole-image")
+    code, _, error = run_here(*mine, *explain, cwd=desk)
+    assert "nowhere: no such bundle" in error
+    code, _, error = run_here(*mine, "fit", "a.jpg", "-o", "b", cwd=desk)
+    assert "1 photograph is too few" in error  # and nothing that contradicts
+    code, _, error = run_here(
+        "bench", "none.toml", "--rival", "npr", cwd=desk, CAMERABORN_BENCH_RUN_ENCODER="farl"
+    )
+    assert "contradict" not in error
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -184,10 +242,13 @@ def test_lists_and_pictures_on_standard_input(tmp_path):
     for given, says in (
         (b"a.jpg\0b.jpg\0", "give -0"),
         (b"\xff\x4f\xff\x51" + bytes(50), "standard input: JPEG 2000"),
+        (b"\x7fELF\x02\x01\x01" + bytes(9), "neither a picture that can be read nor a list of paths"),
+        (b"\x98\x12\0\0\0\0\0\0{}", "neither a picture that can be read nor a list of paths"),
     ):
         code, out, error = run_here("score", "-", "--format", "jsonl", cwd=tmp_path, stdin=given)
         assert (code, out, error.count("\n")) == (2, "", 1)
         assert says in error
+        assert ("-0" in error) == ("-0" in says)
 
 
 def test_a_table_from_windows(tmp_path):

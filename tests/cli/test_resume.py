@@ -299,8 +299,12 @@ def test_calibrating_in_place_starts_again_if_told(studio, tmp_path):
 def test_options_that_change_no_view_may_change_when_a_fit_goes_on(studio, tmp_path):
     command = [*LEARNING["fit"], "-o", tmp_path / "made"]
     code, _, error = run_here(*command, "--components", "20", cwd=studio)
+    assert (code, error.count("\n")) == (2, 1)
+    assert "26 photographs are too few for 20 Gaussians" in error  # before any was looked at
+    few = ("--components", "13", "--covariance", "diag")  # which need 26
+    code, _, error = run_here(*command, *few, cwd=studio)
     assert code == 2
-    assert "photographs are too few for 20 Gaussian(s)" in error
+    assert "24 photographs are too few for 13 Gaussians" in error
     assert "made.views.part: 25 looks at pictures are kept" in error
     code, _, error = run_here(*command, cwd=studio)
     assert code == 0, error

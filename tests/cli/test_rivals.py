@@ -85,5 +85,5 @@ def test_a_rival_is_trained_and_measured(folder):
     code, _, error = run("bench", "bench.toml", "--weights", "run/network.safetensors", cwd=folder)
     assert (code, error) == (
         2,
-        "cameraborn: --weights are those of one --encoder or --rival: list more in the configuration\n",
+        "cameraborn: --weights means nothing without --encoder or --rival, whose they are: leave it out\n",
     )

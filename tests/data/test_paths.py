@@ -179,5 +179,5 @@ def test_a_listed_picture_that_cannot_be_opened_is_named_and_the_exit_code_is_1(
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 1, result.stderr
     assert f"left out: {broken}" in result.stderr
-    assert "1 pictures of the data set cannot be opened and have no row" in result.stderr
+    assert "1 picture of the data set cannot be opened, and gave no row" in result.stderr
     check(home / "runs" / "m.jsonl", whole, monkeypatch)

@@ -183,11 +183,16 @@ def test_a_photograph_stands_as_it_is_in_its_own_category_and_once_in_others():
 
 
 def test_nothing_usable(network_bundle, fitted, tmp_path):
-    empty = tmp_path / "empty.png"
-    Image.fromarray(np.full((200, 200, 3), 90, np.uint8)).save(empty)
+    empty, other = tmp_path / "empty.png", tmp_path / "other.png"
+    for path in (empty, other):
+        Image.fromarray(np.full((200, 200, 3), 90, np.uint8)).save(path)
     for act in (
         lambda: fit(
-            network_bundle, [Photograph(str(empty), "")], components=1, dimensions=1, options=OPTIONS
+            network_bundle,
+            [Photograph(str(empty), ""), Photograph(str(other), "")],
+            components=1,
+            dimensions=1,
+            options=OPTIONS,
         ),
         lambda: calibrate(fitted, [], options=OPTIONS),
     ):

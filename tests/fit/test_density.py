@@ -1,5 +1,7 @@
 """Fitting: on photographs alone, whose files are then known as seen."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -129,12 +131,23 @@ def test_too_few_to_fit(network_bundle, photographs):
         fit(network_bundle, photographs["fit"][:2], components=2, dimensions=4, options=OPTIONS)
 
 
-def test_copies_are_no_photographs(network_bundle, photographs):
+def test_copies_are_no_photographs(network_bundle, photographs, tmp_path):
     """35 photographs passed a minimum of 64, as each came with copies."""
     options = ViewOptions(copies=9, jobs=1)
     few = photographs["fit"][:7]
+    looked_at: list[str] = []
+
+    def report(path, problem):
+        looked_at.append(path)
+
     with pytest.raises(CalibrationError, match=r"^7 photographs are too few .* which need 8: "):
-        fit(network_bundle, few, components=1, dimensions=4, options=options)
+        fit(network_bundle, few, components=1, dimensions=4, options=options, report=report)
+    assert looked_at == []  # their number is known before
+    (tmp_path / "copy.jpg").write_bytes(Path(few[0].path).read_bytes())
+    few = [*few, Photograph(str(tmp_path / "copy.jpg"), "")]
+    with pytest.raises(CalibrationError, match=r"^7 photographs are too few .* which need 8: "):
+        fit(network_bundle, few, components=1, dimensions=4, options=options, report=report)
+    assert len(looked_at) == 8
     with pytest.raises(
         CalibrationError, match=r"^6 photographs are too few .* which need 8: "
     ):  # 1 is held out

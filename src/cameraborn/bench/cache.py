@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import threading
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -108,6 +109,17 @@ class FeatureCache:
                 "INSERT OR REPLACE INTO pictures VALUES (?, ?, ?, ?, ?)",
                 (encoder, whole, sha256, scope, crop),
             )
+
+
+def features_in(path: Path) -> int:
+    """How many features a file has; 0 if there is none or it cannot be read."""
+    if not path.exists():
+        return 0
+    try:
+        with closing(sqlite3.connect(path)) as file:
+            return int(file.execute("SELECT count(*) FROM crops").fetchone()[0])
+    except sqlite3.Error:
+        return 0
 
 
 class CachedFeatures:

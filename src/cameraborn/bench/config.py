@@ -34,7 +34,7 @@ from cameraborn.bench.scorers import DetectorSection
 from cameraborn.data.invalid import first_problem
 from cameraborn.degrade.named import STANDARD, UNDEGRADED, parse
 from cameraborn.detect.evidence.em import Covariance
-from cameraborn.errors import BenchError, DegradationError
+from cameraborn.errors import BenchError, DegradationError, no_file
 from cameraborn.registry import unknown_name
 
 
@@ -147,6 +147,11 @@ class BenchConfig(_Section):
     )
     protocol: ProtocolSection | None = None
 
+    @property
+    def features(self) -> Path:
+        """The file of features."""
+        return self.cache or self.output / "features.sqlite"
+
     @field_validator("degradations", mode="before")
     @classmethod
     def _suite(cls, degradations: Any) -> Any:  # noqa: ANN401 (raw TOML)
@@ -186,7 +191,7 @@ def read_config(path: Path) -> BenchConfig:
         BenchError: the file is missing, not TOML, or a field is wrong; the message names the field.
     """
     if not path.is_file():
-        raise BenchError(f"{path}: no such configuration: see configs/ for those that ship")
+        raise BenchError(no_file(path, "configuration", "see configs/ for those that ship"))
     try:
         return BenchConfig.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -38,7 +38,7 @@ class Detectors:
     def open(self) -> None:
         """Open them, if they are not open yet."""
         if self._cache is None:
-            path = self.config.cache or self.config.output / "features.sqlite"
+            path = self.config.features
             if (here := platform.node()) != self._machine:
                 path = path.with_stem(f"{path.stem}-{here}")
             self._cache = FeatureCache(path)

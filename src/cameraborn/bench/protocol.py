@@ -216,6 +216,7 @@ def run_protocol(
         calibrate_rivals(detectors, config, samples, jobs=jobs)  # whose records name what they rest on
         measured = {key for key, *_ in scores.done}  # the report goes on to show these detectors, too
         records = [record for record in detectors.records if record.key in measured]
+        write_record(config, records, finished=False)
         for bundle in detectors.encoders:
             refuse_seen(bundle, held_out)
             features = [

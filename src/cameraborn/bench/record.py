@@ -54,10 +54,13 @@ class RunRecord(BaseModel):
     config: BenchConfig
     detectors: tuple[DetectorRecord, ...]
     versions: dict[str, str]
+    finished: bool = (
+        True  # false from the first row to the last; runs of before do not say it, and count as finished
+    )
 
 
-def write_record(config: BenchConfig, detectors: Sequence[DetectorRecord]) -> None:
-    """Write `run.json` into the configuration's output folder.
+def write_record(config: BenchConfig, detectors: Sequence[DetectorRecord], *, finished: bool = True) -> None:
+    """Write `run.json` into the configuration's output folder: before the first row, and again after the last one.
 
     Raises:
         BenchError: two detectors have one name, or are the same.
@@ -72,10 +75,20 @@ def write_record(config: BenchConfig, detectors: Sequence[DetectorRecord]) -> No
         same = names.setdefault(detector.key, detector.name)
         if same != detector.name:
             raise BenchError(f"'{same}' and '{detector.name}' are one and the same detector: name it once")
-    record = RunRecord(config=config, detectors=tuple(detectors), versions=software_versions())
+    record = RunRecord(
+        config=config, detectors=tuple(detectors), versions=software_versions(), finished=finished
+    )
     config.output.mkdir(parents=True, exist_ok=True)
     with replacing(config.output / RUN) as part:
         part.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a folder holds a run that came to its end."""
+    try:
+        return read_record(folder).finished
+    except BenchError:
+        return False
 
 
 def read_record(folder: Path) -> RunRecord:

@@ -115,7 +115,8 @@ def run(config: BenchConfig, *, jobs: Jobs = None, advance: Advance = lambda don
         for scorer in scorers:
             scorer.check(config.false_alarm_rate)
         with ScoreFile(config.output / SCORES) as scores:
-            write_record(config, detectors.records)
+            records = detectors.records
+            write_record(config, records, finished=False)
             missing = list(_missing(samples, config.degradations, detectors, scores))
             total = len(samples) * len(config.degradations) * len(scorers)
             tally.known = total - sum(len(keys) for item in missing for _, keys in item.degradations)
@@ -125,6 +126,7 @@ def run(config: BenchConfig, *, jobs: Jobs = None, advance: Advance = lambda don
                 tally.add(rows)
                 advance(done, len(missing))
     audit_tracks(samples, config.output, jobs=jobs if isinstance(jobs, int) else None)  # no network runs
+    write_record(config, records)
     return tally
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional as F
 
-from cameraborn.errors import CalibrationError
+from cameraborn.errors import CalibrationError, counted
 
 Array = NDArray[np.floating]
 PHOTOGRAPH, GENERATED = 0, 1  # the head's two outputs
@@ -65,7 +65,8 @@ def fit_perceptron(
     """
     if len(photographs) < 2 or len(generated) == 0:
         raise CalibrationError(
-            f"{len(photographs)} photographs and {len(generated)} generated pictures are too few to learn from: "
+            f"{counted(len(photographs), 'photograph')} and "
+            f"{counted(len(generated), 'generated picture')} are too few to learn from: "
             "give more"
         )
     x = np.concatenate([photographs, generated]).astype(np.float64)

@@ -91,7 +91,7 @@ def audit(
     Measures how well format, size, compression, metadata, sharpness and colour alone tell generated pictures from
     photographs, and searches for near-duplicates across splits and labels.
 
-    Example: an audit, and a copy of the set in which size and encoding give nothing away.
+    Example: an audit of a manifest of yours, and a copy of the set in which size and encoding give nothing away.
 
     \b
       cameraborn audit test-set.jsonl --equalise equal/

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,11 +19,14 @@ from cameraborn.cli.common import (
     Jobs,
     Option,
     app,
+    complain,
+    contradicting,
     jobs_of,
+    meaningless,
     progress,
     say,
 )
-from cameraborn.errors import CamerabornError
+from cameraborn.cli.failures import keeping, lines_in
 
 if TYPE_CHECKING:
     from cameraborn.bench.config import BenchConfig
@@ -42,7 +46,7 @@ class _RunByDefault(typer.core.TyperGroup):
 bench = typer.Typer(
     cls=_RunByDefault,
     help="Measure detectors on test sets: 'bench CONFIG' measures, 'bench report RUN' writes the report.\n\n"
-    "Example: cameraborn bench configs/bench_dev.toml",
+    "Example: cameraborn bench configs/bench_folders.toml, with pictures of yours in my-set/real and my-set/gan",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -91,6 +95,7 @@ class Protocol(StrEnum):
 
 @bench.command()
 def run(
+    context: typer.Context,
     config: Config,
     protocol: Annotated[
         Protocol | None,
@@ -110,7 +115,8 @@ def run(
 
     An interrupted run goes on where it stopped. The word 'run' may be left out.
 
-    Example: cameraborn bench configs/bench_dev.toml --protocol aigfd
+    Example: cameraborn bench configs/bench_folders.toml, with pictures of yours in my-set/real and my-set/gan.
+    --protocol aigfd needs a [protocol] in the configuration, such as that of configs/bench_dev.toml.
 
     Exit codes: 0 done, 1 not one picture could be read, 2 usage.
     """
@@ -119,16 +125,17 @@ def run(
     from cameraborn.bench.record import SCORES
     from cameraborn.bench.run import run as measure
 
-    settings = _read(config, encoder, rival, weights)
+    settings = _read(context, config, encoder, rival, weights)
     check_folder(settings.output)
     if protocol is not None:
         papers.section_of(settings)  # before anything is measured
     who = jobs_of(engine, jobs)
-    with progress("measuring", None) as advance:
-        tallies = [measure(settings, jobs=who, advance=advance)]
-    if protocol is not None:
-        with progress("protocol", None) as advance:
-            tallies.append(papers.run_protocol(settings, jobs=who, advance=advance))
+    with _keeping(settings):
+        with progress("measuring", None) as advance:
+            tallies = [measure(settings, jobs=who, advance=advance)]
+        if protocol is not None:
+            with progress("protocol", None) as advance:
+                tallies.append(papers.run_protocol(settings, jobs=who, advance=advance))
     for tally in tallies:
         _say(tally)
     say(f"{settings.output / SCORES}: complete; now 'cameraborn bench report {settings.output}'")
@@ -145,9 +152,10 @@ def report(
 ) -> None:
     """Write report.html, report.md, tables/*.csv and figures/*.png from the scores of a run.
 
-    An older report is replaced, unless somebody has changed it.
+    An older report is replaced, unless somebody has changed it. If the run is not finished, the report and a line on
+    standard error say so.
 
-    Example: cameraborn bench report runs/bench_dev
+    Example: cameraborn bench report runs/bench_folders, once configs/bench_folders.toml was measured.
     """
     from cameraborn.bench.folder import written_by_us
     from cameraborn.bench.record import read_record
@@ -155,7 +163,7 @@ def report(
 
     read_record(folder)  # whose folder it is comes first
     with written_by_us(folder, "report.html", "report.md", "tables", "figures", overwrite=overwrite):
-        page = write_report(folder)
+        page = write_report(folder, complain)
     say(f"{page}: written, with report.md, tables/ and figures/ next to it")
 
 
@@ -163,6 +171,7 @@ def _study(study: str) -> Callable[..., None]:
     """The verb that writes one of `report.studies.STUDIES`."""
 
     def write(
+        context: typer.Context,
         config: Config,
         encoder: EncoderName = None,
         rival: RivalName = None,
@@ -175,10 +184,11 @@ def _study(study: str) -> Callable[..., None]:
         from cameraborn.report.paper_tables import FOLDER
         from cameraborn.report.studies import STUDIES
 
-        settings = _read(config, encoder, rival, weights)
+        settings = _read(context, config, encoder, rival, weights)
         check_folder(settings.output)
         with (
             written_by_us(settings.output, FOLDER, overwrite=overwrite),
+            _keeping(settings),
             progress("measuring", None) as advance,
         ):
             paths = STUDIES[study](settings, jobs=jobs_of(engine, jobs), advance=advance, tell=say)
@@ -211,23 +221,45 @@ for _verb, _name, _config, _text in (
     ),
     ("fig5", "figure5", "bench_dev", "Figure 5 of AIGFD-EXIF: photographs and fakes in the plane, by t-SNE."),
 ):
-    _example = f"Example: cameraborn bench {_verb} configs/{_config}.toml"
+    _example = f"Example: cameraborn bench {_verb} configs/{_config}.toml, with manifests of yours in it."
     bench.command(_verb, help=f"{_text}\n\n{_example}")(_study(_name))
 
 
-def _read(config: Path, encoder: str | None, rival: str | None, weights: list[Path] | None) -> BenchConfig:
+@contextmanager
+def _keeping(settings: BenchConfig) -> Iterator[None]:
+    """After a failure, say which rows are kept of a run that is not finished, or which features if there is no row."""
+    from cameraborn.bench.cache import features_in
+    from cameraborn.bench.record import SCORES, is_finished
+
+    scores, cache = settings.output / SCORES, settings.features
+
+    def rows() -> int:
+        return max(0, lines_in(scores) - 1)  # without the heading
+
+    with (
+        keeping(cache, lambda: 0 if rows() else features_in(cache), "feature"),
+        keeping(scores, lambda: 0 if is_finished(settings.output) else rows(), "row"),
+    ):
+        yield
+
+
+def _read(
+    context: typer.Context,
+    config: Path,
+    encoder: str | None,
+    rival: str | None,
+    weights: list[Path] | None,
+) -> BenchConfig:
     """The configuration, with an encoder or a rival besides those that it lists."""
     from cameraborn.bench.config import read_config, with_detector
 
     settings = read_config(config)
-    named = [(kind, name) for kind, name in (("encoder", encoder), ("rival", rival)) if name]
-    if len(named) > 1 or (weights and not named):
-        raise CamerabornError(
-            "--weights are those of one --encoder or --rival: list more in the configuration"
-        )
-    for kind, name in named:
-        settings = with_detector(settings, kind, name, weights or [])
-    return settings
+    encoder, rival = contradicting(context, encoder=encoder, rival=rival)
+    if encoder is None and rival is None:
+        meaningless(context, "without --encoder or --rival, whose they are", "weights")
+        return settings
+    kind, name = ("rival", rival) if encoder is None else ("encoder", encoder)
+    return with_detector(settings, kind, str(name), weights or [])
 
 
 def _say(tally: Tally) -> None:

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
+from cameraborn.cli.config import default_config
 from cameraborn.cli.failures import (
     EXIT_FLAGGED,
     EXIT_NOTHING_READ,
@@ -25,8 +26,9 @@ from cameraborn.cli.failures import (
     quiet,
     say,
 )
+from cameraborn.cli.output import Format, format_of
 from cameraborn.engine import stage
-from cameraborn.errors import CamerabornError
+from cameraborn.errors import CamerabornError, counted
 from cameraborn.photo.sniff import Census
 
 __all__ = ["EXIT_FLAGGED", "EXIT_NOTHING_READ", "EXIT_SOME_UNREADABLE", "EXIT_USAGE", "complain", "say"]
@@ -100,6 +102,11 @@ class _Group(typer.core.TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401 (its class is not public)
         """The verbs in the order of `VERBS`."""
         return sorted(super().list_commands(ctx), key=lambda name: (*VERBS, name).index(name))
+
+    def make_context(self, *args: Any, **more: Any) -> Any:  # noqa: ANN401 (whatever typer gives)
+        """Parse, and show the help if asked to: here, as the parser's `main` makes of a reader that has gone a 1."""
+        with in_one_line():
+            return super().make_context(*args, **more)
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 (its class is not public)
         """Run the verb."""
@@ -218,12 +225,16 @@ def progress(word: str, total: int | None) -> Iterator[Callable[..., None]]:
 
 @contextmanager
 def reporting(
-    word: str, counted: str = "", total: int | None = None
+    word: str,
+    one: str = "",
+    total: int | None = None,
+    different: Callable[[], int] | None = None,
 ) -> Iterator[Callable[[str, str | None], None]]:
     """Counts pictures on a terminal, and gives a line to each one that is left out.
 
     Where there is no terminal, a line each minute says how many of the `total` are done, and how long the rest takes.
-    The last line tells how many there were, if `counted` says what they are.
+    The last line tells how many there were, if `one` says what each is; `different`, asked at the end, how many of
+    those that were not left out are no copies of others.
     """
     with progress(word, total) as advance:
         done = left_out = 0
@@ -243,8 +254,10 @@ def reporting(
                 complain(f"left out: {problem}")
 
         yield report
-    if counted:
-        say(f"{done} {counted}, {left_out} left out")
+    if one:
+        copies = 0 if different is None else done - left_out - different()
+        more = f", {counted(copies, 'copy of others', 'copies of others')}" if copies else ""
+        say(f"{counted(done - copies, one)}{more}, {left_out} left out")
 
 
 def duration(seconds: float) -> str:
@@ -262,24 +275,28 @@ def passed_over(census: Census) -> None:
 
 def given(context: typer.Context, name: str) -> bool:
     """Whether an option was written on the command line, rather than taken from a default."""
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
+    return _source(context, name) == "COMMANDLINE"
 
 
-def contradicting(context: typer.Context, *names: str) -> None:
-    """Refuse options of which each says something else.
+def contradicting(context: typer.Context, **values: Any) -> tuple[Any, ...]:  # noqa: ANN401 (any option's)
+    """The values of options of which each says something else, as the command line and the defaults leave them.
+
+    One that is written on the command line switches off the others, which a file or the environment sets; those have
+    their built-in default then. A flag that is not set says nothing.
 
     Raises:
-        CamerabornError: two of them were given.
+        CamerabornError: two were written, or two were set and none was written.
     """
-    one, *others = [name for name in names if given(context, name)] or [""]
-    if others:
-        raise CamerabornError(
-            f"{_spelt(one)} and {_spelt(others[0])} contradict each other: give one of them"
-        )
+    said = [name for name, value in values.items() if value is not False]
+    written = [name for name in said if given(context, name)]
+    those = written or [name for name in said if _source(context, name) in ("ENVIRONMENT", "DEFAULT_MAP")]
+    if len(those) > 1:
+        one, other = (_where(context, name) for name in those[:2])
+        raise CamerabornError(f"{one} and {other} contradict each other: give one of them")
+    return tuple(value if name in those else _built_in(context, name) for name, value in values.items())
 
 
-def meaningless(context: typer.Context, why: str, *names: str) -> None:
+def meaningless(context: typer.Context, why: str, *names: str) -> tuple[Any, ...]:
     """Refuse options that would do nothing.
 
     Args:
@@ -287,12 +304,50 @@ def meaningless(context: typer.Context, why: str, *names: str) -> None:
         why: "without --equalise".
         names: the options.
 
+    Returns:
+        Their built-in defaults, for verbs on which a file or the environment must have no effect here.
+
     Raises:
-        CamerabornError: one of them was given.
+        CamerabornError: one of them was written on the command line.
     """
     for name in names:
         if given(context, name):
             raise CamerabornError(f"{_spelt(name)} means nothing {why}: leave it out")
+    return tuple(_built_in(context, name) for name in names)
+
+
+def format_asked(context: typer.Context, format: Format | None, output: Path | None) -> Format:
+    """The format of the rows: the ending of a written -o goes before a --format that is not written.
+
+    Raises:
+        CamerabornError: the two contradict.
+    """
+    if given(context, "output") and not given(context, "format"):
+        by_ending = format_of(None, output)
+        if by_ending is not Format.table:
+            return by_ending
+    return format_of(format, output)
+
+
+def _source(context: typer.Context, name: str) -> str:
+    """Where an option's value is from, by the parser's word."""
+    source = context.get_parameter_source(name)
+    return "" if source is None else source.name
+
+
+def _where(context: typer.Context, name: str) -> str:
+    """An option as it stands where it was given."""
+    source = _source(context, name)
+    if source == "ENVIRONMENT":
+        return f"{context.auto_envvar_prefix}_{name.upper()}"
+    if source == "DEFAULT_MAP":
+        file = context.find_root().params.get("config") or default_config()
+        return f"{_spelt(name).removeprefix('--')} in {file}"
+    return _spelt(name)
+
+
+def _built_in(context: typer.Context, name: str) -> Any:  # noqa: ANN401 (any option's)
+    return next(parameter.default for parameter in context.command.params if parameter.name == name)
 
 
 def _spelt(name: str) -> str:

@@ -22,9 +22,9 @@ from cameraborn.cli.common import (
     reporting,
     say,
 )
-from cameraborn.cli.failures import printable
+from cameraborn.cli.failures import keeping, lines_in, printable
 from cameraborn.cli.output import text_outputs
-from cameraborn.errors import CamerabornError
+from cameraborn.errors import CamerabornError, counted
 from cameraborn.files import Outputs
 from cameraborn.photo.sniff import Census
 
@@ -89,7 +89,7 @@ def import_(
       cameraborn data import folder photographs/ --faces -o faces.jsonl
     """
     from cameraborn.data.adapters import LAYOUTS, LeftOut, Options
-    from cameraborn.data.importing import import_manifest
+    from cameraborn.data.importing import import_manifest, unfinished
     from cameraborn.registry import unknown_name
 
     if layout not in LAYOUTS:
@@ -112,25 +112,29 @@ def import_(
                     continue
                 yield item
 
-    with reporting("importing") as report:
+    journal = unfinished(output)
+    with keeping(journal, lambda: lines_in(journal), "picture"), reporting("importing") as report:
         listed = outputs.watched(
             found(), lambda item: item.path if isinstance(item, LeftOut) else item.row.path
         )
         counts = import_manifest(listed, output, faces=faces, jobs=jobs, report=report)
     for label, rows in counts.labels.most_common():
-        say(f"{label}: {rows} rows")
+        say(f"{label}: {counted(rows, 'row')}")
     notes = (
-        ("pictures left out", counts.left_out),
-        ("pictures without a face", counts.without_face),
-        ("listed twice", counts.twice),
-        ("pictures known from the import that was interrupted", counts.reused),
+        ("picture", "left out", counts.left_out),
+        ("picture", "without a face", counts.without_face),
+        ("", "listed twice", counts.twice),
+        ("picture", "known from the import that was interrupted", counts.reused),
     )
-    more = "".join(f", {number} {what}" for what, number in notes if number)
-    say(f"{output}: {counts.rows} rows{more}")
+    more = "".join(
+        f", {counted(number, one) if one else number} {what}" for one, what, number in notes if number
+    )
+    say(f"{output}: {counted(counts.rows, 'row')}{more}")
     passed_over(census)
     if counts.unopened:
         say(
-            f"{counts.unopened} pictures of the data set cannot be opened and have no row: restore and import again"
+            f"{counted(counts.unopened, 'picture')} of the data set cannot be opened, and gave no row: "
+            "restore and import again"
         )
         raise typer.Exit(EXIT_NOTHING_READ)
 
@@ -168,12 +172,12 @@ def split(
         sizes = split_manifest(manifest, wanted, research_only=research_only, seed=seed, report=advance)
     divided = sum(size.rows for name, size in sizes.items() if name in wanted)
     for name, size in sizes.items():
-        line = f"{name}: {size.rows} rows of {size.groups} groups"
+        line = f"{name}: {counted(size.rows, 'row')} of {counted(size.groups, 'group')}"
         got = size.rows / divided if divided else 0.0
         if name in wanted and name != research_only and abs(got - wanted[name]) > FAR_OFF:
             line += (
                 f", {got:.0%} where {wanted[name]:.0%} was asked for: groups stay whole, "
-                f"and its largest has {size.largest} rows"
+                f"and its largest has {counted(size.largest, 'row')}"
             )
         say(line)
 

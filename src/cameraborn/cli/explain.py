@@ -42,7 +42,7 @@ def explain(
     from cameraborn.detect.explain import explain as explained
     from cameraborn.detect.explain_plot import plot_explanation
 
-    contradicting(context, "face", "whole_image")
+    face, whole_image = contradicting(context, face=face, whole_image=whole_image)
     Outputs(output, overwrite=overwrite).reads(picture, bundle)
     explanation = explained(load(bundle, evidence=evidence), picture, face=face, whole_image=whole_image)
     plot_explanation(explanation, output)

@@ -10,18 +10,21 @@ import errno
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from cameraborn.errors import CamerabornError
+from cameraborn.errors import CamerabornError, counted, lacks_memory
 
 EXIT_NOTHING_READ, EXIT_USAGE, EXIT_FLAGGED, EXIT_SOME_UNREADABLE = 1, 2, 3, 4
 # As a shell reports programs ended by SIGINT, SIGPIPE and SIGTERM.
 EXIT_INTERRUPTED, EXIT_BROKEN_PIPE, EXIT_TERMINATED = 130, 141, 143
 
 _WRITING = {errno.ENOSPC, errno.EFBIG, errno.EIO, errno.EBADF, errno.EDQUOT}
+
+_NO_MEMORY = "the memory does not suffice: give a smaller --jobs, smaller pictures or a larger machine"
 
 quiet = threading.Event()  # --quiet was given
 
@@ -65,20 +68,55 @@ def interrupted(error: KeyboardInterrupt) -> NoReturn:
 
 
 @contextmanager
+def keeping(
+    place: Path, number: Callable[[], int], one: str, many: str = "", *, again: str = "the same command"
+) -> Iterator[None]:
+    """After a failure or an interruption of its block, say what is kept, if anything is, and how to go on.
+
+    Args:
+        place: the file or folder that keeps it.
+        number: tells how many things that are.
+        one: such a thing.
+        many: several of them, if that is not `one` with an s.
+        again: what goes on.
+    """
+    try:
+        yield
+    except BaseException:
+        if kept := number():
+            complain(
+                f"{place}: {counted(kept, one, many)} {'is' if kept == 1 else 'are'} kept: {again} goes on"
+            )
+        raise
+
+
+def lines_in(path: Path) -> int:
+    """How many whole lines a file has; 0 if it is not there."""
+    try:
+        with path.open("rb") as lines:
+            return sum(line.endswith(b"\n") for line in lines)
+    except OSError:
+        return 0
+
+
+@contextmanager
 def in_one_line() -> Iterator[None]:
     """Turns every expected failure into one line, and the end of the process with its exit code."""
     try:
         yield
     except CamerabornError as error:
-        _fail(str(error))
+        said = str(error)  # "damaged", say, where it could only not be loaded
+        _fail(_NO_MEMORY if "memory" not in said and lacks_memory(error) else said)
     except KeyboardInterrupt as error:
         interrupted(error)
-    except MemoryError:
-        _fail("the memory does not suffice: give a smaller --jobs, smaller pictures or a larger machine")
     except BrokenPipeError:
         _drop_standard_output()  # the reader went away, as `head` does: say nothing more
         sys.exit(EXIT_BROKEN_PIPE)
-    except OSError as error:
+    except Exception as error:  # of a library that could not be loaded, a thread that could not be started
+        if lacks_memory(error):
+            _fail(_NO_MEMORY)
+        if not isinstance(error, OSError):
+            raise
         _fail(_of_the_system(error))
 
 

@@ -15,6 +15,7 @@ from cameraborn.detect.conformal import smallest_rate
 from cameraborn.detect.describe import describe_category
 from cameraborn.detect.detector import default_bundle
 from cameraborn.detect.store import read_bundle
+from cameraborn.errors import counted
 
 
 class InfoFormat(StrEnum):
@@ -81,7 +82,7 @@ def _calibration(bundle: Bundle) -> dict[str, Any]:
         "judges": "whole pictures" if coverage.whole_image else "faces",
         "JPEG qualities": list(coverage.jpeg_quality),
         "calibration": [
-            f"{len(scores)} photographs stand for {describe_category(cells, calibration.taxonomy)}"
+            f"{counted(len(scores), 'photograph')} for {describe_category(cells, calibration.taxonomy)}"
             for cells, scores in categories
         ],
         "smallest false-alarm rate": smallest_rate(calibration.smallest, calibration.tail),

@@ -64,12 +64,21 @@ def _is_picture(null: bool) -> bool:
             f"standard input: {kind.value}, neither a picture that can be read nor a list of paths: "
             "give the paths, one a line"
         )
+    if b"\0" in head and not _may_be_names(head):
+        raise CamerabornError(
+            "standard input: neither a picture that can be read nor a list of paths: give the paths, one a line"
+        )
     if b"\0" in head and not null:
         raise CamerabornError(
             "standard input: not a list of paths, as it has zero bytes in it: "
             "give -0 for names that end in zero bytes, as those of 'find -print0'"
         )
     return False
+
+
+def _may_be_names(head: bytes) -> bool:
+    """Whether bytes with zeros among them are names that end in zeros; programs and models have runs of zeros."""
+    return b"\0\0" not in head and not any(byte < 32 and byte not in b"\0\t\n\r" for byte in head)
 
 
 def inputs_of_cluster(paths: Sequence[str], census: Census, *, null: bool) -> Iterator[str]:

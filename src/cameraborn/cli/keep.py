@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cameraborn import __version__
-from cameraborn.cli.failures import complain, say
+from cameraborn.cli.failures import keeping, say
 from cameraborn.cli.inputs import StandardInput
 from cameraborn.cli.output import streamed
 from cameraborn.detect.bundle import Bundle
@@ -36,6 +36,8 @@ if TYPE_CHECKING:  # `score` need not wait for it
     from cameraborn.fit.views import ViewOptions
 
 Source = str | StandardInput
+_VERDICTS = ("verdict on a picture", "verdicts on pictures")
+_LOOKS = ("look at a picture", "looks at pictures")
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ class Kept:
                 yield (verdict for _, found in scored for verdict in found)
             return
         again = "the same command with --resume"
-        with _journal(self.part, self._settings(), "verdicts on pictures", again) as journal:
+        with _journal(self.part, self._settings(), _VERDICTS, again) as journal:
             order = self._fill(journal, pictures, advance, jobs)
             yield (verdict for at in order for verdict in map(_verdict_of, journal.read(at)))
         self.part.unlink(missing_ok=True)
@@ -207,7 +209,7 @@ def kept_views(
     _begin(part, resume=not overwrite, overwrite=overwrite)
     of_views = {name: value for name, value in asdict(options).items() if name != "jobs"}
     settings = {**_versions(bundle), "verb": verb, **of_views}
-    with _journal(part, settings, "looks at pictures", _AGAIN) as journal:
+    with _journal(part, settings, _LOOKS, _AGAIN) as journal:
         yield journal
     part.unlink(missing_ok=True)
 
@@ -232,17 +234,13 @@ def _begin(part: Path, *, resume: bool, overwrite: bool) -> None:
 
 
 @contextmanager
-def _journal(part: Path, settings: dict[str, Any], what: str, again: str) -> Iterator[Journal]:
-    """The journal; it is said how much is there already, and after a failure what is kept."""
+def _journal(part: Path, settings: dict[str, Any], what: tuple[str, str], again: str) -> Iterator[Journal]:
+    """The journal; it is said how much is there already, and after a failure what is kept of `what` (one, several)."""
     with Journal(part, settings, again) as journal:
         if len(journal):
-            say(f"{part}: going on; {what} done already: {len(journal)}")
-        try:
+            say(f"{part}: going on; {what[1]} done already: {len(journal)}")
+        with keeping(part, journal.recount, *what, again=again):
             yield journal
-        except BaseException:
-            if kept := journal.recount():
-                complain(f"{part}: {kept} {what} are kept: {again} goes on")
-            raise
 
 
 def _versions(bundle: Bundle) -> dict[str, str]:

@@ -21,10 +21,11 @@ from cameraborn.cli.common import (
     say,
 )
 from cameraborn.cli.data import data
+from cameraborn.cli.failures import keeping
 from cameraborn.cli.numbers import finite
 from cameraborn.engine.local import map_in_order
 from cameraborn.engine.stage import Call
-from cameraborn.errors import CamerabornError, PictureError
+from cameraborn.errors import CamerabornError, PictureError, counted
 from cameraborn.files import Outputs
 from cameraborn.pseudo.names import MANIPULATIONS
 
@@ -159,7 +160,7 @@ def _preview(rows: Iterator[Row], path: Path, finder: FaceFinder, options: Varia
     buffer = io.BytesIO()
     contact_sheet(faces, options).save(buffer, "PNG")
     write_whole(path, buffer.getvalue())
-    say(f"{path}: {len(faces)} faces")
+    say(f"{path}: {counted(len(faces), 'face')}")
 
 
 def _fill(
@@ -185,15 +186,15 @@ def _fill(
 
     with progress("manipulating", total) as advance, VariantFolder(folder, asdict(options)) as filled:
         made = map_in_order(Call(make), named(rows), jobs)
-        faces, written = fill(filled, made, advance, "faces", "no face could be read")
-    say(f"{filled.manifest}: {faces} faces; {written} manipulated pictures written")
+        faces, written = fill(filled, made, advance, ("face", "faces"), "no face could be read")
+    say(f"{filled.manifest}: {counted(faces, 'face')}; {counted(written, 'manipulated picture')} written")
 
 
 def fill(
     filled: VariantFolder,
     made: Iterable[tuple[list[Row], str | None]],
     advance: Callable[[int], None],
-    what: str,
+    what: tuple[str, str],
     nothing: str,
 ) -> tuple[int, int]:
     """Record what is made of each picture, and complete the folder.
@@ -202,24 +203,25 @@ def fill(
         filled: the folder.
         made: rows, the original's first, and why there are none or too few.
         advance: told how many are done.
-        what: the originals, for people.
+        what: an original and several, for people.
         nothing: what is said of a folder without any.
 
     Returns:
         How many originals the folder has, and how many other pictures this run wrote.
     """
-    folder, originals, others = filled.manifest.parent, len(filled.done), 0
-    if originals:
-        say(f"{folder}: going on; {what} done already: {originals}")
-    for number, (rows, problem) in enumerate(made, 1):
-        if problem:
-            say(f"left out: {problem}")
-        if rows:
-            filled.add(rows)
-            originals, others = originals + 1, others + len(rows) - 1
-        advance(number)
-    if not originals:
-        say(f"{folder}: {nothing}")
-        raise typer.Exit(EXIT_NOTHING_READ)
-    filled.finish()
-    return originals, others
+    folder, others = filled.manifest.parent, 0
+    if filled.done:
+        say(f"{folder}: going on; {what[1]} done already: {len(filled.done)}")
+    with keeping(folder, lambda: len(filled.done), *what):
+        for number, (rows, problem) in enumerate(made, 1):
+            if problem:
+                say(f"left out: {problem}")
+            if rows:
+                filled.add(rows)
+                others += len(rows) - 1
+            advance(number)
+        if not filled.done:
+            say(f"{folder}: {nothing}")
+            raise typer.Exit(EXIT_NOTHING_READ)
+        filled.finish()
+    return len(filled.done), others

@@ -43,7 +43,7 @@ from cameraborn.detect.describe import describe_category
 from cameraborn.detect.detector import default_bundle
 from cameraborn.detect.evidence.em import Covariance
 from cameraborn.detect.store import read_bundle, write_bundle
-from cameraborn.errors import CamerabornError
+from cameraborn.errors import CamerabornError, counted
 from cameraborn.files import Outputs
 from cameraborn.library import load
 from cameraborn.photo.sniff import Census
@@ -115,10 +115,9 @@ def fit(
     from cameraborn.fit import density, photographs, views
 
     _refuse_filters(context, photos, "split", "kind")
-    if whole_image:
-        contradicting(context, "whole_image", "faceless")
+    whole_image, faceless = contradicting(context, whole_image=whole_image, faceless=faceless)
     if not copies:
-        meaningless(context, "without copies", "operations")
+        (operations,) = meaningless(context, "without copies", "operations")
     outputs = Outputs(output, overwrite=overwrite)
     outputs.reads(bundle, *photos)
     options = views.ViewOptions(
@@ -134,7 +133,7 @@ def fit(
     chosen = list(photographs.cap_per_source(outputs.watched(found, path_of), per_source))
     start = read_bundle(bundle or default_bundle())
     with kept_views("fit", start, output, options, overwrite=overwrite) as journal:
-        with reporting("fitting", "photographs", len(chosen)) as report:
+        with reporting("fitting", "photograph", len(chosen)) as report:
             fitted = density.fit(
                 start,
                 chosen,
@@ -225,7 +224,7 @@ def fit_binary(
     start = read_bundle(bundle or default_bundle())
     options = ViewOptions(whole_image=whole_image, copies=copies, jobs=jobs_of(engine, jobs), seed=seed)
     with kept_views("fit-binary", start, output, options, overwrite=overwrite) as journal:
-        with reporting("encoding", "pictures", len(genuine) + len(fakes)) as report:
+        with reporting("encoding", "picture", len(genuine) + len(fakes)) as report:
             fitted = fit.fit_binary(
                 start,
                 genuine,
@@ -313,7 +312,8 @@ def calibrate(
     chosen = list(photographs.cap_per_source(outputs.watched(found, path_of), per_source))
     start, target = read_bundle(bundle), output or bundle
     with kept_views("calibrate", start, target, options, overwrite=overwrite) as journal:
-        with reporting("looking", "photographs", len(chosen)) as report:
+        held_out: calibration_of.HeldOut = {}  # nothing yet, should it be interrupted
+        with reporting("looking", "photograph", len(chosen), lambda: len(held_out)) as report:
             held_out = calibration_of.observe_held_out(
                 start, chosen, options=options, report=report, journal=journal
             )
@@ -330,7 +330,8 @@ def calibrate(
         write_bundle(calibrated, target)
     calibration = calibrated.calibration
     for cells, scores in zip(calibration.taxonomy.categories, calibration.scores, strict=True):
-        say(f"{len(scores)} photographs stand for {describe_category(cells, calibration.taxonomy)}")
+        stand = f"{counted(len(scores), 'photograph')} {'stands' if len(scores) == 1 else 'stand'}"
+        say(f"{stand} for {describe_category(cells, calibration.taxonomy)}")
     lowest = smallest_rate(calibration.smallest, calibration.tail)
     say(f"{target}: calibrated; false-alarm rates from {lowest:.2g} can be asked for")
 

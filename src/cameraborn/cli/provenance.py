@@ -18,6 +18,7 @@ from cameraborn.cli.common import (
     app,
     complain,
     file_or_standard_output,
+    format_asked,
     meaningless,
     passed_over,
     progress,
@@ -25,7 +26,7 @@ from cameraborn.cli.common import (
 )
 from cameraborn.cli.failures import printable
 from cameraborn.cli.inputs import STANDARD_INPUT, StandardInput, inputs, path_of
-from cameraborn.cli.output import Form, Format, format_of, rows_writer, shortened, text_outputs
+from cameraborn.cli.output import Form, Format, rows_writer, shortened, text_outputs
 from cameraborn.errors import PictureError
 from cameraborn.photo.sniff import Census
 
@@ -101,7 +102,7 @@ def provenance(
     )
     with (
         progress("reading", None) as advance,
-        rows_writer(format_of(format, output), output, form) as write,
+        rows_writer(format_asked(context, format, output), output, form) as write,
     ):
         for done, picture in enumerate(pictures, start=1):
             found = _of(picture)

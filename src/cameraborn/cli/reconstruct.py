@@ -15,7 +15,7 @@ from cameraborn.cli.manipulate import fill
 from cameraborn.cli.numbers import finite
 from cameraborn.engine.local import map_in_order
 from cameraborn.engine.stage import Call
-from cameraborn.errors import CamerabornError, PictureError
+from cameraborn.errors import CamerabornError, PictureError, counted
 from cameraborn.files import Outputs
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def reconstruct_(
             f"--smallest-side {smallest_side} is above --largest-side {largest_side}: change either"
         )
     if copies == 1:
-        meaningless(context, "with one copy, which is not shrunk", "operations")
+        (operations,) = meaningless(context, "with one copy, which is not shrunk", "operations")
     needs_torch()
     from cameraborn.data.manifest import read_manifest
     from cameraborn.pseudo.reconstruct import (
@@ -133,8 +133,9 @@ def reconstruct_(
         elif not split or row.split in split:
             rows.append(row)
     if held_out and not split:
-        rows_of = f"{held_out} rows of split '{HELD_OUT}'"
-        say(f"{rows_of} are not reconstructed: what calibrates must not be learnt from")
+        are = "is" if held_out == 1 else "are"
+        rows_of = f"{counted(held_out, 'row')} of split '{HELD_OUT}' {are}"
+        say(f"{rows_of} not reconstructed: what calibrates must not be learnt from")
 
     def make(item: tuple[str, int, Row]) -> tuple[list[Row], str | None]:
         name, number, row = item
@@ -150,8 +151,8 @@ def reconstruct_(
         del settings["around_faces"]  # folders of earlier releases do not say it
     with progress("reconstructing", copies * len(rows)) as advance, VariantFolder(output, settings) as filled:
         made = map_in_order(Call(make), copies_of(rows, copies), jobs)
-        written, _ = fill(filled, made, advance, "copies", "no photograph could be reconstructed")
-    say(f"{filled.manifest}: {written} photographs and as many reconstructed")
+        written, _ = fill(filled, made, advance, ("copy", "copies"), "no photograph could be reconstructed")
+    say(f"{filled.manifest}: {counted(written, 'photograph')} and as many reconstructed")
 
 
 def _decoders(

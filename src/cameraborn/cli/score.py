@@ -28,7 +28,7 @@ from cameraborn.cli.common import (
     complain,
     contradicting,
     file_or_standard_output,
-    given,
+    format_asked,
     jobs_of,
     meaningless,
     passed_over,
@@ -38,14 +38,14 @@ from cameraborn.cli.common import (
 from cameraborn.cli.inputs import STANDARD_INPUT, StandardInput, inputs, inputs_of_cluster, path_of
 from cameraborn.cli.keep import kept_or_streamed
 from cameraborn.cli.numbers import finite
-from cameraborn.cli.output import Format, format_of, text_outputs, writer
+from cameraborn.cli.output import Format, text_outputs, writer
 from cameraborn.detect.conformal import check_discovery_rate
 from cameraborn.detect.detector import Detector, control_discoveries
 from cameraborn.detect.rows import Rows
 from cameraborn.detect.score import ScoreOptions
 from cameraborn.detect.tally import Tally
 from cameraborn.engine import stage
-from cameraborn.errors import CamerabornError
+from cameraborn.errors import CamerabornError, counted
 from cameraborn.library import load
 from cameraborn.photo.sniff import Census
 
@@ -136,15 +136,12 @@ def score(
 
     Example: cameraborn score uploads/ --false-alarm 0.01 -o verdicts.csv
     """
-    contradicting(context, "fdr", "false_alarm")
-    contradicting(context, "resume", "overwrite")
-    # One of the two may be a default of the user's, and then the other one was written.
-    resume = resume and not given(context, "overwrite")
-    overwrite = overwrite and not resume
+    fdr, false_alarm = contradicting(context, fdr=fdr, false_alarm=false_alarm)
+    resume, overwrite = contradicting(context, resume=resume, overwrite=overwrite)
     if STANDARD_INPUT not in paths:
         meaningless(context, "without - for standard input", "null")
     if output is None:
-        meaningless(context, "without -o", "resume", "overwrite")
+        resume, overwrite = meaningless(context, "without -o", "resume", "overwrite")
     detector = load(bundle, evidence=evidence)
     detector.check_rate(false_alarm)
     if fdr is not None:
@@ -159,7 +156,7 @@ def score(
             detector,
             inputs(paths, census, null=null),
             options,
-            format_of(format, output),
+            format_asked(context, format, output),
             output,
             fdr=fdr,
             countable=STANDARD_INPUT not in paths,
@@ -169,7 +166,7 @@ def score(
             jobs=jobs,
         )
     else:
-        meaningless(context, "with --engine ray, which writes parts", "fdr", "format")
+        fdr, format = meaningless(context, "with --engine ray, which writes parts", "fdr", "format")
         if output is None:
             raise CamerabornError("--engine ray writes a folder of parts: give it with -o")
         from cameraborn.cli.parts import PartsRun, place_of  # who scores here need not wait for it
@@ -262,12 +259,8 @@ def _say(tally: Tally, options: ScoreOptions, fdr: float | None) -> None:
         "not judged": tally.found - tally.judged,
     }
     say(
-        ", ".join([_count(tally.pictures, "picture"), *(f"{n} {word}" for word, n in pictures.items() if n)])
-        + f"; {_count(tally.found, 'picture' if options.whole_image else 'face')}: "
+        ", ".join([counted(tally.pictures, "picture"), *(f"{n} {word}" for word, n in pictures.items() if n)])
+        + f"; {counted(tally.found, 'picture' if options.whole_image else 'face')}: "
         + ", ".join(f"{n} {word}" for word, n in judged.items() if n or "flagged" in word)
         + (f" ({promise})" if tally.judged else "")
     )
-
-
-def _count(number: int, unit: str) -> str:
-    return f"{number} {unit}{'' if number == 1 else 's'}"

@@ -9,7 +9,7 @@ from typing import Annotated
 from cameraborn import __version__
 from cameraborn.cli.common import BundlePath, Evidence, Jobs, Option, app, needs_server, say
 from cameraborn.cli.numbers import finite
-from cameraborn.errors import CamerabornError
+from cameraborn.errors import CamerabornError, counted
 
 _RATE = 0.05  # what requests ask for unless they say something else
 
@@ -141,6 +141,6 @@ def _left(jobs: int, *, abandoned: bool) -> str:
     if abandoned:
         return "what was not answered is lost"
     if jobs:
-        what = f"{jobs} jobs" if jobs > 1 else "a job"
+        what = counted(jobs, "job")
         return f"all requests are answered; {what} that nobody streamed ended early, as no --jobs-file keeps results"
     return "everything that was accepted is answered"

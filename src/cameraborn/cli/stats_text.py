@@ -11,7 +11,7 @@ import numpy as np
 from cameraborn.cli.common import needs_matplotlib
 from cameraborn.cli.failures import printable
 from cameraborn.data.stats import QUANTILES, SCALES, ManifestStats, Scale, histogram
-from cameraborn.errors import CamerabornError
+from cameraborn.errors import CamerabornError, counted
 from cameraborn.files import replacing
 from cameraborn.photo.exif import TAGS
 
@@ -24,7 +24,8 @@ _FORMATS = (".png", ".svg", ".pdf")
 def lines_of(stats: ManifestStats) -> list[str]:
     """The statistics as lines of text."""
     lines = [
-        f"{stats.rows} rows of {stats.groups} groups: {stats.boxes} with a box, {stats.landmarks} with landmarks, "
+        f"{counted(stats.rows, 'row')} of {counted(stats.groups, 'group')}: {stats.boxes} with a box, "
+        f"{stats.landmarks} with landmarks, "
         f"{stats.research_only} for research only"
     ]
     for title, counts in (
@@ -37,7 +38,7 @@ def lines_of(stats: ManifestStats) -> list[str]:
         lines += ["", *_counts(title, counts)]
     if not stats.photographs:
         return [*lines, "", "no photographs, so no tags"]
-    lines += ["", f"missing of {stats.photographs} photographs"]
+    lines += ["", f"missing of {counted(stats.photographs, 'photograph')}"]
     lines += [f"  {stats.missing(tag.name):6.1%}  {tag.name}" for tag in TAGS]
     for scale in SCALES:
         lines += ["", *_distribution(scale, stats.values[scale.tag])]
@@ -60,7 +61,7 @@ def _distribution(scale: Scale, values: array[float]) -> list[str]:
         return [f"{scale.title}: no photograph has it"]
     quantiles = np.quantile(np.asarray(values), QUANTILES)
     written = ", ".join(f"{q:.0%} {scale.text(v)}" for q, v in zip(QUANTILES, quantiles, strict=True))
-    lines = [f"{scale.title} of {len(values)} photographs: {written}"]
+    lines = [f"{scale.title} of {counted(len(values), 'photograph')}: {written}"]
     first, last, counts = _occupied(scale, values)
     for mark, count in zip(scale.marks[first:last], counts, strict=True):
         bar = "#" * round(_BAR * count / max(counts))

@@ -48,6 +48,11 @@ class Imported:
     labels: Counter[str] = field(default_factory=Counter)  # rows by label and generator
 
 
+def unfinished(output: Path) -> Path:
+    """The journal of the import that makes a manifest."""
+    return output.with_name(output.name + ".unfinished")
+
+
 def import_manifest(
     found: Iterable[Entry | LeftOut],
     output: Path,
@@ -85,7 +90,7 @@ def import_manifest(
 @contextmanager
 def _journal(output: Path) -> Iterator[Journal]:
     """The journal of a manifest, until that is written; beside a device or a pipe nothing is kept."""
-    place = output.with_name(output.name + ".unfinished")
+    place = unfinished(output)
     with TemporaryDirectory() if is_stream(output) else nullcontext(place.parent) as folder:
         place = Path(folder) / place.name
         with Journal(place) as journal:

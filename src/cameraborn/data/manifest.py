@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from cameraborn.data.invalid import first_problem
-from cameraborn.errors import ManifestError, PictureError
+from cameraborn.errors import ManifestError, PictureError, no_file
 from cameraborn.files import Box, is_stream, replacing
 from cameraborn.photo.exif import TAGS
 
@@ -136,7 +136,7 @@ def manifest_lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 def no_such_manifest(path: object) -> ManifestError:
     """The error of a manifest that is missing, by its path or address."""
-    return ManifestError(f"{path}: no such manifest: make one with 'cameraborn data import'")
+    return ManifestError(no_file(path, "manifest", "make one with 'cameraborn data import'"))
 
 
 def row_as_written(path: object, number: int, line: bytes) -> Row:

@@ -21,6 +21,7 @@ from PIL import Image
 
 from cameraborn.detect.detector import Detector
 from cameraborn.detect.verdict import ChannelVerdict, Scope, Verdict
+from cameraborn.errors import counted
 from cameraborn.files import Box, Pixels
 from cameraborn.photo.candidates import overlap
 from cameraborn.photo.video import Video
@@ -279,7 +280,7 @@ def _abstaining(verdict: Verdict) -> Verdict:
 def _note(p_values: Sequence[float]) -> tuple[str, ...]:
     if not p_values:
         return ()
-    frames = f"{len(p_values)} frame{'' if len(p_values) == 1 else 's'}"
+    frames = counted(len(p_values), "frame")
     return (
         f"twice the mean p-value of {frames} among photographs is {combined_p_value(p_values):.2g}, "
         "which is not calibrated for videos",

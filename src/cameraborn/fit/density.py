@@ -62,7 +62,11 @@ def fit(
     Raises:
         CalibrationError: too few of the photographs show a face that can be used.
     """
-    views, examples = take_views_and_examples(bundle, list(photographs), options, report, journal)
+    photographs, columns = list(photographs), bundle.columns_of(PHOTOGRAPHS)
+    width = dimensions or sum(end - first for first, end in columns)
+    # Before hours of work: of those that can be read and are no copies there are not more.
+    check_enough(len({one.path for one in photographs}), components or 1, width, covariance, shrinkage)
+    views, examples = take_views_and_examples(bundle, photographs, options, report, journal)
     if not views:
         raise no_usable_face("none of the photographs")
     features = features_of(views)
@@ -79,7 +83,6 @@ def fit(
             seed=options.seed,
         )
 
-    columns = bundle.columns_of(PHOTOGRAPHS)
     read = select(features, columns)
     if components is None:
         groups = [view.sha256 for view in views]

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cameraborn.degrade.random import INTERPOLATING
-from cameraborn.errors import CamerabornError, RecipeError, first_line
+from cameraborn.errors import CamerabornError, RecipeError, first_line, lacks_memory
 from cameraborn.files import Pixels
 from cameraborn.photo.sniff import refuse_special
 
@@ -138,6 +138,8 @@ def _sequential(path: Path, between: dict[int, nn.Module]) -> nn.Sequential:
         net = nn.Sequential(*(_layer(path, tensors, place, between) for place in range(length))).eval()
         net.load_state_dict(tensors)
     except (OSError, safetensors.SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        if lacks_memory(error):
+            raise MemoryError(first_line(error)) from error
         raise RecipeError(
             f"{path}: not of the TAESD family, or damaged ({first_line(error)}): get it again"
         ) from error

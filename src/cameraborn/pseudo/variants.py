@@ -15,7 +15,7 @@ import hashlib
 import io
 import json
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,12 +161,13 @@ class VariantFolder:
     def __exit__(self, *exception: object) -> None:
         self._journal.close()
 
-    def add(self, rows: Iterable[Row]) -> None:
+    def add(self, rows: Sequence[Row]) -> None:
         """Record what was written of one face; the first row is the original's."""
         lines = (json.dumps(row.model_dump(mode="json", exclude_defaults=True)) + "\n" for row in rows)
         with _writing(self._part):
             self._journal.write("".join(lines).encode())
             self._journal.flush()
+        self.done.add(Path(rows[0].path).stem)
 
     def finish(self) -> None:
         """Put the manifest in its place."""

@@ -21,14 +21,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Plot
 
 
-def write_report(folder: Path) -> Path:
+def write_report(folder: Path, tell: Callable[[str], None] = lambda line: None) -> Path:
     """Write report.html, report.md, tables/*.csv and figures/*.png into a run's folder; return the page.
+
+    `tell` is told, in a line, that the run is not finished; the page says it too.
 
     Raises:
         BenchError: there is no run in the folder, or Matplotlib is missing.
     """
     plots.needs_matplotlib()
     analysis = Analysis(Results(folder))
+    if unfinished := analysis.results.unfinished:
+        tell(f"{folder}: {unfinished}")
     tables.write_tables(analysis, folder / "tables")
     report = build(analysis, folder / "figures")
     page = folder / "report.html"
@@ -130,7 +134,8 @@ def _protocol_sections(analysis: Analysis) -> Iterator[Section]:
 
 def _summary(analysis: Analysis) -> list[str]:
     """What a reader in a hurry must know, in sentences made from the figures."""
-    sentences = []
+    unfinished = analysis.results.unfinished
+    sentences = [f"{unfinished[0].upper()}{unfinished[1:]}."] if unfinished else []
     nominal = analysis.results.config.false_alarm_rate
     detectors = analysis.results.detectors
     if len(detectors) > overviews.MANY:  # the papers' protocol has sections of its own

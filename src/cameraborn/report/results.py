@@ -148,6 +148,16 @@ class Results:
         return (*self.detectors, *self.cues)
 
     @property
+    def unfinished(self) -> str:
+        """That rows are missing, and how to go on; empty for a finished run."""
+        if self.record.finished:
+            return ""
+        return (
+            "this run is not finished, and its figures are of the rows that are there: the same 'cameraborn bench "
+            "CONFIG' measures the others"
+        )
+
+    @property
     def detectors(self) -> tuple[DetectorRecord, ...]:
         """All scorers but the trivial cues."""
         return tuple(detector for detector in self.record.detectors if detector.kind != "cue")

@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from cameraborn.data.manifest import sha256_of
-from cameraborn.errors import RecipeError, first_line
+from cameraborn.errors import RecipeError, first_line, no_file
 from cameraborn.files import replacing
 from cameraborn.rivals.published import (
     LAYOUTS,
@@ -59,7 +59,7 @@ def import_published(path: Path, layout: str) -> Imported:
     """
     form = LAYOUTS[layout]
     if not path.is_file():
-        raise RecipeError(f"{path}: no such file: get {form.source}")
+        raise RecipeError(no_file(path, "file", f"get {form.source}"))
     sha256 = sha256_of(path)
     archive = is_torchscript(path)
     _refuse_another(path, sha256, form, archive=archive)
@@ -200,7 +200,7 @@ def _write(tensors: Mapping[str, Tensor], metadata: dict[str, str], path: Path) 
 
 def _read(path: Path, published: Published) -> tuple[dict[str, Tensor], dict[str, str]]:
     if not path.is_file():
-        raise RecipeError(f"{path}: no such file: {_ways(published, path)}")
+        raise RecipeError(no_file(path, "file", _ways(published, path)))
     try:
         with safe_open(path, framework="pt") as file:
             return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118

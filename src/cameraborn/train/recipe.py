@@ -19,7 +19,7 @@ from pydantic import (
 
 from cameraborn.data.invalid import first_problem
 from cameraborn.data.select import Selection
-from cameraborn.errors import RecipeError
+from cameraborn.errors import RecipeError, no_file
 from cameraborn.registry import unknown_name
 
 KINDS = ("binary", "generators", "autoencoders", "rival")  # a recipe of pretext tasks names none
@@ -213,7 +213,7 @@ def _refuse_old_names(path: Path, fields: dict[str, Any]) -> None:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        raise RecipeError(f"{path}: no such recipe: see configs/ for those that ship")
+        raise RecipeError(no_file(path, "recipe", "see configs/ for those that ship"))
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

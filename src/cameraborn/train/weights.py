@@ -31,7 +31,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from cameraborn.errors import RecipeError, first_line
+from cameraborn.errors import RecipeError, first_line, no_file
 from cameraborn.networks.clip import split_blades_checkpoint
 from cameraborn.networks.resnet import ResNet
 from cameraborn.train.plain_state import WRAPPERS, is_torchscript, plain_name, saving_command
@@ -247,7 +247,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 def _check_there(path: Path) -> None:
     if not path.is_file():
-        raise RecipeError(f"{path}: no such file: give a checkpoint")
+        raise RecipeError(no_file(path, "file", "give a checkpoint"))
 
 
 def _unsafe(path: Path, error: Exception) -> RecipeError:

@@ -16,7 +16,7 @@ from typing import Any, TextIO
 from urllib.parse import unquote, unquote_plus
 
 from cameraborn.data.adapters.entry import Entry, LeftOut, Options, entry, pictures_in
-from cameraborn.errors import ManifestError
+from cameraborn.errors import ManifestError, no_file
 from cameraborn.photo.exif import Exif
 from cameraborn.photo.exif_text import tags_of_texts
 from cameraborn.photo.sniff import is_regular
@@ -105,7 +105,7 @@ def exif_of_photographs(place: Path, wanted: Container[str]) -> ExifFolder | Exi
     if place.is_file():
         return ExifTable(place, wanted)
     raise ManifestError(
-        f"{place}: no such file or folder: give a table of EXIF, or a folder of <photo id>.json"
+        no_file(place, "file or folder", "give a table of EXIF, or a folder of <photo id>.json")
     )
 
 

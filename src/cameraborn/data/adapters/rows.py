@@ -9,7 +9,7 @@ from typing import Any
 
 from cameraborn.data.adapters.entry import Entry, Options, listed_entry
 from cameraborn.data.manifest import Row
-from cameraborn.errors import ManifestError
+from cameraborn.errors import ManifestError, no_file
 from cameraborn.photo.exif import Exif
 
 
@@ -22,7 +22,7 @@ def rows_entries(source: Path, options: Options) -> Iterator[Entry]:
         ManifestError: a row is broken or its file is missing; the message names the line.
     """
     if not source.is_file():
-        raise ManifestError(f"{source}: no such file: give a JSON Lines file of rows with a 'path'")
+        raise ManifestError(no_file(source, "file", "give a JSON Lines file of rows with a 'path'"))
     with source.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             if line.strip():

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cameraborn.data.adapters.entry import Entry, Options, listed_entry
-from cameraborn.errors import ManifestError
+from cameraborn.errors import ManifestError, no_file
 from cameraborn.photo.exif import TAGS, Exif
 from cameraborn.photo.sniff import is_regular
 
@@ -33,7 +33,7 @@ def csv_entries(source: Path, options: Options) -> Iterator[Entry]:
         ManifestError: a row is broken or its file is missing; the message names the line.
     """
     if not source.is_file():
-        raise ManifestError(f"{source}: no such file: give a CSV file with a column 'path'")
+        raise ManifestError(no_file(source, "file", "give a CSV file with a column 'path'"))
     try:
         with source.open(encoding="utf-8-sig", newline="") as file:
             header = file.readline()

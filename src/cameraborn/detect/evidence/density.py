@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from cameraborn.detect.evidence.channel import Columns, Evidence, Features, Tensors, check_width, select
 from cameraborn.detect.evidence.em import Covariance, Fit, Gaussians, Settings, diagonals, em, log_sum_exp
-from cameraborn.errors import BundleError, CalibrationError
+from cameraborn.errors import BundleError, CalibrationError, counted
 from cameraborn.files import Array
 
 _SAMPLES_PER_DIMENSION = 2  # fewer photographs than this a dimension fit noise
@@ -279,7 +279,7 @@ def choose_components(
     aside = chosen[members]
     if not 0 < aside.sum() < len(features):
         raise CalibrationError(
-            f"{len(names)} photographs are too few to hold out {held_out:.0%} of them: "
+            f"{_too_few(len(names))} to hold out {held_out:.0%} of them: "
             "give more photographs, or a number of components"
         )
     inside, outside = features[~aside], features[aside]
@@ -330,9 +330,13 @@ def check_enough(
         needed = max(Q * covariances, components) * _SAMPLES_PER_DIMENSION
     if max(2, needed) > photographs:
         raise CalibrationError(
-            f"{photographs} photographs are too few for {components} Gaussian(s) of {covariance} covariance in {Q} "
-            f"dimensions, which need {max(2, needed)}: {advice}"
+            f"{_too_few(photographs)} for {counted(components, 'Gaussian')} of {covariance} covariance in "
+            f"{counted(Q, 'dimension')}, which need {max(2, needed)}: {advice}"
         )
+
+
+def _too_few(photographs: int) -> str:
+    return f"{counted(photographs, 'photograph')} {'is' if photographs == 1 else 'are'} too few"
 
 
 def _check(
