@@ -3,6 +3,7 @@
 import inspect
 import math
 import re
+from copy import copy
 from functools import cache
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from cameraborn.errors import RecipeError
 from cameraborn.rivals import ENCODERS, LAYOUTS, NETWORKS, RIVALS
 from cameraborn.rivals.published import Rival, empty_network, missing_weights
 from cameraborn.rivals.recipe import RivalRecipe
-from tests.rivals.formula import a_picture, digest, formula_, formula_pictures, scattered
+from tests.rivals.formula import a_picture, digest, formula_, formula_pictures, passes_for_loaded, scattered
 
 RECIPES = Path(__file__).resolve().parents[2] / "configs" / "rivals"
 NAMES = {  # network: its parameters, and the hash of its state's names and shapes
@@ -139,7 +140,7 @@ def network_of(name):
     if name != "univfd-banks":
         return formula_(network)
     with torch.device("meta"):
-        rival = RIVALS["univfd-nearest"]()
+        rival = passes_for_loaded(RIVALS["univfd-nearest"]())
     network.grow({"genuine": torch.zeros(3, 768), "generated": torch.zeros(5, 768)})
     rival.banks = formula_(network)
     return rival.score
@@ -248,7 +249,7 @@ def test_a_recipe_names_what_it_trains(file):
 
 @pytest.mark.parametrize("name", ALL)
 def test_a_recipe_that_is_named_is_there(name):
-    published = empty(name)
+    published = copy(empty(name))
     for part in published.trained_parts():
         recipe = published.recipe_of(part)
         assert RivalRecipe.read(RECIPES.parents[1] / recipe).rival == name
