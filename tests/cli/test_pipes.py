@@ -41,7 +41,7 @@ def manifest(tmp_path):
         (["audit", "set.jsonl"], "2 photographs, 2 generated, 1 left out"),
         (["audit", "set.jsonl", "--equalise", "copy", "--size", "64"], "copy/manifest.jsonl: 4 "),
         (["data", "manipulate", "photos.jsonl", "-o", "made"], "2 faces"),
-        (["fit", "photos.jsonl", *SMALL], "2 photographs"),
+        (["fit", "photos.jsonl", *SMALL[:-1], "1"], "evidence fitted (photographs)"),
         (["fit-binary", "photos.jsonl", *GENERATED, *SMALL], "2 photographs"),
         (
             ["calibrate", "photos.jsonl", "--copies", "0"],

@@ -316,7 +316,9 @@ def test_options_that_change_no_view_may_change_when_a_fit_goes_on(studio, tmp_p
 
 def test_too_few_photographs_leave_no_riddle_to_another_verb(studio, tmp_path):
     part = tmp_path / "made.views.part"
-    code, _, error = run_here(*LEARNING["fit"], "-o", tmp_path / "made", "--components", "20", cwd=studio)
+    # Of 26 files 24 have a face, and 13 dimensions need 26 photographs.
+    too_many = ["--components", "1", "--dimensions", "13"]
+    code, _, error = run_here(*LEARNING["fit"], "-o", tmp_path / "made", *too_many, cwd=studio)
     assert (code, "the same command, also with more photographs, goes on" in error) == (2, True)
     kept = part.read_bytes()
     command = [*LEARNING["calibrate"], "-o", tmp_path / "made"]

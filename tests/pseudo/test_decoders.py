@@ -186,7 +186,7 @@ def test_photographs_are_reconstructed_around_faces_but_not_those_that_calibrate
     words = ("--decoders", str(tmp_path / "decoders"), "--around-faces", "--copies", "1", "--jobs", "1")
     done = reconstruct(photographs, tmp_path / "reconstructed", *words)
     assert done.exit_code == 0, done.output
-    assert "1 rows of split 'calibration' are not reconstructed" in done.output
+    assert "1 row of split 'calibration' is not reconstructed" in done.output
     rows = list(read_manifest(tmp_path / "reconstructed" / "manifest.jsonl"))
     assert {row.split for row in rows} == {"train", "val"}
     originals = {row.split: row.sha256 for row in read_manifest(photographs)}

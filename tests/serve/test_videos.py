@@ -7,7 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.command import ENVIRONMENT, EXAMPLES, posix, rows_of, run_here
+import cameraborn
+from cameraborn.serve.limits import Limits
+from cameraborn.serve.uploads import Upload
+from cameraborn.serve.work import Stopped, Work
+from tests.command import ENVIRONMENT, EXAMPLES, posix, rows_of, run_here, wait_until
 from tests.photo.test_video import corner, write
 from tests.serve.running import PHOTO, running
 from tests.serve.test_app import encoded, problem_of
@@ -110,18 +114,34 @@ def test_frames_that_are_too_large_are_refused_by_the_header(strict, tmp_path):
     assert ended(strict, job)["counts"] | {"refused": 1, "judged": 1} == ended(strict, job)["counts"]
 
 
-def test_a_video_that_takes_too_long_ends_between_two_looks_and_a_job_keeps_what_was_seen(
-    tiny_bundle, tmp_path
-):
-    film = write(tmp_path / "film.mp4", [corner((1920, 1080))] * 300, rate=25)
-    with running(tiny_bundle, "--jobs", 1, "--max-seconds", 0.3) as server:
-        problem_of(server.score(film, every=3600), 503, "out-of-time")
-        job = started(server, film, every=3600)
-        ended(server, job)
-        (found,) = results(server, job)
-        ((row,), state) = found["rows"], found["state"]
-        assert (state, row["scope"], row["frames"]) == ("judged", "no-face", 1)
-        assert row["notes"] == "there was time to look at the video up to 0.0 s alone"
+def test_a_video_that_takes_too_long_ends_between_two_looks(tiny_bundle, tmp_path):
+    film = write(tmp_path / "film.mp4", [corner((640, 480))] * 150, rate=25)
+    with running(tiny_bundle, "--jobs", 1, "--max-seconds", 0.1) as server:
+        problem_of(server.score(film, every=0.04), 503, "out-of-time")
+        wait_until(lambda: server.metric("cameraborn_pictures_working") == 0)
+
+
+class EndsAfter:
+    """What tells work to end when it has asked so many times."""
+
+    def __init__(self, questions):
+        self.questions = questions
+
+    def is_set(self):
+        self.questions -= 1
+        return self.questions < 0
+
+
+def test_a_video_whose_time_is_over_keeps_what_was_seen(tiny_bundle, tmp_path):
+    film = Upload("film.mp4", write(tmp_path / "film.mp4", [corner((64, 64))] * 50, rate=25).read_bytes())
+    detector = cameraborn.load(tiny_bundle)
+    ((verdict, _),) = Work(detector, Limits(), EndsAfter(3), every=0.2).verdicts(film, 0.05)
+    assert (verdict.scope, verdict.notes) == (
+        "no-face",
+        ("there was time to look at the video up to 0.0 s alone",),
+    )
+    with pytest.raises(Stopped):
+        Work(detector, Limits(), EndsAfter(0), every=0.2).verdicts(film, 0.05)
 
 
 def test_a_server_may_take_no_videos(tiny_bundle, clip):
