@@ -115,7 +115,7 @@ def test_frames_that_are_too_large_are_refused_by_the_header(strict, tmp_path):
 
 
 def test_a_video_that_takes_too_long_ends_between_two_looks(tiny_bundle, tmp_path):
-    film = write(tmp_path / "film.mp4", [corner((640, 480))] * 150, rate=25)
+    film = write(tmp_path / "film.mp4", [corner((640, 480))] * 110, rate=25)
     with running(tiny_bundle, "--jobs", 1, "--max-seconds", 0.1) as server:
         problem_of(server.score(film, every=0.04), 503, "out-of-time")
         wait_until(lambda: server.metric("cameraborn_pictures_working") == 0)
