@@ -37,6 +37,8 @@ from cameraborn.detect.evidence.em import Covariance
 from cameraborn.errors import BenchError, DegradationError, no_file
 from cameraborn.registry import unknown_name
 
+FEATURES = "features.sqlite"  # in the folder of a run
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -150,7 +152,7 @@ class BenchConfig(_Section):
     @property
     def features(self) -> Path:
         """The file of features."""
-        return self.cache or self.output / "features.sqlite"
+        return self.cache or self.output / FEATURES
 
     @field_validator("degradations", mode="before")
     @classmethod

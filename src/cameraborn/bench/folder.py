@@ -13,13 +13,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from cameraborn.bench.config import FEATURES
 from cameraborn.bench.leaks import AUDIT
 from cameraborn.bench.record import RUN, SCORES
 from cameraborn.bench.scores import COLUMNS
 from cameraborn.errors import OverwriteError
 from cameraborn.files import holds_something, refuse_foreign, replacing
 
-FEATURES, WRITTEN = "features.sqlite", "written.json"
+WRITTEN = "written.json"
 
 
 def check_folder(folder: Path) -> None:

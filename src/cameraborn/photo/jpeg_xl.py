@@ -70,7 +70,10 @@ def decoded(data: bytes) -> Image.Image | bytes:
     """
     from pillow_jxl import Decoder
 
-    jpeg, info, pixels, profile, boxes = Decoder(num_threads=0)(data)
+    try:
+        jpeg, info, pixels, profile, boxes = Decoder(num_threads=0)(data)
+    except RuntimeError as error:  # whose words are advice to who builds libjxl
+        raise RuntimeError("its decoder refuses it") from error
     if jpeg:
         return bytes(pixels)
     image = Image.frombuffer(info.mode, (info.width, info.height), pixels)
