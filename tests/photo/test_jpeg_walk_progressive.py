@@ -13,7 +13,7 @@ from cameraborn.photo import jpeg_walk_progressive
 from cameraborn.photo.damage import Damage
 from cameraborn.photo.decode import open_picture
 from cameraborn.photo.jpeg_parts import jpeg_parts
-from cameraborn.photo.jpeg_walk_progressive import can_walk_scans, grid_of, walk_scans
+from cameraborn.photo.jpeg_walk_progressive import can_walk_progressive, walk_progressive
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "pictures").glob("photo-*.jpg"))
 
@@ -46,11 +46,11 @@ SOUND = {
 def test_sound_files_are_walked_to_the_byte(options, size, mode):
     data = progressive(photograph(size).convert(mode), **options)
     parts = jpeg_parts(data)
-    assert can_walk_scans(parts)
-    walked = dict(walk_scans(data, parts))
+    assert can_walk_progressive(parts)
+    walked = dict(walk_progressive(data, parts))
     assert [*walked] == [*range(len(parts.scans))]
     for number, found in walked.items():
-        assert sum(part.expected for part in found) == np.prod(grid_of(parts, parts.scans[number]))
+        assert sum(part.expected for part in found) == np.prod(parts.grid_of(parts.scans[number]))
         assert all(part.sound and part.read == part.expected and not part.spare for part in found)
 
 
@@ -221,7 +221,7 @@ def test_damaged_scans_are_those_that_a_literal_reader_finds():
                 or any(s.restarts for s in parts.scans)
             ):
                 continue  # the bytes made a marker
-            walked = dict(walk_scans(data, parts))
+            walked = dict(walk_progressive(data, parts))
             for number, told in enumerate(literally(data, parts)):
                 if number not in walked:  # what a scan has left over makes the next one's history doubtful
                     break
@@ -303,17 +303,17 @@ def test_what_a_file_may_cost_is_bounded(monkeypatch):
     parts = jpeg_parts(data)
     refinements = {n for n, scan in enumerate(parts.scans) if scan.first and scan.high}
     monkeypatch.setattr(jpeg_walk_progressive, "_MOST_BLOCKS", 10)
-    assert {*range(len(parts.scans))} - {n for n, _ in walk_scans(data, parts)} == refinements
-    monkeypatch.setattr(jpeg_walk_progressive, "_LONGEST_WALK", parts.scans[1].end - parts.scans[0].start)
-    assert {0, 1} <= {n for n, _ in walk_scans(data, parts)} < {*range(len(parts.scans))} - refinements
-    assert all(part.sound for _, found in walk_scans(data, parts) for part in found)
+    assert {*range(len(parts.scans))} - {n for n, _ in walk_progressive(data, parts)} == refinements
+    monkeypatch.setattr(jpeg_walk_progressive, "LONGEST_WALK", parts.scans[1].end - parts.scans[0].start)
+    assert {0, 1} <= {n for n, _ in walk_progressive(data, parts)} < {*range(len(parts.scans))} - refinements
+    assert all(part.sound for _, found in walk_progressive(data, parts) for part in found)
 
 
 def test_a_first_scan_that_is_passed_over_leaves_its_refinements_out():
     data = progressive()
     parts = jpeg_parts(data)
     (luma,) = [n for n, scan in enumerate(parts.scans) if (scan.first, scan.last, scan.high) == (1, 5, 0)]
-    walked = {n for n, _ in walk_scans(data, parts, [luma])}
+    walked = {n for n, _ in walk_progressive(data, parts, [luma])}
     assert {parts.scans[n].components[0][0] for n in range(len(parts.scans)) if n not in walked} == {1}
     assert luma not in walked
 

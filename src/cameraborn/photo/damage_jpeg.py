@@ -9,8 +9,8 @@ sound file passes to the byte. The signs:
 - a stair: after damage every block is brighter or darker by one amount, from some unit on, through one row of units to
   its end and the next one's beginning. No scene has such an edge, and a frame or a horizon has it along whole rows.
 
-A progressive file shows no such sign before its last scan has come: there the codes are followed in every file, as far
-as `photo.jpeg_walk_progressive` goes.
+A file of several scans shows no such sign before its last one has come: there the codes are followed in every file, as
+far as `photo.jpeg_scans` goes.
 
 What is damaged by one bit and read to the end with a difference that no eye sees is not found.
 """
@@ -26,10 +26,9 @@ import numpy as np
 from cameraborn.files import Array, Box, Pixels
 from cameraborn.photo.feed import GREY, JpegFeed
 from cameraborn.photo.jpeg_parts import JpegParts, Scan
-from cameraborn.photo.jpeg_walk import Stretch, can_walk, walk
-from cameraborn.photo.jpeg_walk_progressive import Part, can_walk_scans, grid_of, walk_scans
+from cameraborn.photo.jpeg_scans import can_walk_scans, lacking_scans, walk_scans
+from cameraborn.photo.jpeg_walk import LONGEST_WALK, Part, Stretch, can_walk, walk
 
-_LONGEST_WALK = 3 << 20  # bytes of compressed data; beyond, a suspicion stands as it is
 _RUN = 32  # equal bytes in a row that are looked at
 _BITS_OF_FLAT_BLOCK = 24  # at most: a run of equal bytes may be the codes of a white wall
 # The mean jump by its spread along the stair. Of 3,589 sound JPEGs, 4.5 % have one of .7, .4 % of 1, and none of 1.7.
@@ -37,16 +36,14 @@ _PLACED_STAIR = 0.7  # in a file whose codes are known to be damaged
 _SUSPECTED_STAIR = 1.0
 _SURE_STAIR = 2.0  # where the codes themselves are in order
 _LEAST_JUMP = 3.0  # grey levels
-_NEVER_CAME = -1
 _MARGIN = 2  # rows of units before the first code that makes no sense
-# The same for a scan of a progressive file: it has fewer codes a block, so it takes longer until one makes no sense.
+# The same for one of several scans: a progressive one has fewer codes a block, so it takes longer until one makes no
+# sense.
 # In 504 damaged files 2 rows left 4 % of what differed outside, and 14 half a percent.
 _MARGIN_OF_SCANS = 14
 
 _DAMAGED = "compressed data of the JPEG are damaged"
 _FILLED_UP = "compressed data of the JPEG are missing: what they should give is filled with grey"
-_SCANS_MISSING = "scans of the JPEG are missing: the picture lacks detail"
-_SCAN_SKIPPED = "a scan of the JPEG is missing that later ones refine: details are wrong in the whole picture"
 _SCAN_LACKS_DATA = "compressed data of a scan of the JPEG are missing: details are wrong or lacking"
 _RESTARTS = "restart markers of the JPEG are missing or out of order"
 _RUN_OF_ONE_BYTE = "a long run of one byte stands where compressed data should be"
@@ -92,7 +89,7 @@ def _of_one_scan(feed: JpegFeed, pixels: Pixels, sure: float) -> tuple[list[str]
     notes, ranges = [], list(disorder)
     if disorder:
         notes.append(_RESTARTS)
-    elif can_walk(parts) and scan.end - scan.start <= _LONGEST_WALK:
+    elif can_walk(parts) and scan.end - scan.start <= LONGEST_WALK:
         for stretch in walk(data, parts):
             found, damaged = _of_stretch(stretch, parts, runs, stair)
             notes += found
@@ -174,8 +171,8 @@ def _of_several_scans(
 
 
 def _of_scans(data: bytes, parts: JpegParts) -> tuple[list[str], list[Range], set[int]]:
-    """What is wrong with the codes of progressive scans, the units of the picture where, and which scans are sound."""
-    disorder = [_restart_disorder(scan, prod(grid_of(parts, scan))) for scan in parts.scans]
+    """What is wrong with the codes of several scans, the units of the picture where, and which scans are sound."""
+    disorder = [_restart_disorder(scan, prod(parts.grid_of(scan))) for scan in parts.scans]
     wrong = [number for number, found in enumerate(disorder) if found]
     notes = [_RESTARTS] if wrong else []
     ranges = [
@@ -187,7 +184,7 @@ def _of_scans(data: bytes, parts: JpegParts) -> tuple[list[str], list[Range], se
         if not damaged:
             sound.add(number)
         notes += [_SCAN_LACKS_DATA if part.short else _DAMAGED for part in damaged]
-        columns = grid_of(parts, scan)[1]
+        columns = parts.grid_of(scan)[1]
         ranges += [_of_picture(_of_part(part, columns), parts, scan) for part in damaged]
     return notes, ranges, sound
 
@@ -203,7 +200,7 @@ def _of_picture(units: Range, parts: JpegParts, scan: Scan) -> Range:
     if len(scan.components) > 1 or len(parts.components) == 1:
         return units
     v = next(component.v for component in parts.components if component.id == scan.components[0][0])
-    blocks, (rows, columns) = grid_of(parts, scan)[1], parts.grid
+    blocks, (rows, columns) = parts.grid_of(scan)[1], parts.grid
     first, last = units[0] // blocks // v, -(-units[1] // blocks)
     return first * columns, min(rows, -(-last // v)) * columns
 
@@ -213,26 +210,6 @@ def _flat_blocks(pixels: Pixels) -> int:
     rows, columns = pixels.shape[0] // 8, pixels.shape[1] // 8
     blocks = pixels[: 8 * rows, : 8 * columns].reshape(rows, 8, columns, 8, 3)
     return int(np.all(blocks == blocks[:, :1, :, :1], axis=(1, 3, 4)).sum())
-
-
-def lacking_scans(parts: JpegParts) -> list[str]:
-    """What to say where some bit of some coefficient never came (T.81, G.1.1.1): every component needs all of them.
-
-    A scan refines the one before it: bit 1 of a coefficient whose bit 2 is missing is taken for another number.
-    """
-    notes = []
-    for component in parts.components:
-        left = [_NEVER_CAME] * 64  # bits that are still to come
-        for scan in parts.scans:
-            if all(number != component.id for number, _, _ in scan.components):
-                continue
-            reach = slice(scan.first, scan.last + 1) if parts.progressive else slice(64)
-            if parts.progressive and scan.high and any(bits != scan.high for bits in left[reach]):
-                notes.append(_SCAN_SKIPPED)
-            left[reach] = [scan.low if parts.progressive else 0] * len(left[reach])
-        if any(left):
-            notes.append(_SCANS_MISSING)
-    return list(dict.fromkeys(notes))
 
 
 def _runs(data: bytes, scan: Scan) -> list[Range]:

@@ -7,6 +7,7 @@ import io
 import PIL.Image
 
 from cameraborn.photo.jpeg_parts import JpegParts, jpeg_parts
+from cameraborn.photo.jpeg_scans import has_all
 from cameraborn.photo.jpeg_walk import can_walk, walk
 
 JPEG_END = b"\xff\xd9"
@@ -85,7 +86,7 @@ class JpegFeed(WholeFile):
         return super().read(min(size, self._pause - at))
 
     def lacks_data(self, image: PIL.Image.Image) -> bool:
-        """Whether a JPEG without an end marker lacks more than that: a scan, or the last units of its only one.
+        """Whether a JPEG without an end marker lacks more than that: a scan, or the last units of one.
 
         Args:
             image: the picture that was loaded from here.
@@ -93,8 +94,10 @@ class JpegFeed(WholeFile):
         parts = self.parts
         if parts.end is not None:
             return False
-        if self._pause is None or self.behind or image.size != (parts.width, parts.height):
+        if self.behind or image.size != (parts.width, parts.height):
             return True
+        if self._pause is None:
+            return not has_all(self.data, parts)
         if can_walk(parts):
             return walk(self.getvalue(), parts)[-1].short
         (rows, columns), (width, height) = parts.grid, parts.mcu

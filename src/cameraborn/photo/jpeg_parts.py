@@ -78,6 +78,14 @@ class JpegParts:
         width, height = self.mcu
         return -(-self.height // height), -(-self.width // width)
 
+    def grid_of(self, scan: Scan) -> tuple[int, int]:
+        """Rows and columns of a scan's units: the blocks of its one component, or MCUs (A.2)."""
+        if len(scan.components) > 1:
+            return self.grid
+        component = next(one for one in self.components if one.id == scan.components[0][0])
+        h, v = max(one.h for one in self.components), max(one.v for one in self.components)
+        return -(-self.height * component.v // (8 * v)), -(-self.width * component.h // (8 * h))
+
 
 def jpeg_parts(data: bytes) -> JpegParts:
     """Take a JPEG apart; what cannot be followed is left out."""

@@ -1,4 +1,4 @@
-"""Step through the compressed data of a sequential JPEG, code by code, to see where it stops making sense.
+"""Step through the compressed data of sequential JPEGs, code by code, to see where it stops making sense.
 
 Huffman codes find their way again after damage (T.81, annex F), so a decoder goes on without a word: with too many or
 too few blocks, in the wrong places. Here the codes are read as a decoder reads them, without computing pixels, and what
@@ -16,82 +16,102 @@ import numpy as np
 from cameraborn.photo.jpeg_parts import JpegParts, Scan
 
 LARGEST = 1100  # of a coefficient before quantisation: 1,024 for a flat block, and what rounding may add
+LONGEST_WALK = 3 << 20  # bytes of a file that are walked through
 _BITS_AT_A_TIME = 1 << 18
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """The units (MCUs) from one restart marker to the next."""
+class Part:
+    """The units of a scan from one restart marker to the next: blocks, or MCUs of several components."""
 
     first: int  # unit
     expected: int  # units that belong here
-    starts: tuple[int, ...]  # byte offset in the file at which each unit that could be read begins
-    trouble: bool  # the unit that follows these could not be read
+    read: (
+        int  # units that make sense, from the first on; 0 where there are too many: any of them may be wrong
+    )
+    trouble: bool  # the unit that follows these does not
     short: bool  # the data ended before the units did
     spare: int  # bytes behind the last unit
 
+    @property
+    def sound(self) -> bool:
+        """Whether nothing is wrong. One byte more than needed is a fill byte before a marker."""
+        return not (self.trouble or self.short or self.spare > 1)
+
+
+@dataclass(frozen=True)
+class Stretch(Part):
+    """The same of a sequential JPEG."""
+
+    starts: tuple[int, ...]  # byte offset in the file at which each unit that could be read begins
+
 
 def can_walk(parts: JpegParts) -> bool:
-    """Whether it is a sequential JPEG of 8 bits with all its components in one scan, and its tables are there."""
-    if parts.frame not in {0xC0, 0xC1} or parts.precision != 8 or len(parts.scans) != 1:
-        return False
-    scan = parts.scans[0]
+    """Whether it is a sequential JPEG of 8 bits, each component in one scan, and its tables are there."""
     known = {component.id: component for component in parts.components}
-    return len(scan.components) == len(known) == len(parts.components) and all(
-        number in known
-        and known[number].table in parts.quantisation
-        and dc in scan.dc_codes
-        and ac in scan.ac_codes
-        for number, dc, ac in scan.components
+    scanned = [number for scan in parts.scans for number, _, _ in scan.components]
+    return (
+        parts.frame in {0xC0, 0xC1}
+        and parts.precision == 8
+        and sorted(scanned) == sorted(one.id for one in parts.components)
+        and len(known) == len(parts.components) > 0
+        and all(
+            known[number].table in parts.quantisation and dc in scan.dc_codes and ac in scan.ac_codes
+            for scan in parts.scans
+            for number, dc, ac in scan.components
+        )
     )
 
 
-def walk(data: bytes, parts: JpegParts, until: int | None = None) -> list[Stretch]:
-    """Step through the one scan of a file that `can_walk`.
+def walk(data: bytes, parts: JpegParts, number: int = 0, until: int | None = None) -> list[Stretch]:
+    """Step through a scan of a file that `can_walk`.
 
     Args:
         data: the file.
         parts: of the same file.
+        number: of the scan.
         until: byte offset in the file; what lies behind it is not looked at.
     """
-    scan = parts.scans[0]
-    rows, columns = parts.grid
+    scan = parts.scans[number]
+    rows, columns = parts.grid_of(scan)
     units = rows * columns
     interval = scan.restart_interval or units
     ends = [at for at, _ in scan.restarts] if scan.restart_interval else []
     begins = [scan.start, *(at + 2 for at in ends)]
     stretches = []
-    for number, (begin, end) in enumerate(zip(begins, [*ends, scan.end], strict=True)):
-        first = number * interval
+    for place, (begin, end) in enumerate(zip(begins, [*ends, scan.end], strict=True)):
+        first = place * interval
         if first >= units or (until is not None and begin > until):
             break
         expected = min(interval, units - first)
         stretches.append(
-            _stretch(data[begin : end if until is None else min(end, until)], begin, parts, first, expected)
+            _stretch(
+                data[begin : end if until is None else min(end, until)], begin, parts, scan, first, expected
+            )
         )
     return stretches
 
 
-def _stretch(stuffed: bytes, begin: int, parts: JpegParts, first: int, expected: int) -> Stretch:
+def _stretch(stuffed: bytes, begin: int, parts: JpegParts, scan: Scan, first: int, expected: int) -> Stretch:
     plain = stuffed.replace(b"\xff\0", b"\xff")
     bits = 8 * len(plain)
-    starts, trouble, at = _units(plain, parts, expected)
+    starts, trouble, at = _units(plain, parts, scan, expected)
     escapes = np.flatnonzero(np.frombuffer(plain, np.uint8) == 0xFF)
     places = np.array(starts, dtype=np.int64) // 8
     places += np.searchsorted(escapes, places)  # a zero was left out behind each
     return Stretch(
         first=first,
         expected=expected,
-        starts=tuple((begin + places).tolist()),
+        read=len(starts),
         trouble=trouble,
         short=not trouble and len(starts) < expected,
         spare=max(0, (bits - at) // 8) if len(starts) == expected else 0,
+        starts=tuple((begin + places).tolist()),
     )
 
 
-def _units(plain: bytes, parts: JpegParts, expected: int) -> tuple[list[int], bool, int]:
+def _units(plain: bytes, parts: JpegParts, scan: Scan, expected: int) -> tuple[list[int], bool, int]:
     """Bit at which each unit begins, whether the next is no unit, and the bit behind the last."""
-    scan = parts.scans[0]
     blocks = _blocks(parts, scan)
     windows = _Windows(plain)
     bits = 8 * len(plain)

@@ -29,9 +29,8 @@ from cameraborn.photo.jpeg_codes import (
     data_of,
 )
 from cameraborn.photo.jpeg_parts import Component, JpegParts, Scan
-from cameraborn.photo.jpeg_walk import LARGEST
+from cameraborn.photo.jpeg_walk import LARGEST, LONGEST_WALK, Part
 
-_LONGEST_WALK = 3 << 20  # bytes of a file that are walked through, in all
 _REFINEMENT = 3  # times as slow as a first scan
 _RESTART = 256  # bytes that could be walked through in the time that a part takes to begin
 _MOST_BLOCKS = 1 << 18  # of a component whose refinements are walked through: there it takes some 100 MB
@@ -39,26 +38,7 @@ _MOST_BLOCKS = 1 << 18  # of a component whose refinements are walked through: t
 Bits = NDArray[np.int64]  # places in the data of a scan
 
 
-@dataclass(frozen=True)
-class Part:
-    """The units of a scan from one restart marker to the next: blocks, or MCUs of several components."""
-
-    first: int  # unit
-    expected: int  # units that belong here
-    read: (
-        int  # units that make sense, from the first on; 0 where there are too many: any of them may be wrong
-    )
-    trouble: bool  # the unit that follows these does not
-    short: bool  # the data ended before the units did
-    spare: int  # bytes behind the last unit
-
-    @property
-    def sound(self) -> bool:
-        """Whether nothing is wrong. One byte more than needed is a fill byte before a marker."""
-        return not (self.trouble or self.short or self.spare > 1)
-
-
-def can_walk_scans(parts: JpegParts) -> bool:
+def can_walk_progressive(parts: JpegParts) -> bool:
     """Whether it is a progressive JPEG of 8 bits with Huffman codes, its scans formed as they must be (G.1.1.1)."""
     known = {component.id: component for component in parts.components}
     return (
@@ -82,19 +62,10 @@ def _is_formed(scan: Scan, known: dict[int, Component], parts: JpegParts) -> boo
     return len(scan.components) == 1 and scan.first <= scan.last < 64 and ac in scan.ac_codes
 
 
-def grid_of(parts: JpegParts, scan: Scan) -> tuple[int, int]:
-    """Rows and columns of a scan's units: the blocks of its one component, or MCUs (A.2)."""
-    if len(scan.components) > 1:
-        return parts.grid
-    component = next(one for one in parts.components if one.id == scan.components[0][0])
-    h, v = (max(getattr(one, side) for one in parts.components) for side in ("h", "v"))
-    return -(-parts.height * component.v // (8 * v)), -(-parts.width * component.h // (8 * h))
-
-
-def walk_scans(
+def walk_progressive(
     data: bytes, parts: JpegParts, left_out: Collection[int] = ()
 ) -> Iterator[tuple[int, list[Part]]]:
-    """Step through the scans of a file that `can_walk_scans`, in their order: the number of each and its parts.
+    """Step through the scans of a file that `can_walk_progressive`, in their order: the number of each and its parts.
 
     Passed over are scans that are too long for what is left of the time for a file, refinements of components that are
     too large, and refinements of what was passed over or is damaged: where their bits lie depends on it.
@@ -104,7 +75,7 @@ def walk_scans(
         parts: of the same file.
         left_out: numbers of scans that are passed over too.
     """
-    walker, left = _Walker(data, parts), _LONGEST_WALK
+    walker, left = _Walker(data, parts), LONGEST_WALK
     for number, scan in enumerate(parts.scans):
         refines = scan.first > 0 and scan.high > 0
         cost = (scan.end - scan.start) * (_REFINEMENT if refines else 1) + _RESTART * len(scan.restarts)
@@ -127,7 +98,7 @@ class _Walker:
         # component -> whether each coefficient [blocks 64] is not zero
         self._nonzero: dict[int, NDArray[np.bool_]] = {}
         for scan in parts.scans:
-            rows, columns = grid_of(parts, scan)
+            rows, columns = parts.grid_of(scan)
             if scan.first and scan.high and rows * columns <= _MOST_BLOCKS:
                 self._nonzero[scan.components[0][0]] = np.zeros((rows * columns, 64), np.bool_)
 
@@ -148,7 +119,7 @@ class _Walker:
 
     def _stretches(self, scan: Scan, data: ScanData) -> list[tuple[int, int, int, int]]:
         """First unit, number of units, and the bits from which and up to which they lie, of each part."""
-        rows, columns = grid_of(self._parts, scan)
+        rows, columns = self._parts.grid_of(scan)
         units = rows * columns
         interval = scan.restart_interval or units
         return [
