@@ -6,8 +6,9 @@ calibrate all channels of evidence.
 
     python benchmarks/campaign/split.py --shared SHARED --work WORK --bundle models/default
 
-It writes WORK/held_out.json, and WORK/calibration.jsonl: the manifest of those faces that may calibrate what ships.
-Portraits do not: others of their two sources are trained on, and a threshold has to hold on sources never seen.
+It writes WORK/held_out.json, and two manifests of faces: WORK/calibration.jsonl of those that may calibrate what ships,
+and WORK/fitting.jsonl of those that are not held out. Portraits do not calibrate: others of their two sources are
+trained on, and a threshold has to hold on sources never seen.
 """
 
 from __future__ import annotations
@@ -36,11 +37,11 @@ def source_held_out(row: Row) -> bool:
     return row["set"] in ("camera2", "faces2") and chance < SHARE
 
 
-def calibration_row(shared: Path, row: Row) -> ManifestRow:
+def manifest_row(shared: Path, row: Row, split: str) -> ManifestRow:
     """A row of the cache as a row of a manifest."""
     file = (shared / SETS[row["set"]][1] / row["path"]).resolve()
     kept = {"path": str(file), "sha256": sha256_of(file), "source": row["group"], "group": row["group"]}
-    return ManifestRow(**kept, split="calibration", kind=row["set"])
+    return ManifestRow(**kept, split=split, kind=row["set"])
 
 
 def main() -> None:
@@ -73,12 +74,13 @@ def main() -> None:
     ]
     (options.work / "held_out.json").write_text(json.dumps(held_out))
     held = set(held_out)
-    faces = [
-        calibration_row(options.shared, row)
-        for number, row in rows
-        if number in held and row["box"] and row["trains"] and row["set"] != "portraits"
-    ]
-    write_manifest(faces, options.work / "calibration.jsonl")
+    faces = [(number in held, row) for number, row in rows if row["box"] and row["trains"]]
+    calibrating = [row for out, row in faces if out and row["set"] != "portraits"]
+    fitting = [row for out, row in faces if not out]
+    for split, chosen in (("calibration", calibrating), ("fitting", fitting)):
+        write_manifest(
+            [manifest_row(options.shared, row, split) for row in chosen], options.work / f"{split}.jsonl"
+        )
     print(len(held_out), "photographs are held out")
 
 

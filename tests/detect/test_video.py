@@ -2,6 +2,7 @@
 
 import tracemalloc
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -9,8 +10,17 @@ from PIL import Image
 
 import cameraborn
 from cameraborn.detect.verdict import ChannelVerdict, Verdict
-from cameraborn.detect.video import _CUT, Track, Tracks, _difference, combined_p_value, score_video
+from cameraborn.detect.video import (
+    _CUT,
+    Track,
+    Tracks,
+    _difference,
+    combined_p_value,
+    judge_video,
+    score_video,
+)
 from cameraborn.errors import PictureError
+from cameraborn.photo.video import Video
 
 from ..command import rows_of, run_here
 from ..conftest import EXAMPLES
@@ -98,7 +108,7 @@ def face(x, y=100.0, side=80.0):
 
 def followed(frames, every=0.5, pixels=None):
     """Times at which each track is seen, of frames of faces."""
-    tracks = Tracks(every, each_frame=True)
+    tracks = Tracks(each_frame=True)
     plain = np.full((48, 64, 3), 120, np.uint8)
     for number, faces in enumerate(frames):
         tracks.add(number * every, plain if pixels is None else pixels[number], faces)
@@ -163,6 +173,20 @@ def test_a_hard_cut_in_a_video_ends_a_row(detector, tmp_path):
     frames = [scene((portrait(number), (120, 15))) for number in (1, 2) for _ in range(4)]
     path = write(tmp_path / "cut.mp4", frames, rate=4, codec="libx264")
     assert [(row.start_s, row.end_s) for row in score_video(detector, str(path))] == [(0, 0.5), (1, 1.5)]
+
+
+def test_a_face_stays_one_however_long_its_frames_are_shown(detector, tmp_path):
+    frames = [scene((portrait(1), (120, 15)))] * 4
+    path = write(tmp_path / "slow.mkv", frames, rate=Fraction(1, 3), codec="libx264")
+    (row,) = score_video(detector, str(path))
+    assert (row.start_s, row.end_s, row.frames) == (0, 9, 4)
+
+
+def test_a_face_stays_one_where_key_frames_alone_are_looked_at(detector, tmp_path):
+    frames = [scene((portrait(1), (120, 15)))] * 40
+    path = write(tmp_path / "long.mp4", frames, rate=2, codec="libx264", gop=10)
+    (row,) = judge_video(detector, Video(str(path), 0.5, key_frames=True))
+    assert (row.start_s, row.end_s, row.frames) == (0, 15, 4)
 
 
 def test_scoring_a_film_that_is_longer_takes_no_more_memory(detector, tmp_path):

@@ -27,7 +27,7 @@ def corner(size=SIZE):
     return pixels
 
 
-def write(path, frames, *, rate=10, codec="mpeg4", times=None, options=None, sound=False):
+def write(path, frames, *, rate=10, codec="mpeg4", times=None, options=None, sound=False, gop=None):
     """A video of frames [H W 3], shown at a rate or at times in milliseconds."""
     with av.open(str(path), "w", options=options or {}) as container:
         if sound:
@@ -38,6 +38,8 @@ def write(path, frames, *, rate=10, codec="mpeg4", times=None, options=None, sou
                 stream = container.add_stream(codec, rate=rate)
                 stream.height, stream.width = pixels.shape[:2]
                 stream.pix_fmt = "yuv420p"
+                if gop:
+                    stream.gop_size = gop
                 if times:
                     stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
             frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
@@ -96,23 +98,74 @@ def test_a_variable_rate_counts_seconds_and_not_frames(tmp_path):
     assert times_of(path) == [0, 0.7, 2.0]
 
 
-def turned(data, degrees):
-    """An MP4 whose header tells a player to turn it clockwise (ISO 14496-12, 6.2.2: the matrix of a track)."""
-    cos, sin = {90: (0, 1), 180: (-1, 0), 270: (0, -1)}[degrees]
-    numbers = [number << 16 for number in (cos, sin, 0, -sin, cos, 0, 0, 0)]
+def turned(data, a, b, c, d):
+    """An MP4 whose header tells a player to show a pixel (x, y) at (ax + cy, bx + dy) (ISO 14496-12, 6.2.2)."""
+    numbers = [number << 16 for number in (a, b, 0, c, d, 0, 0, 0)]
     at = data.index(b"tkhd") - 4 + 48
     return data[:at] + struct.pack(">9i", *numbers, 1 << 30) + data[at + 36 :]
 
 
-@pytest.mark.parametrize("degrees", [90, 180, 270])
-def test_what_is_filmed_with_a_turned_camera_comes_upright(tmp_path, degrees):
+UPRIGHT = {  # the matrix, and what it does to pixels
+    "as it is": ((1, 0, 0, 1), lambda x: x),
+    "by 90 degrees": ((0, 1, -1, 0), lambda x: np.rot90(x, -1)),
+    "by 180 degrees": ((-1, 0, 0, -1), lambda x: np.rot90(x, 2)),
+    "by 270 degrees": ((0, -1, 1, 0), lambda x: np.rot90(x)),
+    "mirrored": ((-1, 0, 0, 1), lambda x: x[:, ::-1]),
+    "upside down": ((1, 0, 0, -1), lambda x: x[::-1]),
+    "about a diagonal": ((0, 1, 1, 0), lambda x: x.swapaxes(0, 1)),
+    "about the other diagonal": ((0, -1, -1, 0), lambda x: x.swapaxes(0, 1)[::-1, ::-1]),
+}
+
+
+@pytest.mark.parametrize(("matrix", "shown"), UPRIGHT.values(), ids=UPRIGHT)
+def test_what_is_filmed_with_a_turned_camera_comes_upright(tmp_path, matrix, shown):
     path = write(tmp_path / "clip.mp4", [corner()] * 3)
-    path.write_bytes(turned(path.read_bytes(), degrees))
+    path.write_bytes(turned(path.read_bytes(), *matrix))
     ((_, picture),) = Video(str(path), 9).frames()
-    expected = np.rot90(corner(), -degrees // 90)
+    expected = shown(corner())
     assert picture.pixels.shape == expected.shape
+    np.testing.assert_allclose(picture.pixels[-8, 8], expected[-8, 8], atol=40)
     np.testing.assert_allclose(picture.pixels[8, 8], expected[8, 8], atol=40)
     np.testing.assert_allclose(picture.pixels[8, -8], expected[8, -8], atol=40)
+
+
+def with_pixels(path, ratio, size):
+    """A video whose pixels are that much wider than high."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height = size
+        stream.pix_fmt, stream.codec_context.sample_aspect_ratio = "yuv420p", Fraction(*ratio)
+        for _ in range(3):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(corner(size), format="rgb24")))
+        container.mux(stream.encode())
+    return str(path)
+
+
+@pytest.mark.parametrize(("ratio", "size"), [((2, 1), (192, 64)), ((1, 2), (96, 128)), ((8, 9), (96, 72))])
+def test_frames_whose_pixels_are_not_square_are_stretched(tmp_path, ratio, size):
+    video = Video(with_pixels(tmp_path / "clip.mp4", ratio, SIZE), 0.1)
+    pictures = [picture for _, picture in video.frames()]
+    assert {picture.pixels.shape[1::-1] for picture in pictures} == {size}
+    np.testing.assert_allclose(pictures[0].pixels[size[1] // 4, size[0] // 4], RED, atol=40)
+    assert video.notes == [f"its pixels are not square: frames were stretched to {size[0]} x {size[1]}"]
+
+
+def test_frames_that_would_be_stretched_beyond_the_limit_are_refused(tmp_path):
+    path = with_pixels(tmp_path / "clip.mp4", (2, 1), (400, 300))
+    with pytest.raises(PictureError, match="frames of 800 x 300 pixels are more than the limit"):
+        list(Video(path, 0.1, max_pixels=200_000).frames())
+
+
+@pytest.mark.parametrize(
+    ("ending", "codec"),
+    [("ts", "mpeg2video"), ("flv", "flv"), ("wmv", "wmv2"), ("ogg", "vp8"), ("mpg", "mpeg2video")],
+)
+def test_containers_are_known_by_their_first_bytes(tmp_path, ending, codec):
+    path = write(tmp_path / f"clip.{ending}", [corner()] * 25, rate=25, codec=codec)
+    renamed = path.rename(tmp_path / "clip")
+    assert len(times_of(renamed)) == 2
+    ((_, picture), *_) = Video(str(renamed), 9).frames()
+    np.testing.assert_allclose(picture.pixels[8, 8], RED, atol=40)
 
 
 def test_a_video_that_breaks_off_has_the_frames_before(tmp_path):
@@ -226,7 +279,9 @@ def test_a_video_without_a_frame(tmp_path, ending):
 def test_texts_and_missing_files_are_no_videos(tmp_path):
     playlist = tmp_path / "list.mp4"
     playlist.write_text("#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n")
-    assert refusal(playlist) == "not a video: give a video as MP4, MOV, Matroska, WebM, AVI or MPEG"
+    assert refusal(playlist) == (
+        "not a video: give a video as MP4, MOV, Matroska, WebM, AVI, MPEG, FLV, WMV or Ogg"
+    )
     assert refusal(tmp_path / "none.mp4") == "cannot be read (No such file or directory): check the path"
     with Image.fromarray(corner()) as image:
         image.save(tmp_path / "picture.png")

@@ -197,6 +197,11 @@ def test_it_fits_every_width(server, odd_files, width, open_page):
     page.locator("text=Explain").first.click()
     page.wait_for_selector(".explanation img")
     assert page.evaluate("document.documentElement.scrollWidth") == width
+    drawing, card = (
+        page.locator(".explanation img").bounding_box(),
+        page.locator(".picture").first.bounding_box(),
+    )
+    assert card["x"] < drawing["x"] < drawing["x"] + drawing["width"] < card["x"] + card["width"]
 
 
 @in_browser
@@ -264,6 +269,28 @@ def test_the_report_of_one_face_is_one_page_of_paper(server, paper, open_page):
     assert report.locator(".histogram svg").count() == 1
     assert report.locator("img").count() == 2
     assert re.findall(rb"/Type */Pages.*?/Count (\d+)", report.pdf(format=paper), re.DOTALL) == [b"1"]
+
+
+SHAPE = "(image) => [image.clientWidth / image.clientHeight, image.naturalWidth / image.naturalHeight]"
+
+
+@in_browser
+@pytest.mark.parametrize("media", ["screen", "print"])
+def test_the_report_distorts_no_picture(server, media, tmp_path, open_page):
+    wide, long_name = tmp_path / "wide.jpg", tmp_path / ("a long name " * 12 + ".jpg")
+    with Image.open(PHOTO) as image:
+        image.resize((900, 240)).save(wide)
+    long_name.write_bytes(PHOTO.read_bytes())
+    page = judged(open_page(server), PHOTO, wide, long_name, *sorted(EXAMPLES.glob("*group*.jpg")))
+    report = page.context.new_page()
+    report.set_viewport_size({"width": 1280, "height": 900})
+    report.emulate_media(media=media)
+    report.set_content(exported(page, "#report"))
+    wait_until(lambda: report.evaluate("[...document.images].every((image) => image.complete)"))
+    shapes = [image.evaluate(SHAPE) for image in report.locator("img").all()]
+    assert len(shapes) >= 3
+    for shown, true in shapes:
+        assert shown == pytest.approx(true, rel=0.03)
 
 
 def chosen_by_key(page, attempts=4):

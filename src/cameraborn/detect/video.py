@@ -34,7 +34,9 @@ MOST_ROWS = (
 )
 _SAME_OVERLAP = 0.3  # intersection over union from which two boxes are one face
 _MOVED, _GROWN = 0.5, 1.5  # or a centre that moved by this share of a side, which changed by this factor
-_PATIENCE = 2.5  # intervals without a face after which its track ends
+_PATIENCE = (
+    1  # looks in a row that may miss a face; however long they are apart: a frame is shown until the next
+)
 _CUT = 0.2  # mean difference of two small grey frames, in shares of white, at which another scene begins
 _SMALL = (32, 18)
 # Correlation of two looks at a face from which it is one (benchmarks/videos.py). Of 5,000 cuts from one portrait to
@@ -84,7 +86,7 @@ def judge_video(
     Raises:
         PictureError: it cannot be read.
     """
-    tracks = Tracks(video.every, each_frame=each_frame)
+    tracks = Tracks(each_frame=each_frame)
     last: Verdict | None = None
     looked_at = 0
     for time, picture in video.frames():
@@ -116,6 +118,7 @@ class Track:
 
     Attributes:
         first, last: when it was seen first and last, in seconds.
+        missed: looks since then.
         box: where it was seen last.
         look: how it looked there; None for whole frames.
         frames: times and verdicts of the frames that it was told to keep.
@@ -123,6 +126,7 @@ class Track:
 
     def __init__(self, time: float) -> None:
         self.first = self.last = time
+        self.missed = 0
         self.box: Box = (0.0, 0.0, 0.0, 0.0)
         self.look: Look | None = None
         self.frames: list[tuple[float, Verdict]] = []
@@ -135,7 +139,7 @@ class Track:
     def add(self, time: float, verdict: Verdict, *, keep: bool = False) -> None:
         """Take in what is said of its next frame, and keep it for a row of its own if that is wanted."""
         assert verdict.box is not None  # tracks are of faces, which have boxes
-        self.last, self.box = time, verdict.box
+        self.last, self.box, self.missed = time, verdict.box, 0
         if keep:
             self.frames.append((time, _abstaining(verdict)))
         self._scopes[verdict.scope] += 1
@@ -185,7 +189,6 @@ class Tracks:
     """Faces that are followed through a video.
 
     Args:
-        every: seconds between two frames.
         each_frame: keep the frames of tracks, for rows of their own: `MOST_ROWS` of them.
 
     Attributes:
@@ -193,10 +196,10 @@ class Tracks:
         notes: what a reader should know of them.
     """
 
-    def __init__(self, every: float, *, each_frame: bool = False) -> None:
+    def __init__(self, *, each_frame: bool = False) -> None:
         self.all: list[Track] = []
         self.notes: tuple[str, ...] = ()
-        self._every, self._each_frame = every, each_frame
+        self._each_frame = each_frame
         self._rows_left = MOST_ROWS if each_frame else 0
         self._before: Pixels | None = None
         self._followed: list[Track] = []
@@ -214,8 +217,10 @@ class Tracks:
         if self._before is not None and _difference(small, self._before) > _CUT:
             self._followed = []
         self._before = small
-        self._followed = [one for one in self._followed if time - one.last <= _PATIENCE * self._every]
+        self._followed = [one for one in self._followed if one.missed <= _PATIENCE]
         free = list(self._followed)
+        for one in free:
+            one.missed += 1
         for verdict in verdicts:
             box = verdict.box
             assert box is not None

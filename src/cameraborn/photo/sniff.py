@@ -73,7 +73,11 @@ _SIGNATURES: tuple[tuple[bytes, Kind], ...] = (
     (b"\x1aE\xdf\xa3", Kind.VIDEO),  # Matroska, WebM
     (b"\0\0\x01\xba", Kind.VIDEO),
     (b"\0\0\x01\xb3", Kind.VIDEO),
+    (b"FLV\x01", Kind.VIDEO),
+    (b"0&\xb2u\x8ef\xcf\x11", Kind.VIDEO),  # ASF: WMV
+    (b"OggS", Kind.VIDEO),
 )
+_PACKET = 188  # bytes of an MPEG transport stream, each of which begins with G
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
@@ -96,6 +100,8 @@ def kind_of(head: bytes) -> Kind:
         return _of_brands(head)
     if _is_bmp(head):
         return Kind.BMP
+    if head[: 3 * _PACKET : _PACKET] == b"GGG":
+        return Kind.VIDEO
     return _of_text(head)
 
 

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
+from PIL import Image
 
-from cameraborn.errors import PictureError, picture_error
+from cameraborn.errors import PictureError, counted, picture_error
 from cameraborn.files import Pixels
 from cameraborn.photo.decode import MAX_PIXELS, Picture
 from cameraborn.photo.exif import Exif
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 _HDR = {16: "PQ", 18: "HLG"}  # transfer characteristics of ITU-T H.273
 _ROUNDING = 1e-6  # seconds
 _SLACK = 1.0  # seconds that a video may end before its header says
+_CONTAINERS = "MP4, MOV, Matroska, WebM, AVI, MPEG, FLV, WMV or Ogg"
+
+
+Matrix = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,7 @@ class Video:
     key_frames: bool = False
     watch: Callable[[], None] = lambda: None
     notes: list[str] = field(default_factory=list)
+    _turned: tuple[int, Matrix] | None = field(default=None, init=False, repr=False)
 
     def header(self) -> Header:
         """What it says of itself.
@@ -138,25 +144,34 @@ class Video:
                     self.notes.append(f"the video was looked at before {last:.1f} s alone, in {taken} frames")
                     return
                 taken += 1
-                yield last, self._picture(frame)
+                yield last, self._picture(frame, stream)
                 due = self.every * (1 + math.floor((last + _ROUNDING) / self.every))
         if start is None:
             raise picture_error(self.path, "has no frame that can be decoded", "check that it is complete")
         if found := damaged or gaps:
             words = "is damaged" if damaged else "shows nothing new for more than a second"
-            more = f", and in {len(found) - 1} places more" if len(found) > 1 else ""
+            more = f", and in {counted(len(found) - 1, 'place')} more" if len(found) > 1 else ""
             self.notes.append(f"the video {words} after {found[0]:.1f} s{more}")
         length = _length(container, stream)
         if length is not None and last < length - slack:
             self.notes.append(f"the video breaks off after {last:.1f} s of {length:.1f} s")
 
-    def _picture(self, frame: VideoFrame) -> Picture:
+    def _picture(self, frame: VideoFrame, stream: VideoStream) -> Picture:
         self._check_size(frame.width, frame.height)
+        size = _shown_size(frame, stream)
         pixels = frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
-        turned: Pixels = np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))
-        turned.flags.writeable = False
+        if size != (frame.width, frame.height):
+            self._check_size(*size)
+            pixels = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
+            note = f"its pixels are not square: frames were stretched to {size[0]} x {size[1]}"
+            self.notes += [] if note in self.notes else [note]
+        if self._turned is None or self._turned[0] != frame.rotation:
+            # Of a frame that is asked for its side data there is more memory than of others until it is collected.
+            self._turned = frame.rotation, _matrix(frame)
+        shown = np.ascontiguousarray(_upright(pixels, self._turned[1]))
+        shown.flags.writeable = False
         hdr = _HDR.get(int(frame.color_trc))
-        return Picture(turned, self.path, "VIDEO", None, None, None, Exif(), hdr=hdr)
+        return Picture(shown, self.path, "VIDEO", None, None, None, Exif(), hdr=hdr)
 
     def _check_size(self, width: int, height: int) -> None:
         if width * height > self.max_pixels:
@@ -185,8 +200,38 @@ def _av(path: str) -> Any:  # noqa: ANN401 (a module)
     return av
 
 
+def _shown_size(frame: VideoFrame, stream: VideoStream) -> tuple[int, int]:
+    """Width and height of a frame before it is turned, once its pixels are square: the shorter way is stretched."""
+    ratio = float(stream.sample_aspect_ratio or 1)
+    if ratio > 1:
+        return round(frame.width * ratio), frame.height
+    return frame.width, round(frame.height / ratio) if ratio > 0 else frame.height
+
+
+def _matrix(frame: VideoFrame) -> Matrix:
+    """Where a file wants a pixel (x, y) to be shown: at (ax + cy, bx + dy); a, b, c and d (ISO 14496-12, 6.2.2)."""
+    found: Any = frame.side_data.get("DISPLAYMATRIX")
+    if found is None:
+        return 1.0, 0.0, 0.0, 1.0
+    a, b, _, c, d = np.frombuffer(found, np.int32).astype(float)[:5]
+    return a, b, c, d
+
+
+def _upright(pixels: Pixels, matrix: Matrix) -> Pixels:
+    """Turned and mirrored by that of the eight ways which is nearest to a matrix: [H W 3]."""
+    a, b, c, d = matrix
+    across, down = a, d  # from a pixel to its right and lower neighbours, where they are shown
+    if abs(a) + abs(d) < abs(b) + abs(c):
+        pixels, across, down = pixels.swapaxes(0, 1), c, b
+    return pixels[:: -1 if down < 0 else 1, :: -1 if across < 0 else 1]
+
+
 _BY_HEAD = (
     (b"\x1aE\xdf\xa3", "matroska"),
+    (b"FLV", "flv"),
+    (b"0&\xb2u\x8ef\xcf\x11", "asf"),
+    (b"OggS", "ogg"),
+    (b"G", "mpegts"),
     (b"RIFF", "avi"),
     (b"\0\0\x01\xba", "mpeg"),
     (b"\0\0\x01\xb3", "mpegvideo"),
@@ -197,7 +242,7 @@ def _container(av: Any, file: BinaryIO, path: str) -> InputContainer:  # noqa: A
     """It is opened; its kind is told, so that a text cannot pass for a list of other files to open."""
     head = file.read(HEAD)
     if kind_of(head) is not Kind.VIDEO:
-        raise picture_error(path, "not a video", "give a video as MP4, MOV, Matroska, WebM, AVI or MPEG")
+        raise picture_error(path, "not a video", f"give a video as {_CONTAINERS}")
     file.seek(0)
     format = next((name for start, name in _BY_HEAD if head.startswith(start)), "mov")
     container: InputContainer = av.open(file, format=format, metadata_errors="replace")

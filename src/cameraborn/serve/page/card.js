@@ -7,7 +7,7 @@ import { evidence, evidenceTitle, sentence, timeSpan, wordOf } from "./words.js"
 const LABELS = { flagged: "Flagged", "not flagged": "Not flagged", "not judged": "Not judged", unreadable: "No verdict" };
 const CLASSES = { flagged: "flagged", "not flagged": "passed" };
 const NO_PREVIEW = "This browser cannot show the file.";
-const NO_FILE = "Judged before this page was loaded anew. The server keeps no pictures, so it cannot be shown.";
+const NO_FILE = "It cannot be shown: this page was loaded anew, and the server keeps no pictures.";
 
 /** Shows a picture whose rows have come. `facts` holds bundle and calibration, `explain(picture, row)` asks for a drawing. */
 export function makeCard(picture, facts, rate, explain) {

@@ -4,7 +4,7 @@ import { histogram } from "./histogram.js";
 import { LIMITS, evidence, rateInWords, sentence, summary, timeSpan, wordOf } from "./words.js";
 
 const SIDE = 420; // pixels of a picture in the report, at most
-const FLOATS = ["score", "p_value", "face_confidence"];
+const FLOATS = ["score", "p_value", "face_confidence", "start_s", "end_s"];
 const EXTRA = ["false_alarm_rate", "sha256", "provenance", "provenance_summary"];
 
 export function csv(pictures, facts, rate) {
@@ -69,7 +69,7 @@ export async function report(pictures, facts, rate, reference) {
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>cameraborn report</title>
 <style>body{font:15px/1.45 sans-serif;max-width:900px;margin:24px auto;padding:0 16px;color:#18222c;background:#fff}
 section{display:flex;flex-wrap:wrap;gap:16px;border-top:1px solid #ccc;padding:12px 0;break-inside:avoid}section>div{flex:1 1 320px;min-width:0}
-h1{font-size:1.5rem}h2{font-size:1.15rem}h3{font-size:1rem;margin:0;overflow-wrap:anywhere}img{max-width:100%;height:auto}
+h1{font-size:1.5rem}h2{font-size:1.15rem}h3{font-size:1rem;margin:0;overflow-wrap:anywhere}img{max-width:100%;height:auto;align-self:flex-start;object-fit:contain}
 th{text-align:left;vertical-align:top;padding-right:16px}.flagged .verdict{color:#a53408}small{overflow-wrap:anywhere}p{margin:4px 0}figure{max-width:460px;margin:6px 0}figcaption{font-size:.85em}
 .bar{fill:#a9b8c5}.tail{fill:#17577f}.flagged .tail{fill:#b23a0a}.mark{stroke:#18222c;stroke-width:3}
 @page{margin:12mm}@media print{body{font-size:11px;max-width:none;margin:0;padding:0}ul{margin:0;padding-left:16px}h1,h2{margin:4px 0;font-size:14px}
