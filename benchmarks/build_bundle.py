@@ -55,10 +55,8 @@ def steps(options: argparse.Namespace) -> Iterator[Step]:
     yield from generators(options)
     weights = "--score-by generators=1 --score-by photographs=0.3 --score-by reconstructed=0.3"
     yield "merge", f"merge runs/first runs/generators -o runs/merged {weights} --name {NAME} --overwrite"
-    yield (
-        "calibrate",
-        "calibrate runs/calibration.jsonl --bundle runs/merged -o runs/built --per-source 60 --class-size 100 --overwrite",
-    )
+    built = "-o runs/built --per-source 60 --class-size 100 --overwrite"
+    yield "calibrate", f"calibrate runs/calibration.jsonl --bundle runs/merged {built}"
 
 
 def first_channels(options: argparse.Namespace) -> Iterator[Step]:

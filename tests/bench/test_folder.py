@@ -7,7 +7,7 @@ import pytest
 
 from cameraborn.bench.folder import check_folder, written_by_us
 from cameraborn.errors import OverwriteError
-from tests.command import run_here
+from tests.command import pipe, posix, run_here
 
 CARED_FOR = "what somebody cares for"
 
@@ -110,3 +110,15 @@ def test_only_what_was_written_is_noted(tmp_path):
     (tmp_path / "paper" / "theirs.csv").unlink()
     with written_by_us(tmp_path, "paper"):
         pass
+
+
+@posix
+@pytest.mark.parametrize("name", ["run.json", "scores.csv", "written.json", "features.sqlite"])
+def test_a_pipe_in_its_folder_is_refused_unopened(desk, name):
+    (desk / "out" / name).unlink(missing_ok=True)
+    with pipe(desk / "out" / name) as opened:
+        for words in (["bench", "bench.toml"], ["bench", "report", "out"]):
+            code, _, error = run_here(*words, cwd=desk)
+            assert (code, error.count("\n")) == (2, 1), error
+            assert f"{name}: a pipe, socket or device" in error
+        assert not opened.is_set()

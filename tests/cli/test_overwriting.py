@@ -232,6 +232,7 @@ def test_rows_in_a_pipe_hold_for_whoever_reads_them(desk):
 ENDINGS = """
 .jpg .JPEG .png .webp .heic .jxl .dng .jpg_large .jpg?w=300 .mp4 .ppm .pnm .tga .ico .jpx .svgz .qoi .fits .dcm .heics
 .insp .xcf .3fr .RAW .srw .pef .x3f .iiq .m4v .3gp .mts .wmv .mp3
+.jpg~ .jpg. .jpg!large .jpg-large .jpg@100w .jpg&w=3 .png:large
 """
 
 
@@ -242,6 +243,32 @@ def test_no_table_gets_a_pictures_name(desk, ending):
         assert (code, error.count("\n")) == (2, 1), error
         assert "ends like a picture" in error
         assert not (desk / f"new{ending}").exists()
+
+
+@pytest.mark.parametrize("name", [".jpg", "new.jpg ", "x.jpg.csv"])
+def test_of_a_name_the_last_ending_counts(desk, name):
+    code, _, error = run("score", "1.jpg", "-o", name, cwd=desk)
+    assert (code == 2 and "ends like a picture" in error) != name.endswith(".csv"), error
+
+
+def test_the_bundle_that_ships_is_not_written_over(desk, tiny_bundle, monkeypatch):
+    shipped = shutil.copytree(tiny_bundle, desk / "shipped")
+    for room in ("score", "model", "detector"):
+        place = f"cameraborn.{'detect' if room == 'detector' else 'cli'}.{room}.default_bundle"
+        monkeypatch.setattr(place, lambda: shipped)
+    before = contents(shipped)
+    commands = [
+        ["score", "1.jpg", "-o", "shipped/bundle.json"],
+        ["explain", "1.jpg", "-o", "shipped/why.png"],
+        ["fit", "1.jpg", "-o", "shipped"],
+        ["fit-binary", "1.jpg", "--generated", "2.jpg", "-o", "shipped"],
+    ]
+    (shipped / "why.png").touch()
+    for command in commands:
+        code, _, error = run(*command, "--overwrite", cwd=desk)
+        assert (code, "this command reads it" in error) == (2, True), (command, error)
+    (shipped / "why.png").unlink()
+    assert contents(shipped) == before
 
 
 @posix

@@ -114,3 +114,31 @@ def test_what_a_list_names_is_not(tmp_path, example_bytes):
         (tmp_path / "pipe.jpg").unlink()
     (tmp_path / "a.jpg").write_bytes(example_bytes)
     assert open_listed(tmp_path / "a.jpg").sha256 == open_picture(example_bytes).sha256
+
+
+WAITED_FOR = [  # a command, and the file that it reads besides
+    (["import-checkpoint", "weights.safetensors", "--sentences", "pipe", "-o", "out"], "pipe"),
+    (["serve", "--tokens", "pipe", "--port", "0"], "pipe"),
+    (["data", "import", "folder", str(EXAMPLES), "-o", "m.jsonl"], "m.jsonl.unfinished"),
+    (["fit", "set.jsonl", "--split", "photo", "-o", "made"], "made.views.part"),
+]
+
+
+@pytest.mark.parametrize(("words", "name"), WAITED_FOR, ids=lambda value: " ".join(value[:2]))
+@pytest.mark.usefixtures("manifest")
+def test_what_else_a_verb_reads_is_refused_unopened(tmp_path, words, name):
+    (tmp_path / "weights.safetensors").write_bytes(b"")
+    with pipe(tmp_path / name) as opened:
+        code, _, error = run_here(*words, cwd=tmp_path)
+    assert not opened.is_set()
+    assert code != 0
+    assert name in error.splitlines()[-1]
+
+
+def test_defaults_that_nobody_named_are_no_pipe(tmp_path, monkeypatch):
+    monkeypatch.setattr("cameraborn.cli.default_config", lambda: tmp_path / "config.toml")
+    with pipe(tmp_path / "config.toml") as opened:
+        code, _, error = run_here("info", cwd=tmp_path)
+    assert not opened.is_set()
+    assert code == 2
+    assert "config.toml: a pipe, socket or device" in error

@@ -185,3 +185,15 @@ def test_half_a_png_is_refused(detector):
     assert only(Detector(detector.bundle).score(half)).scope == "unreadable"
     with pytest.raises(PictureError, match="truncated PNG"):
         open_picture(half)
+
+
+def test_later_pages_of_a_tiff_are_told_of(detector, portrait):
+    stream = io.BytesIO()
+    blank = Image.new("RGB", portrait.size, "white")
+    blank.save(stream, "TIFF", save_all=True, append_images=[portrait])
+    verdict = only(detector.score(stream.getvalue()))
+    assert verdict.scope == "no-face"  # pages are other pictures
+    assert verdict.notes == ("the first page was judged, and not the others of the file",)
+    stream = io.BytesIO()
+    portrait.save(stream, "TIFF")
+    assert only(detector.score(stream.getvalue())).notes == ()

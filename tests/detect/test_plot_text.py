@@ -119,3 +119,8 @@ def test_a_name_that_runs_from_right_to_left_turns_nothing_around():
     line, alone = inked(f"{kept_apart(name)}, face 0"), inked(kept_apart(name))
     width = int(np.flatnonzero(alone.any(axis=0))[-1]) - 2
     np.testing.assert_array_equal(line[:, :width], alone[:, :width])
+
+
+def test_what_a_family_has_in_one_weight_alone_is_no_glyph():
+    """A heading is bold: of STIXGeneral, which matplotlib brings, that lacks the hiragana of the other weight."""
+    assert drawn("photo の.jpg") in ("photo の.jpg", "photo \\u306e.jpg")

@@ -1,8 +1,10 @@
 """Bundles go to disk and back whole, and every damage is one line that says what to do."""
 
 import json
+import os
 import shutil
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -187,6 +189,51 @@ def test_writing_replaces_an_older_bundle_and_no_other_folder(tiny_bundle, netwo
     assert set(read_bundle(tmp_path / "b").files) == set(network_bundle.files)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "b.old", "b.part"]
     assert (tmp_path / "b.old" / "network.onnx").read_bytes() == b"kept"
+
+
+def test_what_is_no_part_of_a_bundle_stays_where_one_is_renewed(tiny_bundle, network_bundle, tmp_path):
+    folder = shutil.copytree(tiny_bundle, tmp_path / "b")
+    (folder / ".git").mkdir()
+    (folder / ".git" / "HEAD").write_text("main")
+    (folder / "notes.txt").write_text("years of work")
+    write_bundle(network_bundle, folder)
+    assert (folder / "notes.txt").read_text() == "years of work"
+    assert (folder / ".git" / "HEAD").read_text() == "main"
+    assert {path.name for path in folder.iterdir()} - {"notes.txt", ".git", "bundle.json", "CARD.md"} == set(
+        network_bundle.files
+    )
+    assert set(read_bundle(folder).files) == set(network_bundle.files)
+
+
+@pytest.mark.parametrize(
+    "text", ['{"name": "a web project", "files": []}', "[1]", "{", '{"schema_version": "2"}']
+)
+def test_a_folder_with_somebody_elses_bundle_json_is_no_bundle(tiny_bundle, tmp_path, text):
+    (tmp_path / "project" / "src").mkdir(parents=True)
+    (tmp_path / "project" / "bundle.json").write_text(text)
+    with pytest.raises(BundleError, match="is not a bundle: give another folder"):
+        write_bundle(read_bundle(tiny_bundle), tmp_path / "project")
+    assert (tmp_path / "project" / "src").is_dir()
+
+
+def test_of_a_link_the_bundle_that_it_leads_to_is_renewed(tiny_bundle, network_bundle, tmp_path):
+    folder = shutil.copytree(tiny_bundle, tmp_path / "b")
+    (tmp_path / "link").symlink_to("b")
+    write_bundle(network_bundle, tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert set(read_bundle(folder).files) == set(network_bundle.files)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "link"]
+
+
+@pytest.mark.parametrize("here", [".", "inside"])
+def test_the_folder_that_a_command_runs_in_is_not_moved_away(tiny_bundle, tmp_path, monkeypatch, here):
+    folder = shutil.copytree(tiny_bundle, tmp_path / "b")
+    (folder / "inside").mkdir()
+    monkeypatch.chdir(folder / here)
+    for name in (folder, Path(os.path.relpath(folder))):
+        with pytest.raises(BundleError, match="was given inside this folder"):
+            write_bundle(read_bundle(tiny_bundle), name)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b"]
 
 
 def test_a_failed_write_leaves_the_older_bundle(tiny_bundle, tmp_path):

@@ -327,3 +327,24 @@ def test_any_bytes_are_taken_apart_and_walked_through(pieces, kept):
         for stretch in walk(data, parts):
             assert len(stretch.starts) <= stretch.expected
             assert all(parts.scans[0].start <= at <= parts.scans[0].end for at in stretch.starts)
+
+
+def test_a_few_lost_bytes_of_a_picture_for_print_are_noted():
+    """Less than a row of units is lacking, and what fills up is no grey once inks have become colours."""
+    data = jpeg(photograph((640, 512)).convert("CMYK"), quality=92)
+    at = middle(data, 0.4)
+    picture = open_picture(data[:at] + data[at + 200 :])
+    assert picture.damage.notes == ("compressed data of the JPEG are damaged",)
+    assert picture.damage.share_of((0, 300, 640, 512)) == 1.0
+    assert open_picture(data).damage == Damage()
+
+
+def test_eight_lost_restart_markers_are_placed():
+    """Their numbers begin anew after eight, so the next one is as expected."""
+    data = jpeg(restart_marker_blocks=2)
+    marks = jpeg_parts(data).scans[0].restarts
+    begin, end = marks[60][0] + 2, marks[68][0] + 2
+    picture = open_picture(data[:begin] + b"\x35" * (end - begin) + data[end:])
+    assert "restart markers of the JPEG are missing or out of order" in picture.damage.notes
+    rows = differing_rows(picture, open_picture(data))
+    assert picture.damage.share_of((0, rows[0] + 16, 320, rows[-1])) > 0.95

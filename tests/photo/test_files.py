@@ -44,6 +44,20 @@ def test_a_folder_that_cannot_be_opened_is_passed_on(tmp_path):
 
 
 @posix
+@posix
+def test_linked_folders_are_counted(tmp_path):
+    (tmp_path / "album").mkdir()
+    for name in ("one", "two"):
+        (tmp_path / "album" / name).symlink_to(tmp_path, target_is_directory=True)
+    census = Census()
+    assert list(expand([str(tmp_path / "album")], census)) == []
+    assert census.summary() == "2 files passed over: 2 linked folders"
+    named = tmp_path / "named"
+    named.symlink_to(tmp_path / "album", target_is_directory=True)
+    assert list(expand([str(named)], Census())) == []  # one that is named is looked into
+
+
+@posix
 def test_links_to_folders_are_not_followed_and_links_to_files_are(tmp_path):
     touch(tmp_path / "a" / "1.jpg")
     (tmp_path / "a" / "circle").symlink_to(tmp_path, target_is_directory=True)

@@ -19,6 +19,7 @@ from cameraborn.bench.record import RUN, SCORES
 from cameraborn.bench.scores import COLUMNS
 from cameraborn.errors import OverwriteError
 from cameraborn.files import holds_something, refuse_foreign, replacing
+from cameraborn.photo.sniff import refuse_special
 
 WRITTEN = "written.json"
 
@@ -29,11 +30,22 @@ def check_folder(folder: Path) -> None:
     Raises:
         OverwriteError: it holds other files, or one of a run's names is somebody else's.
     """
+    refuse_pipes(folder)
     refuse_foreign(folder, (SCORES, RUN, FEATURES, WRITTEN))
     for name, is_ours in _OURS.items():
         path = folder / name
         if holds_something(path) and not (path.is_file() and is_ours(path.read_bytes())):
             raise OverwriteError(f"{path}: no benchmark wrote it: give a new or empty folder")
+
+
+def refuse_pipes(folder: Path) -> None:
+    """See that no file of a run's folder is a pipe, a socket or a device, which would be waited for.
+
+    Raises:
+        OverwriteError: one is.
+    """
+    for path in folder.iterdir() if folder.is_dir() else ():
+        refuse_special(path, OverwriteError)
 
 
 def _is_scores(data: bytes) -> bool:

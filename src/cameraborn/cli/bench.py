@@ -18,6 +18,7 @@ from cameraborn.cli.common import (
     EngineName,
     Jobs,
     Option,
+    Verbs,
     app,
     complain,
     contradicting,
@@ -43,7 +44,7 @@ class _RunByDefault(typer.core.TyperGroup):
         return super().parse_args(ctx, args)
 
 
-bench = typer.Typer(
+bench = Verbs(
     cls=_RunByDefault,
     help="Measure detectors on test sets: 'bench CONFIG' measures, 'bench report RUN' writes the report.\n\n"
     "Example: cameraborn bench configs/bench_folders.toml, with pictures of yours in my-set/real and my-set/gan",
@@ -157,10 +158,11 @@ def report(
 
     Example: cameraborn bench report runs/bench_folders, once configs/bench_folders.toml was measured.
     """
-    from cameraborn.bench.folder import written_by_us
+    from cameraborn.bench.folder import refuse_pipes, written_by_us
     from cameraborn.bench.record import read_record
     from cameraborn.report.report import write_report
 
+    refuse_pipes(folder)
     read_record(folder)  # whose folder it is comes first
     with written_by_us(folder, "report.html", "report.md", "tables", "figures", overwrite=overwrite):
         page = write_report(folder, complain)

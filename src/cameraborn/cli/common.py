@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 import typer.core
@@ -92,6 +93,29 @@ def _add_quiet(command: Any, option: Any) -> None:  # noqa: ANN401 (their classe
         command.params.append(option)
 
 
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _Verb(typer.core.TyperCommand):
+    """Refuses an option that is given twice: which of its values was meant, nobody knows."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 (its class is not public)
+        """Parse, once the options have been counted."""
+        given = self.make_parser(ctx).parse_args(args=list(args))[2]
+        for option, count in Counter(given).items():
+            if count > 1 and not (option.multiple or getattr(option, "is_flag", option.nargs < 0)):
+                raise CamerabornError(f"{max(option.opts, key=len)} is given {count} times: give it once")
+        return super().parse_args(ctx, args)
+
+
+class Verbs(typer.Typer):
+    """An application, or a group of verbs."""
+
+    def command(self, name: str | None = None, **settings: Any) -> Callable[[F], F]:  # noqa: ANN401 (typer's)
+        """A verb, made of a function."""
+        return super().command(name, **{"cls": _Verb} | settings)
+
+
 class _Group(typer.core.TyperGroup):
     """Turns every expected failure of a verb into one line and an exit code."""
 
@@ -122,7 +146,7 @@ class _Group(typer.core.TyperGroup):
             return super().main(*args, **more)
 
 
-app = typer.Typer(
+app = Verbs(
     name="cameraborn",
     cls=_Group,
     help="Was this face born in a camera? Flags AI-generated faces at a false-alarm rate you choose.",

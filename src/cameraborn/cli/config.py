@@ -19,6 +19,7 @@ import typer
 from cameraborn.cli.failures import say
 from cameraborn.errors import CamerabornError
 from cameraborn.files import read_by_all
+from cameraborn.photo.sniff import refuse_special
 from cameraborn.registry import Registry
 
 
@@ -38,6 +39,8 @@ def read_defaults(path: Path, application: Callable[[], Any], *, required: bool)
     Raises:
         CamerabornError: it cannot be read, or names a verb or an option that does not exist.
     """
+    if not required:
+        refuse_special(path, CamerabornError)
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -15,6 +15,7 @@ from cameraborn.cli.common import (
     Jobs,
     Option,
     Overwrite,
+    Verbs,
     app,
     number_of,
     passed_over,
@@ -31,7 +32,7 @@ from cameraborn.photo.sniff import Census
 if TYPE_CHECKING:
     from cameraborn.data.adapters import Entry, LeftOut
 
-data = typer.Typer(
+data = Verbs(
     help="Make, split, check and count manifests of pictures.", no_args_is_help=True, rich_markup_mode=None
 )
 app.add_typer(data, name="data")

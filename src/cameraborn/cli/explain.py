@@ -39,11 +39,12 @@ def explain(
 
     Example: cameraborn explain portrait.jpg -o why.png
     """
+    from cameraborn.detect.detector import default_bundle
     from cameraborn.detect.explain import explain as explained
     from cameraborn.detect.explain_plot import plot_explanation
 
     face, whole_image = contradicting(context, face=face, whole_image=whole_image)
-    Outputs(output, overwrite=overwrite).reads(picture, bundle)
+    Outputs(output, overwrite=overwrite).reads(picture, bundle or default_bundle())
     explanation = explained(load(bundle, evidence=evidence), picture, face=face, whole_image=whole_image)
     plot_explanation(explanation, output)
     say(f"{output}: drawn")

@@ -91,7 +91,9 @@ def keeping(
 
 
 def lines_in(path: Path) -> int:
-    """How many whole lines a file has; 0 if it is not there."""
+    """How many whole lines a file has; 0 if it is not there, or no file."""
+    if not path.is_file():
+        return 0
     try:
         with path.open("rb") as lines:
             return sum(line.endswith(b"\n") for line in lines)

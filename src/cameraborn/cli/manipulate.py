@@ -212,7 +212,7 @@ def fill(
     folder, others = filled.manifest.parent, 0
     if filled.done:
         say(f"{folder}: going on; {what[1]} done already: {len(filled.done)}")
-    with keeping(folder, lambda: len(filled.done), *what):
+    with keeping(folder, lambda: max(0, len(filled.done) - 1), *what):  # the last one is made again
         for number, (rows, problem) in enumerate(made, 1):
             if problem:
                 say(f"left out: {problem}")

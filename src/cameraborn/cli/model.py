@@ -119,7 +119,7 @@ def fit(
     if not copies:
         (operations,) = meaningless(context, "without copies", "operations")
     outputs = Outputs(output, overwrite=overwrite)
-    outputs.reads(bundle, *photos)
+    outputs.reads(bundle or default_bundle(), *photos)
     options = views.ViewOptions(
         whole_image=whole_image,
         copies=copies,
@@ -215,7 +215,7 @@ def fit_binary(
     _refuse_filters(context, photos, "split", "kind")
     _refuse_filters(context, generated, "generated_split", "generated_kind")
     outputs = Outputs(output, overwrite=overwrite)
-    outputs.reads(bundle, *photos, *generated)
+    outputs.reads(bundle or default_bundle(), *photos, *generated)
     census = Census()
     found = find_photographs(photos, split=split, kinds=kind or (), census=census)
     genuine = list(cap_per_source(outputs.watched(found, path_of), per_source))

@@ -144,7 +144,8 @@ def text_outputs(output: Path | None, *, filled: Path | None = None, overwrite: 
         CamerabornError: its ending is a picture's.
         OverwriteError: something is there.
     """
-    if output is not None and is_of_media(re.split("[?_:]", output.suffix.lower())[0]):  # as .jpg_large
+    endings = re.findall(r"\.([a-z0-9]+)", output.name.lower()) if output is not None else []
+    if endings and is_of_media(f".{endings[-1]}"):  # as .jpg, x.jpg_large, x.jpg~ and x.jpg@100w
         raise CamerabornError(
             f"{output}: ends like a picture or a video, but text is written to it: end it in .csv, .json or .jsonl"
         )

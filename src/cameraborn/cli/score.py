@@ -40,7 +40,7 @@ from cameraborn.cli.keep import kept_or_streamed
 from cameraborn.cli.numbers import finite
 from cameraborn.cli.output import Format, text_outputs, writer
 from cameraborn.detect.conformal import check_discovery_rate
-from cameraborn.detect.detector import Detector, control_discoveries
+from cameraborn.detect.detector import Detector, control_discoveries, default_bundle
 from cameraborn.detect.rows import Rows
 from cameraborn.detect.score import ScoreOptions
 from cameraborn.detect.tally import Tally
@@ -208,7 +208,7 @@ def _in_rows(
     tally = Tally()
     kept = kept_or_streamed(detector, output, options, fdr=fdr, resume=resume)
     outputs = text_outputs(output, filled=kept.part, overwrite=overwrite or kept.may_replace)
-    outputs.reads(bundle)
+    outputs.reads(bundle or default_bundle())
     kept.begin(overwrite=overwrite)
     pictures = outputs.watched(pictures, path_of)
     total = None

@@ -26,4 +26,6 @@ def notes_on(picture: Picture) -> tuple[str, ...]:
         notes += (f"the picture has high dynamic range ({picture.hdr})",)
     if picture.frame is not None:
         notes += (f"judged by frame {picture.frame} of the animation, counted from 0",)
+    if picture.more_pages:
+        notes += ("the first page was judged, and not the others of the file",)
     return notes

@@ -101,7 +101,12 @@ def explain_observed(
         )
     chosen = seen[number]
     if chosen.measured is None:
-        raise PictureError(f"{picture.name}: the face is too small to be scored: give a larger picture")
+        info = detector.bundle.info
+        needed = (
+            f"shorter side needs {info.smallest_side}" if whole_image else f"box needs {info.smallest_face}"
+        )
+        what = "picture" if whole_image else "face"
+        raise PictureError(f"{picture.name}: the {what} is too small to be scored: its {needed} px")
     (verdict,) = detector.verdicts(picture, [chosen], path=picture.name, false_alarm_rate=_RATE)
     if _sees_whole_patches(detector):
         influence, method = patch_influence(detector, chosen.crop), "what each patch adds to the score"

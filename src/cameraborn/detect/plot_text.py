@@ -34,12 +34,12 @@ class Script:
         """The fonts that `text` needs, as few as have its glyphs."""
         from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 
-        own = get_font(findfont(FontProperties()))
-        families = [own.family_name]
-        missing = {c for c in text if c.isprintable() and ord(c) not in _glyphs(own.fname)}
+        own = get_font(findfont(FontProperties())).family_name
+        families = [own]
+        missing = {c for c in text if c.isprintable() and ord(c) not in _glyphs_of(own)}
         for font in fontManager.ttflist if missing else ():
             if font.style == "normal" and font.name not in families and not font.name.startswith(_NO_TEXT):
-                found = {c for c in missing if ord(c) in _glyphs(font.fname)}
+                found = {c for c in missing if ord(c) in _glyphs_of(font.name)}
                 if found:
                     families.append(font.name)
                     missing -= found
@@ -144,6 +144,15 @@ def _most(limit: int, fits: Callable[[int], bool]) -> int:
     while bound < limit and fits(bound):  # to measure a long text takes a while
         bound *= 2
     return bisect_left(range(1, min(bound, limit) + 1), True, key=lambda n: not fits(n))
+
+
+@lru_cache(maxsize=512)
+def _glyphs_of(family: str) -> frozenset[int]:
+    """The code points that a family has in both weights: a heading is written in the bold one."""
+    from matplotlib.font_manager import FontProperties, findfont
+
+    files = {findfont(FontProperties(family=family, weight=weight)) for weight in ("normal", "bold")}
+    return frozenset.intersection(*map(_glyphs, files))
 
 
 @lru_cache(maxsize=512)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -37,8 +36,7 @@ class Rows:
     def __init__(self, detector: Detector) -> None:
         self.channels: Sequence[str] = detector.channels
         info = detector.bundle.info
-        self._smallest_picture = info.smallest_side
-        self._smallest_face = math.ceil(info.smallest_side / info.crop_scale)
+        self._smallest_picture, self._smallest_face = info.smallest_side, info.smallest_face
 
     def of(self, verdict: Verdict) -> Row:
         """The row of a verdict."""

@@ -165,6 +165,11 @@ class BundleInfo(_Record):
         )
 
     @property
+    def smallest_face(self) -> int:
+        """Pixels of the longer side of the box of a face that is large enough."""
+        return math.ceil(self.smallest_side / self.crop_scale)
+
+    @property
     def width(self) -> int:
         """Features of all networks."""
         return sum(network.width for network in self.networks)

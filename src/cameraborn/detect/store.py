@@ -83,22 +83,28 @@ def write_bundle(bundle: Bundle, folder: Path) -> None:
     """Write a bundle into a new folder, or in place of an older bundle there.
 
     Everything is written beside, under names that nothing has, and renamed at the end, so that no half-written bundle
-    is ever seen.
+    is ever seen. Of a link, what it leads to is written. Files and folders that are no part of the older bundle stay.
 
     Raises:
-        BundleError: the folder exists and is something else than a bundle.
+        BundleError: as `check_place`.
     """
     check_place(folder)
-    part, old = _free_name(folder, ".part"), _free_name(folder, ".old")
+    place = Path(os.path.realpath(folder))
+    part, old = _free_name(place, ".part"), _free_name(place, ".old")
+    contents = _contents(bundle)
+    foreign: list[str] = []
     part.mkdir(parents=True)
     try:
-        for name, data in _contents(bundle).items():
+        for name, data in contents.items():
             (part / name).write_bytes(data)
-        if folder.exists():
-            folder.rename(old)
-        part.rename(folder)
+        if place.exists():
+            foreign = [one.name for one in place.iterdir() if one.name not in {*_own_files(place), *contents}]
+            place.rename(old)
+        part.rename(place)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+    for name in foreign:
+        (old / name).rename(place / name)
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -106,11 +112,28 @@ def check_place(folder: Path) -> None:
     """See that a bundle can be written there: that it is new, empty, or a bundle.
 
     Raises:
-        BundleError: it is something else.
+        BundleError: it is something else, or this process works inside it: as a whole it is moved away.
     """
     taken = folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))
-    if taken and not (folder / _INFO).is_file():
+    if taken and not _own_files(folder):
         raise BundleError(f"{folder}: exists and is not a bundle: give another folder")
+    if Path(os.path.realpath(folder)) in (here := Path.cwd(), *here.parents):
+        raise BundleError(
+            f"{folder}: this command was given inside this folder, which is replaced as a whole: give it elsewhere"
+        )
+
+
+def _own_files(folder: Path) -> set[str]:
+    """The names of a bundle's files, as its `bundle.json` has them; empty for what is no bundle."""
+    path = folder / _INFO
+    try:
+        fields = json.loads(path.read_bytes()) if path.is_file() else None
+    except (OSError, ValueError):
+        return set()
+    if not isinstance(fields, dict) or not isinstance(fields.get("schema_version"), int):
+        return set()
+    files = fields.get("files")
+    return {_INFO, _CARD, *(files if isinstance(files, dict) else ())}
 
 
 def _free_name(folder: Path, ending: str) -> Path:

@@ -20,6 +20,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from itertools import pairwise
 from math import inf, prod
+from typing import NamedTuple
 
 import numpy as np
 
@@ -33,9 +34,11 @@ _RUN = 32  # equal bytes in a row that are looked at
 _BITS_OF_FLAT_BLOCK = 24  # at most: a run of equal bytes may be the codes of a white wall
 # The mean jump by its spread along the stair. Of 3,589 sound JPEGs, 4.5 % have one of .7, .4 % of 1, and none of 1.7.
 _PLACED_STAIR = 0.7  # in a file whose codes are known to be damaged
-_SUSPECTED_STAIR = 1.0
+_SUSPECTED_STAIR, _SUSPECTED_JUMP = 1.0, 15.0  # or a mean jump of so many grey levels, which 1.3 % more have
 _SURE_STAIR = 2.0  # where the codes themselves are in order
 _LEAST_JUMP = 3.0  # grey levels
+_FAR_LONGER = 4  # times as long as most stretches between restart markers
+_INKS = 4  # components of a picture for print, whose grey depends on its profile
 _MARGIN = 2  # rows of units before the first code that makes no sense
 # The same for one of several scans: a progressive one has fewer codes a block, so it takes longer until one makes no
 # sense.
@@ -78,13 +81,14 @@ def jpeg_damage(
 def _of_one_scan(feed: JpegFeed, pixels: Pixels, sure: float) -> tuple[list[str], list[Range]]:
     data, parts, scan = feed.data, feed.parts, feed.parts.scans[0]
     units = parts.grid[0] * parts.grid[1]
-    stair, height = (None, 0.0) if scan.restart_interval else find_stair(pixels, parts)
+    stair, height, jump = NO_STAIR if scan.restart_interval else find_stair(pixels, parts)
+    suspected = height > _SUSPECTED_STAIR or jump > _SUSPECTED_JUMP
     runs = _runs(data, scan)
     disorder = _restart_disorder(scan, units)
     grey = _is_grey(pixels, parts, -1) or (scan.restart_interval > 0 and _grey_units(pixels, parts))
     stray = parts.stray is not None
     lost = feed.finished_early or feed.behind or grey
-    if not (lost or runs or disorder or stray or height > _SUSPECTED_STAIR):
+    if not (lost or runs or disorder or stray or suspected):
         return [], []
     notes, ranges = [], list(disorder)
     if disorder:
@@ -164,7 +168,7 @@ def _of_several_scans(
         return [_RUN_OF_ONE_BYTE, *notes], [(0, units)]
     if notes or len(sound) == len(parts.scans):
         return notes, ranges
-    stair, height = find_stair(pixels, parts)
+    stair, height, _ = find_stair(pixels, parts)
     if stair is None or height <= sure:
         return [], []
     return [_JUMPS], [(stair, units)]
@@ -248,20 +252,30 @@ def _restart_disorder(scan: Scan, units: int) -> list[Range]:
             place += jump
         place += 1
     if place != expected:
-        begin = wrong[0][0] if wrong else min(place, expected)
+        begin = wrong[0][0] if wrong else min(_stretched(scan), place, expected)
         wrong = [(begin, expected + 1)]
     return [(first * interval, min(units, last * interval)) for first, last in wrong]
 
 
+def _stretched(scan: Scan) -> int:
+    """Which marker comes first behind a stretch that is far longer than others: eight of them may lie in it."""
+    at = np.array([scan.start, *(offset for offset, _ in scan.restarts)])
+    lengths = np.diff(at)
+    if not len(lengths) or lengths.max() < _FAR_LONGER * np.median(lengths):
+        return len(lengths)
+    return int(lengths.argmax())
+
+
 def _is_grey(pixels: Pixels, parts: JpegParts, unit: int) -> bool:
-    """Whether a unit, by default the last, has nothing but the grey that stands for no data."""
+    """Whether a unit has nothing but the grey that stands for no data; of four inks, whatever colour it gives."""
     rows, columns = parts.grid
     row, column = divmod(unit % (rows * columns), columns)
     width, height = parts.mcu
     block = pixels[row * height : (row + 1) * height, column * width : (column + 1) * width]
     # The outermost pixels may carry their neighbours' chroma.
     inner = block[2:-2, 2:-2] if min(block.shape[:2]) > 4 else block
-    return bool(np.all(inner == GREY))
+    grey = inner[0, 0] if len(parts.components) == _INKS else GREY
+    return bool(np.all(inner == grey))
 
 
 def _grey_units(pixels: Pixels, parts: JpegParts) -> bool:
@@ -274,8 +288,19 @@ def _grey_units(pixels: Pixels, parts: JpegParts) -> bool:
     )
 
 
-def find_stair(pixels: Pixels, parts: JpegParts) -> tuple[int | None, float]:
-    """The unit at which a stair begins, and how high it stands out of its own spread; None where there is none.
+class Stair(NamedTuple):
+    """Where brightness or colour jumps along a row of units and the beginning of the next."""
+
+    unit: int | None  # at which it begins; None where there is none
+    height: float = 0.0  # how far it stands out of its own spread
+    jump: float = 0.0  # mean, in grey levels
+
+
+NO_STAIR = Stair(None)
+
+
+def find_stair(pixels: Pixels, parts: JpegParts) -> Stair:
+    """The highest stair of a picture.
 
     For a unit m of C columns, A[m] is by how much its upper edge jumps away from the unit above, beyond what goes on
     from either side. If brightness is off from m0 on, A is that amount for the C units from m0 on, and for no other.
@@ -283,7 +308,7 @@ def find_stair(pixels: Pixels, parts: JpegParts) -> tuple[int | None, float]:
     jumps = _jumps(pixels, parts)  # [N 3]
     columns = parts.grid[1]
     if columns < 6 or len(jumps) < 2 * columns:
-        return None, 0.0
+        return NO_STAIR
     sums, squares = (np.vstack([np.zeros((1, 3)), values.cumsum(0)]) for values in (jumps, jumps * jumps))
     mean = (sums[columns:] - sums[:-columns]) / columns
     spread = (squares[columns:] - squares[:-columns]) / columns - mean**2
@@ -296,10 +321,10 @@ def find_stair(pixels: Pixels, parts: JpegParts) -> tuple[int | None, float]:
     best = int(np.where(inside, z, 0).argmax())
     height = float(z[best])
     if not inside[best] or height <= _PLACED_STAIR:
-        return None, 0.0
+        return NO_STAIR
     if not _has_riser(pixels, parts, best + columns, mean[best]):
-        return None, 0.0
-    return best + columns, height
+        return NO_STAIR
+    return Stair(best + columns, height, float(size[best]))
 
 
 def _has_riser(pixels: Pixels, parts: JpegParts, unit: int, jump: Array) -> bool:

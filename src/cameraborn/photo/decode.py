@@ -111,6 +111,7 @@ class Picture:
     damage: Damage = field(default_factory=Damage)  # of the file
     hdr: str | None = None  # "PQ" or "HLG": the pixels are not what a display of high dynamic range shows
     frame: int | None = None  # which frame of an animation this is, from 0; None if it is none
+    more_pages: bool = False  # it is the first page of a TIFF that has others
 
 
 def open_picture(source: PictureSource, *, name: str | None = None, max_pixels: int = MAX_PIXELS) -> Picture:
@@ -344,6 +345,7 @@ def _from_image(image: Image.Image, name: str, format: str, max_pixels: int, dat
         damage=damage,
         hdr=image.info.get(_HDR),
         frame=_frame_of(image, format),
+        more_pages=format == "TIFF" and getattr(image, "is_animated", False),
     )
 
 

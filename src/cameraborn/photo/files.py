@@ -82,7 +82,8 @@ def pictures_in(folder: str, census: Census | None = None) -> Iterator[str]:
     whatever its ending. Pipes, sockets and devices are passed over unopened.
 
     Strings all the way: a folder may hold millions, and a name that is no text keeps its odd bytes. Links to folders
-    may be circles and are not followed. A folder that cannot be opened is passed on: whoever reads it will say why.
+    may be circles: they are counted and not followed. A folder that cannot be opened is passed on: whoever reads it
+    will say why.
     """
     census = Census() if census is None else census
     try:
@@ -105,7 +106,7 @@ def _wanted(entries: Iterable[os.DirEntry[str]], census: Census) -> Iterator[str
         if entry.is_dir(follow_symlinks=False):
             yield entry.name + "/"
         elif entry.is_symlink() and os.path.isdir(entry.path):  # noqa: PTH112
-            continue
+            census.add(Kind.LINK)
         elif (kind := _kind(entry)) is None:
             yield entry.name
         else:

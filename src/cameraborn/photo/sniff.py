@@ -42,6 +42,7 @@ class Kind(Enum):
     EMPTY = "empty"
     OTHER = "other"
     UNREADABLE = "unreadable"
+    LINK = "linked folder"  # which may lead back to where it lies
     SPECIAL = "not a file"  # a pipe, a socket or a device, which may never end
 
 
@@ -247,7 +248,7 @@ class Census:
         counts: Counter[str] = Counter()
         for kind, count in self.passed_over.items():
             counts["no picture" if kind in _NO_PICTURES else kind.value] += count
-        last = ("no picture", Kind.EMPTY.value, Kind.SPECIAL.value, Kind.UNREADABLE.value)
+        last = ("no picture", Kind.EMPTY.value, Kind.LINK.value, Kind.SPECIAL.value, Kind.UNREADABLE.value)
         order = sorted(counts, key=lambda name: (name in last, -counts[name], name))
         parts = ", ".join(_said(counts[name], name) for name in order)
         return f"{total:,} {'file' if total == 1 else 'files'} passed over: {parts}"
@@ -257,6 +258,7 @@ def _said(count: int, name: str) -> str:
     plurals = {
         "no picture": ("not a picture", "not pictures"),
         "not a file": ("not a regular file", "not regular files"),
+        "linked folder": ("linked folder", "linked folders"),
     }
     one, many = plurals.get(name, (name, name))
     return f"{count:,} {one if count == 1 else many}"

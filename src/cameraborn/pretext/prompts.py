@@ -24,6 +24,7 @@ import torch
 from cameraborn.errors import RecipeError
 from cameraborn.networks.clip import PromptHeads, TextTower, split_blades_checkpoint
 from cameraborn.networks.tokenizer import Tokenizer, parse_merges
+from cameraborn.photo.sniff import refuse_special
 from cameraborn.pretext.tasks import TASKS, Task, chosen
 from cameraborn.train.weights import metadata_of, read_weights
 
@@ -67,6 +68,7 @@ def read_sentences(path: Path, levels: Levels = 3) -> list[str]:
         RecipeError: it cannot be read, or does not name every answer once, in order, with a sentence of its own.
     """
     columns = ["task", "answer", "sentence"]
+    refuse_special(path, RecipeError)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             table = csv.reader(file)

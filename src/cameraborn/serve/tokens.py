@@ -12,6 +12,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from cameraborn.errors import CamerabornError
+from cameraborn.photo.sniff import refuse_special
 
 _LINE = re.compile(r"([0-9a-fA-F]{64})(\s+.*)?")
 
@@ -22,6 +23,7 @@ def read_tokens(path: Path) -> frozenset[bytes]:
     Raises:
         CamerabornError: it cannot be read, holds no hash, or something else.
     """
+    refuse_special(path, CamerabornError)
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
