@@ -71,7 +71,7 @@ function face(picture, row, facts, explain) {
     element("p", { class: "sentence" }, sentence(row)),
     row.notes ? element("p", { class: "small" }, `Note: ${row.notes}.`) : null);
   if (row.p_value !== null) made.append(details(row, facts));
-  if (row.score !== null && row.start_s === null && picture.file) made.append(...explanation(picture, row, explain));
+  if (row.score !== null && row.start_s === null && picture.file) made.append(explanation(picture, row, explain));
   return made;
 }
 
@@ -90,12 +90,14 @@ function list(said) {
     element("span", { class: "small" }, `It ${one.about}.`))));
 }
 
+/** A button; what it asks for comes below the picture and its faces, as wide as both. */
 function explanation(picture, row, explain) {
   const place = element("div", { class: "explanation", "aria-live": "polite" });
   const name = row.face === null ? picture.name : `face ${row.face} of ${picture.name}`;
   const button = element("button", { type: "button", class: "quiet", "aria-label": `Explain ${name}` }, "Explain");
   button.addEventListener("click", async () => {
     button.disabled = true;
+    picture.card.append(place);
     place.textContent = "Drawing…";
     try {
       const url = await explain(picture, row);
@@ -109,7 +111,7 @@ function explanation(picture, row, explain) {
       button.disabled = false;
     }
   });
-  return [button, place];
+  return button;
 }
 
 function provenance(found) {
