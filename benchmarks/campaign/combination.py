@@ -5,7 +5,8 @@
 
 For every run that left families out and was scored by evaluate.py: each rule's AUC on those families, delivered alike
 (`lottery`) and as they come, against held-out photographs of sources like those of training, as it is and balanced by
-who is shown, and against FFHQ's, which no source is like; and the share flagged at 5 % of the held-out photographs.
+who is shown, and against FFHQ's and those of `data2/sources`, of which no source has trained anything; and the share
+flagged at 5 % of the held-out photographs.
 Every channel enters standardised on these, `photographs` and `reconstructed` within `LIMIT`, as in the bundle's score.
 """
 
@@ -62,7 +63,7 @@ def of_channels(evaluation: Evaluation, bundle: Path) -> dict[int, dict[str, flo
 
 
 def kind_of(entry: Row) -> str:
-    """`fake`, `held-out` or `ffhq`; empty: a picture that does not count here."""
+    """`fake`, `held-out`, `ffhq` or `other source`; empty: a picture that does not count here."""
     if entry["delivery"] not in ("lottery", "as-is"):
         return ""
     if entry["set"] == "fakes":
@@ -71,6 +72,8 @@ def kind_of(entry: Row) -> str:
         return ""
     if entry["set"] in USUAL:
         return "held-out"
+    if entry["set"] == "sources":
+        return "other source"
     return (
         "ffhq" if entry["set"] == "dev" and entry["track"] != "ldm-256" else ""
     )  # whose faces are far smaller
@@ -110,8 +113,10 @@ def figures(
                     "auc": auc(scores, fakes, photo),
                     "auc_balanced": auc(scores, fakes & (overlap > 0), photo & (overlap > 0), overlap),
                     "auc_ffhq": auc(scores, fakes, kinds == "ffhq"),
+                    "auc_other_sources": auc(scores, fakes, kinds == "other source"),
                     "flagged_at_5": round(float((scores[fakes] > threshold).mean()), 3),
                     "ffhq_flagged_at_5": share(scores[kinds == "ffhq"] > threshold),
+                    "other_sources_flagged_at_5": share(scores[kinds == "other source"] > threshold),
                 }
 
 
