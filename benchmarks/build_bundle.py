@@ -172,7 +172,9 @@ def main() -> int:
     )
     for track, value in shipped.items():
         print(f"{track}: {value:.3f} shipped, {built[track]:.3f} built")
-    return int(options.share == 1 and any(abs(built[track] - value) > TOLERANCE for track, value in shipped.items()))
+    return int(
+        options.share == 1 and any(abs(built[track] - value) > TOLERANCE for track, value in shipped.items())
+    )
 
 
 if __name__ == "__main__":

@@ -66,7 +66,9 @@ def test_what_is_kept_is_said(desk, tmp_path, verb, sent, code, word):
         pytest.skip("it goes the way of manipulate, and torch takes a while")
     command, part, says = VERBS[verb]
     command = [one.replace("OUT", str(tmp_path)) for one in command]
-    lines = 12 if verb in ("manipulate", "reconstruct") else 3  # the last face is made again, and so not counted
+    lines = (
+        12 if verb in ("manipulate", "reconstruct") else 3
+    )  # the last face is made again, and so not counted
     got, error = killed(desk / "album", tmp_path / part, sent, *command, "--jobs", "1", lines=lines)
     assert got == code, error
     assert error.splitlines()[-1] == f"cameraborn: {word}"
