@@ -111,7 +111,17 @@ def test_scoring_asks_for_no_training_framework(described):
     plain = [need for need in described.get_all("Requires-Dist") if "extra ==" not in need]
     names = {re.match(r"[\w-]+", need)[0] for need in plain}
     assert names == {
-        *("numpy", "pillow", "onnxruntime", "safetensors", "scikit-learn", "pydantic", "typer", "rich"),
+        *(
+            "numpy",
+            "pillow",
+            "simplejpeg",
+            "onnxruntime",
+            "safetensors",
+            "scikit-learn",
+            "pydantic",
+            "typer",
+            "rich",
+        ),
     }
 
 

@@ -77,10 +77,9 @@ def test_a_run_that_was_killed_goes_on(album, tmp_path, whole, ending, options):
             *(["--resume"] if part.exists() else []),
             after=rng.random(),
         )
-        if code == 4:  # it was faster
+        if code == 4 or output.exists():  # it was faster
             break
         assert code == -signal.SIGKILL
-        assert not output.exists()
         lines = part.read_bytes().splitlines(keepends=True)
         for line in lines[1:-1]:
             json.loads(line.split(b" ", 3)[3])
@@ -91,7 +90,8 @@ def test_a_run_that_was_killed_goes_on(album, tmp_path, whole, ending, options):
         assert code == 4
         assert f"{part}: going on; verdicts on pictures done already: {known}\n" in error
     assert output.read_bytes() == whole(ending, *options)
-    assert list(tmp_path.iterdir()) == [output]
+    if code != -signal.SIGKILL:  # as it may be, between the file's last name and the end of its journal
+        assert list(tmp_path.iterdir()) == [output]
 
 
 @posix

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -97,14 +96,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Verb(typer.core.TyperCommand):
-    """Refuses an option that is given twice: which of its values was meant, nobody knows."""
+    """Refuses a second --output, whose file nobody would find; of other options the last counts."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 (its class is not public)
-        """Parse, once the options have been counted."""
+        """Parse, once the outputs have been counted."""
         given = self.make_parser(ctx).parse_args(args=list(args))[2]
-        for option, count in Counter(given).items():
-            if count > 1 and not (option.multiple or getattr(option, "is_flag", option.nargs < 0)):
-                raise CamerabornError(f"{max(option.opts, key=len)} is given {count} times: give it once")
+        if sum(option.name == "output" for option in given) > 1:
+            raise CamerabornError("--output is given more than once: give it once")
         return super().parse_args(ctx, args)
 
 

@@ -5,7 +5,8 @@ sound file passes to the byte. The signs:
 
 - markers that are missing, out of order, or where none belong, and scans of a progressive file that never come;
 - long runs of one byte in the compressed data, as a disk or a download leaves them;
-- a decoder that had data left over, or ended in the grey that it puts where data lack (`photo.feed`);
+- a decoder that had data left over, or ended in the grey that it puts where data lack (`photo.feed`), or warns of codes
+  that make no sense (`photo.jpeg_warnings`);
 - a stair: after damage every block is brighter or darker by one amount, from some unit on, through one row of units to
   its end and the next one's beginning. No scene has such an edge, and a frame or a horizon has it along whole rows.
 
@@ -29,6 +30,7 @@ from cameraborn.photo.feed import GREY, JpegFeed
 from cameraborn.photo.jpeg_parts import JpegParts, Scan
 from cameraborn.photo.jpeg_scans import can_walk_scans, lacking_scans, walk_scans
 from cameraborn.photo.jpeg_walk import LONGEST_WALK, Part, Stretch, can_walk, walk
+from cameraborn.photo.jpeg_warnings import warns_of_data
 
 _RUN = 32  # equal bytes in a row that are looked at
 _BITS_OF_FLAT_BLOCK = 24  # at most: a run of equal bytes may be the codes of a white wall
@@ -88,7 +90,9 @@ def _of_one_scan(feed: JpegFeed, pixels: Pixels, sure: float) -> tuple[list[str]
     grey = _is_grey(pixels, parts, -1) or (scan.restart_interval > 0 and _grey_units(pixels, parts))
     stray = parts.stray is not None
     lost = feed.finished_early or feed.behind or grey
-    if not (lost or runs or disorder or stray or suspected):
+    signs = lost or runs or disorder or stray or suspected
+    warned = not signs and warns_of_data(feed.getvalue())
+    if not (signs or warned):
         return [], []
     notes, ranges = [], list(disorder)
     if disorder:
@@ -98,7 +102,7 @@ def _of_one_scan(feed: JpegFeed, pixels: Pixels, sure: float) -> tuple[list[str]
             found, damaged = _of_stretch(stretch, parts, runs, stair)
             notes += found
             ranges += damaged
-    elif feed.finished_early or feed.behind or stray:
+    elif feed.finished_early or feed.behind or stray or warned:
         notes.append(_DAMAGED)
         ranges.append((stair or 0, units))
     if not ranges and stair is not None and height > sure:
