@@ -22,7 +22,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from cameraborn.data.manifest import read_manifest, write_manifest
 from cameraborn.detect.detector import default_bundle
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -44,9 +43,8 @@ PHASES = (  # of the network of `generators`: processor minutes up to which it i
 )
 EVERY_PHASE = "--residual --native 0.5 --light 0.6 --strength 0.5 --batch 8 8 8"
 
-Step = tuple[
-    str, str
-]  # name, and a command: a verb of `cameraborn`, or a file of benchmarks/ with its arguments
+# Name, and a command: a verb of `cameraborn`, or a file of benchmarks/ with its arguments.
+Step = tuple[str, str]
 
 
 def steps(options: argparse.Namespace) -> Iterator[Step]:
@@ -67,6 +65,8 @@ def first_channels(options: argparse.Namespace) -> Iterator[Step]:
         yield f"import {name}", f"data import rows {data}/{name}.jsonl -o runs/{name}.jsonl {excluded}"
     yield "split camera", "data split runs/camera.jsonl train=0.7 val=0.1 calibration=0.2"
     yield "split portraits", "data split runs/portraits.jsonl train=0.75 calibration=0.25"
+    manifests = "runs/camera.jsonl runs/portraits.jsonl"
+    yield "import photographs", f"data import rows {manifests} -o runs/photographs.jsonl"
     for name in ("patch_cpu", "autoencoders"):
         yield f"train {name}", f"train {recipe(options, name)} -o runs/{name}"
     copies = max(1, round(3 * options.share))
@@ -82,7 +82,6 @@ def first_channels(options: argparse.Namespace) -> Iterator[Step]:
     exported = "export runs/patch_cpu --second-encoder runs/reconstructed_cpu -o runs/exported --overwrite"
     yield "export", f"{exported} {sizes} {named}"
     fitted = "--bundle runs/exported -o runs/first --name first --dimensions 48 --per-source 200 --overwrite"
-    manifests = "runs/camera.jsonl runs/portraits.jsonl"
     yield "fit", f"fit {manifests} --split train {KINDS} --faceless {fitted}"
     yield (
         "calibrate first",
@@ -132,9 +131,6 @@ def do(step: Step, work: Path) -> None:
     if done.exists():
         return
     print(f"{name}: {command}", flush=True)
-    if name == "train autoencoders":
-        parts = [read_manifest(work / f"runs/{part}.jsonl") for part in ("camera", "portraits")]
-        write_manifest([row for rows in parts for row in rows], work / "runs/photographs.jsonl")
     call(command, work)
     done.parent.mkdir(exist_ok=True)
     done.touch()

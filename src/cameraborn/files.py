@@ -88,13 +88,16 @@ def _poured_into(stream: Path) -> Iterator[Path]:
             shutil.copyfileobj(whole, out)
 
 
-def is_stream(path: Path) -> bool:
-    """Whether a path is a device, a pipe or a socket: it is written into, and never replaced."""
+def is_stream(path: AnyPath) -> bool:
+    """Whether a path, or what it links to, is a device, a pipe or a socket.
+
+    It may block whoever opens it; it is written into, and never replaced.
+    """
     try:
-        mode = path.stat().st_mode
-    except OSError:
+        mode = os.stat(path).st_mode  # noqa: PTH116 (a text or a path)
+    except (OSError, ValueError):
         return False
-    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def read_by_all(path: Path) -> None:

@@ -15,8 +15,9 @@ from typing import cast
 
 from cameraborn.engine.storage import arrow_file, is_address, opened
 from cameraborn.errors import CamerabornError, ManifestError
+from cameraborn.files import is_stream
 from cameraborn.photo.files import expand
-from cameraborn.photo.sniff import HEAD, Census, Kind, can_be_read, is_special, kind_of
+from cameraborn.photo.sniff import HEAD, Census, Kind, can_be_read, kind_of
 
 STANDARD_INPUT = "-"
 _LISTS = frozenset({Kind.TEXT, Kind.EMPTY, Kind.OTHER})  # names may hold any byte but zero
@@ -113,7 +114,7 @@ def inputs_of_cluster(paths: Sequence[str], census: Census, *, null: bool) -> It
 def _no_pipes(paths: Iterator[str], census: Census) -> Iterator[str]:
     """Pipes, sockets and devices are passed over unopened, as in every list."""
     for path in paths:
-        if is_special(path):
+        if is_stream(path):
             census.add(Kind.SPECIAL)
         else:
             yield path

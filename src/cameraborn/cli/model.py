@@ -119,7 +119,8 @@ def fit(
     if not copies:
         (operations,) = meaningless(context, "without copies", "operations")
     outputs = Outputs(output, overwrite=overwrite)
-    outputs.reads(bundle or default_bundle(), *photos)
+    bundle = bundle or default_bundle()
+    outputs.reads(bundle, *photos)
     options = views.ViewOptions(
         whole_image=whole_image,
         copies=copies,
@@ -131,7 +132,7 @@ def fit(
     census = Census()
     found = photographs.find_photographs(photos, split=split, kinds=kind or (), census=census)
     chosen = list(photographs.cap_per_source(outputs.watched(found, path_of), per_source))
-    start = read_bundle(bundle or default_bundle())
+    start = read_bundle(bundle)
     with kept_views("fit", start, output, options, overwrite=overwrite) as journal:
         with reporting("fitting", "photograph", len(chosen)) as report:
             fitted = density.fit(
@@ -215,13 +216,14 @@ def fit_binary(
     _refuse_filters(context, photos, "split", "kind")
     _refuse_filters(context, generated, "generated_split", "generated_kind")
     outputs = Outputs(output, overwrite=overwrite)
-    outputs.reads(bundle or default_bundle(), *photos, *generated)
+    bundle = bundle or default_bundle()
+    outputs.reads(bundle, *photos, *generated)
     census = Census()
     found = find_photographs(photos, split=split, kinds=kind or (), census=census)
     genuine = list(cap_per_source(outputs.watched(found, path_of), per_source))
     found = find_generated(generated, split=generated_split, kinds=generated_kind or (), census=census)
     fakes = list(outputs.watched(found, path_of))
-    start = read_bundle(bundle or default_bundle())
+    start = read_bundle(bundle)
     options = ViewOptions(whole_image=whole_image, copies=copies, jobs=jobs_of(engine, jobs), seed=seed)
     with kept_views("fit-binary", start, output, options, overwrite=overwrite) as journal:
         with reporting("encoding", "picture", len(genuine) + len(fakes)) as report:

@@ -98,7 +98,8 @@ def write_bundle(bundle: Bundle, folder: Path) -> None:
         for name, data in contents.items():
             (part / name).write_bytes(data)
         if place.exists():
-            foreign = [one.name for one in place.iterdir() if one.name not in {*_own_files(place), *contents}]
+            own = {*_own_files(place), *contents}
+            foreign = [one.name for one in place.iterdir() if one.name not in own]
             place.rename(old)
         part.rename(place)
     finally:

@@ -34,9 +34,8 @@ MOST_ROWS = (
 )
 _SAME_OVERLAP = 0.3  # intersection over union from which two boxes are one face
 _MOVED, _GROWN = 0.5, 1.5  # or a centre that moved by this share of a side, which changed by this factor
-_PATIENCE = (
-    1  # looks in a row that may miss a face; however long they are apart: a frame is shown until the next
-)
+# Looks in a row that may miss a face. However long they are apart: a frame is shown until the next.
+_PATIENCE = 1
 _CUT = 0.2  # mean difference of two small grey frames, in shares of white, at which another scene begins
 _SMALL = (32, 18)
 # Correlation of two looks at a face from which it is one (benchmarks/videos.py). Of 5,000 cuts from one portrait to

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from cameraborn.files import is_stream
 from cameraborn.photo.decode import SUPPORTED_EXTENSIONS
-from cameraborn.photo.sniff import Census, Kind, can_be_read, is_regular, is_special, kind_of_file
+from cameraborn.photo.sniff import Census, Kind, can_be_read, is_regular, kind_of_file
 
 
 def expand(paths: Iterable[str], census: Census | None = None, *, separator: bytes = b"\n") -> Iterator[str]:
@@ -50,7 +51,7 @@ def _lines(stream: Any, separator: bytes) -> Iterator[bytes]:  # noqa: ANN401 (`
 
 def _listed(path: str, census: Census | None) -> Iterator[str]:
     """As `_files`, but of what nobody named one by one: pipes, sockets and devices are passed over unopened."""
-    if not is_special(path):
+    if not is_stream(path):
         yield from _files(path, census)
     elif census is not None:
         census.add(Kind.SPECIAL)

@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from cameraborn.photo.jpeg_parts import Scan
+from cameraborn.photo.jpeg_parts import Scan, code_words
 
 ZERO_RUN = 0xF0  # the symbol of 16 zeros
 _AT_A_TIME = 1 << 16  # bytes whose bits are looked up
@@ -109,13 +109,7 @@ def _bits_of_end(symbol: int) -> int:
 def _table(specification: bytes, bits_of: Callable[[int], int | None]) -> _Table:
     """For each 16 bits: how far to go, over a code and its bits, and the symbol; 0 where no code begins so (C.2)."""
     advance, symbols = np.zeros(1 << 16, np.uint8), np.zeros(1 << 16, np.uint8)
-    values = iter(specification[16:])
-    code = 0
-    for length, count in enumerate(specification[:16], start=1):
-        for _, symbol in zip(range(count), values, strict=False):
-            reach = slice(code << (16 - length), (code + 1) << (16 - length))
-            bits = bits_of(symbol)
-            advance[reach], symbols[reach] = 0 if bits is None else length + bits, symbol
-            code += 1
-        code <<= 1
+    for reach, length, symbol in code_words(specification):
+        bits = bits_of(symbol)
+        advance[reach], symbols[reach] = 0 if bits is None else length + bits, symbol
     return advance, symbols

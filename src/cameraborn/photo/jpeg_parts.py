@@ -7,6 +7,7 @@ markers stop making sense.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -154,6 +155,20 @@ def _huffman(body: bytes) -> list[tuple[int, int, bytes]]:
         tables.append(((body[at] >> 4) & 1, body[at] & 15, body[at + 1 : at + 1 + length]))
         at += 1 + length
     return tables
+
+
+def code_words(specification: bytes) -> Iterator[tuple[slice, int, int]]:
+    """Of each code of a Huffman table: the 16 bits that begin with it, its length and its symbol (T.81, C.2).
+
+    Args:
+        specification: 16 counts of codes by length, then their symbols.
+    """
+    symbols, code = iter(specification[16:]), 0
+    for length, count in enumerate(specification[:16], start=1):
+        for _, symbol in zip(range(count), symbols, strict=False):
+            yield slice(code << (16 - length), (code + 1) << (16 - length)), length, symbol
+            code += 1
+        code <<= 1
 
 
 def _compressed(data: bytes, start: int) -> tuple[int, tuple[tuple[int, int], ...]]:

@@ -13,7 +13,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from cameraborn.photo.jpeg_parts import JpegParts, Scan
+from cameraborn.photo.jpeg_parts import JpegParts, Scan, code_words
 
 LARGEST = 1100  # of a coefficient before quantisation: 1,024 for a flat block, and what rounding may add
 LONGEST_WALK = 3 << 20  # bytes of a file that are walked through
@@ -26,9 +26,8 @@ class Part:
 
     first: int  # unit
     expected: int  # units that belong here
-    read: (
-        int  # units that make sense, from the first on; 0 where there are too many: any of them may be wrong
-    )
+    # Units that make sense, from the first on; 0 where there are too many: any of them may be wrong.
+    read: int
     trouble: bool  # the unit that follows these does not
     short: bool  # the data ended before the units did
     spare: int  # bytes behind the last unit
@@ -63,14 +62,13 @@ def can_walk(parts: JpegParts) -> bool:
     )
 
 
-def walk(data: bytes, parts: JpegParts, number: int = 0, until: int | None = None) -> list[Stretch]:
+def walk(data: bytes, parts: JpegParts, number: int = 0) -> list[Stretch]:
     """Step through a scan of a file that `can_walk`.
 
     Args:
         data: the file.
         parts: of the same file.
         number: of the scan.
-        until: byte offset in the file; what lies behind it is not looked at.
     """
     scan = parts.scans[number]
     rows, columns = parts.grid_of(scan)
@@ -78,18 +76,10 @@ def walk(data: bytes, parts: JpegParts, number: int = 0, until: int | None = Non
     interval = scan.restart_interval or units
     ends = [at for at, _ in scan.restarts] if scan.restart_interval else []
     begins = [scan.start, *(at + 2 for at in ends)]
-    stretches = []
-    for place, (begin, end) in enumerate(zip(begins, [*ends, scan.end], strict=True)):
-        first = place * interval
-        if first >= units or (until is not None and begin > until):
-            break
-        expected = min(interval, units - first)
-        stretches.append(
-            _stretch(
-                data[begin : end if until is None else min(end, until)], begin, parts, scan, first, expected
-            )
-        )
-    return stretches
+    return [
+        _stretch(data[begin:end], begin, parts, scan, first, min(interval, units - first))
+        for first, begin, end in zip(range(0, units, interval), begins, [*ends, scan.end], strict=False)
+    ]
 
 
 def _stretch(stuffed: bytes, begin: int, parts: JpegParts, scan: Scan, first: int, expected: int) -> Stretch:
@@ -198,12 +188,6 @@ def _blocks(parts: JpegParts, scan: Scan) -> list[_Block]:
 def _table(specification: bytes) -> tuple[list[int], list[int]]:
     """For each 16 bits: how far to go, code and value together, and the symbol; -1 where no code begins so (C.2)."""
     advance, symbols = np.ones(1 << 16, np.int64), np.full(1 << 16, -1, np.int64)
-    values = iter(specification[16:])
-    code = 0
-    for length, count in enumerate(specification[:16], start=1):
-        for _, symbol in zip(range(count), values, strict=False):
-            reach = slice(code << (16 - length), (code + 1) << (16 - length))
-            advance[reach], symbols[reach] = length + (symbol & 15), symbol
-            code += 1
-        code <<= 1
+    for reach, length, symbol in code_words(specification):
+        advance[reach], symbols[reach] = length + (symbol & 15), symbol
     return advance.tolist(), symbols.tolist()

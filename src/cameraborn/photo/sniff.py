@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from cameraborn.errors import CamerabornError, PictureError
+from cameraborn.files import is_stream
 from cameraborn.photo.jpeg_xl import jpeg_xl_available
 
 HEAD = 1024  # bytes; enough for a signature, the brands of a container, the first tags of a raw, the start of an SVG
@@ -177,15 +178,6 @@ def is_regular(path: str | os.PathLike[str]) -> bool:
         return False
 
 
-def is_special(path: str | os.PathLike[str]) -> bool:
-    """Whether a path, or what it links to, is a pipe, socket or device, which may block whoever opens it."""
-    try:
-        mode = os.stat(path).st_mode  # noqa: PTH116 (strings all the way)
-    except (OSError, ValueError):
-        return False
-    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
-
-
 def refuse_special(
     path: str | os.PathLike[str], error: type[CamerabornError] = PictureError, *, name: str | None = None
 ) -> None:
@@ -201,7 +193,7 @@ def refuse_special(
     Raises:
         PictureError: it is one; or the `error` that is given.
     """
-    if is_special(path):
+    if is_stream(path):
         raise error(
             f"{name or os.fsdecode(path)}: a pipe, socket or device, which may never end: put a regular file there"
         )
