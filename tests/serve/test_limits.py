@@ -101,7 +101,7 @@ def whole_answer(peer):
     came = []
     with suppress(ConnectionResetError):
         for part in iter(partial(peer.recv, 1000), b""):
-            came.append(part)  # noqa: PERF402 (what came before a reset is kept)
+            came.append(part)  # what came before a reset is kept
     return b"".join(came)
 
 
