@@ -11,8 +11,7 @@ excluded (it is measured by scoring one picture):
   server.
 - processor_over_score: pictures a second of processor time, of the server's process, over those of `score`: what the
   ratio is where clients have machines of their own, whatever else this one does.
-
-The last rows tell what it would save to run a network on eight crops at once: processor time one by one over that.
+- faces_a_run: faces that go through a network together, of any clients.
 
 --seconds 5 for a short run.
 """
@@ -29,22 +28,18 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
-import onnxruntime
 from common import processor, show, write_table
-
-from cameraborn.library import load
 
 RESULTS = Path(__file__).resolve().parent / "results" / "serve_load.csv"
 COMMAND = [sys.executable, "-m", "cameraborn"]
 CLIENTS = (1, 8, 64)
-AT_ONCE, REPEATS = 8, 20
 MALFORMED, HANG_UP = 0.1, 0.02  # shares of the requests
 BROKEN = (
     (b"{", {"Content-Type": "application/json"}, 422),
@@ -82,20 +77,15 @@ def main() -> None:
         url = address_of(server)
         for clients in CLIENTS:
             jobs = min(clients, os.cpu_count() or 1)
-            turns, before = [alone.speed(jobs)], memory(server.pid)
-            used = processor_time(server.pid)
+            turns, before = [alone.speed(jobs)], State.of(server.pid, url)
             seen, lasted = a_round(url, clients, arguments.seconds, pictures, expected)
-            used = processor_time(server.pid) - used
-            memories = (before, memory(server.pid))
+            after = State.of(server.pid, url)
             turns.append(alone.speed(jobs))
-            table.append(summary(clients, seen, lasted, used, turns, memories))
+            table.append(summary(clients, seen, lasted, before, after, turns))
             show(table[-1])
     finally:
         server.terminate()
         server.wait(90)
-    for one in together(arguments.bundle):
-        table.append(one)
-        show(one)
     write_table(table, arguments.output, machine=f"{os.cpu_count()} cores, {processor()}")
 
 
@@ -221,12 +211,12 @@ def summary(
     clients: int,
     seen: Seen,
     lasted: float,
-    used: float,
+    before: State,
+    after: State,
     alone: Sequence[Speed],
-    memories: tuple[float, float],
 ) -> dict[str, object]:
-    """A row of the table; `used` is the server's processor time."""
-    right = seen.counts["right"]
+    """A row of the table."""
+    right, used = seen.counts["right"], after.processor - before.processor
     of_clock, of_processor = (
         float(np.mean([getattr(one, name) for one in alone])) for name in ("of_clock", "of_processor")
     )
@@ -240,36 +230,31 @@ def summary(
         **{f"{name}_s": round(float(value), 3) for name, value in (("p50", p50), ("p95", p95), ("p99", p99))},
         **{name.replace(" ", "_"): seen.counts[name] for name in ("right", "wrong", "lost", "refused")},
         **{name.replace(" ", "_"): seen.counts[name] for name in ("malformed", "hung up")},
-        "memory_before_mib": round(memories[0]),
-        "memory_after_mib": round(memories[1]),
+        "faces_a_run": round((after.faces - before.faces) / (after.runs - before.runs), 2),
+        "memory_before_mib": round(before.memory),
+        "memory_after_mib": round(after.memory),
     }
 
 
-def together(bundle: Path | None) -> Iterator[dict[str, object]]:
-    """For each network of the bundle, processor time of single crops over that of eight at once."""
-    opened = load(bundle).bundle
-    for network in opened.info.networks:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        session = onnxruntime.InferenceSession(opened.graph(network), options, ["CPUExecutionProvider"])
-        (source,) = session.get_inputs()
-        side = source.shape[-1]
-        crops = np.random.default_rng(0).integers(0, 255, (AT_ONCE, 3, side, side), np.uint8)
+@dataclass(frozen=True)
+class State:
+    """Of the server: processor time (s), memory (MiB), runs of its networks and the faces that these took."""
 
-        def used(
-            *parts: np.ndarray, run: onnxruntime.InferenceSession = session, name: str = source.name
-        ) -> float:
-            started = time.process_time()
-            for part in parts * REPEATS:
-                run.run(None, {name: part})
-            return time.process_time() - started
+    processor: float
+    memory: float
+    runs: float
+    faces: float
 
-        used(crops)
-        one_by_one = used(*(crops[i : i + 1] for i in range(AT_ONCE)))
-        yield {
-            "clients": f"none: {network.file}, {AT_ONCE} crops",
-            "processor_over_one_by_one": round(one_by_one / used(crops), 3),
-        }
+    @classmethod
+    def of(cls, pid: int, url: str) -> State:
+        """As it is now."""
+        told = dict(
+            line.rsplit(" ", 1)
+            for line in httpx.get(f"{url}/metrics").text.splitlines()
+            if line.startswith("cameraborn_faces_together_")
+        )
+        runs, faces = (float(told[f"cameraborn_faces_together_{name}"]) for name in ("count", "sum"))
+        return cls(processor_time(pid), memory(pid), runs, faces)
 
 
 def processor_time(pid: int) -> float:

@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cameraborn.data.manifest import sha256_of
 from cameraborn.detect.bundle import SEEN_DIGITS
 from cameraborn.detect.detector import default_bundle
 from cameraborn.library import load
+from cameraborn.photo.decode import open_picture
+from cameraborn.photo.patches import tile_patches
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.jpg"))
 
@@ -44,6 +47,17 @@ def test_photographs_of_the_examples_pass(detector):
         assert len(verdict.evidence) == 3
         if verdict.decided_by is not None:  # it raised the score
             assert verdict.evidence[verdict.decided_by].p_value < 0.51
+
+
+def test_faces_have_the_same_features_alone_and_among_others(detector):
+    """As a server has them; rounding may differ by processor."""
+    crops = [open_picture(path).pixels[100:356, 100:356] for path in EXAMPLES[:4]]
+    for encoder in detector.observer.encoders:
+        patches = [tile_patches(crop, encoder.preprocessing.patch) for crop in crops]
+        alone = np.concatenate([encoder.patch_features(some) for some in patches])
+        np.testing.assert_allclose(
+            encoder.patch_features(np.concatenate(patches)), alone, rtol=1e-5, atol=1e-6
+        )
 
 
 def test_photographs_alone_can_judge():

@@ -186,6 +186,21 @@ def test_metrics_count_requests_pictures_verdicts_and_errors(server):
         assert server.metric(f"cameraborn_{gauge}") == 0
 
 
+def test_faces_of_many_clients_go_through_the_networks_together(server, tiny_bundle):
+    expected = scored(tiny_bundle, *NAMES)
+    together = "cameraborn_faces_together"
+
+    def runs_of_several():
+        return server.metric(f"{together}_count") - server.metric(f'{together}_bucket{{le="1.0"}}')
+
+    before, rounds = runs_of_several(), 0
+    with ThreadPoolExecutor(16) as clients:
+        while runs_of_several() == before and (rounds := rounds + 1) < 100:
+            for answer in clients.map(lambda _: server.score(*PAIR), range(32)):
+                assert answer.json() == expected
+    assert runs_of_several() > before
+
+
 BAD_JSON = {
     "no JSON": "{",
     "no object": "[]",

@@ -100,24 +100,73 @@ def test_requests_go_before_what_is_left_of_a_job(threads):
     assert in_pool(talk, jobs=threads) == (1, 0)
 
 
-def test_no_more_threads_work_than_are_allowed():
+def most_at_work(talk):
+    """How many threads work at a time at most while `talk(pool, work, job)` lasts, of 2 processors, and how often."""
     at_work, most = [], []
 
-    async def talk(pool):
-        def work(_=None):
-            at_work.append(1)
-            most.append(len(at_work))
-            time.sleep(0.01)
-            at_work.pop()
+    def work(_=None):
+        at_work.append(1)
+        most.append(len(at_work))
+        time.sleep(0.01)
+        at_work.pop()
+
+    async def inside(pool):
+        def job():
+            work()
             pool.give_way()
 
-        await asyncio.gather(
-            pool.each(work, range(5)), pool.each(work, range(5)), *(pool.aside(work) for _ in "abc")
-        )
+        await talk(pool, work, job)
 
-    in_pool(talk)
-    assert len(most) == 13
-    assert max(most) == 2
+    in_pool(inside)
+    return max(most), len(most)
+
+
+def test_twice_as_many_threads_work_as_there_are_processors():
+    """So that some wait for a network, and go through it together."""
+
+    async def talk(pool, work, job):
+        await asyncio.gather(*(pool.each(work, range(5)) for _ in "abcd"), *(pool.aside(job) for _ in "abc"))
+
+    assert most_at_work(talk) == (4, 23)
+
+
+def test_one_request_has_a_thread_a_processor():
+    async def talk(pool, work, job):
+        await pool.each(work, range(10))
+
+    assert most_at_work(talk) == (2, 10)
+
+
+def test_jobs_have_a_thread_a_processor():
+    async def talk(pool, work, job):
+        await asyncio.gather(*(pool.aside(job) for _ in range(10)))
+
+    assert most_at_work(talk) == (2, 10)
+
+
+def test_no_job_is_taken_up_while_requests_have_all_processors():
+    async def talk(pool):
+        over = threading.Event()
+        request = asyncio.create_task(pool.each(lambda _: over.wait(5), "ab"))
+        await asyncio.sleep(0.02)
+        job = asyncio.create_task(pool.aside(lambda: over.is_set()))
+        await asyncio.sleep(0.05)
+        assert not job.done()
+        over.set()
+        await request
+        return await job
+
+    assert in_pool(talk)
+
+
+def test_pictures_that_share_processors_do_not_look_slow():
+    """Twice as many are worked on at a time as there are processors: each takes twice as long."""
+
+    async def talk(pool):
+        await asyncio.gather(*(pool.each(lambda _: time.sleep(0.2), range(10)) for _ in "ab"))
+        return pool._takes(100)
+
+    assert in_pool(talk) < 100 * 0.15 / 2
 
 
 def test_a_slow_job_does_not_make_requests_look_slow():

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
+from cameraborn.detect.gathered import Gathered, Run
 from cameraborn.detect.schema import Preprocessing
 from cameraborn.errors import BundleError, first_line
 from cameraborn.photo.onnx_session import open_session
@@ -36,6 +39,7 @@ class Encoder:
             reason = first_line(error)
             raise BundleError(f"{name} cannot be run ({reason}): get the bundle again") from error
         self._input = self._session.get_inputs()[0].name
+        self._run: Run = self._run_alone
         self._patches = tile_patches if self.preprocessing.patches == "tiles" else grid_patches
 
     def feature(self, crop: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -64,6 +68,14 @@ class Encoder:
             feature = feature / max(float(np.linalg.norm(feature)), 1e-12)
         return feature
 
+    def gather(self, at_once: int, told: Callable[[int], None]) -> None:
+        """Run what comes together, from several threads, together from now on; see `Gathered`.
+
+        A network of sets of patches, each batch of which is one set, is left as it is.
+        """
+        if self.preprocessing.input != "patch-set":
+            self._run = Gathered(self._run_alone, at_once=at_once, most=PATCHES_AT_ONCE, told=told)
+
     def patch_features(self, patches: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The feature of each patch [N 3 p p] by itself: [N D]; of a network of patches."""
         runs = [self._run(patches[i : i + PATCHES_AT_ONCE]) for i in range(0, len(patches), PATCHES_AT_ONCE)]
@@ -80,6 +92,6 @@ class Encoder:
             crops.append(crop)
         return crops
 
-    def _run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def _run_alone(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         (features,) = self._session.run(None, {self._input: np.ascontiguousarray(batch)})
         return np.asarray(features, np.float32)

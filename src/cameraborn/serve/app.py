@@ -86,7 +86,7 @@ class Service:
     Args:
         detector: it judges, and is calibrated.
         limits: what a request may ask.
-        threads: pictures that are worked on at a time.
+        threads: processors that may be used.
         version: of the software.
         store: keeps jobs.
         abandoned: set when the server is to end without finishing jobs.
@@ -104,6 +104,8 @@ class Service:
         self.pool = Pool(threads, limits)
         self.jobs = Jobs(store, self.pool, limits, self._judged_for_job, abandoned)
         self.metrics = Metrics(self.pool, self.jobs)
+        for encoder in detector.observer.encoders:
+            encoder.gather(threads, self.metrics.ran)
         self._detector, self._limits = detector, limits
         self._rows, self._facts = Rows(detector), facts_of(detector, version, limits)
         self._calibration = calibration_facts(detector)
@@ -242,7 +244,7 @@ def make_app(
     Args:
         detector: it judges, and is calibrated.
         limits: what a request may ask.
-        threads: pictures that are worked on at a time.
+        threads: processors that may be used.
         version: of the software.
         store: keeps jobs; it is closed at the end.
         abandoned: set when the server is to end without finishing jobs.

@@ -13,6 +13,7 @@ from cameraborn.serve.jobs import Jobs
 from cameraborn.serve.pool import Pool
 
 SECONDS = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+TOGETHER = (1, 2, 3, 4, 6, 8, 12, 16, 32)
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
 
 
@@ -43,6 +44,12 @@ class Metrics:
         self._verdicts = Counter(
             "cameraborn_verdicts", "Rows, by their scope.", ("scope",), registry=registry
         )
+        self._together = Histogram(
+            "cameraborn_faces_together",
+            "Faces, of any requests, that went through a network in one run.",
+            buckets=TOGETHER,
+            registry=registry,
+        )
         for name, what, value in (
             ("requests_under_way", "Requests that are accepted and not answered.", lambda: pool.requests),
             ("pictures_pending", "Pictures of these that are not finished.", lambda: pool.pending),
@@ -67,6 +74,10 @@ class Metrics:
         self._pictures.inc(pictures)
         for scope, count in Tally(verdict.scope for verdict in verdicts).items():
             self._verdicts.labels(scope).inc(count)
+
+    def ran(self, faces: int) -> None:
+        """Count a run of a network."""
+        self._together.observe(faces)
 
     def text(self) -> bytes:
         """Everything, as Prometheus reads it."""

@@ -1,8 +1,8 @@
 """Threads that all requests share, and a door that lets only so many requests in.
 
-A request never has more pictures in the threads' queue than there are threads, so that one with many pictures does not
-keep those with one waiting; work of jobs gives way to all of them. Pictures are not batched over the network: see
-docs/decisions.md.
+Twice as many pictures of requests are worked on as there are processors, so that what waits for a network goes through
+it together: see docs/decisions.md. A request never has more pictures in the threads' queue than there are processors,
+so that one with many pictures does not keep those with one waiting; work of jobs gives way to all of them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
@@ -42,44 +43,61 @@ class _Mean:
 
 
 class _Turns:
-    """So many threads work at a time; the others wait in the order in which they came."""
+    """So many threads work at a time; the others wait in the order in which they came.
 
-    def __init__(self, count: int) -> None:
-        self._free = count
-        self._waiting: deque[threading.Event] = deque()
+    Args:
+        most: number of threads.
+        most_for_jobs: work of jobs begins or goes on only while no more than these work at all.
+    """
+
+    def __init__(self, most: int, most_for_jobs: int) -> None:
+        self._working = 0
+        self._requests, self._jobs = _Line(most), _Line(most_for_jobs)
         self._lock = threading.Lock()
 
-    def take(self) -> None:
+    def take(self, *, for_job: bool) -> None:
+        line = self._jobs if for_job else self._requests
         with self._lock:
-            if self._free:
-                self._free -= 1
+            if self._working < line.most:
+                self._working += 1
                 return
-            self._waiting.append(mine := threading.Event())
+            line.waiting.append(mine := threading.Event())
         mine.wait()
 
     def give(self) -> None:
         with self._lock:
-            if self._waiting:
-                self._waiting.popleft().set()
-            else:
-                self._free += 1
+            self._working -= 1
+            for line in (self._requests, self._jobs):
+                if line.waiting and self._working < line.most:
+                    self._working += 1
+                    line.waiting.popleft().set()
+                    return
 
     def give_way(self) -> None:
-        if self._waiting:
+        """Of a job's thread."""
+        if self._requests.waiting or self._working > self._jobs.most:
             self.give()
-            self.take()
+            self.take(for_job=True)
+
+
+@dataclass
+class _Line:
+    """Threads that wait until fewer than so many work."""
+
+    most: int
+    waiting: deque[threading.Event] = field(default_factory=deque)
 
 
 class Pool:
     """Works on pictures in threads, for many requests at a time.
 
     Args:
-        jobs: number of threads that work at a time. There are twice as many, so that work of a request has one when
-            work of jobs, which gives way to it, has all others.
+        jobs: number of processors. Twice as many threads work at a time; there are three times as many, so that work
+            of requests has those when work of jobs, which gives way to it, has the others.
         limits: how many requests come in, and for how long.
 
     Attributes:
-        jobs: number of threads that work at a time.
+        jobs: number of processors.
         requests: how many are under way.
         pending: pictures of theirs that are not finished.
         working: pictures that threads are working on, also for jobs and for requests that have ended.
@@ -88,10 +106,10 @@ class Pool:
     def __init__(self, jobs: int, limits: Limits) -> None:
         self.requests = self.pending = self.working = 0
         self.jobs, self._limits = jobs, limits
-        self._threads = ThreadPoolExecutor(2 * jobs, "picture")
-        self._turns = _Turns(jobs)
+        self._threads = ThreadPoolExecutor(3 * jobs, "picture")
+        self._turns = _Turns(2 * jobs, jobs)
         self._lock = threading.Lock()
-        self._seconds, self._job_seconds = _Mean(), _Mean()  # that a picture takes, of a request and of a job
+        self._seconds, self._job_seconds = _Mean(), _Mean()  # of a processor that a picture takes
 
     @property
     def is_full(self) -> bool:
@@ -152,7 +170,7 @@ class Pool:
             nonlocal left
             async with own:
                 result = await loop.run_in_executor(
-                    self._threads, self._timed, partial(work, item), self._seconds
+                    self._threads, self._timed, partial(work, item), self._seconds, False
                 )
             left -= 1
             self.pending -= 1
@@ -170,7 +188,7 @@ class Pool:
     async def aside(self, work: Callable[[], T]) -> T:
         """What work of a job returns, which has to `give_way` now and then."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._timed, work, self._job_seconds)
+        return await loop.run_in_executor(self._threads, self._timed, work, self._job_seconds, True)
 
     def give_way(self) -> float:
         """Let work that waits for a thread go first, and say how many seconds that took."""
@@ -182,17 +200,19 @@ class Pool:
         """Begin nothing more."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _timed(self, work: Callable[[], T], seconds: _Mean) -> T:
-        self._turns.take()
+    def _timed(self, work: Callable[[], T], seconds: _Mean, for_job: bool) -> T:
+        self._turns.take(for_job=for_job)
         started = time.monotonic()
         with self._lock:
             self.working += 1
+            sharing = self.working
         try:
             return work()
         finally:
             with self._lock:
+                share = min(1.0, self.jobs / max(sharing, self.working))
+                seconds.add(share * (time.monotonic() - started))
                 self.working -= 1
-                seconds.add(time.monotonic() - started)
             self._turns.give()
 
 
