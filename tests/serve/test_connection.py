@@ -1,6 +1,7 @@
 """Connections that send nothing, or read nothing: they are given up, and keep no server from ending."""
 
 import asyncio
+import json
 import socket
 from contextlib import suppress
 
@@ -30,6 +31,7 @@ def impatient(monkeypatch):
     monkeypatch.setattr(connection, "SILENT", 0.5)
     monkeypatch.setattr(connection, "BLOCKED", 0.5)
     monkeypatch.setattr(connection, "LAST", 0.5)
+    monkeypatch.setattr(connection, "REFUSED", 0.5)
 
 
 def meet(talk, application=application):
@@ -66,6 +68,40 @@ def test_a_client_that_sends_no_whole_request_is_given_up(impatient, sent):
         await gone(reader)
 
     meet(talk)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01\r\n\r\n",
+        ASK[:-2] + b"A: " + b"b" * 2**17,
+        b"POST / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+    ],
+    ids=["no HTTP", "a large header", "two hosts"],
+)
+def test_what_is_no_request_is_refused_in_json(sent):
+    async def talk(reader, writer):
+        writer.write(sent)
+        return await reader.read()
+
+    head, _, body = meet(talk).partition(b"\r\n\r\n")
+    assert b"content-type: application/problem+json" in head.lower()
+    told = json.loads(body)
+    assert head.startswith(b"HTTP/1.1 %d " % told["status"])
+    assert told["kind"] == "malformed-request"
+
+
+def test_a_refused_client_that_does_not_hang_up_is_given_up(impatient):
+    async def talk(reader, writer):
+        writer.write(b"\x16\x03\x01\r\n\r\n")
+        await reader.read()
+        with suppress(ConnectionError):
+            while True:
+                writer.write(b"more")
+                await writer.drain()
+                await asyncio.sleep(0.05)
+
+    meet(talk)  # it waits for half a minute at most
 
 
 def test_bytes_one_by_one_do_not_prolong_it(impatient):
