@@ -88,7 +88,10 @@ def test_equalising(manifest, tmp_path):
     [
         (["nowhere.jsonl"], "nowhere.jsonl: no such manifest"),
         (["SET", "--split", "other"], "no row of split 'other': check --split and --kind"),
-        (["SET", "--split", "test", "-o", "nowhere/a.txt"], "nowhere/a.txt: cannot be written"),
+        (
+            ["SET", "--split", "test", "-o", "nowhere/a.txt"],
+            "nowhere: no such folder: make it, or give another -o",
+        ),
         (["SET", "--format", "xml"], "--format"),
         (["SET", "--split", "test", "--equalise", "copy", "--size", "900"], "copy: no picture is left"),
     ],

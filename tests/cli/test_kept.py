@@ -36,6 +36,11 @@ def desk(tmp_path_factory):
 
 TINY = ["--smallest-side", "64", "--largest-side", "96"]
 VERBS = {
+    "audit": (
+        ["audit", "set.jsonl", "-o", "OUT/audit.json"],
+        "audit.json.part",
+        r"audit\.json\.part: [1-9]\d* measured pictures? (is|are) kept",
+    ),
     "import": (
         ["data", "import", "folder", "album", "--faces", "-o", "OUT/faces.jsonl"],
         "faces.jsonl.unfinished",
@@ -73,6 +78,23 @@ def test_what_is_kept_is_said(desk, tmp_path, verb, sent, code, word):
     assert got == code, error
     assert error.splitlines()[-1] == f"cameraborn: {word}"
     assert re.search(f"{says}: the same command goes on\n", error), error
+
+
+@posix
+def test_an_audit_that_was_killed_goes_on_and_ends_in_the_same_bytes(desk, tmp_path):
+    made, again = tmp_path / "made.json", tmp_path / "again.json"
+    part = tmp_path / "made.json.part"
+    command = ["audit", "set.jsonl", "-o"]
+    code, _ = killed(desk / "album", part, signal.SIGKILL, *command, made, "--jobs", "1", lines=4)
+    assert code == -signal.SIGKILL
+    assert not made.exists()
+    part.write_bytes(part.read_bytes() + b"0123456789abcdef 12")
+    code, _, error = run_here(*command, made, cwd=desk)
+    assert code == 0, error
+    assert re.search(r"made\.json\.part: going on; measured pictures done already: [1-9]", error)
+    assert run_here(*command, again, cwd=desk)[0] == 0
+    assert made.read_bytes() == again.read_bytes()
+    assert {path.name for path in tmp_path.iterdir()} == {"made.json", "again.json"}
 
 
 @posix

@@ -26,6 +26,7 @@ from cameraborn.cli.common import (
     say,
 )
 from cameraborn.cli.failures import printable
+from cameraborn.cli.keep import kept_measurements
 from cameraborn.cli.output import Format, format_of, opened, text_outputs
 from cameraborn.errors import CamerabornError, ManifestError
 from cameraborn.files import refuse_foreign
@@ -91,6 +92,8 @@ def audit(
     Measures how well format, size, compression, metadata, sharpness and colour alone tell generated pictures from
     photographs, and searches for near-duplicates across splits and labels.
 
+    An interrupted audit with -o goes on with the same command.
+
     Example: an audit of a manifest of yours, and a copy of the set in which size and encoding give nothing away.
 
     \b
@@ -113,11 +116,12 @@ def audit(
     wanted = Selection(split=split, kinds=kind or ())
     if next(select(manifest, wanted), None) is None:
         raise ManifestError(f"{manifest}: no row {wanted}: check --split and --kind")
-    with reporting("auditing") as report:
-        rows = outputs.watched(select(manifest, wanted), lambda row: row.path)
-        found = audit_rows(rows, jobs=jobs, seed=seed, report=report)
-    with opened(output) as out:
-        write(found, out)
+    with kept_measurements(output, overwrite=overwrite) as journal:
+        with reporting("auditing") as report:
+            rows = outputs.watched(select(manifest, wanted), lambda row: row.path)
+            found = audit_rows(rows, jobs=jobs, seed=seed, report=report, journal=journal)
+        with opened(output) as out:
+            write(found, out)
     if equalise is not None:
         treatment = Treatment(size or found.smallest_side, quality)
         with reporting("equalising") as report:

@@ -3,7 +3,7 @@
 `score`: each picture's verdicts go into a journal beside the output, `OUTPUT.part`, as soon as they are there. At the
 end the rows are written from it, the output takes its name, and the journal goes. Rows for standard output, a device or
 a pipe go out as they come, and nothing is kept. `fit`, `fit-binary` and `calibrate`: the views of each photograph go
-into `OUTPUT.views.part`.
+into `OUTPUT.views.part`. `audit`: what is measured of each picture goes into `OUTPUT.part`.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ if TYPE_CHECKING:  # `score` need not wait for it
 Source = str | StandardInput
 _VERDICTS = ("verdict on a picture", "verdicts on pictures")
 _LOOKS = ("look at a picture", "looks at pictures")
+_MEASURED = ("measured picture", "measured pictures")
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class Kept:
     ) -> None:
         self._detector, self._options, self._fdr, self._resume = detector, options, fdr, resume
         target = None if output is None else Path(os.path.realpath(output))
-        self.part = None if target is None else target.with_name(target.name + ".part")
+        self.part = None if output is None else _beside(output, ".part")
         self._replaced = None if target is None else _state_of(target)
 
     @property
@@ -109,8 +110,7 @@ class Kept:
         """
         if self.part is None:
             return
-        if not self.part.parent.is_dir():
-            raise CamerabornError(f"{self.part.parent}: no such folder: make it, or give another -o")
+        _check_folder(self.part)
         _begin(self.part, resume=self._resume, overwrite=overwrite)
 
     @contextmanager
@@ -214,10 +214,38 @@ def kept_views(
     part.unlink(missing_ok=True)
 
 
+@contextmanager
+def kept_measurements(output: Path | None, *, overwrite: bool) -> Iterator[Journal | None]:
+    """The journal of an audit, until its output is written; None if that goes to a device or a pipe.
+
+    Raises:
+        JournalError: it is of another release, or is something else.
+    """
+    if output is None or streamed(output):
+        yield None
+        return
+    part = _beside(output, ".part")
+    _check_folder(part)
+    _begin(part, resume=not overwrite, overwrite=overwrite)
+    with _journal(part, {"verb": "audit", "release": __version__}, _MEASURED, "the same command") as journal:
+        yield journal
+    part.unlink(missing_ok=True)
+
+
 def part_of_views(output: Path) -> Path:
     """The journal of a bundle that is being fitted or calibrated."""
+    return _beside(output, ".views.part")
+
+
+def _beside(output: Path, ending: str) -> Path:
+    """Beside the file that a link leads to."""
     target = Path(os.path.realpath(output))
-    return target.with_name(target.name + ".views.part")
+    return target.with_name(target.name + ending)
+
+
+def _check_folder(part: Path) -> None:
+    if not part.parent.is_dir():
+        raise CamerabornError(f"{part.parent}: no such folder: make it, or give another -o")
 
 
 def _begin(part: Path, *, resume: bool, overwrite: bool) -> None:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from cameraborn.data.cue_audit import CueAudit, audit_cues
 from cameraborn.data.cues import NUMBERS, OF_PIXELS, Cues, cues_of
 from cameraborn.data.duplicates import Fingerprint, fingerprint, near_duplicates
 from cameraborn.data.manifest import Row
+from cameraborn.engine.journal import Journal, Mark, digest
 from cameraborn.engine.local import map_in_order
 from cameraborn.engine.stage import Call
 from cameraborn.errors import PictureError
@@ -67,6 +68,7 @@ def audit(
     jobs: int | None = None,
     seed: int = 0,
     report: Report = lambda path, problem: None,
+    journal: Journal | None = None,
 ) -> Audit:
     """Audit the pictures of manifest rows. A picture that cannot be read is reported and left out.
 
@@ -75,13 +77,14 @@ def audit(
         jobs: pictures at a time.
         seed: random seed of the folds and the bootstrap.
         report: told of every picture.
+        journal: of an interrupted run, which goes on.
 
     Raises:
         PictureError: not one picture could be read.
     """
     kept: list[_Kept] = []
     unreadable = 0
-    for row, found in map_in_order(Call(_measured), rows, jobs):
+    for row, found in _each(rows, jobs, journal):
         problem = found if isinstance(found, str) else None
         report(row.path, problem)
         unreadable += problem is not None
@@ -122,7 +125,43 @@ class _Kept:
     fingerprint: Fingerprint
 
 
-def _measured(row: Row) -> tuple[Row, tuple[Cues, Fingerprint] | str]:
+_Found = tuple[Cues, Fingerprint] | str  # or why there is nothing
+
+
+def _each(rows: Iterable[Row], jobs: int | None, journal: Journal | None) -> Iterator[tuple[Row, _Found]]:
+    """What is found of each picture, in order; what the journal knows is not measured again."""
+    if journal is None:
+        yield from map_in_order(Call(_measured), rows, jobs)
+        return
+    items = ((row, mark, _known(journal, mark)) for row in rows for mark in [_mark_of(row)])
+    for row, mark, was_known, found in map_in_order(Call(_measured_or_known), items, jobs):
+        if not was_known and not isinstance(found, str):
+            cues, seen = found
+            journal.add(mark, [cues.categories, cues.numbers, seen.hash.hex(), seen.thumbnail.hex()])
+        yield row, found
+
+
+def _mark_of(row: Row) -> Mark:
+    return Mark.of(digest(row.path), row.path)
+
+
+def _known(journal: Journal, mark: Mark) -> tuple[Cues, Fingerprint] | None:
+    _, kept = journal.get(mark) or (0, None)
+    if kept is None:
+        return None
+    categories, numbers, hashed, thumbnail = kept
+    seen = Fingerprint(bytes.fromhex(hashed), bytes.fromhex(thumbnail))
+    return Cues(tuple(categories), tuple(numbers)), seen
+
+
+def _measured_or_known(
+    item: tuple[Row, Mark, tuple[Cues, Fingerprint] | None],
+) -> tuple[Row, Mark, bool, _Found]:
+    row, mark, known = item
+    return row, mark, known is not None, known or _measured(row)[1]
+
+
+def _measured(row: Row) -> tuple[Row, _Found]:
     try:
         picture = open_listed(row.path)
     except PictureError as error:
