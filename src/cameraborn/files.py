@@ -66,6 +66,10 @@ def _renamed_to(path: Path, part: Path, alone: bool) -> Iterator[Path]:
         yield part
         if path.exists():
             part.chmod(stat.S_IMODE(path.stat().st_mode))
+        with part.open(
+            "r+b"
+        ) as whole:  # before it takes the name: a power cut leaves the old file or the new one
+            os.fsync(whole.fileno())
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

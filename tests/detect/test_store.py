@@ -39,6 +39,20 @@ def zipped(folder, path, *, inside="", compression=zipfile.ZIP_DEFLATED):
     return path
 
 
+@posix
+def test_a_bundle_for_which_there_is_no_room_is_named(tiny_bundle, tmp_path):
+    import resource
+
+    bundle, (soft, hard) = read_bundle(tiny_bundle), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))  # as a full disk, but for the reason
+    try:
+        with pytest.raises(BundleError, match=r"/new: cannot be written \(File too large\): free some space"):
+            write_bundle(bundle, tmp_path / "new")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []
+
+
 def refusal(path):
     """The one line that refuses a bundle."""
     with pytest.raises(BundleError) as caught:
@@ -239,7 +253,7 @@ def test_the_folder_that_a_command_runs_in_is_not_moved_away(tiny_bundle, tmp_pa
 def test_a_failed_write_leaves_the_older_bundle(tiny_bundle, tmp_path):
     folder = shutil.copytree(tiny_bundle, tmp_path / "b")
     bundle = read_bundle(folder)
-    with pytest.raises(OSError, match="missing"):
+    with pytest.raises(BundleError, match="b: cannot be written"):
         write_bundle(Bundle(bundle.info, {**bundle.files, "missing/part": b""}, "here"), folder)
     assert read_bundle(folder).files == bundle.files
     assert [path.name for path in tmp_path.iterdir()] == ["b"]

@@ -26,6 +26,33 @@ def test_a_text_of_others_is_not_taken_for_a_line_that_was_cut_off(tmp_path, tex
     assert (tmp_path / "journal").read_text() == text
 
 
+@pytest.mark.parametrize("settings", [None, {"rate": 1}])
+@pytest.mark.parametrize(
+    "tail", [bytes(4096), bytes(7) + b"\n", b"\xff\x00\n" + bytes(30), b"00000000000000"]
+)
+def test_what_a_power_cut_leaves_behind_the_last_line_is_dropped(tmp_path, settings, tail):
+    path = tmp_path / "journal"
+    with Journal(path, settings) as journal:
+        for key in (1, 2):
+            journal.add(Mark(key, 2, 3), f"found {key}")
+    path.write_bytes(path.read_bytes() + tail)
+    with Journal(path, settings) as journal:
+        assert len(journal) == 2
+        journal.add(Mark(3, 2, 3), "found 3")
+    with Journal(path, settings) as journal:
+        assert [journal.get(Mark(key, 2, 3))[1] for key in (1, 2, 3)] == ["found 1", "found 2", "found 3"]
+
+
+def test_a_damaged_line_costs_itself_alone(tmp_path):
+    path = tmp_path / "journal"
+    with Journal(path, {"rate": 1}) as journal:
+        for key in (1, 2, 3):
+            journal.add(Mark(key, 2, 3), f"found {key}")
+    path.write_bytes(path.read_bytes().replace(b"0000000000000002 2 3", b"0000000000000002 2 \x003"))
+    with Journal(path, {"rate": 1}) as journal:
+        assert [journal.get(Mark(key, 2, 3)) is None for key in (1, 2, 3)] == [False, True, False]
+
+
 def test_no_link_is_followed(tmp_path):
     with Journal(tmp_path / "another", {"rate": 1}) as journal:
         journal.add(Mark(1, 2, 3), "found")

@@ -124,10 +124,6 @@ def opened(output: Path | None) -> Iterator[TextIO]:
     try:
         with place as part, part.open("w", encoding="utf-8", errors=ENCODING_ERRORS, newline="") as out:
             yield out
-            if not streamed(output):
-                out.flush()
-                # Before it takes its name: a power cut leaves the old file or the new one.
-                os.fsync(out.fileno())
     except OSError as error:
         raise CamerabornError(f"{output}: cannot be written ({error.strerror}): give another -o") from error
 

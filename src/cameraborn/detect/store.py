@@ -20,6 +20,7 @@ from cameraborn.detect.bundle import Bundle
 from cameraborn.detect.card import card_text
 from cameraborn.detect.schema import SCHEMA_VERSION, BundleInfo
 from cameraborn.errors import BundleError, first_line
+from cameraborn.files import replacing
 from cameraborn.photo.sniff import refuse_special
 
 _INFO, _CARD = "bundle.json", "CARD.md"
@@ -86,22 +87,27 @@ def write_bundle(bundle: Bundle, folder: Path) -> None:
     is ever seen. Of a link, what it leads to is written. Files and folders that are no part of the older bundle stay.
 
     Raises:
-        BundleError: as `check_place`.
+        BundleError: as `check_place`, or the disk is full.
     """
     check_place(folder)
     place = Path(os.path.realpath(folder))
     part, old = _free_name(place, ".part"), _free_name(place, ".old")
     contents = _contents(bundle)
     foreign: list[str] = []
-    part.mkdir(parents=True)
     try:
+        part.mkdir(parents=True)
         for name, data in contents.items():
-            (part / name).write_bytes(data)
+            with replacing(part / name) as file:
+                file.write_bytes(data)
         if place.exists():
             own = {*_own_files(place), *contents}
             foreign = [one.name for one in place.iterdir() if one.name not in own]
             place.rename(old)
         part.rename(place)
+    except OSError as error:
+        raise BundleError(
+            f"{folder}: cannot be written ({error.strerror}): free some space, or give another folder"
+        ) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
     for name in foreign:

@@ -47,7 +47,8 @@ def digest(text: str) -> int:
 class Journal:
     """A line an item: its mark (key in hex, size, time) and what was found, as JSON. Survives interruptions.
 
-    A last line that was cut off is dropped. A context; a journal that holds no item is removed at its end.
+    A last line that was cut off is dropped, and so is what a power cut made of others. A context; a journal that holds
+    no item is removed at its end.
 
     Args:
         path: the file.
@@ -166,18 +167,16 @@ class Journal:
 
     def _take_up(self) -> None:
         self._file.seek(0)
-        at = self._take_up_settings()
+        at = end = self._take_up_settings()
         for line in self._file:
             match = _LINE.match(line)
-            whole = line.endswith(b"\n")
-            # A word alone in a file is not taken for the beginning of the first line.
-            cut = _CUT.match(line) and (at or len(line) > 16)
-            if match is None and (whole or not cut):
-                raise self._foreign()
-            if match and whole:
+            if match and line.endswith(b"\n"):
                 self._places[int(match[1], 16)] = at
-                at += len(line)
-        self._file.truncate(at)
+                end = at + len(line)
+            elif not end and (line.endswith(b"\n") or len(line) <= 16 or not _CUT.match(line)):
+                raise self._foreign()  # a word alone in a file is not taken for the beginning of the first line
+            at += len(line)
+        self._file.truncate(end)
 
     def _take_up_settings(self) -> int:
         """See that the first line has these settings, or write it; where the next line begins."""
