@@ -156,6 +156,16 @@ def test_an_animation_that_begins_with_a_face_or_has_none(detector, portrait):
     assert verdict.notes[0].startswith("judged by frame 0 ")
 
 
+def test_a_long_animation_says_how_many_frames_were_looked_at(detector, portrait):
+    blanks = [Image.new("RGB", (64, 64), (shade, shade, 255)) for shade in range(0, 240, 10)]
+    (verdict,) = detector.score(animation("GIF", *blanks))
+    note = "judged by frame 0 of the animation, counted from 0; 20 of the first 23 were looked at"
+    assert verdict.notes == (note,)
+    found = animation("PNG", *(one.resize(portrait.size) for one in blanks[:18]), portrait)
+    note = "judged by frame 18 of the animation, counted from 0; 18 of the first 19 were looked at"
+    assert only(detector.score(found)).notes == (note,)
+
+
 def test_a_sure_face_goes_before_a_doubtful_one(detector, portrait, doubtful):
     data = animation("PNG", Image.fromarray(doubtful), portrait)
     assert detector.score(data)[0].notes[0].startswith("judged by frame 1 ")

@@ -4,6 +4,7 @@ import pytest
 
 from cameraborn.engine.journal import Journal, Mark
 from cameraborn.errors import JournalError
+from tests.command import posix
 
 
 @pytest.mark.parametrize("line", [b'{"settings": {', b'{"settings": [1]}', b'{"settings": \xff}'])
@@ -43,6 +44,17 @@ def test_what_a_power_cut_leaves_behind_the_last_line_is_dropped(tmp_path, setti
         assert [journal.get(Mark(key, 2, 3))[1] for key in (1, 2, 3)] == ["found 1", "found 2", "found 3"]
 
 
+def test_how_many_items_a_file_holds(tmp_path):
+    path = tmp_path / "journal"
+    with Journal(path) as journal:
+        for key in (1, 2):
+            journal.add(Mark(key, 2, 3), f"found {key}")
+    path.write_bytes(path.read_bytes() + b"0000000000000003 2 3 {")
+    assert Journal.held(path) == 2
+    path.write_bytes(b"\n" * 93)
+    assert Journal.held(path) == Journal.held(tmp_path / "nowhere") == 0
+
+
 def test_a_damaged_line_costs_itself_alone(tmp_path):
     path = tmp_path / "journal"
     with Journal(path, {"rate": 1}) as journal:
@@ -51,6 +63,21 @@ def test_a_damaged_line_costs_itself_alone(tmp_path):
     path.write_bytes(path.read_bytes().replace(b"0000000000000002 2 3", b"0000000000000002 2 \x003"))
     with Journal(path, {"rate": 1}) as journal:
         assert [journal.get(Mark(key, 2, 3)) is None for key in (1, 2, 3)] == [False, True, False]
+
+
+@posix
+def test_two_runs_do_not_write_one_journal(tmp_path):
+    path = tmp_path / "journal"
+    with Journal(path, {"rate": 1}) as journal:
+        journal.add(Mark(1, 2, 3), "found")
+        with (
+            pytest.raises(JournalError, match="journal: another run is writing it"),
+            Journal(path, {"rate": 1}),
+        ):
+            pass
+        journal.add(Mark(2, 2, 3), "found")
+    with Journal(path, {"rate": 1}) as journal:
+        assert len(journal) == 2
 
 
 def test_no_link_is_followed(tmp_path):

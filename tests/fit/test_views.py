@@ -1,6 +1,7 @@
 """Views of photographs: the face as it is and its copies, whatever the company and the number of jobs."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from cameraborn.degrade.residual_statistics import noise_of, residual_statistics
 from cameraborn.detect.detector import Detector
 from cameraborn.engine.local import map_in_order
 from cameraborn.fit.photographs import Photograph
-from cameraborn.fit.views import ViewOptions, ViewStage
+from cameraborn.fit.views import ViewOptions, ViewStage, take_views
 from cameraborn.photo.patches import shrink_to
 
 from ..conftest import viewed
@@ -25,6 +26,16 @@ def test_a_photographs_views_do_not_depend_on_its_company(network_bundle, photog
     alone = [view.feature for view in viewed(network_bundle, given[3:], OPTIONS)]
     assert len(together) == 8
     np.testing.assert_array_equal(together[6:], alone)
+
+
+def test_a_photograph_that_was_stored_anew_counts_once(network_bundle, photographs, tmp_path):
+    path = tmp_path / "anew.jpg"
+    first, second = photographs["calibration"][:2]
+    path.write_bytes(Path(first.path).read_bytes() + b"x")
+    anew, told = replace(first, path=str(path)), {}
+    taken = take_views(network_bundle, [first, anew, second], OPTIONS, told.__setitem__)
+    assert [views[0].photograph for views in taken] == [first, second]
+    assert told[str(path)] == f"{path}: shows what {first.path} shows, and counts once"
 
 
 @pytest.mark.parametrize("copies", [0, 2])

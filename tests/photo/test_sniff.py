@@ -51,7 +51,7 @@ WRITTEN = {
     "AVIF": Kind.AVIF,
     "JPEG2000": Kind.JPEG_2000,
     "PDF": Kind.PDF,
-}
+} | dict.fromkeys(("PPM", "ICO", "DDS", "PCX", "SGI"), Kind.OTHER_PICTURE)
 
 
 @pytest.mark.parametrize("format", WRITTEN)
@@ -87,6 +87,11 @@ HEADS = {
         Kind.SVG,
     ),
     "HTML that shows an SVG": (b"<html><body><svg></svg>", Kind.TEXT),
+    "PGM": (b"P5\n# made by hand\n40 32\n255\n", Kind.OTHER_PICTURE),
+    "PAM": (b"P7\nWIDTH 40\n", Kind.OTHER_PICTURE),
+    "text that begins as a PPM": (b"P6 is a paragraph.", Kind.TEXT),
+    "QOI": (b"qoif\0\0\0\x28", Kind.OTHER_PICTURE),
+    "EPS": (b"%!PS-Adobe-3.0 EPSF-3.0\n", Kind.OTHER_PICTURE),
     "film": (brands(b"isom", b"mp42"), Kind.VIDEO),
     "AVI": (b"RIFF\0\0\0\0AVI LIST", Kind.VIDEO),
     "Matroska": (b"\x1aE\xdf\xa3\x01", Kind.VIDEO),
@@ -184,6 +189,10 @@ def test_a_file_of_another_user(tmp_path):
         ),
         ([Kind.TEXT], "1 file passed over: 1 not a picture"),
         ([Kind.SPECIAL, Kind.RAW], "2 files passed over: 1 camera raw, 1 not a regular file"),
+        (
+            [Kind.VIDEO, Kind.OTHER_PICTURE, Kind.VIDEO, Kind.TEXT],
+            "4 files passed over: 2 videos, 1 picture of another format, 1 not a picture",
+        ),
         ([Kind.EMPTY] * 1200, "1,200 files passed over: 1,200 empty"),
         (
             [Kind.SVG, Kind.PSD, Kind.SVG, Kind.UNREADABLE, Kind.SPECIAL, Kind.SPECIAL],

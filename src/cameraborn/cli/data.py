@@ -23,7 +23,7 @@ from cameraborn.cli.common import (
     reporting,
     say,
 )
-from cameraborn.cli.failures import keeping, lines_in, printable
+from cameraborn.cli.failures import keeping, printable
 from cameraborn.cli.output import text_outputs
 from cameraborn.errors import CamerabornError, counted
 from cameraborn.files import Outputs
@@ -91,6 +91,7 @@ def import_(
     """
     from cameraborn.data.adapters import LAYOUTS, LeftOut, Options
     from cameraborn.data.importing import import_manifest, unfinished
+    from cameraborn.data.journal import Journal
     from cameraborn.registry import unknown_name
 
     if layout not in LAYOUTS:
@@ -114,7 +115,7 @@ def import_(
                 yield item
 
     journal = unfinished(output)
-    with keeping(journal, lambda: lines_in(journal), "picture"), reporting("importing") as report:
+    with keeping(journal, lambda: Journal.held(journal), "picture"), reporting("importing") as report:
         listed = outputs.watched(
             found(), lambda item: item.path if isinstance(item, LeftOut) else item.row.path
         )

@@ -41,7 +41,7 @@ def assign_splits(sizes: Mapping[str, int], shares: Mapping[str, float], *, seed
     if len(sizes) < len(shares):
         raise ManifestError(
             f"{len(sizes)} group(s) cannot be divided into {len(shares)} splits: "
-            "give rows a 'group', or use fewer splits"
+            "give rows a 'group' ('data import --group photo', say), or use fewer splits"
         )
     order = sorted(sizes)
     random.Random(seed).shuffle(order)

@@ -175,14 +175,19 @@ class Detector:
             most: number of faces at most, largest first.
         """
         best: tuple[Picture, list[Observation]] | None = None
+        numbers: list[int] = []
         for picture in pictures:
+            numbers.append(picture.frame or 0)
             seen = self.observe(picture, whole_image=whole_image, most=most)
             if any(one.scope != "doubtful-face" for one in seen):
-                return picture, seen
+                best = picture, seen
+                break
             if best is None or (seen and not best[1]):
                 best = picture, seen
         assert best is not None  # there is a first picture, or an error
-        return best
+        if len(numbers) > numbers[-1]:  # none was passed over
+            return best
+        return replace(best[0], frames_seen=(len(numbers), numbers[-1] + 1)), best[1]
 
     def observe(
         self, picture: Picture, *, whole_image: bool = False, most: int | None = None

@@ -16,6 +16,11 @@ from typing import Any, Self
 
 from cameraborn.errors import CamerabornError, JournalError
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 _LINE = re.compile(rb"([0-9a-f]{16}) (\d+) (\d+) ")
 SYNCED_EVERY = 5.0  # seconds of work that a power cut may cost
 _CUT = re.compile(rb"[0-9a-f]{16} |[0-9a-f]{1,16}$")  # such a line, cut off
@@ -86,6 +91,14 @@ class Journal:
         with path.open("rb") as file:
             return _settings_in(file.readline()) or {}
 
+    @staticmethod
+    def held(path: Path) -> int:
+        """How many items the journal at a path holds; 0 if it is none."""
+        if path.is_symlink() or not path.is_file():
+            return 0
+        with path.open("rb") as file:
+            return sum(line.endswith(b"\n") and _LINE.match(line) is not None for line in file)
+
     def __len__(self) -> int:
         return len(self._places)
 
@@ -100,6 +113,7 @@ class Journal:
                 f"{self.path}: cannot be written ({error.strerror}): free some space or check the folder"
             ) from error
         try:
+            self._keep_others_out()
             self._take_up()
         except JournalError:
             self._file.close()
@@ -164,6 +178,19 @@ class Journal:
                 f"and {self._again} goes on where it stopped"
             ) from error
         return at
+
+    def _keep_others_out(self) -> None:
+        """Until the file is closed. Where a file system has no locks, two runs at a time are up to the user."""
+        if fcntl is None:
+            return
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise JournalError(
+                f"{self.path}: another run is writing it: wait for its end, or give another -o"
+            ) from None
+        except OSError:
+            return
 
     def _take_up(self) -> None:
         self._file.seek(0)

@@ -113,13 +113,28 @@ def random_generator(sha256: str, seed: int) -> np.random.Generator:
 def _viewed(
     stage: ViewStage, photographs: Iterable[Photograph], report: Report, journal: Journal | None
 ) -> Iterator[Viewed]:
-    kept = _KeptStage(stage)
+    kept, first_of = _KeptStage(stage), dict[bytes, tuple[str, str | None]]()
     items = (_item(stage, photograph, journal) for photograph in photographs)
     for item, viewed in map_in_order(kept, items, stage.options.jobs):
         if journal is not None and item.known is None and viewed.sha256 is not None:
             journal.add(item.mark, viewed.to_json())
-        report(viewed.path, viewed.problem)
-        yield viewed
+        told = _once(viewed, first_of)
+        report(told.path, told.problem)
+        yield told
+
+
+def _once(viewed: Viewed, first_of: dict[bytes, tuple[str, str | None]]) -> Viewed:
+    """A photograph, but without views if another file has shown the same face: stored anew, it is no second one."""
+    if not viewed.views or (feature := viewed.views[0].feature) is None:
+        return viewed
+    path, sha256 = first_of.setdefault(
+        hashlib.sha256(feature.tobytes()).digest(), (viewed.path, viewed.sha256)
+    )
+    if sha256 == viewed.sha256:
+        return viewed
+    return replace(
+        viewed, views=[], examples=[], problem=f"{viewed.path}: shows what {path} shows, and counts once"
+    )
 
 
 @dataclass

@@ -37,6 +37,7 @@ class Kind(Enum):
     RAW = "camera raw"
     OPENEXR = "OpenEXR"
     SVG = "SVG"
+    OTHER_PICTURE = "picture of another format"
     PDF = "PDF"
     VIDEO = "video"
     TEXT = "text"
@@ -49,7 +50,7 @@ class Kind(Enum):
 
 # What `photo.decode` has decoders for, without the extra of JPEG XL; see `can_be_read`.
 PICTURES = frozenset({Kind.JPEG, Kind.PNG, Kind.WEBP, Kind.GIF, Kind.TIFF, Kind.BMP, Kind.AVIF, Kind.HEIF})
-_NO_PICTURES = frozenset({Kind.PDF, Kind.VIDEO, Kind.TEXT, Kind.OTHER})
+_NO_PICTURES = frozenset({Kind.PDF, Kind.TEXT, Kind.OTHER})
 
 _SIGNATURES: tuple[tuple[bytes, Kind], ...] = (
     (b"\xff\xd8\xff", Kind.JPEG),
@@ -63,6 +64,17 @@ _SIGNATURES: tuple[tuple[bytes, Kind], ...] = (
     (b"II\xbc\x01", Kind.JPEG_XR),
     (b"8BPS", Kind.PSD),
     (b"v/1\x01", Kind.OPENEXR),
+    (b"icns", Kind.OTHER_PICTURE),
+    (b"\0\0\1\0", Kind.OTHER_PICTURE),  # ICO
+    (b"DDS ", Kind.OTHER_PICTURE),
+    (b"qoif", Kind.OTHER_PICTURE),
+    (b"\x01\xda\0", Kind.OTHER_PICTURE),  # SGI
+    (b"\x01\xda\1", Kind.OTHER_PICTURE),
+    (b"\x0a\5\1", Kind.OTHER_PICTURE),  # PCX
+    (b"%!PS-Adobe", Kind.OTHER_PICTURE),
+    (b"\xc5\xd0\xd3\xc6", Kind.OTHER_PICTURE),  # EPS with a preview
+    (b"BPG\xfb", Kind.OTHER_PICTURE),
+    (b"FLIF", Kind.OTHER_PICTURE),
     (b"%PDF-", Kind.PDF),
     (b"FUJIFILMCCD-RAW", Kind.RAW),
     (b"FOVb", Kind.RAW),  # Sigma
@@ -86,6 +98,8 @@ _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", 
 _CFA, _DNG_VERSION, _SUB_IFDS, _REDUCED = 32803, 0xC612, 0x014A, 1
 _SVG = re.compile(rb"\s*(?:<\?xml[^>]*>|<!--.*?-->|<!DOCTYPE[^>]*>|\s)*<(?:\w+:)?svg[\s>]", re.DOTALL)
 
+_NETPBM = re.compile(rb"P[1-6]\s+(?:#[^\n]*\n\s*)*\d+\s+\d+\s|P7\nWIDTH \d|P[Ff]\n\d+ \d+\n")
+
 
 def kind_of(head: bytes) -> Kind:
     """What a file is whose first bytes these are, `HEAD` of them or the whole file; never raises."""
@@ -102,6 +116,8 @@ def kind_of(head: bytes) -> Kind:
         return _of_brands(head)
     if _is_bmp(head):
         return Kind.BMP
+    if _NETPBM.match(head):
+        return Kind.OTHER_PICTURE
     if head[: 3 * _PACKET : _PACKET] == b"GGG":
         return Kind.VIDEO
     return _of_text(head)
@@ -251,6 +267,8 @@ def _said(count: int, name: str) -> str:
         "no picture": ("not a picture", "not pictures"),
         "not a file": ("not a regular file", "not regular files"),
         "linked folder": ("linked folder", "linked folders"),
+        Kind.OTHER_PICTURE.value: ("picture of another format", "pictures of other formats"),
+        Kind.VIDEO.value: ("video", "videos"),
     }
     one, many = plurals.get(name, (name, name))
     return f"{count:,} {one if count == 1 else many}"
