@@ -21,7 +21,7 @@ class Running:
     """A running server: `client` asks it, `log` is what it has said on standard error."""
 
     def __init__(self, process, headers):
-        self.process, self.lines = process, []
+        self.process, self.lines, self.is_told_to_end = process, [], False
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         wait_until(lambda: LISTENING.search(self.log) or process.poll() is not None, 300)
@@ -48,6 +48,7 @@ class Running:
 
     def end(self):
         """Ask it to end, and return its exit code."""
+        self.is_told_to_end = True
         self.process.terminate()
         code = self.process.wait(300)
         self._reader.join(10)
