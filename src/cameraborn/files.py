@@ -66,9 +66,8 @@ def _renamed_to(path: Path, part: Path, alone: bool) -> Iterator[Path]:
         yield part
         if path.exists():
             part.chmod(stat.S_IMODE(path.stat().st_mode))
-        with part.open(
-            "r+b"
-        ) as whole:  # before it takes the name: a power cut leaves the old file or the new one
+        # Before it takes the name: a power cut leaves the old file or the new one.
+        with part.open("r+b") as whole:
             os.fsync(whole.fileno())
         part.replace(path)
     finally:

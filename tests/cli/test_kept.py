@@ -88,7 +88,9 @@ def test_an_audit_that_was_killed_goes_on_and_ends_in_the_same_bytes(desk, tmp_p
     code, _ = killed(desk / "album", part, signal.SIGKILL, *command, made, "--jobs", "1", lines=4)
     assert code == -signal.SIGKILL
     assert not made.exists()
-    part.write_bytes(part.read_bytes() + b"0123456789abcdef 12")
+    lines = part.read_bytes().splitlines(keepends=True)
+    lines[2] = lines[2].partition(b"[")[0] + b'["spoilt"]\n'
+    part.write_bytes(b"".join(lines) + b"0123456789abcdef 12")
     code, _, error = run_here(*command, made, cwd=desk)
     assert code == 0, error
     assert re.search(r"made\.json\.part: going on; measured pictures done already: [1-9]", error)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from cameraborn.detect.gathered import Gathered
+from cameraborn.detect.observe import Observer
 
 WAIT = 10
 
@@ -83,6 +84,19 @@ def test_one_that_a_network_fails_on_does_not_take_others_along():
     assert (first, leads, other) == ([3.0], [6.0], [12.0])
     assert isinstance(broken, ValueError)
     assert run(rows(5)).tolist() == [[15.0]]  # its place is free again
+
+
+def test_an_encoders_threads_go_through_its_network_together(network_bundle):
+    (encoder,) = Observer(network_bundle).encoders
+    rng = np.random.default_rng(0)
+    crops = [rng.integers(0, 255, (200, 200, 3), np.uint8) for _ in range(8)]
+    alone, told = [encoder.feature(crop) for crop in crops], []
+    encoder.gather(1, told.append)
+    with ThreadPoolExecutor(8) as threads:
+        for number, feature in enumerate(threads.map(encoder.feature, crops * 20)):
+            np.testing.assert_allclose(feature, alone[number % 8], rtol=1e-4, atol=1e-5)
+    assert sum(told) == 160
+    assert max(told) > 1
 
 
 @pytest.mark.parametrize("at_once", [1, 2])

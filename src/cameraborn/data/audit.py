@@ -146,12 +146,14 @@ def _mark_of(row: Row) -> Mark:
 
 
 def _known(journal: Journal, mark: Mark) -> tuple[Cues, Fingerprint] | None:
-    _, kept = journal.get(mark) or (0, None)
-    if kept is None:
+    if (found := journal.get(mark)) is None:
         return None
-    categories, numbers, hashed, thumbnail = kept
-    seen = Fingerprint(bytes.fromhex(hashed), bytes.fromhex(thumbnail))
-    return Cues(tuple(categories), tuple(numbers)), seen
+    try:
+        categories, numbers, hashed, thumbnail = found[1]
+        seen = Fingerprint(bytes.fromhex(hashed), bytes.fromhex(thumbnail))
+        return Cues(tuple(categories), tuple(numbers)), seen
+    except (ValueError, TypeError):
+        return None
 
 
 def _measured_or_known(

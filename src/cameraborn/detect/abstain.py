@@ -25,12 +25,10 @@ def notes_on(picture: Picture) -> tuple[str, ...]:
     if picture.hdr is not None:
         notes += (f"the picture has high dynamic range ({picture.hdr})",)
     if picture.frame is not None:
-        seen = (
-            ""
-            if picture.frames_seen is None
-            else "; {} of the first {} were looked at".format(*picture.frames_seen)
-        )
-        notes += (f"judged by frame {picture.frame} of the animation, counted from 0{seen}",)
+        note = f"judged by frame {picture.frame} of the animation, counted from 0"
+        if picture.frames_seen is not None:
+            note += "; {} of the first {} were looked at".format(*picture.frames_seen)
+        notes += (note,)
     if picture.more_pages:
         notes += ("the first page was judged, and not the others of the file",)
     return notes

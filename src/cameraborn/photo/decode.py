@@ -111,9 +111,7 @@ class Picture:
     damage: Damage = field(default_factory=Damage)  # of the file
     hdr: str | None = None  # "PQ" or "HLG": the pixels are not what a display of high dynamic range shows
     frame: int | None = None  # which frame of an animation this is, from 0; None if it is none
-    frames_seen: tuple[int, int] | None = (
-        None  # so many of the first so many were looked at; None: all of them
-    )
+    frames_seen: tuple[int, int] | None = None  # looked at so many of the first so many; None: at all of them
     more_pages: bool = False  # it is the first page of a TIFF that has others
 
 
