@@ -91,7 +91,7 @@ def import_(
     """
     from cameraborn.data.adapters import LAYOUTS, LeftOut, Options
     from cameraborn.data.importing import import_manifest, unfinished
-    from cameraborn.data.journal import Journal
+    from cameraborn.engine.journal import Journal
     from cameraborn.registry import unknown_name
 
     if layout not in LAYOUTS:

@@ -126,27 +126,23 @@ class _Kept:
 
 
 _Found = tuple[Cues, Fingerprint] | str  # or why there is nothing
+_Known = tuple[Cues, Fingerprint] | None  # of an interrupted run
 
 
 def _each(rows: Iterable[Row], jobs: int | None, journal: Journal | None) -> Iterator[tuple[Row, _Found]]:
     """What is found of each picture, in order; what the journal knows is not measured again."""
-    if journal is None:
-        yield from map_in_order(Call(_measured), rows, jobs)
-        return
-    items = ((row, mark, _known(journal, mark)) for row in rows for mark in [_mark_of(row)])
-    for row, mark, was_known, found in map_in_order(Call(_measured_or_known), items, jobs):
-        if not was_known and not isinstance(found, str):
+    items = (
+        (row, mark, _known(journal, mark)) for row in rows for mark in [Mark.of(digest(row.path), row.path)]
+    )
+    for row, mark, known, found in map_in_order(Call(_measured_or_known), items, jobs):
+        if journal is not None and known is None and not isinstance(found, str):
             cues, seen = found
             journal.add(mark, [cues.categories, cues.numbers, seen.hash.hex(), seen.thumbnail.hex()])
         yield row, found
 
 
-def _mark_of(row: Row) -> Mark:
-    return Mark.of(digest(row.path), row.path)
-
-
-def _known(journal: Journal, mark: Mark) -> tuple[Cues, Fingerprint] | None:
-    if (found := journal.get(mark)) is None:
+def _known(journal: Journal | None, mark: Mark) -> _Known:
+    if journal is None or (found := journal.get(mark)) is None:
         return None
     try:
         categories, numbers, hashed, thumbnail = found[1]
@@ -156,19 +152,17 @@ def _known(journal: Journal, mark: Mark) -> tuple[Cues, Fingerprint] | None:
         return None
 
 
-def _measured_or_known(
-    item: tuple[Row, Mark, tuple[Cues, Fingerprint] | None],
-) -> tuple[Row, Mark, bool, _Found]:
+def _measured_or_known(item: tuple[Row, Mark, _Known]) -> tuple[Row, Mark, _Known, _Found]:
     row, mark, known = item
-    return row, mark, known is not None, known or _measured(row)[1]
+    return row, mark, known, known or _measured(row)
 
 
-def _measured(row: Row) -> tuple[Row, _Found]:
+def _measured(row: Row) -> _Found:
     try:
         picture = open_listed(row.path)
     except PictureError as error:
-        return row, str(error)
-    return row, (cues_of(picture), fingerprint(picture.pixels))
+        return str(error)
+    return cues_of(picture), fingerprint(picture.pixels)
 
 
 def _misplaced(kept: Sequence[_Kept], sets: Iterable[Sequence[int]]) -> Iterable[Copies]:
