@@ -9,8 +9,6 @@ What is done is not done again, so interrupt and repeat it as you like. Written:
 
     benchmarks/results/aigfd_tasks.csv   AUC, accuracy and AP by track, each seed
     benchmarks/results/aigfd_pretext.csv what the networks tell of groups that they have not seen
-
-A quarter of an hour a run, on one processor; two hours and a half in all.
 """
 
 from __future__ import annotations
@@ -81,7 +79,11 @@ def measure(names: list[str], work: Path) -> None:
     )
     call("bench table3 bench_tasks.toml", work)
     shutil.copy(work / "runs" / "bench_tasks" / "paper" / "table3.csv", RESULTS / "aigfd_tasks.csv")
-    call(f"pretext.py {' '.join(f'runs/{name}' for name in names)} -o {RESULTS / 'aigfd_pretext.csv'}", work)
+    runs, table = (
+        (" ".join(f"runs/{name}" for name in names)),
+        shlex.quote(str(RESULTS / "aigfd_pretext.csv")),
+    )
+    call(f"pretext.py {runs} -o {table}", work)
 
 
 if __name__ == "__main__":
