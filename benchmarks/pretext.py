@@ -6,7 +6,7 @@
 Each run's last validation, from its log. `of` is a kind of photographs, or a manipulation. Pair accuracy is the share
 of pairs of photographs that a ranked tag orders rightly (chance: .5). Balanced accuracy of a manipulation is the mean
 of the shares of such faces and of untouched ones that are told rightly; of a kind of photographs, `share told rightly`
-is that of the untouched, or of the right classes.
+is that of the untouched, or of the right classes. Where the weights of the tasks are learnt, `weight` is the last.
 """
 
 from __future__ import annotations
@@ -42,6 +42,16 @@ def figures_of(run: Path) -> Iterator[dict[str, object]]:
             _, of, task = name.split("/")
             row = {"run": run.name, "step": last["step"], "task": task, "of": of}
             yield row | {"measure": measure(task, of), "value": value}
+    learnt = [line for line in lines if any(name.startswith("weight/") for name in line)]
+    for name, value in (learnt[-1] if learnt else {}).items():
+        if name.startswith("weight/"):
+            row = {
+                "run": run.name,
+                "step": learnt[-1]["step"],
+                "task": name.removeprefix("weight/"),
+                "of": "",
+            }
+            yield row | {"measure": "weight", "value": value}
 
 
 def measure(task: str, of: str) -> str:

@@ -1,14 +1,17 @@
-"""Which pretext task carries what: Table III of AIGFD-EXIF (arXiv 2501.02207) on little data, three seeds.
+"""What each pretext task carries, and what learnt weights are worth: the papers' ablations on little data, three seeds.
 
     python benchmarks/tasks.py --shared SHARED --work WORK
+    python benchmarks/tasks.py --shared SHARED --work WORK --paper blades
 
 `SHARED` holds the data. Every photograph of `data` and `data2` that may train and shows a face becomes a row with its
-face's box; a quarter of the groups is kept apart. All tasks, ranking alone, manipulated faces alone and random weights
-(`configs/aigfd_cpu*.toml`) are trained with each seed, and measured by the paper's protocol on the development tracks.
+face's box; a quarter of the groups is kept apart. For AIGFD-EXIF (Table III of arXiv 2501.02207) all tasks, ranking
+alone, manipulated faces alone and random weights are trained with each seed (`configs/aigfd_cpu*.toml`); for BLADES
+(ICCV'25) task weights that are learnt for one task, equal ones, ones learnt for detection (`joint_cpu`), and a network
+with random weights (`configs/blades_cpu*.toml`). They are measured by the papers' protocol on the development tracks.
 What is done is not done again, so interrupt and repeat it as you like. Written:
 
-    benchmarks/results/aigfd_tasks.csv   AUC, accuracy and AP by track, each seed
-    benchmarks/results/aigfd_pretext.csv what the networks tell of groups that they have not seen
+    benchmarks/results/PAPER_tasks.csv   AUC, accuracy and AP by track, each seed
+    benchmarks/results/PAPER_pretext.csv what the networks tell of groups that they have not seen
 """
 
 from __future__ import annotations
@@ -19,10 +22,22 @@ import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from build_bundle import ROOT, Step, call, do
 
-RECIPES = ("aigfd_cpu", "aigfd_cpu_exif", "aigfd_cpu_face", "aigfd_cpu_random")
+
+class Paper(NamedTuple):
+    """What is compared, and how many components the mixture of their features has."""
+
+    recipes: tuple[str, ...]
+    components: int
+
+
+PAPERS = {
+    "aigfd": Paper(("aigfd_cpu", "aigfd_cpu_exif", "aigfd_cpu_face", "aigfd_cpu_random"), components=1),
+    "blades": Paper(("blades_cpu", "blades_cpu_equal", "joint_cpu", "blades_cpu_random"), components=10),
+}
 DATA = ("data/camera", "data/portraits", "data2/faces", "data2/camera")
 LAID = "--side 128 --smallest-side 96 --crop-scale 1.3"
 RESULTS = ROOT / "benchmarks" / "results"
@@ -56,6 +71,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name in ("shared", "work"):
         parser.add_argument(f"--{name}", type=lambda text: Path(text).resolve(), required=True)
+    parser.add_argument("--paper", choices=PAPERS, default="aigfd")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     options = parser.parse_args()
     (options.work / "runs").mkdir(parents=True, exist_ok=True)
@@ -63,27 +79,30 @@ def main() -> None:
         do(step, options.work)
     names = []
     for seed in options.seeds:
-        for recipe in RECIPES:
+        for recipe in PAPERS[options.paper].recipes:
             names.append(f"{recipe}_{seed}")
             for step in made(names[-1], seeded(recipe, seed, options.work)):
                 do(step, options.work)
-    measure(names, options.work)
+    measure(options.paper, names, options.work)
 
 
-def measure(names: list[str], work: Path) -> None:
+def measure(paper: str, names: list[str], work: Path) -> None:
     """Fill both tables."""
     config = (ROOT / "configs" / "bench_tasks.toml").read_text(encoding="utf-8")
-    detectors = ", ".join(f'"runs/bundles/{name}"' for name in names)
-    (work / "bench_tasks.toml").write_text(
-        re.sub(r"(?m)^detectors = .*", f"detectors = [{detectors}]", config), encoding="utf-8"
-    )
-    call("bench table3 bench_tasks.toml", work)
-    shutil.copy(work / "runs" / "bench_tasks" / "paper" / "table3.csv", RESULTS / "aigfd_tasks.csv")
-    runs, table = (
-        (" ".join(f"runs/{name}" for name in names)),
-        shlex.quote(str(RESULTS / "aigfd_pretext.csv")),
-    )
-    call(f"pretext.py {runs} -o {table}", work)
+    bundles = ", ".join(f'"runs/bundles/{name}"' for name in names)
+    changed = {
+        "output": f'"runs/bench_{paper}"',
+        "detectors": f"[{bundles}]",
+        "components": str(PAPERS[paper].components),
+    }
+    for key, value in changed.items():
+        config = re.sub(rf"(?m)^{key} = .*", f"{key} = {value}", config)
+    (work / f"bench_{paper}.toml").write_text(config, encoding="utf-8")
+    call(f"bench table3 bench_{paper}.toml", work)
+    shutil.copy(work / "runs" / f"bench_{paper}" / "paper" / "table3.csv", RESULTS / f"{paper}_tasks.csv")
+    runs = " ".join(f"runs/{name}" for name in names)
+    call(f"pretext.py {runs} -o runs/{paper}_pretext.csv", work)
+    shutil.copy(work / "runs" / f"{paper}_pretext.csv", RESULTS)
 
 
 if __name__ == "__main__":
