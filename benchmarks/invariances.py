@@ -8,7 +8,7 @@ Each photograph is judged as it is, and after one change that leaves the face wh
 - as PNG, WebP, TIFF, BMP: the same pixels in another container without loss; compared with the file as it is, whose
   JPEG quality they do not tell any more;
 - from PNG to WebP: the same pixels in two containers without loss;
-- EXIF orientation N: stored turned, with the tag that turns it back, in a PNG; compared with the PNG;
+- EXIF orientation N: stored turned or mirrored, with the tag that turns it back, in a PNG; compared with the PNG;
 - padded: one pixel more on each side, which repeats the edge, in a PNG; compared with the PNG;
 - crop 5 % smaller, larger: the same face cut out at .95 and 1.05 of the bundle's scale, from the file as it is.
 
@@ -36,7 +36,16 @@ from cameraborn.library import load
 from cameraborn.photo.decode import Picture, open_picture
 
 RATE = 0.05
-ORIENTATION, TURNS = 0x0112, {3: 180, 6: 90, 8: 270}  # tag -> degrees, anticlockwise, that it turns back
+ORIENTATION = 0x0112
+STORED = {  # value of the tag -> what is done to a picture that it is to undo
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
 Pair = tuple[Verdict, Verdict]
 
 
@@ -59,10 +68,10 @@ def changed(pixels: Pixels) -> Iterator[tuple[str, bytes]]:
     yield "mirrored", encoded(ImageOps.mirror(image), "PNG")
     yield "from PNG to WebP", encoded(image, "WEBP", lossless=True, exact=True)
     yield "padded", encoded(Image.fromarray(np.pad(pixels, ((1, 1), (1, 1), (0, 0)), "edge")), "PNG")
-    for tag, degrees in TURNS.items():
+    for tag, turn in STORED.items():
         exif = Image.Exif()
         exif[ORIENTATION] = tag
-        yield f"EXIF orientation {tag}", encoded(image.rotate(degrees, expand=True), "PNG", exif=exif)
+        yield f"EXIF orientation {tag}", encoded(image.transpose(turn), "PNG", exif=exif)
 
 
 def scaled(box: Box, scale: float) -> Box:

@@ -103,6 +103,17 @@ def test_time_between_frames_is_a_number(tmp_path, seconds):
         assert run_here("score", "a.jpg", option, seconds, cwd=tmp_path)[0] == 2
 
 
+def test_options_of_videos_say_that_there_was_none(tmp_path):
+    shutil.copy(PHOTO, tmp_path / "a.jpg")
+    code, _, error = run_here("score", "a.jpg", "--every", "1", "--frames", cwd=tmp_path)
+    assert code == 0
+    assert error.splitlines()[-2:] == [
+        "--every did nothing: no video was read",
+        "--frames did nothing: no video was read",
+    ]
+    assert "did nothing" not in run_here("score", "a.jpg", cwd=tmp_path)[2]
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_verb_shows_an_example(name):
     shown = " ".join(COMMANDS[name].get_help(typer.Context(COMMANDS[name], info_name=name)).split())

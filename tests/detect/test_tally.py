@@ -28,7 +28,7 @@ def test_pictures_and_faces_are_counted_apart():
 def test_frames_are_counted_with_their_video():
     video = replace(FACE, flagged=None, scope="video", start_s=0.0, end_s=1.0, frames=2)
     frame = replace(video, frames=None)
-    assert counted(video, frame, frame) == Tally(pictures=1, read=1, found=1)
+    assert counted(video, frame, frame) == Tally(pictures=1, videos=1, read=1, found=1)
 
 
 def test_a_sum_is_the_count_of_all():

@@ -50,6 +50,13 @@ def test_a_copy_under_another_name_has_been_seen_too(fitted, photographs, tmp_pa
         calibrate(fitted, [Photograph(str(copy), "")], options=OPTIONS)
 
 
+def test_a_photograph_that_was_stored_anew_has_been_seen_too(fitted, tmp_path):
+    anew = tmp_path / "anew.jpg"
+    anew.write_bytes((EXAMPLES / "photo-3.jpg").read_bytes() + b"x")
+    with pytest.raises(CalibrationError, match="already seen"):
+        calibrate(fitted, [Photograph(str(anew), "")], options=OPTIONS)
+
+
 def test_what_was_made_from_a_photograph_has_been_seen_with_it(fitted, network_bundle, photographs, tmp_path):
     shown = EXAMPLES / "photo-3.jpg"
     smaller = tmp_path / "smaller.jpg"

@@ -25,6 +25,7 @@ def viewed():
         View(
             photograph,
             "ab",
+            "cd",
             feature,
             Condition(100 + n, 80 if n else None, 0.1 * n, n),
             statistics(),
@@ -32,15 +33,15 @@ def viewed():
         )
         for n, feature in enumerate([rng.normal(size=WIDTH).astype(np.float32), None])
     ]
-    return Viewed("a.jpg", "ab", views, [(statistics(), 3)], None)
+    return Viewed("a.jpg", "ab", "cd", views, [(statistics(), 3)], None)
 
 
 def test_what_is_kept_is_read_back_to_the_bit(viewed):
     photograph = viewed.views[0].photograph
     again = Viewed.of_json(json.loads(json.dumps(viewed.to_json())), photograph, WIDTH)
-    assert (again.path, again.sha256, again.problem) == ("a.jpg", "ab", None)
+    assert (again.path, again.sha256, again.shown, again.problem) == ("a.jpg", "ab", "cd", None)
     for one, other in zip(again.views, viewed.views, strict=True):
-        assert (one.condition, one.colour, one.sha256) == (other.condition, other.colour, "ab")
+        assert (one.condition, one.colour, one.hashes) == (other.condition, other.colour, ("cd", "ab"))
         assert one.photograph is photograph
         np.testing.assert_array_equal(one.statistics, other.statistics)
     np.testing.assert_array_equal(again.views[0].feature, viewed.views[0].feature)
@@ -51,7 +52,7 @@ def test_what_is_kept_is_read_back_to_the_bit(viewed):
 
 
 def test_a_photograph_that_gave_nothing_says_why(viewed):
-    kept = Viewed("b.jpg", None, [], [], "no face").to_json()
+    kept = Viewed("b.jpg", None, None, [], [], "no face").to_json()
     again = Viewed.of_json(kept, Photograph("b.jpg", "source"), WIDTH)
     assert (again.views, again.examples, again.problem, again.sha256) == ([], [], "no face", None)
 
@@ -65,3 +66,9 @@ def test_a_damaged_record_is_refused(viewed, lost):
     shorter = fields | {lost: fields[lost][:-1]}
     with pytest.raises((ValueError, LookupError, TypeError)):
         Viewed.of_json(shorter, photograph, WIDTH)
+
+
+def test_a_record_that_does_not_tell_pixels_is_refused(viewed):
+    fields = {name: value for name, value in viewed.to_json().items() if name != "shown"}
+    with pytest.raises(LookupError):
+        Viewed.of_json(fields, viewed.views[0].photograph, WIDTH)

@@ -29,6 +29,7 @@ from cameraborn.cli.common import (
     contradicting,
     file_or_standard_output,
     format_asked,
+    given,
     jobs_of,
     meaningless,
     passed_over,
@@ -60,7 +61,8 @@ def score(
         list[str],
         Argument(
             metavar="PATH",
-            help="Files, folders (recursively), globs; - reads paths, or one picture, from standard input.",
+            help="Files, folders (recursively), globs; - reads paths, or one picture, from standard input. What "
+            "is named twice is judged twice.",
         ),
     ],
     false_alarm: Annotated[
@@ -182,6 +184,10 @@ def score(
         )
     _say(tally, options, fdr)
     passed_over(census)
+    if tally.pictures and not tally.videos:
+        for name in ("every", "frames"):
+            if given(context, name):
+                say(f"--{name} did nothing: no video was read")
     if not tally.read:
         raise typer.Exit(EXIT_NOTHING_READ)
     if fail_on_flag and tally.flagged:

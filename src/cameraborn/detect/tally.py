@@ -15,6 +15,7 @@ class Tally:
 
     Attributes:
         pictures: inputs.
+        videos: those of them that were read as videos.
         read: those that could be read.
         faceless: those without a face.
         found: faces, or whole pictures.
@@ -23,6 +24,7 @@ class Tally:
     """
 
     pictures: int = 0
+    videos: int = 0
     read: int = 0
     faceless: int = 0
     found: int = 0
@@ -35,6 +37,7 @@ class Tally:
             return
         if not verdict.face:  # a picture's first row
             self.pictures += 1
+            self.videos += verdict.start_s is not None
             self.read += verdict.scope != "unreadable"
             self.faceless += verdict.scope == "no-face"
         self.found += verdict.box is not None

@@ -26,6 +26,7 @@ class View:
 
     photograph: Photograph
     sha256: str
+    shown: str  # SHA-256 of the photograph's pixels, which stay when a file is stored anew
     feature: Feature | None  # [D]; None where no network ran
     condition: Condition
     statistics: ResidualStatistics
@@ -33,19 +34,20 @@ class View:
 
     @property
     def hashes(self) -> tuple[str, ...]:
-        """Those of the file and of its original."""
-        return hashes_of(self.sha256, self.photograph.original)
+        """Those of the file, of its pixels and of its original."""
+        return self.shown, *hashes_of(self.sha256, self.photograph.original)
 
 
 @dataclass(frozen=True, eq=False)
 class Viewed:
     """The views of one photograph, what its copies show of operations, and why there are none.
 
-    `sha256` is None where it could not be read.
+    `sha256` and `shown`, those of the file and of its pixels, are None where it could not be read.
     """
 
     path: str
     sha256: str | None
+    shown: str | None
     views: list[View]
     examples: list[Example]
     problem: str | None
@@ -54,6 +56,7 @@ class Viewed:
         """All of it, exactly; `of_json` reads it back."""
         return {
             "sha256": self.sha256,
+            "shown": self.shown,
             "features": [None if view.feature is None else _packed([view.feature]) for view in self.views],
             "conditions": [astuple(view.condition) for view in self.views],
             "statistics": _packed([view.statistics for view in self.views]),
@@ -76,10 +79,11 @@ class Viewed:
             _unpacked(fields["statistics"], N_STATISTICS),
             fields["colours"],
         )
-        views = [View(photograph, fields["sha256"], *one) for one in zip(*columns, strict=True)]
+        sha256, shown = fields["sha256"], fields["shown"]
+        views = [View(photograph, sha256, shown, *one) for one in zip(*columns, strict=True)]
         statistics = _unpacked(fields["example_statistics"], N_STATISTICS)
         examples = list(zip(statistics, fields["example_operations"], strict=True))
-        return Viewed(photograph.path, fields["sha256"], views, examples, fields["problem"])
+        return Viewed(photograph.path, sha256, shown, views, examples, fields["problem"])
 
 
 def _packed(rows: Sequence[NDArray[np.float32]]) -> str:

@@ -34,6 +34,7 @@ from cameraborn.fit.photographs import Photograph, subsample
 from cameraborn.fit.view import Example, View, Viewed
 from cameraborn.photo.decode import Picture, open_listed
 
+_Hashes = tuple[str, str]  # of the file, and of its pixels
 Report = Callable[[str, str | None], None]  # a photograph's path, and why it was left out (None: it was not)
 
 _EXAMPLE_PHOTOGRAPHS, _EXAMPLE_COPIES = 600, 2  # that operations are learnt from; copies by each operation
@@ -113,7 +114,7 @@ def random_generator(sha256: str, seed: int) -> np.random.Generator:
 def _viewed(
     stage: ViewStage, photographs: Iterable[Photograph], report: Report, journal: Journal | None
 ) -> Iterator[Viewed]:
-    kept, first_of = _KeptStage(stage), dict[bytes, tuple[str, str | None]]()
+    kept, first_of = _KeptStage(stage), dict[str, tuple[str, str | None]]()
     items = (_item(stage, photograph, journal) for photograph in photographs)
     for item, viewed in map_in_order(kept, items, stage.options.jobs):
         if journal is not None and item.known is None and viewed.sha256 is not None:
@@ -123,13 +124,11 @@ def _viewed(
         yield told
 
 
-def _once(viewed: Viewed, first_of: dict[bytes, tuple[str, str | None]]) -> Viewed:
-    """A photograph, but without views if another file has shown the same face: stored anew, it is no second one."""
-    if not viewed.views or (feature := viewed.views[0].feature) is None:
+def _once(viewed: Viewed, first_of: dict[str, tuple[str, str | None]]) -> Viewed:
+    """A photograph, but without views if another file has shown the same pixels: stored anew, it is no second one."""
+    if not viewed.views or viewed.shown is None:
         return viewed
-    path, sha256 = first_of.setdefault(
-        hashlib.sha256(feature.tobytes()).digest(), (viewed.path, viewed.sha256)
-    )
+    path, sha256 = first_of.setdefault(viewed.shown, (viewed.path, viewed.sha256))
     if sha256 == viewed.sha256:
         return viewed
     return replace(
@@ -165,11 +164,13 @@ class ViewStage(Stage[Photograph, Viewed]):
             picture = open_listed(item.path)  # looked at twice, which a pipe does not allow
             faces = self._faces(picture)
         except PictureError as error:
-            return Viewed(item.path, None, [], [], str(error))
-        sha256 = picture.sha256 or hashlib.sha256(picture.pixels.tobytes()).hexdigest()
-        views = list(self._views(item, sha256, faces))
+            return Viewed(item.path, None, None, [], [], str(error))
+        shown = hashlib.sha256(picture.pixels.tobytes()).hexdigest()
+        sha256 = picture.sha256 or shown
+        views = list(self._views(item, (sha256, shown), faces))
         examples = list(self._examples(sha256, faces)) if item in self.exemplary else []
-        return Viewed(item.path, sha256, views, examples, None if views else f"{item.path}: no usable face")
+        problem = None if views else f"{item.path}: no usable face"
+        return Viewed(item.path, sha256, shown, views, examples, problem)
 
     def _faces(self, picture: Picture) -> list[tuple[Pixels, float, Measurement]]:
         """The crop, size in pixels and measurement of each usable face."""
@@ -188,28 +189,28 @@ class ViewStage(Stage[Photograph, Viewed]):
         return found
 
     def _views(
-        self, photograph: Photograph, sha256: str, faces: list[tuple[Pixels, float, Measurement]]
+        self, photograph: Photograph, hashes: _Hashes, faces: list[tuple[Pixels, float, Measurement]]
     ) -> Iterator[View]:
-        rng = random_generator(sha256, self.options.seed)
+        rng = random_generator(hashes[0], self.options.seed)
         featured = None if self.featured is None else self.featured.get(photograph, frozenset())
         numbers = itertools.count()
         for crop, size, as_it_is in faces:
             next(numbers)
-            yield _view(photograph, sha256, as_it_is)
+            yield _view(photograph, hashes, as_it_is)
             for (pixels, quality), number in zip(self._copies(crop, rng), numbers, strict=False):
                 left = size * pixels.shape[0] / crop.shape[0]
                 if featured is None or number in featured:
-                    yield _view(photograph, sha256, self._observer.measure(pixels, left, quality))
+                    yield _view(photograph, hashes, self._observer.measure(pixels, left, quality))
                 else:
-                    yield self._without_feature(photograph, sha256, pixels, left, quality)
+                    yield self._without_feature(photograph, hashes, pixels, left, quality)
 
     def _without_feature(
-        self, photograph: Photograph, sha256: str, pixels: Pixels, size: float, quality: int | None
+        self, photograph: Photograph, hashes: _Hashes, pixels: Pixels, size: float, quality: int | None
     ) -> View:
         """The same of a view that no network is asked about, in a tenth of the time."""
         statistics = self._observer.statistics(pixels)
         condition = self._observer.bundle.condition(size, quality, statistics)
-        return View(photograph, sha256, None, _rounded(condition), statistics, has_colour(pixels))
+        return View(photograph, *hashes, None, _rounded(condition), statistics, has_colour(pixels))
 
     def _copies(self, crop: Pixels, rng: np.random.Generator) -> list[Processed]:
         smallest = self._observer.bundle.info.smallest_side
@@ -270,9 +271,9 @@ def _item(stage: ViewStage, photograph: Photograph, journal: Journal | None) -> 
     return _Item(photograph, mark, known)
 
 
-def _view(photograph: Photograph, sha256: str, measured: Measurement) -> View:
+def _view(photograph: Photograph, hashes: _Hashes, measured: Measurement) -> View:
     condition = _rounded(measured.condition)
-    return View(photograph, sha256, measured.feature, condition, measured.statistics, measured.colour)
+    return View(photograph, *hashes, measured.feature, condition, measured.statistics, measured.colour)
 
 
 def _rounded(condition: Condition) -> Condition:
