@@ -13,7 +13,7 @@ import os
 from array import array
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ from cameraborn.detect.store import check_place
 from cameraborn.detect.verdict import ChannelVerdict, Verdict
 from cameraborn.engine.journal import Journal, Mark, digest
 from cameraborn.engine.local import map_in_order
+from cameraborn.engine.resume import Task, UnlessKnown
 from cameraborn.engine.stage import Call
 from cameraborn.errors import CamerabornError, JournalError
 from cameraborn.files import holds_something
@@ -41,13 +42,8 @@ _LOOKS = ("look at a picture", "looks at pictures")
 _MEASURED = ("measured picture", "measured pictures")
 
 
-@dataclass(frozen=True)
-class _Item:
-    """A picture, the mark that it has in the journal, and where its verdicts are there already."""
-
-    source: Source
-    mark: Mark
-    known: int | None = None
+# A picture, and its verdicts, or where they are in the journal already.
+_Task = Task[Source, "list[Verdict] | int"]
 
 
 def kept_or_streamed(
@@ -119,9 +115,8 @@ class Kept:
     ) -> Iterator[Iterator[Verdict]]:
         """The verdicts on the pictures, in their order; with a journal, once all of them are there."""
         if self.part is None:
-            items = (_Item(source, Mark(0, 0, 0)) for source in pictures)
-            with closing(self._scored(items, advance, jobs)) as scored:
-                yield (verdict for _, found in scored for verdict in found)
+            with closing(self._scored(map(_Task, pictures), advance, jobs)) as scored:
+                yield (verdict for _, found in scored if not isinstance(found, int) for verdict in found)
             return
         again = "the same command with --resume"
         with _journal(self.part, self._settings(), _VERDICTS, again) as journal:
@@ -134,28 +129,25 @@ class Kept:
     ) -> array[int]:
         """Score what is not in the journal yet; where each picture's line begins, in the order of the pictures."""
         order = array("Q")
-        items = (self._item(source, journal) for source in pictures)
-        with closing(self._scored(items, advance, jobs)) as scored:
-            for item, verdicts in scored:
-                at = item.known
-                if at is None:
-                    at = journal.add(item.mark, [asdict(verdict) for verdict in verdicts])
-                order.append(at)
+        tasks = (self._task(source, journal) for source in pictures)
+        with closing(self._scored(tasks, advance, jobs)) as scored:
+            for task, found in scored:
+                if not isinstance(found, int):
+                    found = journal.add(task.mark, [asdict(verdict) for verdict in found])
+                order.append(found)
         return order
 
     def _scored(
-        self, items: Iterable[_Item], advance: Callable[[int], None], jobs: int | None
-    ) -> Generator[tuple[_Item, list[Verdict]], None, None]:
-        def work(item: _Item) -> tuple[_Item, list[Verdict]]:
-            if item.known is not None:
-                return item, []
-            return item, verdicts_on(self._detector, item.source, self._options)
+        self, tasks: Iterable[_Task], advance: Callable[[int], None], jobs: int | None
+    ) -> Generator[tuple[_Task, list[Verdict] | int], None, None]:
+        def work(source: Source) -> list[Verdict] | int:
+            return verdicts_on(self._detector, source, self._options)
 
-        for done, scored in enumerate(map_in_order(Call(work), items, jobs), 1):
+        for done, scored in enumerate(map_in_order(UnlessKnown(Call(work)), tasks, jobs), 1):
             advance(done)
             yield scored
 
-    def _item(self, source: Source, journal: Journal) -> _Item:
+    def _task(self, source: Source, journal: Journal) -> _Task:
         if isinstance(source, str):
             mark = Mark.of(digest(source), source)
         else:
@@ -164,7 +156,7 @@ class Kept:
         at, found = journal.get(mark) or (None, [])
         # What could not be read may have been repaired meanwhile, without its size or time changing.
         unreadable = any(row["scope"] == "unreadable" for row in found)
-        return _Item(source, mark, None if unreadable else at)
+        return Task(source, mark, None if unreadable else at)
 
     def _settings(self) -> dict[str, Any]:
         replaced = {} if self._replaced is None else {"output": self._replaced}

@@ -16,6 +16,7 @@ from cameraborn.data.duplicates import Fingerprint, fingerprint, near_duplicates
 from cameraborn.data.manifest import Row
 from cameraborn.engine.journal import Journal, Mark, digest
 from cameraborn.engine.local import map_in_order
+from cameraborn.engine.resume import Task, UnlessKnown
 from cameraborn.engine.stage import Call
 from cameraborn.errors import PictureError
 from cameraborn.photo.decode import open_listed
@@ -126,22 +127,25 @@ class _Kept:
 
 
 _Found = tuple[Cues, Fingerprint] | str  # or why there is nothing
-_Known = tuple[Cues, Fingerprint] | None  # of an interrupted run
 
 
 def _each(rows: Iterable[Row], jobs: int | None, journal: Journal | None) -> Iterator[tuple[Row, _Found]]:
     """What is found of each picture, in order; what the journal knows is not measured again."""
-    items = (
-        (row, mark, _known(journal, mark)) for row in rows for mark in [Mark.of(digest(row.path), row.path)]
+    tasks: Iterator[Task[Row, _Found]] = (
+        Task(row, mark, _known(journal, mark)) for row, mark in _marked(rows)
     )
-    for row, mark, known, found in map_in_order(Call(_measured_or_known), items, jobs):
-        if journal is not None and known is None and not isinstance(found, str):
+    for task, found in map_in_order(UnlessKnown(Call(_measured)), tasks, jobs):
+        if journal is not None and task.known is None and not isinstance(found, str):
             cues, seen = found
-            journal.add(mark, [cues.categories, cues.numbers, seen.hash.hex(), seen.thumbnail.hex()])
-        yield row, found
+            journal.add(task.mark, [cues.categories, cues.numbers, seen.hash.hex(), seen.thumbnail.hex()])
+        yield task.item, found
 
 
-def _known(journal: Journal | None, mark: Mark) -> _Known:
+def _marked(rows: Iterable[Row]) -> Iterator[tuple[Row, Mark]]:
+    return ((row, Mark.of(digest(row.path), row.path)) for row in rows)
+
+
+def _known(journal: Journal | None, mark: Mark) -> _Found | None:
     if journal is None or (found := journal.get(mark)) is None:
         return None
     try:
@@ -150,11 +154,6 @@ def _known(journal: Journal | None, mark: Mark) -> _Known:
         return Cues(tuple(categories), tuple(numbers)), seen
     except (ValueError, TypeError):
         return None
-
-
-def _measured_or_known(item: tuple[Row, Mark, _Known]) -> tuple[Row, Mark, _Known, _Found]:
-    row, mark, known = item
-    return row, mark, known, known or _measured(row)
 
 
 def _measured(row: Row) -> _Found:

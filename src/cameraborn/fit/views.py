@@ -27,6 +27,7 @@ from cameraborn.detect.condition import Condition
 from cameraborn.detect.observe import Measurement, Observer, has_colour, longer_side
 from cameraborn.engine.journal import Journal, Mark, digest
 from cameraborn.engine.local import map_in_order
+from cameraborn.engine.resume import Task, UnlessKnown
 from cameraborn.engine.stage import Jobs, Stage
 from cameraborn.errors import CalibrationError, PictureError
 from cameraborn.files import Pixels
@@ -114,11 +115,11 @@ def random_generator(sha256: str, seed: int) -> np.random.Generator:
 def _viewed(
     stage: ViewStage, photographs: Iterable[Photograph], report: Report, journal: Journal | None
 ) -> Iterator[Viewed]:
-    kept, first_of = _KeptStage(stage), dict[str, tuple[str, str | None]]()
-    items = (_item(stage, photograph, journal) for photograph in photographs)
-    for item, viewed in map_in_order(kept, items, stage.options.jobs):
-        if journal is not None and item.known is None and viewed.sha256 is not None:
-            journal.add(item.mark, viewed.to_json())
+    first_of = dict[str, tuple[str, str | None]]()
+    tasks = (_task(stage, photograph, journal) for photograph in photographs)
+    for task, viewed in map_in_order(UnlessKnown(stage), tasks, stage.options.jobs):
+        if journal is not None and task.known is None and viewed.sha256 is not None:
+            journal.add(task.mark, viewed.to_json())
         told = _once(viewed, first_of)
         report(told.path, told.problem)
         yield told
@@ -236,31 +237,9 @@ class ViewStage(Stage[Photograph, Viewed]):
                 yield place, processed
 
 
-@dataclass(frozen=True)
-class _Item:
-    """A photograph, the mark that it has in the journal, and what is there of it."""
-
-    photograph: Photograph
-    mark: Mark
-    known: Viewed | None
-
-
-@dataclass
-class _KeptStage(Stage[_Item, tuple[_Item, Viewed]]):
-    """The same for what is not known."""
-
-    stage: ViewStage
-
-    def setup(self) -> None:
-        self.stage.setup()
-
-    def work(self, item: _Item) -> tuple[_Item, Viewed]:
-        return item, item.known or self.stage.work(item.photograph)
-
-
-def _item(stage: ViewStage, photograph: Photograph, journal: Journal | None) -> _Item:
+def _task(stage: ViewStage, photograph: Photograph, journal: Journal | None) -> Task[Photograph, Viewed]:
     if journal is None:
-        return _Item(photograph, Mark(0, 0, 0), None)
+        return Task(photograph)
     featured = "all" if stage.featured is None else sorted(stage.featured.get(photograph, ()))
     mark = Mark.of(digest(f"{photograph in stage.exemplary} {featured} {photograph.path}"), photograph.path)
     try:
@@ -268,7 +247,7 @@ def _item(stage: ViewStage, photograph: Photograph, journal: Journal | None) -> 
         known = fields and Viewed.of_json(fields, photograph, stage.bundle.info.width)
     except (ValueError, LookupError, TypeError):
         known = None
-    return _Item(photograph, mark, known)
+    return Task(photograph, mark, known)
 
 
 def _view(photograph: Photograph, hashes: _Hashes, measured: Measurement) -> View:
