@@ -31,7 +31,6 @@ SHORTENED: dict[
 ] = {  # by recipe: changes of [optimise] and [augment]; steps are of a minute
     "npr": {"batch_size": 32, "steps": 28, "learning_rate": 1e-3, "augment": {"crop": 128}},
     "probe_efficientnet_lite0": {"batch_size": 64, "steps": 50, "learning_rate": 5e-3},
-    "tiny_ladeda": {"batch_size": 64, "steps": 60, "learning_rate": 5e-3, "augment": {"crop": 128}},
     "gramnet": {
         "batch_size": 16,
         "steps": 12,
@@ -39,6 +38,7 @@ SHORTENED: dict[
         "augment": {"shrink": None, "crop": 256},
     },
     "ladeda": {"batch_size": 16, "steps": 11, "learning_rate": 5e-4, "augment": {"crop": 96}},
+    "tiny_ladeda": {"batch_size": 8, "steps": 30, "learning_rate": 5e-3, "augment": {"crop": 128}},
     "recce": {"batch_size": 8, "steps": 6, "learning_rate": 2e-4},
     "frdm": {"batch_size": 8, "steps": 5, "learning_rate": 2e-4},
     "self_blended": {"batch_size": 16, "steps": 4, "learning_rate": 2e-2, "augment": {"crop": 192}},
@@ -62,6 +62,9 @@ def recipe_of(name: str, group: tuple[str, ...], minutes: float, work: Path, lit
     fields["augment"] = fields.get("augment", {}) | _OF_FILES | augment
     fields["optimise"] = fields["optimise"] | _NO_DECAY | changes | {"threads": 1, "workers": 0}
     fields["log"] = {"validate_every": changes["steps"], "log_every": 5, "checkpoint_every": 10}
+    if "teacher" in fields:
+        teacher = fields["teacher"].split("/")[1]  # of the same group, trained before
+        fields["teacher"] = str(folder_of(teacher, group, work) / "network.safetensors")
     if fields.get("weights"):
         fields["weights"] = [str(lite)]
     return RivalRecipe.model_validate(fields)

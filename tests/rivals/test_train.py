@@ -19,7 +19,7 @@ from cameraborn.rivals.backbones.clip import VisionTransformer
 from cameraborn.rivals.dataset import RivalPictures, cut, postprocessed
 from cameraborn.rivals.lgrad import LGrad
 from cameraborn.rivals.objective import Plateau, Prepared, RivalObjective
-from cameraborn.rivals.published import NETWORKS, RIVALS, TRAINED, without_memory
+from cameraborn.rivals.published import NETWORKS, RIVALS, TRAINED, make, without_memory
 from cameraborn.rivals.recipe import AugmentSection, RivalRecipe
 from cameraborn.rivals.scoring import compute, open_encoder, open_rival
 from cameraborn.rivals.train import train_rival
@@ -294,3 +294,45 @@ def test_what_was_prepared_is_not_computed_again():
 def test_what_preprocesses_needs_no_weights():
     assert all(parameter.is_meta for parameter in without_memory("tiny-ladeda").parameters())
     assert dataclasses.is_dataclass(without_memory("tiny-ladeda").publication)
+
+
+def test_the_small_network_learns_its_teachers_scores(toys, tmp_path):
+    save_trained(formula_(make_trained("ladeda")), tmp_path / "ladeda.safetensors")
+    recipe = partial(recipe_of, toys, objective="distilled", augment={"crop": 64})
+    taught = recipe(teacher=tmp_path / "ladeda.safetensors", optimise={"steps": 12})
+    before = (tmp_path / "ladeda.safetensors").read_bytes()
+    figures = train_rival(taught, tmp_path / "run")
+    assert set(figures) >= {"auc", "accuracy"}
+    losses = [
+        json.loads(line)["loss"]
+        for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()
+        if "loss" in json.loads(line)
+    ]
+    assert losses[-1] < losses[0] / 2
+    assert (tmp_path / "ladeda.safetensors").read_bytes() == before
+    open_rival("tiny-ladeda", [tmp_path / "run" / "network.safetensors"])
+    with pytest.raises(RecipeError, match="holds ladeda, and"):
+        open_rival("tiny-ladeda", [tmp_path / "ladeda.safetensors"])
+    save_trained(make_trained("npr"), tmp_path / "npr.safetensors")
+    with pytest.raises(RecipeError, match="holds npr, and ladeda needs ladeda"):
+        train_rival(recipe(teacher=tmp_path / "npr.safetensors"), tmp_path / "other")
+
+
+def make_trained(name):
+    rival = make(name)
+    rival.start_training()
+    rival.count_as_trained()
+    return rival
+
+
+@pytest.mark.parametrize(
+    ("rival", "changes", "said"),
+    [
+        ("npr", {"objective": "distilled", "teacher": "t.safetensors"}, "none teaches 'npr'"),
+        ("tiny-ladeda", {"objective": "distilled"}, "give weights of 'ladeda' as teacher"),
+        ("tiny-ladeda", {"teacher": "t.safetensors"}, "means nothing without objective = 'distilled'"),
+    ],
+)
+def test_a_teacher_is_given_where_there_is_one_to_learn_from(toys, rival, changes, said):
+    with pytest.raises(ValueError, match=said):
+        recipe_of(toys, rival, **changes)

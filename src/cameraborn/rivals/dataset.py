@@ -38,7 +38,7 @@ def rows_of(recipe: RivalRecipe) -> tuple[Sequence[Row], Sequence[Row]]:
         ManifestError: there are too few, or a group is in both.
     """
     data, step = recipe.data, recipe.optimise.pictures_a_step
-    if recipe.objective == "binary":
+    if recipe.objective in ("binary", "distilled"):
         return labelled_rows(data, step)
     photographs = {"label": "photo", "manipulations": ("",)}
     chosen = select_each(

@@ -19,9 +19,11 @@ from torch.nn import functional as F
 
 from cameraborn.networks.resnet import EXPANSION, Bottleneck
 from cameraborn.rivals.npr import GAIN, NprInput, neighbour_residual
-from cameraborn.rivals.published import LAYOUTS, NETWORKS, RIVALS, Layout, Publication
+from cameraborn.rivals.published import LAYOUTS, NETWORKS, RIVALS, Layout, Publication, Rival
 
 _CODE = "https://github.com/barcavia/RealTime-DeepfakeDetection-in-the-RealWorld"
+# Along a side, a patch of 9 pixels has three scores of the small network, and the next, 8 pixels on, begins four on.
+_OF_A_PATCH = (3, 4)
 _MOMENTUM = 0.001  # of the first batch normalisation, as published
 
 
@@ -151,15 +153,31 @@ class LaDeDa(NprInput):
 
 
 class TinyLaDeDa(NprInput):
-    """Tiny-LaDeDa. The authors distil it from LaDeDa's patch scores; its recipe here is supervised."""
+    """Tiny-LaDeDa, which learns the scores that LaDeDa gives the patches of 9 x 9 pixels."""
 
     name = "tiny-ladeda"
     publication = replace(
         _PUBLICATION,
-        differs=f"{_PUBLICATION.differs} The recipe learns the pictures' labels; the authors' training learns, of "
-        "patches of 9 x 9 pixels, the scores that a trained LaDeDa gives them, by the squared error.",
+        differs=f"{_PUBLICATION.differs} Patches are taught where they lie, a picture's together; the "
+        "authors cut them out, 10 x 10 pixels for the small network, and shuffle those of all pictures, 729 a batch.",
     )
     parts: Mapping[str, str] = {"network": "tiny-ladeda"}
+    teacher = "ladeda"
+
+    def distillation_loss(self, teacher: Rival, prepared: Tensor) -> Tensor:
+        """The mean squared difference of the patches' scores (the public code)."""
+        H, W = (size - size % 2 for size in prepared.shape[-2:])  # what both networks see
+        seen = prepared[..., :H, :W]
+        with torch.no_grad():
+            taught = _network_of(teacher).patch_scores(seen)
+        scores = F.avg_pool2d(_network_of(self).patch_scores(seen), *_OF_A_PATCH)
+        return F.mse_loss(scores, taught)
+
+
+def _network_of(rival: Rival) -> _PatchNetwork:
+    network = rival.get_submodule("network")
+    assert isinstance(network, _PatchNetwork)
+    return network
 
 
 NETWORKS.add("ladeda", LadedaNetwork)

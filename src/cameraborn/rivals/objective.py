@@ -9,6 +9,7 @@ Shapes: B pictures.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from cameraborn.binary.dataset import generators_of, labels_of
 from cameraborn.binary.objective import figures_of
 from cameraborn.errors import RecipeError
 from cameraborn.rivals.dataset import RivalPictures, cut, rows_of
-from cameraborn.rivals.published import Published, Rival, make
+from cameraborn.rivals.published import RIVALS, Published, Rival, make
 from cameraborn.rivals.recipe import RivalRecipe
 from cameraborn.rivals.start import start_from
 from cameraborn.rivals.weights import load_weights
@@ -36,12 +37,13 @@ Batch = tuple[Tensor, Tensor, Tensor]  # pictures [B V C H W], labels [B V], (ep
 class Trained(nn.Module):
     """The trained parts of a rival, which alone are its parameters; called, it gives the loss."""
 
-    def __init__(self, published: Published) -> None:
+    def __init__(self, published: Published, teacher: Rival | None = None) -> None:
         super().__init__()
         self.parts = nn.ModuleDict(
             {name: published.get_submodule(name) for name in published.trained_parts()}
         )
-        self._whole = (published,)  # in a tuple, so that its frozen parts are not registered here
+        # In tuples, so that what is frozen is not registered here.
+        self._whole, self._teacher = (published,), (teacher,)
 
     @property
     def published(self) -> Published:
@@ -56,6 +58,9 @@ class Trained(nn.Module):
 
     def forward(self, prepared: Tensor, generated: Tensor) -> Tensor:
         """What `prepare` gave [B ...] and labels [B] to the loss."""
+        (teacher,) = self._teacher
+        if teacher is not None and isinstance(self.published, Rival):
+            return self.published.distillation_loss(teacher, prepared)
         return self.published.loss(prepared, generated)
 
 
@@ -135,7 +140,9 @@ class RivalObjective(Objective):
         self.published.eval()  # what is not trained stays so
         self.budget = MemoryBudget(recipe.data.cache_mb)
         self.rows, self.val_rows = rows_of(recipe)
-        self.weights_from = next((w for w in recipe.weights if (w.parent / RECORD).is_file()), None)
+        self.teacher = None if recipe.teacher is None else teacher_of(self.published, recipe.teacher)
+        learnt_from = (*recipe.weights, *filter(None, [recipe.teacher]))
+        self.weights_from = next((w for w in learnt_from if (w.parent / RECORD).is_file()), None)
         self.plateau = Plateau(recipe.optimise.patience)
         self.checkpointed = {"plateau": self.plateau}
         self._prepared = Prepared(MemoryBudget(0) if recipe.augment.changes_pictures else self.budget)
@@ -143,7 +150,9 @@ class RivalObjective(Objective):
     def build(self) -> nn.Module:
         """The trained parts; the others are put where they are needed."""
         self.published.to(self.processes.device)
-        return Trained(self.published).train()
+        if self.teacher is not None:
+            self.teacher.to(self.processes.device)
+        return Trained(self.published, self.teacher).train()
 
     def learning_rate(
         self, step: int, settings: OptimiseSection, *, steps: int, steps_an_epoch: int
@@ -193,6 +202,18 @@ class RivalObjective(Objective):
         """AUC and accuracy of the rows to validate on, or the loss of photographs."""
         dataset = RivalPictures(self.val_rows, self.recipe, self.budget, augmented=False)
         return Validator(dataset, self.processes.device, Prepared(self.budget))
+
+
+def teacher_of(published: Published, weights: Path) -> Rival:
+    """The rival that teaches another, with its weights.
+
+    Raises:
+        RecipeError: the file cannot be read, or holds other weights.
+    """
+    assert isinstance(published, Rival)  # as the recipe has seen
+    teacher = RIVALS[published.teacher]()
+    load_weights(teacher, [weights])
+    return teacher.eval().requires_grad_(False)
 
 
 class Validator:

@@ -286,7 +286,12 @@ class Rival(Published):
 
     `forward` is `prepare` and then `score`. What `prepare` gives never changes in training, so a trainer may compute
     it once for each picture and keep it; where it is slow (DIRE takes 40 passes of a large network) it should.
+
+    Attributes:
+        teacher: the rival whose scores it may learn in place of labels; of most there is none.
     """
+
+    teacher = ""
 
     @abstractmethod
     def score(self, prepared: Tensor) -> Tensor:
@@ -305,6 +310,14 @@ class Rival(Published):
         if not self.trained_parts():
             return super().loss(prepared, generated)
         return F.binary_cross_entropy_with_logits(self.score(prepared), generated.float())
+
+    def distillation_loss(self, teacher: Rival, prepared: Tensor) -> Tensor:
+        """How far its scores are from those of its teacher, which has weights, a scalar.
+
+        Raises:
+            RecipeError: it has no teacher.
+        """
+        raise RecipeError(f"{self.name}: there is none that it could learn from: choose another objective")
 
 
 class WholeNetwork(Rival):

@@ -82,14 +82,16 @@ class RivalRecipe(TrainingRecipe):
 
     Attributes:
         objective: `binary`: genuine against generated pictures; `self-blended`: photographs against copies made of
-            them; `photographs`: photographs alone.
+            them; `photographs`: photographs alone; `distilled`: the scores of a teacher, on pictures of both kinds.
+        teacher: weights of the rival that teaches, of objective `distilled`.
         weights: files to start from, each of a part (see `cameraborn.rivals.weights`).
         start: ImageNet's weights for the part that is trained (see `cameraborn.rivals.start`).
     """
 
     kind: Literal["rival"]
     rival: str
-    objective: Literal["binary", "self-blended", "photographs"] = "binary"
+    objective: Literal["binary", "self-blended", "photographs", "distilled"] = "binary"
+    teacher: Path | None = None
     weights: tuple[Path, ...] = ()
     start: Path | None = None
     augment: AugmentSection = AugmentSection()
@@ -110,4 +112,15 @@ class RivalRecipe(TrainingRecipe):
                 f"objective {self.objective!r} is not for {self.rival!r}: encoders learn from 'photographs', rivals "
                 "from 'binary' or 'self-blended'"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _taught(self) -> RivalRecipe:
+        distilled = self.objective == "distilled"
+        if distilled and not (taught_by := RIVALS[self.rival]().teacher):
+            raise ValueError(f"objective 'distilled': none teaches {self.rival!r}: choose another objective")
+        if distilled and self.teacher is None:
+            raise ValueError(f"objective 'distilled': give weights of {taught_by!r} as teacher")
+        if self.teacher is not None and not distilled:
+            raise ValueError("teacher: means nothing without objective = 'distilled': leave it out")
         return self
