@@ -1,13 +1,14 @@
 """Every rival beside every channel of ours: trained under one lottery, measured on dev and on families left out.
 
     python benchmarks/rivals.py --campaign WORK --shared SHARED --dev runs/dev.jsonl --work runs/rivals \\
-        --lite efficientnet-lite0.safetensors --autoencoder taesd-encoder.safetensors taesd-decoder.safetensors \\
-        --minutes 4 --left-out-minutes 2 --ours RUN --ours RUN -o benchmarks/results
+        --lite efficientnet-lite0.safetensors --autoencoders FOLDER \\
+        --minutes 4 --left-out-minutes 2 --ours RUN OTHER_RUN -o benchmarks/results
 
 `WORK` is the folder of benchmarks/campaign, with cache, held_out.json, calibration.jsonl, propensity.npy, evaluation
 and, for our own network with families left out, the runs that `--ours` names. The weights are those of `cameraborn
-import-checkpoint`. It writes rivals.csv and rivals_left_out.csv. Interrupt and repeat it as you like: what is made,
-trained or measured is not done again. `--tables` writes the tables of what there is.
+import-checkpoint`; `FOLDER` has two files of each tiny autoencoder, called after their layouts, such as
+taesd-encoder.safetensors. It writes rivals.csv and rivals_left_out.csv. Interrupt and repeat it as you like: what is
+made, trained or measured is not done again.
 """
 
 from __future__ import annotations

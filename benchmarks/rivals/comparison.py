@@ -34,9 +34,8 @@ from pictures import GROUPS, make_pictures
 def main(title: str) -> None:
     """Do what is not done yet, and write both tables."""
     parser = argparse.ArgumentParser(description=title)
-    for name in ("campaign", "shared", "dev", "work", "lite"):
+    for name in ("campaign", "shared", "dev", "work", "lite", "autoencoders"):
         parser.add_argument(f"--{name}", type=Path, required=True)
-    parser.add_argument("--autoencoder", type=Path, nargs=2, required=True, help="encoder and decoder")
     parser.add_argument("--bundle", type=Path, default=default_bundle())
     parser.add_argument("--minutes", type=float, default=4, help="to train each")
     parser.add_argument("--left-out-minutes", type=float, default=2, help="to train each without families")
@@ -91,7 +90,7 @@ def each(options: argparse.Namespace, group: tuple[str, ...], minutes: float) ->
         if name in options.without or (group and learns_from_fakes and name in options.never_without):
             continue
         if recipe is None:
-            yield [untrained(name, options.lite, options.autoencoder)]
+            yield [untrained(name, options.lite, options.autoencoders)]
             continue
         left_out, trained_for = (group, minutes) if learns_from_fakes else ((), options.minutes)
         train(recipe, left_out, trained_for, options.work, options.lite)

@@ -16,14 +16,21 @@ from cameraborn.bench.config import BenchConfig
 from cameraborn.bench.protocol import run_protocol
 from cameraborn.bench.run import run
 from cameraborn.rivals import ENCODERS
+from cameraborn.rivals.published import without_memory
+from cameraborn.rivals.reconstruction import named_after
 from pictures import without
 
 CHANNELS = ("generators", "photographs", "reconstructed")  # of the bundle that ships
 ALL = "all evidence"  # the score that decides its verdicts
 ORDER = (  # in which rivals are trained and measured: what takes least comes first
-    *("efficientnet-lite0", "blur-similarity", "rigid", "npr", "probe-efficientnet-lite0", "tiny-ladeda"),
-    *("gramnet", "ladeda", "recce", "frdm", "self-blended", "self-description-256"),
+    *("efficientnet-lite0", "blur-similarity", "rigid", "npr", "probe-efficientnet-lite0"),
+    *("gramnet", "ladeda", "tiny-ladeda", "recce", "frdm", "self-blended", "self-description-256"),
     *("minder", "reconstruction-relative", "reconstruction"),
+    *(
+        named_after(name, kind)
+        for name in ("reconstruction-relative", "reconstruction")
+        for kind in ("taesdxl", "taesd3", "taef1", "taef2")
+    ),
 )
 ONE_CLASS = (
     "self_blended",
@@ -49,9 +56,11 @@ def trained(name: str, group: tuple[str, ...], work: Path) -> Section:
     return {kind: RIVALS[name], "weights": [str(folder / "network.safetensors")]}
 
 
-def untrained(name: str, lite: Path, autoencoder: Sequence[Path]) -> Section:
+def untrained(name: str, lite: Path, autoencoders: Path) -> Section:
     """What needs no training but weights that everyone can have."""
-    weights = autoencoder if name.startswith("reconstruction") else [lite]
+    weights = [lite]
+    if name.startswith("reconstruction"):
+        weights = [autoencoders / f"{network}.safetensors" for network in without_memory(name).parts.values()]
     return {"encoder" if name in ENCODERS else "rival": name, "weights": list(map(str, weights))}
 
 
