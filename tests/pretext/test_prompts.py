@@ -262,5 +262,16 @@ def test_five_levels_have_eight_answers_more(tmp_path):
         rows = [(*answer, f"sentence {number}") for number, answer in enumerate(answers(5))]
         csv.writer(file).writerows([("task", "answer", "sentence"), *rows])
     assert read_sentences(path, 5)[57] == "sentence 57"
+    assert read_sentences(path) == read_sentences(path, 5)
     with pytest.raises(RecipeError, match="list all 50 in this order"):
-        read_sentences(path)
+        read_sentences(path, 3)
+
+
+def test_a_tower_that_was_taught_five_levels_is_imported_with_its_sentences(tmp_path):
+    rows = [(*answer, f"sentence {number}") for number, answer in enumerate(answers(5))]
+    path, _ = table(tmp_path, lambda _: rows)
+    checkpoint, output = written(tmp_path, FILES["blades"]()), tmp_path / "ours.safetensors"
+    given = ["import-checkpoint", str(checkpoint), "-o", str(output), "--sentences", str(path)]
+    assert CliRunner().invoke(app, given).exit_code == 0
+    with safe_open(output, framework="pt") as file:
+        assert json.loads(file.metadata()["sentences"]) == [sentence for *_, sentence in rows]

@@ -61,8 +61,8 @@ def sentences(levels: Levels = 3) -> list[str]:
     return [TASKS[task].prompt.format(word) for task, word in answers(levels)]
 
 
-def read_sentences(path: Path, levels: Levels = 3) -> list[str]:
-    """Fifty prompts from a table.
+def read_sentences(path: Path, levels: Levels | None = None) -> list[str]:
+    """Fifty prompts from a table, or the more that five levels need; without `levels` the table's length tells.
 
     Raises:
         RecipeError: it cannot be read, or does not name every answer once, in order, with a sentence of its own.
@@ -77,7 +77,7 @@ def read_sentences(path: Path, levels: Levels = 3) -> list[str]:
         raise RecipeError(f"{path}: cannot be read as a table ({error}): give a CSV file in UTF-8") from error
     if header != columns:
         raise RecipeError(f"{path}: its first line is not {','.join(columns)}: begin with these columns")
-    expected = answers(levels)
+    expected = answers(levels or (5 if len(rows) == len(answers(5)) else 3))
     for number, (answer, row) in enumerate(zip_longest(expected, rows), 2):
         task, word = answer or ("no more", "answers")
         if row is None or answer is None or row[:2] != [task, word] or len(row) != len(columns):
