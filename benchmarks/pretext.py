@@ -4,9 +4,9 @@
     python benchmarks/pretext.py runs/patch_cpu runs/aigfd_cpu ... -o benchmarks/results/pretext.csv
 
 Each run's last validation, from its log. `of` is a kind of photographs, or a manipulation. Pair accuracy is the share
-of pairs of photographs that a ranked tag orders rightly (chance: .5). Balanced accuracy of a manipulation is the mean
-of the shares of such faces and of untouched ones that are told rightly; of a kind of photographs, `share told rightly`
-is that of the untouched, or of the right classes. Where the weights of the tasks are learnt, `weight` is the last.
+of pairs of photographs that a ranked tag orders rightly (chance: .5). The AUC of a manipulation is that of such faces
+above untouched ones (chance: .5); of a kind of photographs, `share told rightly` is that of the untouched, or of the
+right classes. Where the weights of the tasks are learnt, `weight` is the last.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def measure(task: str, of: str) -> str:
     if isinstance(TASKS[task], kinds.Rank):
         return "pair accuracy"
     manipulated = isinstance(TASKS[task], kinds.Manipulation) and of in get_args(Manipulation)
-    return "balanced accuracy" if manipulated else "share told rightly"
+    return "AUC" if manipulated else "share told rightly"
 
 
 if __name__ == "__main__":

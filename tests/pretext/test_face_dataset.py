@@ -15,7 +15,7 @@ from cameraborn.photo.decode import open_picture
 from cameraborn.photo.face_points import points_at
 from cameraborn.photo.faces import FaceFinder, landmarks_68
 from cameraborn.photo.patches import square_resize
-from cameraborn.pretext.face_dataset import FaceCrops, FaceDataset, FaceValidation
+from cameraborn.pretext.face_dataset import FaceCrops, FaceDataset, FaceValidation, moved
 from cameraborn.pretext.face_rows import with_faces
 from cameraborn.pretext.recipe import FaceSection
 from cameraborn.pretext.tasks import TASKS
@@ -185,3 +185,59 @@ def test_validation_shows_each_face_in_each_manipulation_always_the_same(rows, w
     rng = np.random.default_rng([3, 0, 3])
     options = ManipulationOptions(side=96, match_resampling=True)
     assert torch.equal(inputs[3], as_seen(manipulate(crop, landmarks, "eye", rng, options)))
+
+
+def test_a_moved_crop_is_a_window_and_takes_its_landmarks_along():
+    rng = np.random.default_rng(0)
+    crop = np.random.default_rng(1).integers(
+        0, 256, (130, 156, 3), np.uint8
+    )  # of 100 x 120 pixels, with a margin
+    points = rng.uniform(40, 90, (68, 2)).astype(np.float32)
+    sizes, middles = [], []
+    for _ in range(300):
+        window, placed = moved(crop, points, 0.15, rng)
+        x, y = np.round(points[0] - placed[0]).astype(int)
+        np.testing.assert_array_equal(window, crop[y : y + window.shape[0], x : x + window.shape[1]])
+        np.testing.assert_allclose(points - placed, [[x, y]] * 68, atol=1e-4)
+        sizes.append(window.shape[:2])
+        middles.append((y + window.shape[0] / 2 - 65, x + window.shape[1] / 2 - 78))
+    down, across = np.array(sizes).T
+    assert (down.min(), down.max(), across.min(), across.max()) == (85, 115, 102, 138)
+    assert (np.abs(middles) <= [7.5 + 1, 9 + 1]).all()
+    assert (np.abs(middles).max(axis=0) > [6, 7]).all()
+    window, none = moved(crop, None, 0.0, rng)
+    np.testing.assert_array_equal(window, crop)
+    assert none is None
+
+
+def test_crops_are_moved_in_training_alone(rows):
+    still, moving = dataset(rows[1:2], RANKING), dataset(rows[1:2], RANKING, crop_jitter=0.15)
+    assert len({still[epoch, 0][0].numpy().tobytes() for epoch in range(4)}) == 1
+    assert len({moving[epoch, 0][0].numpy().tobytes() for epoch in range(4)}) == 4
+    assert torch.equal(moving[2, 0][0], moving[2, 0][0])
+    section = {"size": 64, "manipulation_side": 96}
+    shown = [
+        FaceValidation(rows[1:2], ALL, faces=FaceSection(**section, **more), seed=3, budget=MemoryBudget(64))[
+            0
+        ][0]
+        for more in ({}, {"crop_jitter": 0.15})
+    ]
+    assert torch.equal(*shown)
+    assert len(shown[0]) > 1  # with its manipulations
+
+
+def test_landmarks_stay_on_the_face_when_a_crop_is_moved_and_shrunk(rows):
+    made = dataset(rows[1:2], crop_jitter=0.15, size=32)
+    crop, points = made.crops[0]
+    x = np.arange(crop.shape[1], dtype=np.float32)
+    ramp = np.broadcast_to(x[None, :, None], crop.shape).astype(np.uint8)
+    made.crops._crops._kept[0] = ramp
+    for epoch in range(5):
+        window, placed = made._crop(0, np.random.default_rng(epoch))
+        assert window.shape == (32, 32, 3)
+        # Where a landmark lies, the ramp still tells the column that it lay at.
+        for (px, _), (qx, _) in zip(points, placed, strict=True):
+            if 1 <= qx - 0.5 <= 30:
+                low, share = divmod(qx - 0.5, 1)
+                told = window[16, int(low), 0] * (1 - share) + window[16, int(low) + 1, 0] * share
+                assert abs(told - (px - 0.5)) < 1.5

@@ -85,12 +85,12 @@ def test_what_was_done_becomes_a_column_a_region(manipulation, expected):
 
 
 @pytest.mark.parametrize("name", ["face", "blades_coarse"])
-def test_the_figure_of_a_manipulation_is_balanced_with_all_untouched_faces(name):
+def test_the_figure_of_a_manipulation_is_its_auc_above_all_untouched_faces(name):
     labels = torch.tensor([[0.0], [0.0], [0.0], [0.0], [1.0], [1.0]])
-    says = torch.tensor([-1.0, -1.0, -1.0, 1.0, 1.0, -1.0])  # three of four untouched, one of two manipulated
+    says = torch.tensor([-3.0, -1.0, -2.0, 1.0, 2.0, 0.0])  # of eight pairs, seven are in order
     output = says[:, None] if name == "face" else torch.stack([-says, says], dim=1) + 7
     manipulated = torch.arange(6) >= 4
-    assert TASKS[name].figure(output, labels, manipulated) == pytest.approx((1 / 2 + 3 / 4) / 2)
+    assert TASKS[name].figure(output, labels, manipulated) == pytest.approx(7 / 8)
     assert TASKS[name].figure(output, labels, torch.arange(6) < 2) == 1
 
 

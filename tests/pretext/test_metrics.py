@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from cameraborn.pretext.metrics import binary_accuracy, class_accuracy, pair_accuracy
+from cameraborn.pretext.metrics import binary_accuracy, binary_auc, class_accuracy, pair_accuracy
 
 from .test_losses import ITEMS
 
@@ -43,3 +43,20 @@ def test_shares_are_of_what_is_known():
     assert binary_accuracy(logits, labels) == pytest.approx(3 / 5)
     assert math.isnan(class_accuracy(logits, torch.full((4,), math.nan)))
     assert math.isnan(binary_accuracy(logits, torch.full((4, 3), math.nan)))
+
+
+def test_an_auc_is_the_share_of_pairs_in_order():
+    rng = torch.Generator().manual_seed(0)
+    logits = torch.randn(40, generator=rng).mul(2).round()  # with ties
+    labels = (torch.rand(40, generator=rng) > 0.6).float()
+    labels[::7] = math.nan
+    above = [
+        1.0 if one > other else 0.5 if one == other else 0.0
+        for one, label in zip(logits, labels, strict=True)
+        for other, of_other in zip(logits, labels, strict=True)
+        if label == 1 and of_other == 0
+    ]
+    assert binary_auc(logits, labels) == pytest.approx(sum(above) / len(above))
+    assert math.isnan(binary_auc(logits, torch.zeros(40)))
+    assert math.isnan(binary_auc(logits, torch.full((40,), math.nan)))
+    assert math.isnan(binary_auc(torch.full((40,), math.nan), labels))

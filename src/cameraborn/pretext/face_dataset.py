@@ -51,14 +51,25 @@ class FaceCrops:
     than the network's side is shrunk to it at once, with antialiasing: the network would see no more of it, and
     manipulating it would take thirty times as long.
 
+    Args:
+        jitter: crops have the margin that `moved` needs, and the pixels that the smallest window needs.
+
     Raises:
         ManifestError: a row has no box: a whole picture is no face.
     """
 
     def __init__(
-        self, rows: Sequence[Row], faces: FaceSection, *, landmarks: bool, budget: MemoryBudget
+        self,
+        rows: Sequence[Row],
+        faces: FaceSection,
+        *,
+        landmarks: bool,
+        budget: MemoryBudget,
+        jitter: float = 0.0,
     ) -> None:
         self._rows, self._faces, self._landmarks = rows, faces, landmarks
+        self._scale = faces.crop_scale * (1 + 2 * jitter)
+        self._side = math.ceil(faces.size * (1 + 2 * jitter) / (1 - jitter))
         self._finder: FaceFinder | None = None
         self._found: dict[int, Landmarks | None] = {}
         self._crops = PictureCache(len(rows), self._read, budget)
@@ -73,10 +84,10 @@ class FaceCrops:
         if row.box is None:
             raise ManifestError(f"{row.path}: the row has no box of a face: make the manifest with --faces")
         image = open_upright(Path(row.path))
-        x0, y0, x1, y1 = face_window(*image.size, row.box, faces.crop_scale, faces.crop)
+        x0, y0, x1, y1 = face_window(*image.size, row.box, self._scale, faces.crop)
         crop = image.crop((x0, y0, x1, y1))
-        if faces.antialias and min(crop.size) > faces.size:
-            crop = crop.resize((faces.size, faces.size), Image.Resampling.BILINEAR)
+        if faces.antialias and min(crop.size) > self._side:
+            crop = crop.resize((self._side, self._side), Image.Resampling.BILINEAR)
         if self._landmarks and index not in self._found:
             self._finder = self._finder or FaceFinder()
             found = row.landmarks or points_at(self._finder, np.asarray(image), row.box)
@@ -86,8 +97,38 @@ class FaceCrops:
         return np.asarray(crop)
 
 
+def moved(
+    crop: Pixels, landmarks: Landmarks | None, jitter: float, rng: np.random.Generator
+) -> tuple[Pixels, Landmarks | None]:
+    """A window of a crop that has a margin of `2 * jitter`, so that no face is twice the same and learnt by heart.
+
+    Its side is that without the margin, 1 - jitter to 1 + jitter times; its middle is off by `jitter / 2` of that at
+    most, along each axis.
+
+    Args:
+        crop: [H W 3].
+        landmarks: in it, None if there are none.
+
+    Returns:
+        The window [h w 3], and the landmarks in it.
+    """
+    sides = np.array(crop.shape[1::-1]) / (1 + 2 * jitter)  # across, down
+    size = np.maximum(1, np.round(sides * rng.uniform(1 - jitter, 1 + jitter))).astype(int)
+    free = np.array(crop.shape[1::-1]) - size
+    corner = np.round(free / 2 + sides * rng.uniform(-jitter / 2, jitter / 2, 2)).astype(int)
+    x, y = np.clip(corner, 0, free)
+    window = np.ascontiguousarray(crop[y : y + size[1], x : x + size[0]])
+    return window, None if landmarks is None else landmarks - np.array([x, y], np.float32)
+
+
 class _Faces:
-    """The faces of rows: from a crop to what the network sees and what is to be said of it."""
+    """The faces of rows: from a crop to what the network sees and what is to be said of it.
+
+    Attributes:
+        jittered: whether crops are changed as `crop_jitter` of the recipe says.
+    """
+
+    jittered = False
 
     def __init__(
         self,
@@ -102,7 +143,8 @@ class _Faces:
         columns = columns_of(tasks)
         self.columns = [(columns[task.name], task) for task in tasks if task.of_faces]
         self.manipulates = bool(self.columns)
-        self.crops = FaceCrops(rows, faces, landmarks=self.manipulates, budget=budget)
+        self.jitter = faces.crop_jitter if self.jittered else 0.0
+        self.crops = FaceCrops(rows, faces, landmarks=self.manipulates, budget=budget, jitter=self.jitter)
         self.targets = targets_of(rows, tasks)
         self.options = ManipulationOptions(
             side=faces.manipulation_side,
@@ -150,6 +192,8 @@ class FaceDataset(_Faces, Dataset[tuple[Tensor, Tensor]]):
     stored would tell what is manipulated.
     """
 
+    jittered = True
+
     @cached_property
     def shown(self) -> list[FaceOfRows]:
         """The faces among the rows, each with its variants."""
@@ -168,10 +212,10 @@ class FaceDataset(_Faces, Dataset[tuple[Tensor, Tensor]]):
         on_disk = self.rows[face.place].manipulation
         if face.variants or on_disk:
             place = face.variants.get(kind, face.place)
-            pixels, _ = self.crops[place]
+            pixels, _ = self._crop(place, rng)
             targets = self.labelled(known, self.rows[place].manipulation)
         else:
-            crop, landmarks = self.crops[face.place]
+            crop, landmarks = self._crop(face.place, rng)
             pixels, targets = self.make(crop, landmarks, known, kind, rng)
         if rng.random() < faces.postprocess_probability:
             # Half the network's side is left at least: less is no face that anybody would judge.
@@ -179,6 +223,18 @@ class FaceDataset(_Faces, Dataset[tuple[Tensor, Tensor]]):
         if faces.flip and rng.random() < 0.5:
             pixels = pixels[:, ::-1]
         return self.tensor(pixels), targets
+
+    def _crop(self, place: int, rng: np.random.Generator) -> tuple[Pixels, Landmarks | None]:
+        """The crop of a row, which is a little another each time if the recipe says so."""
+        crop, landmarks = self.crops[place]
+        if not self.jitter:
+            return crop, landmarks
+        window, landmarks = moved(crop, landmarks, self.jitter, rng)
+        side = self.faces.size
+        if not self.faces.antialias or min(window.shape[:2]) <= side:
+            return window, landmarks
+        scale = np.array([side / window.shape[1], side / window.shape[0]], np.float32)
+        return square_resize(window, side), None if landmarks is None else landmarks * scale
 
 
 class FaceValidation(_Faces, Dataset[ValidationBatch]):

@@ -17,7 +17,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, ClassVar
 
 from cameraborn.errors import ManifestError
-from cameraborn.pretext.metrics import binary_accuracy, class_accuracy, pair_accuracy
+from cameraborn.pretext.metrics import binary_accuracy, binary_auc, class_accuracy, pair_accuracy
 from cameraborn.pseudo.names import MANIPULATIONS, RECONSTRUCTED
 
 if TYPE_CHECKING:
@@ -194,12 +194,12 @@ class Manipulation(Task):
         return focal_fidelity(output, target[:, 0], gamma=0.0)
 
     def figure(self, output: Tensor, target: Tensor, chosen: Tensor) -> float:
-        """Of manipulated faces the mean of their share that is told and that of all untouched ones; else the share."""
+        """Of manipulated faces the AUC, above all untouched ones; of these the share that is told."""
         logit, label = output[:, -1] - (output[:, 0] if self.outputs > 1 else 0.0), target[:, 0]
-        own = binary_accuracy(logit[chosen], label[chosen])
         if not bool((label[chosen] == 1).any()):
-            return own
-        return (own + binary_accuracy(logit[label == 0], label[label == 0])) / 2
+            return binary_accuracy(logit[chosen], label[chosen])
+        compared = chosen | (label == 0)
+        return binary_auc(logit[compared], label[compared])
 
 
 class Regions(Task):

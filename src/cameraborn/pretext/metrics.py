@@ -39,6 +39,17 @@ def class_accuracy(logits: Tensor, classes: Tensor) -> float:
     return float((logits[known].argmax(1) == classes[known].long()).float().mean())
 
 
+def binary_auc(logits: Tensor, labels: Tensor) -> float:
+    """Area under the ROC curve of logits for labels (0, 1 or nan), [N]; nan without both labels."""
+    from sklearn.metrics import roc_auc_score
+
+    known = labels.isfinite() & logits.isfinite()
+    labels, logits = labels[known], logits[known]
+    if not len(labels) or bool((labels == labels[0]).all()):
+        return math.nan
+    return float(roc_auc_score(labels.numpy(), logits.numpy()))
+
+
 def binary_accuracy(logits: Tensor, labels: Tensor) -> float:
     """Share of labels (0, 1 or nan) that the sign of their logit tells; both of any one shape."""
     known = labels.isfinite()

@@ -25,6 +25,9 @@ class FaceSection(Section):
     size: int = Field(default=224, ge=32)  # side of the network's input
     crop: Literal["square", "authors"] = "square"  # how the picture's edge cuts it, see `photo.crops`
     crop_scale: float = Field(default=1.3, gt=0)  # side of the crop over the longer side of the face's box
+    crop_jitter: float = Field(
+        default=0.0, ge=0, le=0.3
+    )  # of training crops: see `pretext.face_dataset.moved`
     antialias: bool = True  # False as in the authors' environment
     flip: bool = False  # left-right, one in two
     # Of half the faces, if a task asks for it; see `pseudo.manipulate.ManipulationOptions` for these four.
