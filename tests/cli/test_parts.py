@@ -247,21 +247,3 @@ def test_what_is_no_list_of_paths_is_refused(tmp_path):
             listed(f"{name}.parquet")
     parquet.write_table(pa.table({"path": ["x/../y.jpg", "/z.jpg", "s3://b/k.jpg"]}), tmp_path / "b.parquet")
     assert listed("b.parquet") == [str(tmp_path / "y.jpg"), "/z.jpg", "s3://b/k.jpg"]
-
-
-def test_a_storage_is_listed_as_a_folder_is(pictures, bucket, tmp_path):
-    from cameraborn.engine.storage import write
-    from cameraborn.photo.files import pictures_in
-    from cameraborn.photo.stored import pictures_at
-
-    jpeg = Path(pictures[0]).read_bytes()
-    files = {"b.jpg": jpeg, "a/z.PNG": b"", "a/no-ending": jpeg, "notes.txt": b"x", "c.pdf": b"%PDF-1"}
-    for name, data in files.items():
-        write(str(tmp_path / "tree" / name), data)
-        write(f"{bucket}/tree/{name}", data)
-    here, there = Census(), Census()
-    found = [path.removeprefix(f"{tmp_path}/") for path in pictures_in(str(tmp_path / "tree"), here)]
-    assert [path.removeprefix(f"{bucket}/") for path in pictures_at(f"{bucket}/tree", there)] == found
-    assert here == there
-    assert list(pictures_at(f"{bucket}/tree/b.jpg", there)) == [f"{bucket}/tree/b.jpg"]
-    assert list(pictures_at(f"{bucket}/nothing", there)) == [f"{bucket}/nothing"]
