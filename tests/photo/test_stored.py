@@ -30,6 +30,13 @@ def test_pictures_come_in_the_order_of_their_names_each_folders_together(tmp_pat
     assert names(tmp_path) == ["B.jpg", "a/10.png", "a/2.png", "a/deep/x.gif", "b.jpg", "c/1.tif"]
 
 
+def test_folders_and_files_with_nearly_one_name_come_in_the_order_of_a_disk(tmp_path):
+    files = ["a/1.jpg", "a.jpg", "a.d/2.jpg", "a-b.jpg", "a0.jpg", "a0/3.jpg", "A/4.jpg"]
+    put(tmp_path, dict.fromkeys(files, b""))
+    assert list(pictures_at(str(tmp_path), Census())) == list(pictures_in(str(tmp_path)))
+    assert names(tmp_path) == ["A/4.jpg", "a-b.jpg", "a.d/2.jpg", "a.jpg", "a/1.jpg", "a0.jpg", "a0/3.jpg"]
+
+
 def test_a_picture_is_one_by_its_ending_or_by_its_first_bytes(tmp_path):
     put(
         tmp_path,
