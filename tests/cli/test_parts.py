@@ -9,14 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from cameraborn.cli.inputs import inputs_of_cluster
 from cameraborn.cli.parts import PartsRun, place_of
 from cameraborn.detect.detector import Detector
 from cameraborn.detect.parts import parts_of
 from cameraborn.detect.score import ScoreOptions
-from cameraborn.errors import JournalError, ManifestError, OverwriteError
+from cameraborn.errors import JournalError, OverwriteError
 from cameraborn.library import load
-from cameraborn.photo.sniff import Census
 
 from ..command import ENVIRONMENT, EXAMPLES, rows_of, run_here
 from ..conftest import varied_copies
@@ -223,27 +221,3 @@ def test_without_the_extra_it_is_named(verb, tiny_bundle, tmp_path):
     missing = "ray, pandas, pyarrow, fsspec"
     assert done.stderr == f"cameraborn: --engine ray needs {missing}: pip install 'cameraborn[cluster]'\n"
     assert [*tmp_path.iterdir()] == []
-
-
-def test_what_is_no_list_of_paths_is_refused(tmp_path):
-    parquet = pytest.importorskip("pyarrow.parquet", reason="needs pip install 'cameraborn[cluster]'")
-    import pyarrow as pa
-
-    def listed(name):
-        return list(inputs_of_cluster([str(tmp_path / name)], Census(), null=False))
-
-    (tmp_path / "a.jsonl").write_text('{"path": "x.jpg", "sha256": "%s"}\n\n{"path": ""}\n' % ("0" * 64))
-    with pytest.raises(ManifestError, match=r"a.jsonl, line 3: path: .*: fix or delete the line"):
-        listed("a.jsonl")
-    with pytest.raises(ManifestError, match=r"none.jsonl: no such manifest"):
-        listed("none.jsonl")
-    (tmp_path / "a.parquet").write_text("no table")
-    for columns in ({"file": ["x"]}, {"path": [1]}):
-        parquet.write_table(pa.table(columns), tmp_path / f"{next(iter(columns))}.parquet")
-    for name in ("a", "file", "path"):
-        with pytest.raises(
-            ManifestError, match=rf"{name}.parquet: no Parquet table with paths in a column 'path'"
-        ):
-            listed(f"{name}.parquet")
-    parquet.write_table(pa.table({"path": ["x/../y.jpg", "/z.jpg", "s3://b/k.jpg"]}), tmp_path / "b.parquet")
-    assert listed("b.parquet") == [str(tmp_path / "y.jpg"), "/z.jpg", "s3://b/k.jpg"]
