@@ -11,7 +11,6 @@ import pytest
 
 from cameraborn.cli.parts import PartsRun, place_of
 from cameraborn.detect.detector import Detector
-from cameraborn.detect.parts import parts_of
 from cameraborn.detect.score import ScoreOptions
 from cameraborn.errors import JournalError, OverwriteError
 from cameraborn.library import load
@@ -167,13 +166,6 @@ def test_foreign_files_are_refused(detector, pictures, tmp_path):
 def test_parts_of_a_small_set_keep_all_workers_at_work(detector, pictures, tmp_path):
     scored(detector, tmp_path, pictures, size=None)
     assert len(json.loads((tmp_path / "manifest.json").read_text())["parts"]) == 8
-
-
-def test_parts_are_cut_lazily():
-    drawn = []
-    parts = parts_of((drawn.append(number) or str(number) for number in range(100)), 10)
-    assert [next(parts).name, next(parts).name] == ["part-00000000", "part-00000001"]
-    assert len(drawn) == 20
 
 
 @pytest.mark.parametrize(
