@@ -4,13 +4,14 @@ import math
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer import BadParameter
 
 from cameraborn.cli.numbers import finite
 
 
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_a_finite_number_is_given_back(number):
     assert finite(number) == number

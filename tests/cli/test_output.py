@@ -86,7 +86,7 @@ def test_no_rows_are_a_whole_file_too(format, text, tmp_path):
     assert written(format, [], tmp_path / "rows") == text
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.tuples(st.text(max_size=12), st.integers()), max_size=5))
 def test_whatever_things_are_called_they_are_read_back(tmp_path, pairs):
     rows = [{"name": name, "number": number} for name, number in pairs]
@@ -236,6 +236,7 @@ def test_what_is_flagged_is_red_where_there_are_colours():
     assert table_line(fine, coloured=True) == table_line(fine)
 
 
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.text(max_size=50), st.integers(0, 60))
 def test_a_text_is_shortened_from_its_front(text, width):
     short = shortened(text, width)

@@ -125,7 +125,7 @@ ROWS = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.builds(Examined, TEXTS, st.lists(ROWS, max_size=2).map(tuple), TEXTS, st.booleans()))
 def test_any_text_and_number_comes_back(listed, tmp_path, found):
     mark = mark_of(listed, faces=True)

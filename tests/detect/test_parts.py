@@ -7,7 +7,7 @@ import shutil
 from dataclasses import asdict
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import cameraborn
@@ -20,6 +20,7 @@ from ..command import rows_of, run_here
 from ..conftest import EXAMPLES
 
 
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.text(alphabet="ab/", max_size=3), max_size=30), st.integers(1, 9))
 def test_parts_hold_every_input_once_and_in_order(inputs, size):
     inputs = [f"s3://{name}" for name in inputs]

@@ -3,7 +3,7 @@
 import io
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -24,11 +24,13 @@ def read(data):
     return [(kind, bytes(body)) for kind, body in boxes_of(memoryview(data))]
 
 
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(BOXES)
 def test_what_is_written_is_read(boxes):
     assert read(b"".join(box(*one) for one in boxes)) == [(kind, body) for kind, body, _ in boxes]
 
 
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(BOXES, st.data())
 def test_of_a_file_that_is_cut_the_complete_boxes_are_read(boxes, data):
     whole = b"".join(box(*one) for one in boxes)
@@ -41,6 +43,7 @@ def test_of_a_file_that_is_cut_the_complete_boxes_are_read(boxes, data):
     assert read(whole[:kept]) == complete
 
 
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.binary(max_size=80))
 def test_any_bytes_are_read_without_an_error_and_not_twice(data):
     found = read(data)

@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
@@ -26,6 +26,7 @@ def loaded(data):
         return feed, image.copy()
 
 
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.binary(max_size=60), READS)
 def test_a_whole_file_gives_its_bytes_and_ends_with_an_error(data, sizes):
     feed, plain = WholeFile(data), io.BytesIO(data)
@@ -47,6 +48,7 @@ def test_the_rest_is_read_at_once(all_of_it):
         feed.read(all_of_it)
 
 
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.binary(min_size=40, max_size=80), READS)
 def test_of_a_webp_the_size_comes_later_than_the_names(data, sizes):
     feed, got = WebpFeed(data), b""

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cameraborn.photo import jpeg_codes
@@ -41,7 +41,7 @@ def literally(plain, table, bits_of):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.binary(max_size=40))
 def test_codes_are_those_of_a_slow_reader(kind, data):
     found = codes_of(data + BEHIND, TABLE, KINDS[kind])
@@ -56,6 +56,7 @@ def test_data_that_are_looked_up_in_several_goes_are_as_one(monkeypatch):
     assert codes_of(data, TABLE, bits_of_coefficient) == whole
 
 
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.binary(min_size=1, max_size=20), st.data())
 def test_numbers_are_those_that_the_bits_spell(data, drawn):
     bits = "".join(f"{byte:08b}" for byte in data + BEHIND)

@@ -3,7 +3,7 @@
 import io
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -94,6 +94,7 @@ def tables(draw):
     return bytes(counts) + draw(st.binary(min_size=sum(counts), max_size=sum(counts)))
 
 
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(tables())
 def test_code_words_are_those_of_the_standard(table):
     found = list(code_words(table))
@@ -163,7 +164,7 @@ def test_a_frame_after_a_scan_has_no_place():
     assert jpeg_parts(data + segment(0xFE, b"a comment has") + END).stray is None
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.one_of(st.binary(max_size=9), st.sampled_from([FRAME, SCAN, END, b"\xff", b"\xff\xc4"]))))
 def test_any_bytes_are_taken_apart(pieces):
     data = b"\xff\xd8" + b"".join(pieces)

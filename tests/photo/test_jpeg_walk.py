@@ -18,11 +18,12 @@ class Coded:
     """The units of a scan without restart markers, one after the other (T.81, F.2.2)."""
 
     def __init__(self, data, parts, scan):
-        self.stuffed, self.begin, self.scan = data[scan.start : scan.end], scan.start, scan
+        self.stuffed, self.begin = data[scan.start : scan.end], scan.start
         self.bits = Bits(self.stuffed)
         places = {one.id: one for one in parts.components}
         self.units = [places[number] for number, _, _ in scan.components]
         self.steps = {one.id: parts.quantisation[one.table] for one in self.units}
+        self.tables = [(codes(scan.dc_codes[dc]), codes(scan.ac_codes[ac])) for _, dc, ac in scan.components]
         self.dc = dict.fromkeys(places, 0)
         self.alone = len(self.units) == 1
         self.count = np.prod(grid_of_one(parts, self.units[0]) if self.alone else parts.grid)
@@ -47,9 +48,9 @@ class Coded:
         return at
 
     def read_unit(self):
-        for one, (number, dc, ac) in zip(self.units, self.scan.components, strict=True):
+        for one, tables in zip(self.units, self.tables, strict=True):
             for _ in range(1 if self.alone else one.h * one.v):
-                self.read_block(number, codes(self.scan.dc_codes[dc]), codes(self.scan.ac_codes[ac]))
+                self.read_block(one.id, *tables)
 
     def read_block(self, number, dc, ac):
         steps = self.steps[number]
