@@ -22,6 +22,7 @@ def application():
         path: str,
         long_name: Annotated[int, typer.Option("--long-name", "-l")] = 1,
         loud: Annotated[bool, typer.Option("--loud/--silent")] = False,
+        quiet: Annotated[bool, typer.Option("--quiet", expose_value=False)] = False,
     ):
         pass
 
@@ -71,6 +72,7 @@ def test_it_is_said_where_defaults_are_from(tmp_path, capsys):
         ("[data.imprt]\njobs = 1\n", "no verb is called 'imprt': did you mean 'import'?"),
         ("[look]\nlud = true\n", "no option of look is called 'lud': did you mean 'loud'?"),
         ("[look]\nxyz = 1\n", "no option of look is called 'xyz': choose from long-name, l, loud"),
+        ("[look]\nquiet = true\n", "no option of look is called 'quiet': choose from long-name, l, loud"),
         ('[look]\npath = "a"\n', "no option of look is called 'path': choose from long-name, l, loud"),
         ("jobs = 1\n", "jobs: stands outside the tables: put it into one, such as [score]"),
         ("[data]\njobs = 1\n", "jobs: stands outside the tables: put it into one, such as [score]"),
