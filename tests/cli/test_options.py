@@ -9,7 +9,7 @@ import typer
 
 from cameraborn.cli import app
 from cameraborn.cli.common import VERBS
-from tests.command import EXAMPLES, posix, rows_of, run, run_here
+from tests.command import EXAMPLES, posix, run, run_here
 
 PHOTO = EXAMPLES / "photo-1.jpg"
 
@@ -137,27 +137,6 @@ def test_quiet_says_errors_alone(tmp_path):
     assert run_here("score", "a.jpg", cwd=tmp_path)[2] != ""  # it does not stay quiet
 
 
-def test_defaults_come_from_a_file_the_environment_and_the_command_line(tmp_path):
-    shutil.copy(PHOTO, tmp_path / "a.jpg")
-    (tmp_path / "mine.toml").write_text(
-        '[score]\nfalse-alarm = 0.9\nformat = "jsonl"\n[data.import]\njobs = 1\n'
-    )
-
-    def flagged(*more, **environment):
-        code, out, error = run_here(*more, "score", "a.jpg", cwd=tmp_path, **environment)
-        assert code == 0, error
-        return rows_of(out)[0]["verdict"]
-
-    config = ["--config", "mine.toml"]
-    assert flagged(*config) == "flagged"
-    assert flagged(CAMERABORN_CONFIG="mine.toml") == "flagged"
-    assert flagged(*config, CAMERABORN_SCORE_FALSE_ALARM="0.05") == "not flagged"
-    _, out, _ = run_here(*config, "score", "a.jpg", "--false-alarm", "0.05", cwd=tmp_path)
-    assert rows_of(out)[0]["verdict"] == "not flagged"
-    code, _, error = run_here(*config, "score", "a.jpg", "--fdr", "0.5", cwd=tmp_path)
-    assert code == 0, error  # what the file says contradicts nothing
-
-
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory):
     folder = tmp_path_factory.mktemp("options")
@@ -216,52 +195,11 @@ def test_other_defaults_give_way_too(desk):
     assert "contradict" not in error
 
 
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("[scor]\njobs = 1\n", "mine.toml: no verb is called 'scor': did you mean 'score'?"),
-        ("[score]\njob = 1\n", "mine.toml: no option of score is called 'job': did you mean 'jobs'?"),
-        ("jobs = 1\n", "jobs: stands outside the tables"),
-        ("[score\n", "mine.toml: not TOML"),
-        (None, "mine.toml: cannot be read"),
-    ],
-)
-def test_a_file_of_defaults_that_is_wrong(tmp_path, text, says):
-    if text is not None:
-        (tmp_path / "mine.toml").write_text(text)
-    code, out, error = run_here("--config", "mine.toml", "score", "a.jpg", cwd=tmp_path)
-    assert (code, out, error.splitlines()[-1].startswith("cameraborn: ")) == (2, "", True)
-    assert says in error
-
-
 def test_a_version_in_the_environment_is_none_of_ours(tmp_path):
     shutil.copy(PHOTO, tmp_path / "a.jpg")
     for version in ("1", "1.0"):
         code, out, error = run_here("score", "a.jpg", cwd=tmp_path, CAMERABORN_VERSION=version)
         assert (code, out.count("\n")) == (0, 2), error
-
-
-def test_lists_and_pictures_on_standard_input(tmp_path):
-    for name in ("a.jpg", "line\nbreak.jpg"):
-        shutil.copy(PHOTO, tmp_path / name)
-    score = ("score", "-", "--format", "jsonl")
-    code, out, error = run_here(*score, "-0", cwd=tmp_path, stdin=b"a.jpg\0line\nbreak.jpg\0")
-    assert [row["path"] for row in rows_of(out)] == ["a.jpg", "line\nbreak.jpg"], error
-    assert run_here(*score, "-0", cwd=tmp_path, stdin=b"a.jpg")[1] == out.splitlines(keepends=True)[0]
-    marked = run_here(*score, cwd=tmp_path, stdin="\ufeffa.jpg\n".encode())
-    assert [row["path"] for row in rows_of(marked[1])] == ["a.jpg"]  # an editor on Windows begins a file so
-    code, out, error = run_here(*score, cwd=tmp_path, stdin=PHOTO.read_bytes())
-    assert (code, [row["path"] for row in rows_of(out)]) == (0, ["-"]), error
-    for given, says in (
-        (b"a.jpg\0b.jpg\0", "give -0"),
-        (b"\xff\x4f\xff\x51" + bytes(50), "standard input: JPEG 2000"),
-        (b"\x7fELF\x02\x01\x01" + bytes(9), "neither a picture that can be read nor a list of paths"),
-        (b"\x98\x12\0\0\0\0\0\0{}", "neither a picture that can be read nor a list of paths"),
-    ):
-        code, out, error = run_here("score", "-", "--format", "jsonl", cwd=tmp_path, stdin=given)
-        assert (code, out, error.count("\n")) == (2, "", 1)
-        assert says in error
-        assert ("-0" in error) == ("-0" in says)
 
 
 def test_a_table_from_windows(tmp_path):
@@ -271,22 +209,6 @@ def test_a_table_from_windows(tmp_path):
     code, _, error = run_here("data", "import", "csv", "list.csv", "-o", "set.jsonl", cwd=tmp_path)
     assert code == 0, error
     assert json.loads((tmp_path / "set.jsonl").read_text())["path"] == "images/portrait.jpg"
-
-
-def test_info_tells_what_can_be_asked_for(tmp_path):
-    code, out, error = run_here("info", "--format", "json", cwd=tmp_path)
-    assert (code, error) == (0, "")
-    facts = json.loads(out)
-    rate = facts["smallest false-alarm rate"]
-    names = [channel["name"] for channel in facts["channels"]]
-    assert names == ["generators", "photographs", "reconstructed"]
-    assert f"name: {facts['name']}\n" in run_here("info", cwd=tmp_path)[1]
-    for asked, code in ((1.001 * rate, 0), (0.9 * rate, 2)):
-        assert run_here("score", PHOTO, "--false-alarm", asked_text(asked), cwd=tmp_path)[0] == code
-
-
-def asked_text(rate):
-    return f"{rate:.9f}"
 
 
 @posix

@@ -1,7 +1,6 @@
 """No verb writes over what it reads, whatever it is called, nor over what is there unless it is told to."""
 
 import os
-import re
 import shutil
 import stat
 import subprocess
@@ -227,28 +226,6 @@ def test_rows_in_a_pipe_hold_for_whoever_reads_them(desk):
     with read_from(desk / "inside" / "pipe") as read:
         assert run("data", "import", "folder", "pictures", "-o", "inside/pipe", cwd=desk)[0] == 0
         assert [row["path"] for row in rows_of(read.result())] == [str(desk / "pictures" / "1.jpg")]
-
-
-ENDINGS = """
-.jpg .JPEG .png .webp .heic .jxl .dng .jpg_large .jpg?w=300 .mp4 .ppm .pnm .tga .ico .jpx .svgz .qoi .fits .dcm .heics
-.insp .xcf .3fr .RAW .srw .pef .x3f .iiq .m4v .3gp .mts .wmv .mp3
-.jpg~ .jpg. .jpg!large .jpg-large .jpg@100w .jpg&w=3 .png:large
-"""
-
-
-@pytest.mark.parametrize("ending", re.findall(r"\S+", ENDINGS))
-def test_no_table_gets_a_pictures_name(desk, ending):
-    for command in (["score", "1.jpg"], ["audit", "set.jsonl"], ["data", "import", "folder", "."]):
-        code, _, error = run(*command, "-o", f"new{ending}", "--overwrite", cwd=desk)
-        assert (code, error.count("\n")) == (2, 1), error
-        assert "ends like a picture" in error
-        assert not (desk / f"new{ending}").exists()
-
-
-@pytest.mark.parametrize("name", [".jpg", "new.jpg ", "x.jpg.csv"])
-def test_of_a_name_the_last_ending_counts(desk, name):
-    code, _, error = run("score", "1.jpg", "-o", name, cwd=desk)
-    assert (code == 2 and "ends like a picture" in error) != name.endswith(".csv"), error
 
 
 def test_the_bundle_that_ships_is_not_written_over(desk, tiny_bundle, monkeypatch):

@@ -9,14 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from cameraborn.cli.inputs import inputs_of_cluster
 from cameraborn.cli.parts import PartsRun, place_of
 from cameraborn.detect.detector import Detector
-from cameraborn.detect.parts import parts_of
 from cameraborn.detect.score import ScoreOptions
-from cameraborn.errors import JournalError, ManifestError, OverwriteError
+from cameraborn.errors import JournalError, OverwriteError
 from cameraborn.library import load
-from cameraborn.photo.sniff import Census
 
 from ..command import ENVIRONMENT, EXAMPLES, rows_of, run_here
 from ..conftest import varied_copies
@@ -171,13 +168,6 @@ def test_parts_of_a_small_set_keep_all_workers_at_work(detector, pictures, tmp_p
     assert len(json.loads((tmp_path / "manifest.json").read_text())["parts"]) == 8
 
 
-def test_parts_are_cut_lazily():
-    drawn = []
-    parts = parts_of((drawn.append(number) or str(number) for number in range(100)), 10)
-    assert [next(parts).name, next(parts).name] == ["part-00000000", "part-00000001"]
-    assert len(drawn) == 20
-
-
 @pytest.mark.parametrize(
     ("given", "place"),
     [("s3:/bucket/x", "s3://bucket/x"), ("s3://bucket/x", "s3://bucket/x"), ("/a/b:/c", "/a/b:/c")],
@@ -223,45 +213,3 @@ def test_without_the_extra_it_is_named(verb, tiny_bundle, tmp_path):
     missing = "ray, pandas, pyarrow, fsspec"
     assert done.stderr == f"cameraborn: --engine ray needs {missing}: pip install 'cameraborn[cluster]'\n"
     assert [*tmp_path.iterdir()] == []
-
-
-def test_what_is_no_list_of_paths_is_refused(tmp_path):
-    parquet = pytest.importorskip("pyarrow.parquet", reason="needs pip install 'cameraborn[cluster]'")
-    import pyarrow as pa
-
-    def listed(name):
-        return list(inputs_of_cluster([str(tmp_path / name)], Census(), null=False))
-
-    (tmp_path / "a.jsonl").write_text('{"path": "x.jpg", "sha256": "%s"}\n\n{"path": ""}\n' % ("0" * 64))
-    with pytest.raises(ManifestError, match=r"a.jsonl, line 3: path: .*: fix or delete the line"):
-        listed("a.jsonl")
-    with pytest.raises(ManifestError, match=r"none.jsonl: no such manifest"):
-        listed("none.jsonl")
-    (tmp_path / "a.parquet").write_text("no table")
-    for columns in ({"file": ["x"]}, {"path": [1]}):
-        parquet.write_table(pa.table(columns), tmp_path / f"{next(iter(columns))}.parquet")
-    for name in ("a", "file", "path"):
-        with pytest.raises(
-            ManifestError, match=rf"{name}.parquet: no Parquet table with paths in a column 'path'"
-        ):
-            listed(f"{name}.parquet")
-    parquet.write_table(pa.table({"path": ["x/../y.jpg", "/z.jpg", "s3://b/k.jpg"]}), tmp_path / "b.parquet")
-    assert listed("b.parquet") == [str(tmp_path / "y.jpg"), "/z.jpg", "s3://b/k.jpg"]
-
-
-def test_a_storage_is_listed_as_a_folder_is(pictures, bucket, tmp_path):
-    from cameraborn.engine.storage import write
-    from cameraborn.photo.files import pictures_in
-    from cameraborn.photo.stored import pictures_at
-
-    jpeg = Path(pictures[0]).read_bytes()
-    files = {"b.jpg": jpeg, "a/z.PNG": b"", "a/no-ending": jpeg, "notes.txt": b"x", "c.pdf": b"%PDF-1"}
-    for name, data in files.items():
-        write(str(tmp_path / "tree" / name), data)
-        write(f"{bucket}/tree/{name}", data)
-    here, there = Census(), Census()
-    found = [path.removeprefix(f"{tmp_path}/") for path in pictures_in(str(tmp_path / "tree"), here)]
-    assert [path.removeprefix(f"{bucket}/") for path in pictures_at(f"{bucket}/tree", there)] == found
-    assert here == there
-    assert list(pictures_at(f"{bucket}/tree/b.jpg", there)) == [f"{bucket}/tree/b.jpg"]
-    assert list(pictures_at(f"{bucket}/nothing", there)) == [f"{bucket}/nothing"]

@@ -316,19 +316,6 @@ def test_any_damage_gives_a_picture_or_one_line(kind, pieces, kept):
     assert not boxes or picture.damage.notes
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-@given(pieces=PIECES, kept=st.floats(0, 1))
-def test_any_bytes_are_taken_apart_and_walked_through(pieces, kept):
-    data = FILES["restarts"][: int(kept * len(FILES["restarts"]))]
-    for share, piece in pieces:
-        data = overwritten(data, int(share * min(len(data), 900)), piece)
-    parts = jpeg_parts(data)
-    if parts.scans and can_walk(parts):
-        for stretch in walk(data, parts):
-            assert len(stretch.starts) <= stretch.expected
-            assert all(parts.scans[0].start <= at <= parts.scans[0].end for at in stretch.starts)
-
-
 def test_a_few_lost_bytes_of_a_picture_for_print_are_noted():
     """Less than a row of units is lacking, and what fills up is no grey once inks have become colours."""
     data = jpeg(photograph((640, 512)).convert("CMYK"), quality=92)

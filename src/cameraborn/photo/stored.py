@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from cameraborn.engine.storage import entries, is_file, opened
+from cameraborn.engine.storage import Entry, entries, is_file, opened
 from cameraborn.photo.decode import SUPPORTED_EXTENSIONS
 from cameraborn.photo.sniff import HEAD, Census, can_be_read, kind_of
 
@@ -26,7 +26,7 @@ def pictures_at(address: str, census: Census) -> Iterator[str]:
 
 
 def _pictures_in(folder: str, census: Census) -> Iterator[str]:
-    for entry in entries(folder):
+    for entry in sorted(entries(folder), key=_place):
         if entry.is_folder:
             yield from _pictures_in(entry.address, census)
         elif os.path.splitext(entry.name)[1].lower() in SUPPORTED_EXTENSIONS:  # noqa: PTH122 (no path of a disk)
@@ -38,3 +38,8 @@ def _pictures_in(folder: str, census: Census) -> Iterator[str]:
                 yield entry.address
             else:
                 census.add(kind)
+
+
+def _place(entry: Entry) -> str:
+    """What its folder is sorted by: names of folders end in a slash, as in `photo.files`."""
+    return f"{entry.name}/" if entry.is_folder else entry.name
