@@ -114,3 +114,21 @@ def test_a_pipe_gets_the_whole_or_nothing(tmp_path):
             part.write_bytes(b"new")
         assert read.result() == b"new"
     assert [path.is_fifo() for path in tmp_path.iterdir()] == [True]
+
+
+def test_of_a_link_what_it_leads_to_is_replaced(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    for there in (True, False):
+        target, link = tmp_path / "elsewhere" / f"{there}.txt", tmp_path / f"link-{there}.txt"
+        if there:
+            target.write_text("old")
+        link.symlink_to(target)
+        with replacing(link) as part:
+            part.write_text("new")
+        assert (link.is_symlink(), target.read_text()) == (True, "new")
+    assert sorted(path.name for path in tmp_path.rglob("*.txt*")) == [
+        "False.txt",
+        "True.txt",
+        "link-False.txt",
+        "link-True.txt",
+    ]

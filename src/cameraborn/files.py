@@ -33,8 +33,8 @@ def replacing(path: Path, *, alone: bool = False) -> Iterator[Path]:
 
     It lies beside `path` under a name that nobody can foresee, so that no file or link of others is written to:
     `.NAME.TOKEN.part`, before the file's ending, which some writers go by. After an exception it is removed, and what
-    was at `path` is as it was. What is replaced hands its permissions on. A device or a pipe stays, and is written into
-    at the end of the block.
+    was at `path` is as it was. What is replaced hands its permissions on. Of a link, what it leads to is replaced. A
+    device or a pipe stays, and is written into at the end of the block.
 
     Args:
         path: the file, device or pipe.
@@ -43,6 +43,8 @@ def replacing(path: Path, *, alone: bool = False) -> Iterator[Path]:
     Raises:
         OSError: `path` cannot be written; the error names it.
     """
+    if path.is_symlink():
+        path = Path(os.path.realpath(path))
     # With a token, a long name would be too long.
     part = path.with_name(f".{path.stem[:40]}.{secrets.token_hex(8)}.part{path.suffix}")
     try:
@@ -115,6 +117,7 @@ class Outputs:
     """What a run will write: kept apart from what it reads, and from what is there already.
 
     Device and inode are compared, so that neither a link, nor a hard link, nor another spelling of a name hides a file.
+    Standard output is one of them where a shell has led it into a file.
 
     Args:
         paths: files and folders. An empty one holds nothing; a device or a pipe is written to and loses nothing.
@@ -136,6 +139,7 @@ class Outputs:
             if (same := _identity(path)) is not None:
                 self._replaced[same] = path
         self._folders = any(path.is_dir() for path in self._replaced.values())
+        self._standard_output = _identity(1)
         if (output := self._replaced.get(_identity(0) or (0, 0))) is not None:
             raise OverwriteError(
                 f"standard input: this command would write to the file that it comes from ({output}): give another -o"
@@ -144,8 +148,8 @@ class Outputs:
 
     @property
     def replace(self) -> bool:
-        """Whether anything is there that will be replaced."""
-        return bool(self._replaced)
+        """Whether anything is there that will be replaced, or written into."""
+        return bool(self._replaced) or self._standard_output is not None
 
     def reads(self, *paths: AnyPath | None) -> None:
         """See that a run may read files, or folders and the files in them.
@@ -153,20 +157,25 @@ class Outputs:
         Raises:
             OverwriteError: it would replace one of them.
         """
-        for path in paths if self._replaced else ():
+        for path in paths if self.replace else ():
             if path is not None:
                 self._check(path)
-                for file in Path(path).iterdir() if os.path.isdir(path) else ():  # noqa: PTH112 (a text or a path)
-                    self._check(file)
+                listed = self._replaced and os.path.isdir(path)  # noqa: PTH112 (a text or a path)
+                for file in Path(path).iterdir() if listed else ():
+                    self._check(file, listed=True)
 
     def watched(self, found: Iterable[T], path_of: Callable[[T], AnyPath]) -> Iterator[T]:
         """The same things; before each is given, its file is checked as by `reads`."""
         for one in found:
-            if self._replaced:
+            if self.replace:
                 self._check(path_of(one))
             yield one
 
-    def _check(self, path: AnyPath) -> None:
+    def _check(self, path: AnyPath, *, listed: bool = False) -> None:
+        if self._standard_output and not listed and _identity(path) == self._standard_output:
+            raise OverwriteError(
+                f"{os.fsdecode(path)}: this command reads it, and standard output leads into it: lead that elsewhere"
+            )
         around = Path(os.path.realpath(path)).parents if self._folders else ()
         for place in (path, *around):
             if (output := self._replaced.get(_identity(place) or (0, 0))) is not None:

@@ -299,3 +299,42 @@ def test_a_run_begins_in_a_folder_of_its_own(desk):
         assert (code, error.count("\n")) == (2, 1)
         assert "folder: holds other files" in error
     assert contents(desk) == before
+
+
+@pytest.mark.parametrize(
+    ("command", "led_into"),
+    [
+        (["score", "1.jpg"], "1.jpg"),
+        (["score", "--format", "csv", "."], "2.jpg"),
+        (["provenance", "."], "x.png"),
+        (["audit", "set.jsonl"], "set.jsonl"),
+        (["audit", "set.jsonl"], "1.jpg"),
+        (["data", "stats", "set.jsonl"], "set.jsonl"),
+    ],
+)
+def test_what_standard_output_leads_into_is_not_read(desk, command, led_into):
+    before = contents(desk)
+    with (desk / led_into).open("ab") as out:  # as a shell's >>
+        done = subprocess.run(
+            [CAMERABORN, *command], cwd=desk, env=ENVIRONMENT, stdout=out, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == 2
+    assert f"{led_into}: this command reads it, and standard output leads into it" in done.stderr
+    assert contents(desk) == before
+
+
+def test_standard_output_may_lead_into_a_file_beside_the_pictures(desk):
+    shutil.copy(desk / "1.jpg", desk / "folder")
+    with (desk / "folder" / "rows.csv").open("wb") as out:
+        command = [CAMERABORN, "provenance", "folder", "--format", "csv"]
+        done = subprocess.run(command, cwd=desk, env=ENVIRONMENT, stdout=out)
+    assert done.returncode == 0
+    assert len(rows_of(desk / "folder" / "rows.csv")) == 1
+
+
+def test_a_manifest_behind_a_link_is_split_where_it_lies(desk):
+    (desk / "link.jsonl").symlink_to(desk / "set.jsonl")
+    code, _, error = run("data", "split", "link.jsonl", "train=1", cwd=desk)
+    assert code == 0, error
+    assert (desk / "link.jsonl").is_symlink()
+    assert '"split":"train"' in (desk / "set.jsonl").read_text().replace(" ", "")

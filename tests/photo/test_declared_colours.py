@@ -123,6 +123,26 @@ def test_high_dynamic_range_is_named_and_left_alone(transfer, name):
     assert open_picture(png()).hdr is None
 
 
+def with_cicp(transfer):
+    """A profile of sRGB, which names its curve by a code point too (ICC.1:2022, 9.2.17)."""
+    count = int.from_bytes(SRGB[128:132], "big")
+    tags = [SRGB[132 + 12 * n : 144 + 12 * n] for n in range(count)]
+    moved = [tag[:4] + struct.pack(">L", struct.unpack(">L", tag[4:8])[0] + 12) + tag[8:] for tag in tags]
+    body = SRGB[132 + 12 * count :]
+    place = 132 + 12 * (count + 1) + len(body)
+    table = struct.pack(">L", count + 1) + b"".join(moved) + b"cicp" + struct.pack(">LL", place, 12)
+    profile = SRGB[:128] + table + body + b"cicp" + bytes(4) + bytes([9, transfer, 0, 1])
+    return struct.pack(">L", len(profile)) + profile[4:]
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "TIFF", "AVIF"])
+@pytest.mark.parametrize(("transfer", "name"), [(13, None), (16, "PQ"), (18, "HLG")])
+def test_a_profile_that_names_a_curve_of_high_dynamic_range(format, transfer, name):
+    stream = io.BytesIO()
+    Image.new("RGB", (64, 64), COLOUR).save(stream, format, icc_profile=with_cicp(transfer))
+    assert open_picture(stream.getvalue()).hdr == name
+
+
 def avif(primaries, transfer):
     stream = io.BytesIO()
     Image.new("RGB", (64, 64), COLOUR).save(stream, "AVIF", quality=100, subsampling="4:4:4")

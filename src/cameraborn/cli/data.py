@@ -17,6 +17,7 @@ from cameraborn.cli.common import (
     Overwrite,
     Verbs,
     app,
+    meaningless,
     number_of,
     passed_over,
     progress,
@@ -220,6 +221,7 @@ def verify_(manifest: Manifest, jobs: Jobs = None) -> None:
 
 @data.command("stats")
 def stats_(
+    context: typer.Context,
     manifest: Manifest,
     output: Annotated[
         Path | None,
@@ -240,9 +242,11 @@ def stats_(
     from cameraborn.data.manifest import manifest_lines, read_manifest
     from cameraborn.data.stats import manifest_stats
 
-    if output is not None:
+    if output is None:
+        meaningless(context, "without -o", "overwrite")
+    else:
         check_plots(output)
-        Outputs(output, overwrite=overwrite).reads(manifest)
+    Outputs(output, overwrite=overwrite).reads(manifest)
     with progress("counting", sum(1 for _ in manifest_lines(manifest))) as advance:
         stats = manifest_stats(read_manifest(manifest), advance)
     print("\n".join(lines_of(stats)))

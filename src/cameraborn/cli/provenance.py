@@ -97,6 +97,8 @@ def provenance(
     outputs = text_outputs(output, overwrite=overwrite)
     census, counts = Census(), Counter[str]()
     pictures = outputs.watched(inputs(paths, census, null=null), path_of)
+    if outputs.replace and STANDARD_INPUT not in paths:
+        pictures = iter(list(pictures))  # nothing is written where it must not be
     form = Form[Provenance](
         COLUMNS, _csv_row, Provenance.to_mapping, _TABLE_ROW.format("file says", "path"), _line
     )

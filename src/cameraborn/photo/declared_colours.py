@@ -60,11 +60,14 @@ def colours_of(data: bytes, info: Mapping[str | tuple[int, int], object]) -> Col
         cicp = _png_chunk(data, b"cICP")
         if len(cicp) == 4:
             return _of_code_points(cicp[0], cicp[1], before_icc=True)
+    if (named := _transfer(info.get("icc_profile"))) in _HDR:
+        return Colours(hdr=_HDR[named])
+    if data[:4] == b"\x89PNG":
         return Colours() if "srgb" in info else _of_gamma(info.get("gamma"), info.get("chromaticity"))
     if data[4:8] == b"ftyp":
         found = [_of_code_points(*struct.unpack(">HH", data[at + 8 : at + 12])) for at in _nclx(data[:_HEAD])]
         return max(found, key=lambda colours: colours.hdr is not None, default=Colours())
-    return Colours(hdr=_HDR.get(_transfer(info.get("icc_profile"))))
+    return Colours()
 
 
 def _transfer(profile: object) -> int:
