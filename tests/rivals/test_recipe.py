@@ -38,25 +38,31 @@ def test_a_name_of_neither_kind_is_answered_with_the_nearest(toys, changes, said
     [("tiny-ladeda", "photographs"), ("self-description", "binary"), ("farl", "self-blended")],
 )
 def test_encoders_learn_from_photographs_and_rivals_from_both_kinds(toys, rival, objective):
-    with pytest.raises(
-        ValueError, match=f"objective '{objective}' is not for '{rival}': encoders learn from "
-    ):
+    begun = f"objective '{objective}' is not for '{rival}': encoders learn from 'photographs', "
+    with pytest.raises(ValueError, match=begun + "rivals from 'binary', 'self-blended' or 'distilled'"):
         recipe_of(toys, rival, objective=objective)
 
 
 @pytest.mark.parametrize(
-    ("name", "limits"),
+    ("name", "limits", "said"),
     [
-        ("shrink", [64, 32]),
-        ("blur_sigma", [-1.0, 2.0]),
-        ("blur_sigma", [3.0, 2.0]),
-        ("jpeg_quality", [90, 30]),
+        ("shrink", (64, 32), "shrink [64, 32]: give [lowest, highest], at least 1"),
+        ("shrink", (0, 32), "shrink [0, 32]: give [lowest, highest], at least 1"),
+        ("blur_sigma", (-1.0, 2.0), "blur_sigma [-1.0, 2.0]: give [lowest, highest], at least 0"),
+        ("blur_sigma", (3.0, 2.0), "blur_sigma [3.0, 2.0]: give [lowest, highest], at least 0"),
+        ("jpeg_quality", (90, 30), "(90, 30) is not a range of qualities: give [lowest, highest] of 1..100"),
+        ("jpeg_quality", (0, 30), "(0, 30) is not a range of qualities: give [lowest, highest] of 1..100"),
+        (
+            "jpeg_quality",
+            (30, 101),
+            "(30, 101) is not a range of qualities: give [lowest, highest] of 1..100",
+        ),
     ],
 )
-def test_a_range_goes_from_its_lowest_to_its_highest(name, limits):
-    with pytest.raises(ValueError, match=re.escape(f"{name} {limits}: give [lowest, highest]")):
+def test_a_range_goes_from_its_lowest_to_its_highest(name, limits, said):
+    with pytest.raises(ValueError, match=re.escape(said)):
         AugmentSection(**{name: limits})
-    assert getattr(AugmentSection(**{name: [7, 7]}), name) == (7, 7)
+    assert getattr(AugmentSection(**{name: (7, 7)}), name) == (7, 7)
 
 
 @pytest.mark.parametrize(
