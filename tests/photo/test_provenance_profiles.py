@@ -59,6 +59,14 @@ def test_what_is_no_profile_of_these_names(keyword, text):
     assert raw_profile(keyword, text, "iptc") == b""
 
 
+def test_of_a_text_that_is_cut_the_whole_bytes_are_read():
+    text = written("iptc", bytes(range(100)))
+    for length in range(len(text)):
+        found = raw_profile("Raw profile type iptc", text[:length], "iptc")
+        digits = "".join(text[:length].split("\n")[3:])
+        assert found == bytes(range(100))[: len(digits) // 2]
+
+
 @given(DATA_SETS)
 @example([(120, b"\x1c\x02")])
 def test_data_sets_that_were_written_are_read(sets):
