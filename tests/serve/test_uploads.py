@@ -2,7 +2,9 @@
 
 import asyncio
 import base64
+import gc
 import json
+import warnings
 
 import httpx
 import pytest
@@ -203,3 +205,12 @@ def test_base64_may_have_line_ends():
     assert lines.count("\n") == 5
     body = json.dumps({"pictures": [{"data": lines}, {"data": ""}]}).encode()
     assert taken(body) == [Upload("picture 0", bytes(range(256))), Upload("picture 1", b"")]
+
+
+def test_a_file_that_is_cut_is_closed():
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        for body in (HEAD + b"x", HEAD + b"x\r\n" + HEAD + b"y"):
+            assert answer_to(body, IN_FORM) == "malformed-request"
+        gc.collect()
+    assert [str(one.message) for one in told] == []
