@@ -105,3 +105,29 @@ def iim_segment(*sets):
     body = b"".join(b"\x1c\x02" + struct.pack(">BH", number, len(value)) + value for number, value in sets)
     body += b"\0" * (len(body) % 2)
     return (0xED, b"Photoshop 3.0\x008BIM\x04\x04\0\0" + struct.pack(">I", len(body)) + body)
+
+
+def box(kind, payload):
+    return struct.pack(">I", len(payload) + 8) + kind + payload
+
+
+def superbox(label, *content, uuid=bytes(16)):
+    return box(b"jumb", box(b"jumd", uuid + b"\3" + label.encode() + b"\0") + b"".join(content))
+
+
+def store(*manifests):
+    return superbox("c2pa", *manifests)
+
+
+def app11(data, part=60_000):
+    """JPEG segments of a box, the header of which is repeated in each (ISO 19566-5, D.2)."""
+    header, rest = data[:8], data[8:]
+    parts = [rest[at : at + part] for at in range(0, len(rest), part)]
+    return [(0xEB, b"JP\0\1" + struct.pack(">I", n) + header + body) for n, body in enumerate(parts, start=1)]
+
+
+def with_xmp(properties="", attributes=""):
+    return jpeg(xmp_segment(xmp(properties, attributes)))
+
+
+SOURCE = "http://cv.iptc.org/newscodes/digitalsourcetype/"

@@ -7,8 +7,8 @@ import pytest
 from cameraborn.photo.provenance import read_provenance
 from cameraborn.photo.provenance_fields import Field
 from cameraborn.photo.provenance_marks import MARKS, UNNAMED, traces_of
-from cameraborn.photo.provenance_source import WORDS
 from tests.photo.provenance_files import (
+    SOURCE,
     ascii_tag,
     iim_segment,
     international,
@@ -19,8 +19,8 @@ from tests.photo.provenance_files import (
     stealth,
     text,
     user_comment,
+    with_xmp,
     xmp,
-    xmp_segment,
 )
 from tests.photo.test_exif import block
 
@@ -32,7 +32,6 @@ NODES = json.dumps({"3": {"inputs": {"seed": 1, "steps": 20}, "class_type": "KSa
 WORKFLOW = json.dumps({"last_node_id": 9, "nodes": [{"id": 3, "type": "KSampler"}], "links": [[1, 4, 0]]})
 NOVELAI = json.dumps({"steps": 28, "sampler": "k_euler", "seed": 1, "uc": "lowres", "signed_hash": "x"})
 UUID = "a7421d2f-b262-44f9-977c-ac23e9c7d3e3"
-SOURCE = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 GENERATED = f'ext:DigitalSourceType="{SOURCE}trainedAlgorithmicMedia"'
 MODEL = "NovelAI Diffusion V4 37442FCA"
 RESOURCES = iim_segment((115, b"someone"), (110, b"Made with Google AI"))[1].removeprefix(b"Photoshop 3.0\0")
@@ -41,10 +40,6 @@ AIGC = '{"Label":"1","ContentProducer":"001191110108MA01KP2T5U","ProduceID":"x"}
 
 def with_exif(*ifd0, exif=()):
     return jpeg(exif=block(list(exif), list(ifd0)))
-
-
-def with_xmp(properties="", attributes=""):
-    return jpeg(xmp_segment(xmp(properties, attributes)))
 
 
 FILES = {
@@ -283,64 +278,6 @@ def test_what_is_no_mark(name):
     found = read_provenance(NONE[name])
     assert found.traces == ()
     assert found.says in ("nothing", "camera")
-
-
-@pytest.mark.parametrize("spelt", [str, str.lower, str.upper])
-@pytest.mark.parametrize("code", WORDS)
-def test_every_source_type_has_words(code, spelt):
-    data = with_xmp(f"<ext:DigitalSourceType>{SOURCE}{spelt(code)}</ext:DigitalSourceType>")
-    found = read_provenance(data)
-    said = f"the file says that it {WORDS[code]} ({code})"
-    assert found.source_type == code
-    if found.says == "nothing":
-        assert found.summary == f"{said}; no generator and no camera is named, which proves nothing"
-    else:
-        assert found.notes == (f"{said}, which can be forged",)
-
-
-def test_the_list_of_the_iptc_is_complete():
-    assert len(WORDS) == 20 + 2  # the IPTC's, retired ones too, and C2PA's
-    generated = [code for code in WORDS if read_provenance(with_source(code)).traces]
-    assert generated == [
-        "compositeWithTrainedAlgorithmicMedia",
-        "trainedAlgorithmicMedia",
-        "compositeSynthetic",
-    ]
-
-
-def with_source(code):
-    return with_xmp(attributes=f'ext:DigitalSourceType="{SOURCE}{code}"')
-
-
-@pytest.mark.parametrize("format", ["PNG", "WEBP", "TIFF", "AVIF", "GIF"])
-def test_source_types_of_every_format(format):
-    packet = xmp(attributes=f'ext:DigitalSourceType="{SOURCE}virtualRecording"')
-    if format == "PNG":
-        data = png(international("XML:com.adobe.xmp", packet))
-    elif format == "TIFF":
-        data = saved("TIFF", tiffinfo={700: packet.encode()})
-    elif format == "GIF":
-        data = saved("GIF") + packet.encode()
-    else:
-        data = saved(format, xmp=packet.encode())
-    assert "it is a recording of a virtual event (virtualRecording)" in read_provenance(data).summary
-
-
-def test_a_source_type_beside_a_camera_is_a_note():
-    exif = block([], [ascii_tag(0x10F, "Canon"), ascii_tag(0x110, "Canon EOS 30D")])
-    packet = xmp(attributes=f'ext:DigitalSourceType="{SOURCE}digitalCapture"')
-    found = read_provenance(jpeg(xmp_segment(packet), exif=exif))
-    assert found.says == "camera"
-    assert (
-        found.notes[0]
-        == "the file says that it was taken by a digital camera (digitalCapture), which can be forged"
-    )
-
-
-def test_a_source_type_that_is_in_no_list():
-    found = read_provenance(with_source("holiday"))
-    assert found.source_type == "holiday"
-    assert 'has the source type "holiday", which is not in the IPTC\'s list' in found.summary
 
 
 def test_the_source_type_is_reported_whatever_it_is():

@@ -5,7 +5,6 @@ import pytest
 import torch
 from PIL import Image
 
-from cameraborn.rivals.dire import middle_square
 from cameraborn.rivals.inputs import (
     HALVES,
     by_opencv,
@@ -47,17 +46,3 @@ def test_normalised_is_the_mean_off_and_the_deviation_divided():
     levels = normalised(to_tensor(NOISE), HALVES)
     assert levels.shape == (3, 90, 121)
     assert torch.allclose(levels[2], torch.from_numpy(NOISE[:, :, 2] / 127.5 - 1).float(), atol=1e-6)
-
-
-@pytest.mark.parametrize(("height", "width"), [(90, 121), (500, 300), (64, 64), (33, 70)])
-def test_adms_square_is_halved_by_averaging_first(height, width):
-    pixels = np.resize(NOISE, (height, width, 3))
-    square = middle_square(pixels, 64)
-    assert square.shape == (64, 64, 3)
-    if (height, width) == (64, 64):
-        assert np.array_equal(square, pixels)
-    if (height, width) == (500, 300):
-        halved = np.asarray(Image.fromarray(pixels).resize((150, 250), Image.Resampling.BOX))
-        halved = np.asarray(Image.fromarray(halved).resize((75, 125), Image.Resampling.BOX))
-        whole = np.asarray(Image.fromarray(halved).resize((64, 107), Image.Resampling.BICUBIC))
-        assert np.array_equal(square, whole[21:85])

@@ -6,7 +6,7 @@ import torch
 from cameraborn.errors import RecipeError
 from cameraborn.rivals import RIVALS
 from cameraborn.rivals.backbones.resnet import ResNet50
-from cameraborn.rivals.backbones.stylegan import StyleGanDiscriminator, _Halving, batch_deviation
+from cameraborn.rivals.backbones.stylegan import StyleGanDiscriminator
 from cameraborn.rivals.inputs import IMAGENET
 from cameraborn.rivals.lgrad import OTHERS, LGrad, _grown, gradient_pictures
 from cameraborn.rivals.scoring import open_rival
@@ -32,27 +32,6 @@ def test_a_picture_does_not_depend_on_its_batch():
         whole[:1], gradient_pictures(lambda x: network(x, group=1), pictures[:1]), atol=1e-6
     )
     assert not torch.allclose(gradient_pictures(network, pictures)[:1], whole[:1], atol=1e-6)
-
-
-def test_the_deviation_over_a_batch_is_its_formula():
-    maps = torch.randn(8, 2, 3, 3)
-    found = batch_deviation(maps, 4)
-    assert torch.equal(found[:, :2], maps)
-    for picture in range(8):
-        group = maps[picture % 2 :: 2]  # of four
-        deviation = ((group - group.mean(dim=0)) ** 2).mean(dim=0).add(1e-8).sqrt().mean()
-        assert torch.allclose(found[picture, 2], deviation, atol=1e-6)
-    assert torch.allclose(batch_deviation(maps, 1)[:, 2], torch.tensor(1e-4))
-
-
-def test_fused_halving_is_convolution_and_averaging():
-    fused, plain = formula_(_Halving(4, 5, fused=True)), formula_(_Halving(4, 5, fused=False))
-    plain.bias.data.zero_()
-    fused.bias.data.zero_()
-    maps = torch.randn(1, 4, 12, 12)
-    with torch.no_grad():
-        inner = [network(maps)[..., 1:-1, 1:-1] for network in (fused, plain)]  # padding differs at the edge
-    assert torch.allclose(*inner, atol=1e-5)
 
 
 def test_another_function_takes_the_discriminators_place():

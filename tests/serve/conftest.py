@@ -1,4 +1,5 @@
 import hashlib
+import threading
 
 import pytest
 
@@ -24,6 +25,22 @@ def tokens(tmp_path):
     path = tmp_path / "tokens.txt"
     path.write_text(f"# who may ask\n\n{hashlib.sha256(TOKEN.encode()).hexdigest()}  -\n{'0' * 64}\n")
     return path
+
+
+@pytest.fixture
+def metrics():
+    """Metrics of a pool and of jobs that have nothing to do."""
+    from cameraborn.serve.job_store import JobStore
+    from cameraborn.serve.jobs import Jobs, Judged
+    from cameraborn.serve.limits import Limits
+    from cameraborn.serve.metrics import Metrics
+    from cameraborn.serve.pool import Pool
+
+    limits = Limits()
+    pool = Pool(1, limits)
+    with JobStore(None) as store:
+        yield Metrics(pool, Jobs(store, pool, limits, lambda *_: Judged(()), threading.Event()))
+    pool.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,8 @@
-"""A server as operators run it: `cameraborn serve` in a process of its own, on a free port."""
+"""A server as operators run it: `cameraborn serve` in a process of its own, on a free port; and what is asked of it."""
 
+import asyncio
+import base64
+import json
 import re
 import subprocess
 import threading
@@ -9,7 +12,7 @@ import httpx
 import numpy as np
 from PIL import Image
 
-from tests.command import CAMERABORN, ENVIRONMENT, EXAMPLES, wait_until
+from tests.command import CAMERABORN, ENVIRONMENT, EXAMPLES, rows_of, run_here, wait_until
 
 TOKEN = "2a9f" * 16
 PATIENT = ("--max-seconds", 300)  # the machine may be busy
@@ -87,3 +90,81 @@ def slow(tmp_path, frames=40, side=300):
     path = tmp_path / "slow.gif"
     pictures[0].save(path, save_all=True, append_images=pictures[1:])
     return path
+
+
+PAIR = (PHOTO, GENERATED)
+
+
+NAMES = [path.name for path in PAIR]
+
+
+def scored(bundle, *arguments, cwd=EXAMPLES):
+    """The rows of `cameraborn score`."""
+    _, out, _ = run_here("score", *arguments, "--bundle", bundle, "--format", "jsonl", cwd=cwd)
+    return rows_of(out)
+
+
+def encoded(path, **fields):
+    return {"data": base64.b64encode(path.read_bytes()).decode(), **fields}
+
+
+def problem_of(answer, status, kind):
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert set(problem) == {"title", "status", "kind", "detail"}
+    assert (problem["status"], problem["kind"]) == (status, kind)
+    return problem["detail"]
+
+
+def start(server, *paths, headers=None, **query):
+    files = [("file", (path.name, path.read_bytes())) for path in paths]
+    return server.client.post("/v1/jobs", files=files, params=query, headers=headers)
+
+
+def started(server, *paths, **query):
+    """The address of a job that was accepted."""
+    answer = start(server, *paths, **query)
+    assert answer.status_code == 202, answer.text
+    assert answer.headers["location"] == f"/v1/jobs/{answer.json()['id']}"
+    return answer.headers["location"]
+
+
+def ended(server, job):
+    """A job, once it has ended."""
+    wait_until(lambda: server.client.get(job).json()["state"] != "running", 300)
+    return server.client.get(job).json()
+
+
+def results(server, job, **query):
+    return server.client.get(f"{job}/rows", params=query).json()["results"]
+
+
+def events(server, job, after=None, most=None, **headers):
+    """Server-sent events of a job: (id, kind, data) each, read as the standard says."""
+    headers |= {"Accept": "text/event-stream"} | ({} if after is None else {"Last-Event-ID": str(after)})
+    found, fields = [], {}
+    with server.client.stream("GET", f"{job}/rows", headers=headers) as answer:
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        for line in answer.iter_lines():
+            name, _, value = line.partition(": ")
+            if name:
+                fields[name] = value
+            elif "data" in fields:
+                found.append((fields.get("id"), fields["event"], json.loads(fields["data"])))
+                fields = {}
+                if len(found) == most:
+                    break
+    return found
+
+
+def ask_here(app, path):
+    """What an application in this process answers."""
+
+    async def ask():
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            return await client.get(path)
+
+    return asyncio.run(ask())

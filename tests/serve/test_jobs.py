@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -23,50 +22,20 @@ from cameraborn.serve.pool import Pool
 from cameraborn.serve.uploads import Upload
 from tests.command import ROOT, posix, run, wait_until
 from tests.conftest import encoded
-from tests.serve.running import GENERATED, PATIENT, PHOTO, running
-from tests.serve.test_app import NAMES, PAIR, problem_of
-
-
-def start(server, *paths, headers=None, **query):
-    files = [("file", (path.name, path.read_bytes())) for path in paths]
-    return server.client.post("/v1/jobs", files=files, params=query, headers=headers)
-
-
-def started(server, *paths, **query):
-    """The address of a job that was accepted."""
-    answer = start(server, *paths, **query)
-    assert answer.status_code == 202, answer.text
-    assert answer.headers["location"] == f"/v1/jobs/{answer.json()['id']}"
-    return answer.headers["location"]
-
-
-def ended(server, job):
-    """A job, once it has ended."""
-    wait_until(lambda: server.client.get(job).json()["state"] != "running", 300)
-    return server.client.get(job).json()
-
-
-def results(server, job, **query):
-    return server.client.get(f"{job}/rows", params=query).json()["results"]
-
-
-def events(server, job, after=None, most=None, **headers):
-    """Server-sent events of a job: (id, kind, data) each, read as the standard says."""
-    headers |= {"Accept": "text/event-stream"} | ({} if after is None else {"Last-Event-ID": str(after)})
-    found, fields = [], {}
-    with server.client.stream("GET", f"{job}/rows", headers=headers) as answer:
-        assert answer.status_code == 200
-        assert answer.headers["content-type"].startswith("text/event-stream")
-        for line in answer.iter_lines():
-            name, _, value = line.partition(": ")
-            if name:
-                fields[name] = value
-            elif "data" in fields:
-                found.append((fields.get("id"), fields["event"], json.loads(fields["data"])))
-                fields = {}
-                if len(found) == most:
-                    break
-    return found
+from tests.serve.running import (
+    GENERATED,
+    NAMES,
+    PAIR,
+    PATIENT,
+    PHOTO,
+    ended,
+    events,
+    problem_of,
+    results,
+    running,
+    start,
+    started,
+)
 
 
 def test_many_pictures_are_accepted_at_once_and_get_the_rows_of_score(server):
@@ -113,39 +82,6 @@ def test_base64_in_json_makes_a_job(server):
     assert ended(server, job)["counts"]["judged"] == 1  # a row says that it cannot be read
     ((row,),) = (one["rows"] for one in results(server, job))
     assert (row["path"], row["scope"]) == ("no picture", "unreadable")
-
-
-def test_results_come_in_pages(server):
-    job = started(server, *PAIR * 2)
-    ended(server, job)
-    whole = results(server, job)
-    assert results(server, job, most=2) == whole[:2]
-    assert results(server, job, after=1, most=2) == whole[1:3]
-    assert server.client.get(f"{job}/rows", params={"after": 3}).json()["last_event"] == 4
-    assert server.client.get(f"{job}/rows", params={"after": 9}).json() == {
-        "state": "finished",
-        "results": [],
-        "last_event": 9,
-    }
-
-
-def test_results_are_streamed_as_they_come(server):
-    job = started(server, *PAIR * 2)
-    found = events(server, job)
-    assert [kind for _, kind, _ in found] == ["picture"] * 4 + ["end"]
-    assert [id for id, _, _ in found] == ["1", "2", "3", "4", None]
-    assert [data for _, _, data in found[:4]] == results(server, job)
-    assert found[4][2] == server.client.get(job).json()
-    assert found[4][2]["state"] == "finished"
-
-
-def test_a_stream_goes_on_after_the_last_event_that_came(server):
-    job = started(server, *PAIR * 2)
-    first = events(server, job, most=1)
-    rest = events(server, job, after=first[0][0])
-    assert [id for id, _, _ in first + rest] == ["1", "2", "3", "4", None]
-    over = server.client.get(f"{job}/rows", headers={"Accept": "text/event-stream", "Last-Event-ID": "4"})
-    assert (over.status_code, over.content) == (204, b"")
 
 
 def test_a_stream_of_a_job_that_waits_has_what_is_done(tiny_bundle, animation):
@@ -292,13 +228,6 @@ def test_a_job_of_films_keeps_no_request_waiting(tiny_bundle, tmp_path):
         server.client.delete(job)
 
 
-def test_methods_of_an_address_with_several_routes(server):
-    for path, methods in (("/v1/jobs", "GET, HEAD, POST"), (f"/v1/jobs/{'x' * 22}", "DELETE, GET, HEAD")):
-        answer = server.client.put(path)
-        problem_of(answer, 405, "method-not-allowed")
-        assert answer.headers["allow"] == methods
-
-
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_the_examples_of_the_documentation_run(server, tmp_path):
     text = (ROOT / "docs" / "serve.md").read_text(encoding="utf-8").partition("## Jobs")[2]
@@ -312,41 +241,6 @@ def test_the_examples_of_the_documentation_run(server, tmp_path):
     for part in ('"state":"running"', "id: 2\nevent: picture\ndata: {", "event: end", '"last_event": 2'):
         assert part in done.stdout
     problem_of(server.client.get(f"/v1/jobs/{done.stdout.split()[-1]}"), 404, "no-such-job")
-
-
-def test_ids_that_are_none(server):
-    problem_of(server.client.get(f"/v1/jobs/{'x' * 22}"), 404, "no-such-job")
-    problem_of(server.client.get("/v1/jobs/x"), 422, "malformed-request")
-    job = started(server, PHOTO)
-    for headers in ({"Last-Event-ID": "x"}, {"Last-Event-ID": "-1"}):
-        problem_of(server.client.get(f"{job}/rows", headers=headers), 422, "malformed-request")
-    ended(server, job)
-    assert [id for id, _, _ in events(server, job, after="")] == ["1", None]
-
-
-@pytest.mark.parametrize(
-    ("accept", "is_stream"),
-    [
-        ("text/event-stream", True),
-        ("Text/Event-Stream;q=0.5, text/html", True),
-        ("application/json, text/event-stream", True),
-        ("text/event-stream;q=0, application/json", False),
-        ("text/event-stream;q=0.3, application/json;q=0.8", False),
-        ("text/event-streams", False),
-        ("text/event-stream;q=x", False),
-        ("*/*", False),
-    ],
-)
-def test_a_stream_comes_to_who_accepts_one(done_job, server, accept, is_stream):
-    answer = server.client.get(f"{done_job}/rows", headers={"Accept": accept})
-    assert answer.headers["content-type"].startswith("text/event-stream") == is_stream
-
-
-@pytest.fixture(scope="module")
-def done_job(server):
-    job = started(server, PHOTO)
-    ended(server, job)
-    return job
 
 
 def test_a_job_is_seen_with_the_token_that_made_it(tiny_bundle, tmp_path):

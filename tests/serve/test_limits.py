@@ -18,8 +18,7 @@ from PIL import Image
 
 from tests.command import ENVIRONMENT, posix, wait_until
 from tests.conftest import encoded
-from tests.serve.running import PATIENT, PHOTO, running
-from tests.serve.test_app import problem_of
+from tests.serve.running import PATIENT, PHOTO, problem_of, running
 
 MAX_BYTES = 400_000
 

@@ -8,8 +8,7 @@ import pytest
 from tests.command import wait_until
 from tests.photo.test_video import corner, write
 from tests.serve.browsing import exported, in_browser, judged
-from tests.serve.running import PATIENT, PHOTO, TOKEN, running
-from tests.serve.test_jobs import ended, results, started
+from tests.serve.running import PATIENT, PHOTO, TOKEN, ended, results, running, started
 
 expect = pytest.importorskip("playwright.sync_api").expect
 MANY = [PHOTO] * 22

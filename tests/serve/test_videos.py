@@ -1,21 +1,12 @@
 """Videos through the service: the rows of `score`, within the limits, from memory."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from PIL import Image
 
-import cameraborn
-from cameraborn.serve.limits import Limits
-from cameraborn.serve.uploads import Upload
-from cameraborn.serve.work import Stopped, Work
-from tests.command import ENVIRONMENT, EXAMPLES, posix, rows_of, run_here, wait_until
+from tests.command import EXAMPLES, posix, rows_of, run_here, wait_until
 from tests.photo.test_video import corner, write
-from tests.serve.running import PHOTO, running
-from tests.serve.test_app import encoded, problem_of
-from tests.serve.test_jobs import ended, results, started
+from tests.serve.running import PHOTO, encoded, ended, problem_of, results, running, started
 from tests.serve.test_limits import deleted_files
 
 pytest.importorskip("av")
@@ -121,61 +112,11 @@ def test_a_video_that_takes_too_long_ends_between_two_looks(tiny_bundle, tmp_pat
         wait_until(lambda: server.metric("cameraborn_pictures_working") == 0)
 
 
-class EndsAfter:
-    """What tells work to end when it has asked so many times."""
-
-    def __init__(self, questions):
-        self.questions = questions
-
-    def is_set(self):
-        self.questions -= 1
-        return self.questions < 0
-
-
-def test_a_video_whose_time_is_over_keeps_what_was_seen(tiny_bundle, tmp_path):
-    film = Upload("film.mp4", write(tmp_path / "film.mp4", [corner((64, 64))] * 50, rate=25).read_bytes())
-    detector = cameraborn.load(tiny_bundle)
-    ((verdict, _),) = Work(detector, Limits(), EndsAfter(3), every=0.2).verdicts(film, 0.05)
-    assert (verdict.scope, verdict.notes) == (
-        "no-face",
-        ("there was time to look at the video up to 0.0 s alone",),
-    )
-    with pytest.raises(Stopped):
-        Work(detector, Limits(), EndsAfter(0), every=0.2).verdicts(film, 0.05)
-
-
 def test_a_server_may_take_no_videos(tiny_bundle, clip):
     with running(tiny_bundle, "--max-frames", 0) as server:
         detail = problem_of(server.score(clip), 415, "video")
         assert detail == "clip.mp4: a video, and this server takes none: send pictures"
         assert server.client.get("/v1/bundle").json()["limits"]["max_frames"] == 0
-
-
-WITHOUT_PYAV = """
-import importlib.util as u; find = u.find_spec
-u.find_spec = lambda name, *rest: None if name == "av" else find(name, *rest)
-import sys, threading
-from pathlib import Path
-from cameraborn.serve.limits import Limits, Refusal
-from cameraborn.serve.uploads import Upload
-from cameraborn.serve.work import Work
-try:
-    Work(None, Limits(), threading.Event()).check_size(Upload("clip.mp4", Path(sys.argv[1]).read_bytes()))
-except Refusal as refusal:
-    print(refusal.status, refusal.detail)
-"""
-
-
-def test_a_server_without_pyav_says_so(clip):
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_PYAV, clip],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=ENVIRONMENT,
-    )
-    said = "clip.mp4: a video, and this server lacks PyAV, which its operator can install: send pictures"
-    assert done.stdout.strip() == f"415 {said}"
 
 
 @posix

@@ -19,7 +19,7 @@ def raw_profile(keyword: str, text: str, *names: str) -> bytes:
     """The profile in a text chunk, if it has one of these names; empty otherwise."""
     if not keyword.startswith(_KEYWORD) or keyword.removeprefix(_KEYWORD).lower() not in names:
         return b""
-    *_, digits = ["", *text.lstrip().split("\n", 2)]
+    _, _, digits = [*text.lstrip().split("\n", 2), "", ""][:3]  # a text may be cut before them
     joined = "".join(digits.split())
     try:
         return bytes.fromhex(joined[: len(joined) // 2 * 2])  # a long text is cut

@@ -9,7 +9,14 @@ from pydantic import Field, PositiveFloat, field_validator, model_validator
 
 from cameraborn.registry import unknown_name
 from cameraborn.rivals.published import ENCODERS, RIVALS
-from cameraborn.train.recipe import ZERO_IS_NONE, LogSection, OptimiseSection, Section, TrainingRecipe
+from cameraborn.train.recipe import (
+    ZERO_IS_NONE,
+    LogSection,
+    OptimiseSection,
+    Qualities,
+    Section,
+    TrainingRecipe,
+)
 
 _Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -25,7 +32,7 @@ class AugmentSection(Section):
     blur_probability: _Probability = 0.0
     blur_sigma: tuple[float, float] = (0.0, 3.0)  # least and greatest, pixels
     jpeg_probability: _Probability = 0.0
-    jpeg_quality: tuple[int, int] = (30, 100)  # least and greatest
+    jpeg_quality: Qualities = (30, 100)  # least and greatest
     crop_picture: int | None = Field(default=None, ge=1)  # most of both sides of a random crop, pixels
     flip_picture: _Probability = 0.0
     crop: int | None = Field(default=None, ge=1)  # side of a random crop of what the network sees, pixels
@@ -39,10 +46,10 @@ class AugmentSection(Section):
 
     @model_validator(mode="after")
     def _ranges(self) -> AugmentSection:
-        for name in ("shrink", "blur_sigma", "jpeg_quality"):
+        for name, least in (("shrink", 1), ("blur_sigma", 0)):
             limits = getattr(self, name)
-            if limits is not None and not 0 <= limits[0] <= limits[1]:
-                raise ValueError(f"{name} {list(limits)}: give [lowest, highest]")
+            if limits is not None and not least <= limits[0] <= limits[1]:
+                raise ValueError(f"{name} {list(limits)}: give [lowest, highest], at least {least}")
         return self
 
 
@@ -110,7 +117,7 @@ class RivalRecipe(TrainingRecipe):
         if (self.rival in ENCODERS) != (self.objective == "photographs"):
             raise ValueError(
                 f"objective {self.objective!r} is not for {self.rival!r}: encoders learn from 'photographs', rivals "
-                "from 'binary' or 'self-blended'"
+                "from 'binary', 'self-blended' or 'distilled'"
             )
         return self
 

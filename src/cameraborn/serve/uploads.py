@@ -170,7 +170,7 @@ class Body:
                 )
             return [_upload(part.filename or "", part.file.read(), i) for i, part in enumerate(files)]
         finally:
-            await form.close()
+            parser.close()
 
 
 class _InMemory(MultiPartParser):
@@ -181,6 +181,11 @@ class _InMemory(MultiPartParser):
 
     def on_end(self) -> None:
         self.has_ended = True
+
+    def close(self) -> None:
+        """Close all files, also one that was cut, which the form does not know."""
+        for file in self._files_to_close_on_error:
+            file.close()
 
     @property
     def has_too_many_files(self) -> bool:
