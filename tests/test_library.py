@@ -8,7 +8,7 @@ import pytest
 
 import cameraborn
 from cameraborn.detect.store import read_bundle, write_bundle
-from cameraborn.errors import BundleError, CalibrationError
+from cameraborn.errors import BundleError, CalibrationError, OverwriteError
 from cameraborn.fit.calibrate import calibrate
 from cameraborn.fit.density import fit
 from cameraborn.fit.views import ViewOptions
@@ -85,6 +85,27 @@ def test_a_detector_learns_and_explains_itself(network, network_bundle, photogra
     again = pickle.loads(pickle.dumps(detector))  # noqa: S301 (our own)
     assert type(again) is cameraborn.Detector
     assert again.score(EXAMPLES / "photo-1.jpg", false_alarm_rate=0.5) == [verdict]
+
+
+def test_no_bundle_that_is_there_is_lost(network, photographs, tmp_path):
+    mine = [photograph.path for photograph in photographs["fit"]]
+    held_out = [photograph.path for photograph in photographs["calibration"][:10]]
+    other = tmp_path / "other"
+    shutil.copytree(network, other)
+    before = {path: path.read_bytes() for path in other.iterdir()}
+    fitted = cameraborn.load(network).fit(mine, tmp_path / "mine", dimensions=4, options=OPTIONS)
+    for lose in (
+        lambda: cameraborn.fit_bundle(mine, other, bundle=network, options=OPTIONS),
+        lambda: cameraborn.calibrate_bundle(held_out, tmp_path / "mine", output=other, options=OPTIONS),
+        lambda: fitted.fit(mine, other, options=OPTIONS),
+        lambda: fitted.calibrate(held_out, other, options=OPTIONS),
+    ):
+        with pytest.raises(
+            OverwriteError, match="other: is there already: give another output, or overwrite=True"
+        ):
+            lose()
+    assert {path: path.read_bytes() for path in other.iterdir()} == before
+    assert fitted.calibrate(held_out, other, overwrite=True, options=OPTIONS).path == other
 
 
 def test_what_was_not_loaded_from_a_folder_of_yours_is_not_renewed_in_place(network_bundle, photographs):

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Self
 from cameraborn.detect import detector
 from cameraborn.detect.bundle import Bundle
 from cameraborn.detect.detector import default_bundle
-from cameraborn.detect.store import read_bundle, write_bundle
-from cameraborn.errors import BundleError
+from cameraborn.detect.store import check_place, read_bundle, write_bundle
+from cameraborn.errors import BundleError, OverwriteError
+from cameraborn.files import holds_something
 
 if TYPE_CHECKING:
     from cameraborn.detect.explain import Explanation
@@ -54,7 +55,7 @@ class Detector(detector.Detector):
             options: as of `cameraborn.fit_bundle`.
 
         Raises:
-            CalibrationError, BundleError, ManifestError: as `cameraborn.fit_bundle`.
+            CalibrationError, BundleError, OverwriteError, ManifestError: as `cameraborn.fit_bundle`.
         """
         fit_bundle(photographs, output, bundle=self.bundle, **options)
         return self._of(output)
@@ -73,12 +74,13 @@ class Detector(detector.Detector):
             options: as of `cameraborn.calibrate_bundle`.
 
         Raises:
-            CalibrationError, ManifestError: as `cameraborn.calibrate_bundle`.
+            CalibrationError, OverwriteError, ManifestError: as `cameraborn.calibrate_bundle`.
             BundleError: as there; or there is no folder to write to but that of the bundle that ships.
         """
         target = self.path if output is None else Path(output)
         if target is None or (output is None and target == default_bundle()):
             raise BundleError(f"{self.bundle.origin}: cannot be renewed in place: give output, a folder")
+        options = {"overwrite": output is None} | options
         calibrate_bundle(photographs, self.bundle, output=target, **options)
         return self._of(target)
 
@@ -121,12 +123,14 @@ def fit_bundle(
     per_source: int = sys.maxsize,
     options: ViewOptions | None = None,
     report: Report = lambda path, problem: None,
+    overwrite: bool = False,
 ) -> Detector:
     """Fit the evidence of a bundle to your own photographs, and write it as a new bundle, not yet calibrated.
 
     Args:
         photographs: file, folder (read recursively), manifest (`.jsonl`), or several of them.
         output: folder of the new bundle, whose name it takes.
+        overwrite: a bundle that is there may be replaced.
         bundle: the network: folder, zip or opened bundle; by default the bundle that ships.
         components: number of Gaussians; None: the one under which held-out photographs are likeliest.
         dimensions: number of principal components kept; None models the features as they are.
@@ -137,8 +141,10 @@ def fit_bundle(
     Raises:
         CalibrationError: there are no such photographs, or too few that can be used.
         BundleError: the bundle cannot be read, or `output` is something else than a bundle.
+        OverwriteError: a bundle is there already.
         ManifestError: a manifest is broken.
     """
+    _see_that_nothing_is_lost(Path(output), overwrite=overwrite)
     from cameraborn.fit.density import fit
     from cameraborn.fit.views import ViewOptions
 
@@ -163,13 +169,15 @@ def calibrate_bundle(
     per_source: int = sys.maxsize,
     options: ViewOptions | None = None,
     report: Report = lambda path, problem: None,
+    overwrite: bool = False,
 ) -> Detector:
     """Measure photographs that were not fitted to, so that p-values hold, and write the bundle with them.
 
     Args:
         photographs: as for `fit_bundle`; others than those.
         bundle: folder or zip of a fitted bundle, or an opened one.
-        output: folder of the new bundle; by default `bundle`.
+        output: folder of the new bundle; by default `bundle`, which is renewed.
+        overwrite: another bundle that is there may be replaced.
         class_size: photographs that a category of condition needs; smaller categories are merged.
         per_source: largest number of photographs of one source.
         options: which views are taken of photographs, and how many pictures at a time.
@@ -178,8 +186,11 @@ def calibrate_bundle(
     Raises:
         CalibrationError: there are no such photographs, one was fitted to, or none can be used.
         BundleError: the bundle cannot be read or is not fitted, or `output` is something else than a bundle.
+        OverwriteError: another bundle is there already.
         ManifestError: a manifest is broken.
     """
+    if output is not None:
+        _see_that_nothing_is_lost(Path(output), overwrite=overwrite)
     if output is None and isinstance(bundle, Bundle):
         raise BundleError(f"{bundle.origin}: is in memory alone: give output, a folder")
     target = Path(bundle if output is None else output)  # type: ignore[arg-type]
@@ -195,6 +206,13 @@ def calibrate_bundle(
     )
     write_bundle(calibrated, target)
     return Detector.of_path(target)
+
+
+def _see_that_nothing_is_lost(output: Path, *, overwrite: bool) -> None:
+    """Before hours of work: that a bundle can be written there, and replaces none that nobody spoke of."""
+    check_place(output)
+    if not overwrite and holds_something(output):
+        raise OverwriteError(f"{output}: is there already: give another output, or overwrite=True")
 
 
 def _opened(bundle: str | os.PathLike[str] | Bundle | None) -> Bundle:

@@ -14,7 +14,7 @@ from cameraborn.detect.explain import explain
 from cameraborn.errors import PictureError
 from cameraborn.fit.photographs import Photograph
 from cameraborn.fit.views import ViewOptions
-from cameraborn.photo.decode import open_picture
+from cameraborn.photo.decode import heic_available, open_picture
 from cameraborn.photo.jpeg_parts import jpeg_parts
 
 from ..conftest import EXAMPLES, encoded, viewed
@@ -197,13 +197,26 @@ def test_half_a_png_is_refused(detector):
         open_picture(half)
 
 
+@pytest.mark.skipif(not heic_available(), reason="pillow-heif is not installed")
+def test_later_pictures_of_a_heic_are_told_of(detector, portrait):
+    from pillow_heif import from_pillow
+
+    stored = from_pillow(Image.new("RGB", portrait.size, "white"))
+    stream = io.BytesIO()
+    stored.add_from_pillow(portrait)
+    stored.save(stream, primary_index=0)
+    verdict = only(detector.score(stream.getvalue()))
+    assert verdict.scope == "no-face"
+    assert verdict.notes == ("one picture of the file was judged, and not the others",)
+
+
 def test_later_pages_of_a_tiff_are_told_of(detector, portrait):
     stream = io.BytesIO()
     blank = Image.new("RGB", portrait.size, "white")
     blank.save(stream, "TIFF", save_all=True, append_images=[portrait])
     verdict = only(detector.score(stream.getvalue()))
     assert verdict.scope == "no-face"  # pages are other pictures
-    assert verdict.notes == ("the first page was judged, and not the others of the file",)
+    assert verdict.notes == ("one picture of the file was judged, and not the others",)
     stream = io.BytesIO()
     portrait.save(stream, "TIFF")
     assert only(detector.score(stream.getvalue())).notes == ()

@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import itertools
+import logging
 import os
 import re
 import warnings
@@ -18,7 +19,7 @@ import cameraborn
 from cameraborn.detect.describe import describe_category
 from cameraborn.detect.detector import Detector
 from cameraborn.detect.explain import NEAREST, REACH, explain, occlusion, patch_influence
-from cameraborn.detect.explain_plot import explanation_figure, plot_explanation
+from cameraborn.detect.explain_plot import draw_explanation, explanation_figure, plot_explanation
 from cameraborn.detect.verdict import ChannelVerdict
 from cameraborn.errors import CamerabornError, PictureError
 from cameraborn.fit.calibrate import calibrate
@@ -281,3 +282,10 @@ def test_a_note_is_whole_and_a_long_name_keeps_its_ends(explanation):
     assert f"Note: {note}." in texts
     assert any(text.startswith("begins-x") and text.endswith("-ends.jpg, face 0") for text in texts)
     assert "Map: what each patch adds to the score" in texts
+
+
+def test_nothing_is_said_of_fonts_that_lack_a_weight(explanation, tmp_path, capfd, caplog):
+    verdict = dataclasses.replace(explanation.verdict, path="😀 עברית ไทย ελληνικά \u4eba.jpg")
+    with caplog.at_level(logging.INFO):
+        draw_explanation(dataclasses.replace(explanation, verdict=verdict))
+    assert "findfont" not in caplog.text + "".join(capfd.readouterr())

@@ -29,6 +29,6 @@ def notes_on(picture: Picture) -> tuple[str, ...]:
         if picture.frames_seen is not None:
             note += "; {} of the first {} were looked at".format(*picture.frames_seen)
         notes += (note,)
-    if picture.more_pages:
-        notes += ("the first page was judged, and not the others of the file",)
+    if picture.more_pictures:
+        notes += ("one picture of the file was judged, and not the others",)
     return notes

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from cameraborn.detect.explain import Explanation
-from cameraborn.detect.plot_text import Drawable, Pen, Script, clipped, drawable, kept_apart
+from cameraborn.detect.plot_text import Drawable, Pen, Script, clipped, drawable, fonts_unreported, kept_apart
 from cameraborn.errors import CamerabornError
 from cameraborn.files import replacing
 
@@ -59,12 +59,13 @@ def draw_explanation(explanation: Explanation, format: str = "png") -> bytes:
     Raises:
         CamerabornError: matplotlib is missing.
     """
-    try:
-        figure = explanation_figure(explanation)
-    except ImportError as error:
-        raise CamerabornError("drawing needs matplotlib: pip install 'cameraborn[plots]'") from error
     drawn = io.BytesIO()
-    figure.savefig(drawn, format=format, metadata={"Date": None} if format == "svg" else None)
+    with fonts_unreported():
+        try:
+            figure = explanation_figure(explanation)
+        except ImportError as error:
+            raise CamerabornError("drawing needs matplotlib: pip install 'cameraborn[plots]'") from error
+        figure.savefig(drawn, format=format, metadata={"Date": None} if format == "svg" else None)
     return drawn.getvalue()
 
 

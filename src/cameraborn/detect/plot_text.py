@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypedDict
@@ -99,6 +101,18 @@ class Pen:
             last = made[-1]
             made[-1] = last[: _most(len(last), lambda n: fits(last[:n] + "…"))].rstrip() + "…"
         return script.drawable(*made)
+
+
+@contextmanager
+def fonts_unreported() -> Iterator[None]:
+    """Matplotlib reports each font that has not the weight that is asked for, of which nobody can make use."""
+    logger = logging.getLogger("matplotlib.font_manager")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def drawable(text: str) -> Drawable:

@@ -76,7 +76,7 @@ _DECODERS: dict[str, type[ImageFile.ImageFile]] = {
     "GIF": GifImageFile,
     "AVIF": AvifImageFile,
 }
-ANIMATED = frozenset({"GIF", "WEBP", "PNG", "AVIF"})  # pages of a TIFF are other pictures
+ANIMATED = frozenset({"GIF", "WEBP", "PNG", "AVIF"})  # those of TIFF and HEIC are other pictures
 _HDR = "cameraborn.hdr"  # what we put into `Image.info`
 _DAMAGED = (*MALFORMED, EOFError, RuntimeError, zlib.error)  # what decoders raise on damaged files
 _UPRIGHT = {  # EXIF orientation -> what undoes it
@@ -112,7 +112,7 @@ class Picture:
     hdr: str | None = None  # "PQ" or "HLG": the pixels are not what a display of high dynamic range shows
     frame: int | None = None  # which frame of an animation this is, from 0; None if it is none
     frames_seen: tuple[int, int] | None = None  # looked at so many of the first so many; None: at all of them
-    more_pages: bool = False  # it is the first page of a TIFF that has others
+    more_pictures: bool = False  # it is one of several in a TIFF or HEIC
 
 
 def open_picture(source: PictureSource, *, name: str | None = None, max_pixels: int = MAX_PIXELS) -> Picture:
@@ -346,7 +346,7 @@ def _from_image(image: Image.Image, name: str, format: str, max_pixels: int, dat
         damage=damage,
         hdr=image.info.get(_HDR),
         frame=_frame_of(image, format),
-        more_pages=format == "TIFF" and getattr(image, "is_animated", False),
+        more_pictures=format in ("TIFF", "HEIF") and getattr(image, "is_animated", False),
     )
 
 
