@@ -39,14 +39,12 @@ def blocks(page):
 
 @pytest.fixture
 def clone(tmp_path):
-    """What a clone holds, and the folders that a reader is taken to have."""
+    """What a clone holds, and a folder of photographs that a reader is taken to have."""
     for name in ("examples", "models", "configs", "README.md"):
         (tmp_path / name).symlink_to(ROOT / name)
     for number, path in enumerate(sorted(EXAMPLES.glob("photo-*.jpg"))):
-        for place in (tmp_path / "uploads", tmp_path / "photographs" / f"camera{number}"):
-            place.mkdir(parents=True, exist_ok=True)
-            shutil.copy(path, place)
-    shutil.copy(EXAMPLES / "photo-1.jpg", tmp_path / "face.jpg")
+        (place := tmp_path / "photographs" / f"camera{number}").mkdir(parents=True)
+        shutil.copy(path, place)
     return tmp_path
 
 
