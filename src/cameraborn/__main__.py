@@ -4,8 +4,12 @@ import os
 import sys
 
 
+_LITTLE = 1 << 30  # bytes of address space
+
+
 def main() -> None:
     """Run the command line."""
+    _ask_for_few_threads()
     from cameraborn.errors import lacks_memory  # first: it says what the others fail of
 
     try:
@@ -22,6 +26,17 @@ def main() -> None:
         )
         sys.exit(2)
     run()
+
+
+def _ask_for_few_threads() -> None:
+    """Where little memory is allowed: OpenBLAS waits for ever for that of a thread, instead of failing."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and limit < _LITTLE:
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 if __name__ == "__main__":

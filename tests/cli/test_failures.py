@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 
 import matplotlib
 import pytest
@@ -122,6 +123,18 @@ def test_memory_that_does_not_suffice_for_a_library(desk, megabytes, command):
     code, error = shell(f"ulimit -v {megabytes * 1024}; $C {' '.join(map(str, command))} > rows", desk)
     assert (code, error.count("\n")) == (2, 1), error
     assert "get it again" not in error
+
+
+@posix
+@pytest.mark.parametrize(("limit", "threads"), [("ulimit -v 900000;", "1"), ("", "None")])
+def test_with_little_memory_no_thread_of_openblas_waits_for_more(desk, limit, threads):
+    asked = (
+        "import os, cameraborn.__main__ as main; main._ask_for_few_threads(); "
+        "print(os.environ.get('OPENBLAS_NUM_THREADS'))"
+    )
+    command = f'unset OPENBLAS_NUM_THREADS; {limit} {sys.executable} -c "{asked}" > said'
+    code, error = shell(command, desk)
+    assert (code, error, (desk / "said").read_text().strip()) == (0, "", threads)
 
 
 @posix
