@@ -3,7 +3,6 @@
 import os
 import sys
 
-
 _LITTLE = 1 << 30  # bytes of address space
 
 

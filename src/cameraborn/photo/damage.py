@@ -3,8 +3,9 @@
 Decoders repair what they can and say nothing: they fill up with grey or black, go on with blocks in the wrong places,
 pass over checksums. A detector that looks for traces of a camera must know. Each format has its search:
 `photo.damage_jpeg`, `photo.damage_png`, `photo.damage_tiff`. libtiff goes on after some errors, which it reports; it
-does not say where they are, so the whole picture counts as affected. Of WebP, AVIF, HEIC, GIF and BMP, and of a TIFF
-without compression or with LZW or PackBits, Pillow refuses what it cannot decode; these have no checksums, and what is
+does not say where they are, so the whole picture counts as affected, as it does where coded pixels of WebP, AVIF or
+HEIC were overwritten by equal bytes (`photo.damage_overwritten`). Else Pillow refuses of these and of GIF and BMP, and
+of a TIFF without compression or with LZW or PackBits, what it cannot decode; these have no checksums, and what is
 overwritten in them may decode to something else unnoticed.
 """
 
@@ -17,6 +18,7 @@ import PIL.Image
 
 from cameraborn.files import Box, Pixels
 from cameraborn.photo.damage_jpeg import jpeg_damage
+from cameraborn.photo.damage_overwritten import overwritten
 from cameraborn.photo.damage_png import SIGNATURE, PngFrame, frame_damage, may_lack_rows, png_damage
 from cameraborn.photo.damage_tiff import TiffPieces, tiff_damage
 from cameraborn.photo.feed import JpegFeed
@@ -75,6 +77,8 @@ def damage_of(
         notes, boxes = (f"libtiff reports: {said[0]}{more}",), ((0.0, 0.0, float(width), float(height)),)
     elif isinstance(source, TiffPieces):
         notes, boxes = tiff_damage(data, source, image, stored)
+    elif (note := overwritten(data, width * height)) is not None:
+        notes, boxes = (note,), ((0.0, 0.0, float(width), float(height)),)
     return Damage(notes, tuple(_upright(box, orientation, width, height) for box in boxes))
 
 
