@@ -105,7 +105,11 @@ def test_no_bundle_that_is_there_is_lost(network, photographs, tmp_path):
         ):
             lose()
     assert {path: path.read_bytes() for path in other.iterdir()} == before
-    assert fitted.calibrate(held_out, other, overwrite=True, options=OPTIONS).path == other
+    done = fitted.calibrate(held_out, other, overwrite=True, options=OPTIONS)
+    assert done.path == other
+    with pytest.raises(OverwriteError, match="other: is calibrated already: give output, or overwrite=True"):
+        done.calibrate(held_out, options=OPTIONS)
+    assert done.calibrate(held_out, overwrite=True, options=OPTIONS).path == other
 
 
 def test_what_was_not_loaded_from_a_folder_of_yours_is_not_renewed_in_place(network_bundle, photographs):

@@ -80,8 +80,8 @@ class Detector(detector.Detector):
         target = self.path if output is None else Path(output)
         if target is None or (output is None and target == default_bundle()):
             raise BundleError(f"{self.bundle.origin}: cannot be renewed in place: give output, a folder")
-        options = {"overwrite": output is None} | options
-        calibrate_bundle(photographs, self.bundle, output=target, **options)
+        bundle = target if output is None else self.bundle
+        calibrate_bundle(photographs, bundle, output=output, **options)
         return self._of(target)
 
     def _of(self, folder: str | os.PathLike[str]) -> Self:
@@ -176,8 +176,8 @@ def calibrate_bundle(
     Args:
         photographs: as for `fit_bundle`; others than those.
         bundle: folder or zip of a fitted bundle, or an opened one.
-        output: folder of the new bundle; by default `bundle`, which is renewed.
-        overwrite: another bundle that is there may be replaced.
+        output: folder of the new bundle; by default `bundle`, which gets its calibration.
+        overwrite: another bundle that is there may be replaced, or the calibration that this one has.
         class_size: photographs that a category of condition needs; smaller categories are merged.
         per_source: largest number of photographs of one source.
         options: which views are taken of photographs, and how many pictures at a time.
@@ -186,19 +186,21 @@ def calibrate_bundle(
     Raises:
         CalibrationError: there are no such photographs, one was fitted to, or none can be used.
         BundleError: the bundle cannot be read or is not fitted, or `output` is something else than a bundle.
-        OverwriteError: another bundle is there already.
+        OverwriteError: another bundle is there already, or a calibration.
         ManifestError: a manifest is broken.
     """
-    if output is not None:
-        _see_that_nothing_is_lost(Path(output), overwrite=overwrite)
     if output is None and isinstance(bundle, Bundle):
         raise BundleError(f"{bundle.origin}: is in memory alone: give output, a folder")
-    target = Path(bundle if output is None else output)  # type: ignore[arg-type]
+    target, opened = Path(bundle if output is None else output), _opened(bundle)  # type: ignore[arg-type]
+    if output is not None:
+        _see_that_nothing_is_lost(target, overwrite=overwrite)
+    elif opened.info.coverage is not None and not overwrite:
+        raise OverwriteError(f"{target}: is calibrated already: give output, or overwrite=True")
     from cameraborn.fit.calibrate import calibrate
     from cameraborn.fit.views import ViewOptions
 
     calibrated = calibrate(
-        _opened(bundle),
+        opened,
         _found(photographs, per_source),
         options=options or ViewOptions(copies=24),
         class_size=class_size,

@@ -38,7 +38,6 @@ REFUSED = [
     (["fit", PHOTO, "-o", "b", "--split", "train"], "--split means nothing without a manifest"),
     (["fit-binary", PHOTO, "--generated", PHOTO, "-o", "b", "--generated-kind", "x"], "without a manifest"),
     (["calibrate", PHOTO, "--bundle", "b", "--kind", "face"], "--kind means nothing without a manifest"),
-    (["calibrate", PHOTO, "--bundle", "b", "--overwrite"], "renewed in place"),
     (["audit", "a.jsonl", "--size", "64"], "--size means nothing without --equalise"),
     (["audit", "a.jsonl", "--quality", "80"], "--quality means nothing without --equalise"),
     (["data", "manipulate", "a", "-o", "b", "--kind", "mouth", "--both-eyes"], "without the eye"),

@@ -338,3 +338,11 @@ def test_a_manifest_behind_a_link_is_split_where_it_lies(desk):
     assert code == 0, error
     assert (desk / "link.jsonl").is_symlink()
     assert '"split":"train"' in (desk / "set.jsonl").read_text().replace(" ", "")
+
+
+def test_a_calibration_that_is_there_stays(desk, tiny_bundle):
+    shutil.copytree(tiny_bundle, desk / "mine")
+    before = contents(desk)
+    code, _, error = run("calibrate", "1.jpg", "--bundle", "mine", cwd=desk)
+    assert (code, contents(desk)) == (2, before)
+    assert "mine: is calibrated already: give -o, or --overwrite to calibrate it anew" in error

@@ -292,8 +292,8 @@ def test_calibrating_in_place_starts_again_if_told(studio, tmp_path):
     assert "going on" not in error
     assert "calibration.csv" in files_in(tmp_path / "fitted")
     assert [path.name for path in tmp_path.iterdir()] == ["fitted"]
-    code, _, error = run_here(*command, "--overwrite", cwd=tmp_path)
-    assert (code, "--overwrite means nothing without -o" in error) == (2, True)
+    code, _, error = run_here(*command, cwd=tmp_path)
+    assert (code, "fitted: is calibrated already: give -o, or --overwrite" in error) == (2, True)
 
 
 def test_options_that_change_no_view_may_change_when_a_fit_goes_on(studio, tmp_path):

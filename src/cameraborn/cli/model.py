@@ -43,7 +43,7 @@ from cameraborn.detect.describe import describe_category
 from cameraborn.detect.detector import default_bundle
 from cameraborn.detect.evidence.em import Covariance
 from cameraborn.detect.store import read_bundle, write_bundle
-from cameraborn.errors import CamerabornError, counted
+from cameraborn.errors import CamerabornError, OverwriteError, counted
 from cameraborn.files import Outputs
 from cameraborn.library import load
 from cameraborn.photo.sniff import Census
@@ -300,8 +300,6 @@ def calibrate(
             "give the new bundle's folder; the bundle that ships stays.", param_hint="--output"
         )
     bundle = bundle or default_bundle()
-    if output is None and not part_of_views(bundle).exists():
-        meaningless(context, "without -o, as the bundle is renewed in place", "overwrite")
     if output is None and not bundle.is_dir() and bundle.exists():
         raise CamerabornError(
             f"{bundle}: a zip is not changed in place: give the new bundle's folder with -o"
@@ -313,6 +311,9 @@ def calibrate(
     found = photographs.find_photographs(photos, split=split, kinds=kind or (), census=census)
     chosen = list(photographs.cap_per_source(outputs.watched(found, path_of), per_source))
     start, target = read_bundle(bundle), output or bundle
+    would_lose = output is None and start.info.coverage is not None and not part_of_views(bundle).exists()
+    if would_lose and not overwrite:
+        raise OverwriteError(f"{bundle}: is calibrated already: give -o, or --overwrite to calibrate it anew")
     with kept_views("calibrate", start, target, options, overwrite=overwrite) as journal:
         held_out: calibration_of.HeldOut = {}  # nothing yet, should it be interrupted
         with reporting("looking", "photograph", len(chosen), lambda: len(held_out)) as report:
