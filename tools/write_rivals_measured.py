@@ -25,7 +25,8 @@ recipes are those of [configs/rivals](../configs/rivals), shortened to minutes o
 minutes says how far. All thresholds are those that 5 % of the same 115 held-out photographs pass (of a channel of ours:
 of its own calibration, by condition); in brackets what is flagged by the rival's own threshold: even odds, or of a
 mixture the 5th percentile of the photographs that it was fitted to. AUC has its 95 % interval: a bootstrap in which the
-photographs of a source are drawn together.
+photographs of a source are drawn together. `tiny-ladeda` learnt labels here, not `ladeda`'s
+scores as its recipe has it now.
 
 **Why a published figure is not the same thing as ours.** Authors train on tens of thousands of pictures of one
 generator, for hours on GPUs, and start from ImageNet's or CLIP's weights; here it is minutes on hundreds of pictures of
