@@ -166,7 +166,7 @@ class ViewStage(Stage[Photograph, Viewed]):
             faces = self._faces(picture)
         except PictureError as error:
             return Viewed(item.path, None, None, [], [], str(error))
-        shown = hashlib.sha256(picture.pixels.tobytes()).hexdigest()
+        shown = hashlib.sha256(np.ascontiguousarray(picture.pixels).data).hexdigest()
         sha256 = picture.sha256 or shown
         views = list(self._views(item, (sha256, shown), faces))
         examples = list(self._examples(sha256, faces)) if item in self.exemplary else []
