@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cameraborn.data.duplicates import Fingerprint, fingerprint, near_duplicates
+from cameraborn.data.duplicates import Fingerprint, FirstShown, fingerprint, near_duplicates
 from cameraborn.degrade.named import STANDARD, degrade
 
 from ..conftest import EXAMPLES
@@ -32,9 +32,37 @@ def test_copies_of_copies_are_one_set(portraits):
     assert near_duplicates([fingerprint(pixels) for pixels in pictures]) == [[0, 2, 3, 4]]
 
 
+AGAIN = ["jpeg:30", "jpeg:75", "webp:50", "resize:0.5", "resize:0.25+jpeg:60"]
+
+
+@pytest.mark.parametrize("name", AGAIN)
+def test_the_first_that_shows_the_same_is_told_one_after_another(portraits, name):
+    first = FirstShown()
+    assert [first.same_as(fingerprint(pixels)) for pixels in portraits] == [None] * len(portraits)
+    again = [first.same_as(fingerprint(degrade(pixels, name))) for pixels in portraits]
+    assert again == list(range(len(portraits)))
+
+
+def test_a_crop_is_not_the_same(portraits):
+    first = FirstShown()
+    for pixels in portraits:
+        assert first.same_as(fingerprint(pixels)) is None
+        assert first.same_as(fingerprint(pixels[8:-8, 8:-8])) is None
+
+
+def test_the_first_is_found_among_more_than_there_was_room_for(portraits):
+    rng = np.random.default_rng(0)
+    first, noise = FirstShown(), rng.integers(0, 256, (300, 9, 9, 3), dtype=np.uint8)
+    pictures = [np.asarray(Image.fromarray(one).resize((90, 90))) for one in noise]
+    assert {first.same_as(fingerprint(pixels)) for pixels in pictures} == {None}
+    assert [first.same_as(fingerprint(pixels)) for pixels in pictures] == list(range(300))
+
+
 def test_blank_pictures_are_no_copies_of_each_other():
     blank = [np.full((50, 60, 3), value, np.uint8) for value in (0, 128, 128, 255)]
     assert near_duplicates([fingerprint(pixels) for pixels in blank]) == []
+    first = FirstShown()
+    assert [first.same_as(fingerprint(pixels)) for pixels in blank] == [None] * 4
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])

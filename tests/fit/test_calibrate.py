@@ -96,7 +96,7 @@ def test_coverage_is_what_the_calibration_had_been_through(fitted, photographs, 
     assert done.info.coverage.jpeg_quality == (70, 100)
     assert done.info.coverage.colour
     grey = [tmp_path / f"{n}.png" for n in (1, 2)]
-    for path, source in zip(grey, photographs["calibration"], strict=False):
+    for path, source in zip(grey, photographs["calibration"][10:], strict=False):
         with Image.open(source.path) as image:
             image.convert("L").save(path)
     some_grey = [*photographs["calibration"][:10], *(Photograph(str(path), "") for path in grey)]

@@ -5,12 +5,14 @@ import json
 import numpy as np
 import pytest
 
+from cameraborn.data.duplicates import Fingerprint
 from cameraborn.degrade.residual_statistics import N_STATISTICS
 from cameraborn.detect.condition import Condition
 from cameraborn.fit.photographs import Photograph
 from cameraborn.fit.view import View, Viewed
 
 WIDTH = 5
+LOOKS = Fingerprint(bytes(range(16)), bytes(range(64)) * 5 + bytes(4))
 
 
 @pytest.fixture
@@ -33,7 +35,7 @@ def viewed():
         )
         for n, feature in enumerate([rng.normal(size=WIDTH).astype(np.float32), None])
     ]
-    return Viewed("a.jpg", "ab", "cd", views, [(statistics(), 3)], None)
+    return Viewed("a.jpg", "ab", "cd", views, [(statistics(), 3)], None, LOOKS)
 
 
 def test_what_is_kept_is_read_back_to_the_bit(viewed):
@@ -49,15 +51,22 @@ def test_what_is_kept_is_read_back_to_the_bit(viewed):
     ((statistics, operation),) = again.examples
     np.testing.assert_array_equal(statistics, viewed.examples[0][0])
     assert operation == 3
+    assert again.looks == LOOKS
 
 
 def test_a_photograph_that_gave_nothing_says_why(viewed):
     kept = Viewed("b.jpg", None, None, [], [], "no face").to_json()
     again = Viewed.of_json(kept, Photograph("b.jpg", "source"), WIDTH)
-    assert (again.views, again.examples, again.problem, again.sha256) == ([], [], "no face", None)
+    assert (again.views, again.examples, again.problem, again.sha256, again.looks) == (
+        [],
+        [],
+        "no face",
+        None,
+        None,
+    )
 
 
-@pytest.mark.parametrize("lost", ["features", "conditions", "statistics", "example_operations"])
+@pytest.mark.parametrize("lost", ["features", "conditions", "statistics", "example_operations", "looks"])
 def test_a_damaged_record_is_refused(viewed, lost):
     fields = viewed.to_json()
     photograph = viewed.views[0].photograph

@@ -38,6 +38,24 @@ def test_a_photograph_that_was_stored_anew_counts_once(network_bundle, photograp
     assert told[str(path)] == f"{path}: shows what {first.path} shows, and counts once"
 
 
+def test_a_photograph_that_was_saved_again_with_loss_or_resized_counts_once(
+    network_bundle, photographs, tmp_path
+):
+    first, second = photographs["calibration"][:2]
+    anew, told = [], {}
+    with Image.open(first.path) as opened:
+        for name, size, quality in (("lossy", 1.0, 40), ("small", 0.7, 90)):
+            anew.append(replace(first, path=str(tmp_path / f"{name}.jpg")))
+            image = opened.resize((round(opened.width * size), round(opened.height * size)))
+            image.save(anew[-1].path, quality=quality)
+    taken = take_views(network_bundle, [first, *anew, second], OPTIONS, told.__setitem__)
+    assert [views[0].photograph for views in taken] == [first, second]
+    for one in anew:
+        assert told[one.path] == (
+            f"{one.path}: shows what {first.path} shows, saved again or resized, and counts once"
+        )
+
+
 @pytest.mark.parametrize("copies", [0, 2])
 def test_views_are_the_face_as_it_is_and_its_conditions(network_bundle, photographs, copies):
     options = ViewOptions(copies=copies, jobs=1)

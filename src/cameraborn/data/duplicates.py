@@ -24,6 +24,9 @@ NEIGHBOURS = 16  # in each sorting
 # different pictures differ in at least 19 bits and correlate by at most .92, faces in the same pose among them.
 FARTHEST = 16  # bits
 LEAST_CORRELATION = 0.95
+# Over 800 portraits and photographs: copies that were recompressed or shrunk correlate by .9989 at least, different
+# pictures by .97 at most; crops by 1 % of the width by .997 in the median.
+SAME_CORRELATION = 0.998
 _GRID, _THUMBNAIL = 9, 18  # both divide 72, the side of the picture that they are averaged from
 _LEAST_CONTRAST = 2.0  # grey levels: a blank picture is like every other
 
@@ -34,6 +37,20 @@ class Fingerprint:
 
     hash: bytes  # HASH_BYTES
     thumbnail: bytes  # luma, 18 x 18
+
+    def __bytes__(self) -> bytes:
+        return self.hash + self.thumbnail
+
+    @staticmethod
+    def of(data: bytes) -> Fingerprint:
+        """What `bytes` made of a fingerprint.
+
+        Raises:
+            ValueError: it did not.
+        """
+        if len(data) != HASH_BYTES + _THUMBNAIL**2:
+            raise ValueError(f"{len(data)} bytes are no fingerprint")
+        return Fingerprint(data[:HASH_BYTES], data[HASH_BYTES:])
 
 
 def fingerprint(pixels: Pixels) -> Fingerprint:
@@ -55,6 +72,33 @@ def near_duplicates(fingerprints: Sequence[Fingerprint]) -> list[list[int]]:
     thumbnails = thumbnails.reshape(len(hashes), -1)
     pairs = _confirmed(thumbnails, _candidates(hashes))
     return _connected(len(hashes), pairs)
+
+
+class FirstShown:
+    """Tells of pictures that come one after another whether an earlier one was the same, saved again or resized."""
+
+    def __init__(self) -> None:
+        self._hashes = np.empty((64, HASH_BYTES // 8), np.uint64)
+        self._thumbnails = np.empty((64, _THUMBNAIL**2), np.uint8)
+        self._count = 0
+
+    def same_as(self, one: Fingerprint) -> int | None:
+        """The number of the first that shows the same, counted from 0; None, and it counts itself, if none does.
+
+        All earlier ones are compared with: a millisecond for 300,000.
+        """
+        words, thumbnail = np.frombuffer(one.hash, np.uint64), np.frombuffer(one.thumbnail, np.uint8)
+        distance = np.bitwise_count(self._hashes[: self._count] ^ words).sum(axis=1)
+        near = np.flatnonzero(distance <= FARTHEST)
+        alike = _correlated(self._thumbnails[near], thumbnail[None], SAME_CORRELATION)
+        if alike.any():
+            return int(near[alike][0])
+        if self._count == len(self._hashes):
+            self._hashes = np.concatenate([self._hashes, np.empty_like(self._hashes)])
+            self._thumbnails = np.concatenate([self._thumbnails, np.empty_like(self._thumbnails)])
+        self._hashes[self._count], self._thumbnails[self._count] = words, thumbnail
+        self._count += 1
+        return None
 
 
 def _averaged(luma: Image.Image, side: int) -> NDArray[np.float32]:
@@ -83,11 +127,17 @@ def _confirmed(thumbnails: NDArray[np.uint8], pairs: NDArray[np.int64]) -> NDArr
     kept = []
     for start in range(0, len(pairs), 8192):  # bounds the memory
         some = pairs[start : start + 8192]
-        one, other = (_centred(thumbnails[some[:, side]]) for side in (0, 1))
-        spread = np.sqrt((one**2).mean(axis=1) * (other**2).mean(axis=1))
-        like = (one * other).mean(axis=1) >= LEAST_CORRELATION * spread
-        kept.append(some[like & (spread >= _LEAST_CONTRAST**2)])
+        one, other = (thumbnails[some[:, side]] for side in (0, 1))
+        kept.append(some[_correlated(one, other, LEAST_CORRELATION)])
     return np.concatenate(kept) if kept else pairs
+
+
+def _correlated(thumbnails: NDArray[np.uint8], others: NDArray[np.uint8], least: float) -> NDArray[np.bool_]:
+    """Whether thumbnails [N T] and others [N T] correlate by that, and are not blank: [N]."""
+    one, other = _centred(thumbnails), _centred(others)
+    spread = np.sqrt((one**2).mean(axis=1) * (other**2).mean(axis=1))
+    alike: NDArray[np.bool_] = ((one * other).mean(axis=1) >= least * spread) & (spread >= _LEAST_CONTRAST**2)
+    return alike
 
 
 def _centred(thumbnails: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cameraborn.data.duplicates import Fingerprint
 from cameraborn.data.manifest import hashes_of
 from cameraborn.degrade.residual_statistics import N_STATISTICS, ResidualStatistics
 from cameraborn.detect.condition import Condition
@@ -42,7 +43,8 @@ class View:
 class Viewed:
     """The views of one photograph, what its copies show of operations, and why there are none.
 
-    `sha256` and `shown`, those of the file and of its pixels, are None where it could not be read.
+    `sha256` and `shown`, those of the file and of its pixels, are None where it could not be read; `looks`, by which it
+    is known when it was saved again, where it has no views.
     """
 
     path: str
@@ -51,6 +53,7 @@ class Viewed:
     views: list[View]
     examples: list[Example]
     problem: str | None
+    looks: Fingerprint | None = None
 
     def to_json(self) -> dict[str, Any]:
         """All of it, exactly; `of_json` reads it back."""
@@ -64,6 +67,7 @@ class Viewed:
             "example_statistics": _packed([statistics for statistics, _ in self.examples]),
             "example_operations": [operation for _, operation in self.examples],
             "problem": self.problem,
+            "looks": None if self.looks is None else base64.b64encode(bytes(self.looks)).decode(),
         }
 
     @staticmethod
@@ -83,7 +87,8 @@ class Viewed:
         views = [View(photograph, sha256, shown, *one) for one in zip(*columns, strict=True)]
         statistics = _unpacked(fields["example_statistics"], N_STATISTICS)
         examples = list(zip(statistics, fields["example_operations"], strict=True))
-        return Viewed(photograph.path, sha256, shown, views, examples, fields["problem"])
+        looks = None if fields["looks"] is None else Fingerprint.of(base64.b64decode(fields["looks"]))
+        return Viewed(photograph.path, sha256, shown, views, examples, fields["problem"], looks)
 
 
 def _packed(rows: Sequence[NDArray[np.float32]]) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from cameraborn.data.duplicates import FirstShown, fingerprint
 from cameraborn.degrade.random import (
     OPERATIONS,
     Processed,
@@ -115,26 +116,40 @@ def random_generator(sha256: str, seed: int) -> np.random.Generator:
 def _viewed(
     stage: ViewStage, photographs: Iterable[Photograph], report: Report, journal: Journal | None
 ) -> Iterator[Viewed]:
-    first_of = dict[str, tuple[str, str | None]]()
+    once = _Once()
     tasks = (_task(stage, photograph, journal) for photograph in photographs)
     for task, viewed in map_in_order(UnlessKnown(stage), tasks, stage.options.jobs):
         if journal is not None and task.known is None and viewed.sha256 is not None:
             journal.add(task.mark, viewed.to_json())
-        told = _once(viewed, first_of)
+        told = once(viewed)
         report(told.path, told.problem)
         yield told
 
 
-def _once(viewed: Viewed, first_of: dict[str, tuple[str, str | None]]) -> Viewed:
-    """A photograph, but without views if another file has shown the same pixels: stored anew, it is no second one."""
-    if not viewed.views or viewed.shown is None:
-        return viewed
-    path, sha256 = first_of.setdefault(viewed.shown, (viewed.path, viewed.sha256))
-    if sha256 == viewed.sha256:
-        return viewed
-    return replace(
-        viewed, views=[], examples=[], problem=f"{viewed.path}: shows what {path} shows, and counts once"
-    )
+class _Once:
+    """Photographs, but without views if another file has shown the same: saved anew or resized, it is no second one."""
+
+    def __init__(self) -> None:
+        self._first: list[tuple[str, str | None]] = []  # path and hash of the first file that shows it
+        self._shown: dict[str, int] = {}
+        self._looks = FirstShown()
+
+    def __call__(self, viewed: Viewed) -> Viewed:
+        if not viewed.views or viewed.shown is None or viewed.looks is None:
+            return viewed
+        number = self._shown.get(viewed.shown)
+        how = ""
+        if number is None:
+            number, how = self._looks.same_as(viewed.looks), ", saved again or resized"
+            if number is None:
+                number = len(self._first)
+                self._first.append((viewed.path, viewed.sha256))
+            self._shown[viewed.shown] = number
+        path, sha256 = self._first[number]
+        if sha256 == viewed.sha256:
+            return viewed
+        problem = f"{viewed.path}: shows what {path} shows{how}, and counts once"
+        return replace(viewed, views=[], examples=[], problem=problem)
 
 
 @dataclass
@@ -171,7 +186,8 @@ class ViewStage(Stage[Photograph, Viewed]):
         views = list(self._views(item, (sha256, shown), faces))
         examples = list(self._examples(sha256, faces)) if item in self.exemplary else []
         problem = None if views else f"{item.path}: no usable face"
-        return Viewed(item.path, sha256, shown, views, examples, problem)
+        looks = fingerprint(picture.pixels) if views else None
+        return Viewed(item.path, sha256, shown, views, examples, problem, looks)
 
     def _faces(self, picture: Picture) -> list[tuple[Pixels, float, Measurement]]:
         """The crop, size in pixels and measurement of each usable face."""
