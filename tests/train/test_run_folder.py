@@ -28,8 +28,10 @@ def test_what_the_first_weights_had_seen_is_seen(manifest, tmp_path):
     earlier = tmp_path / "earlier"
     earlier.mkdir()
     write_text(earlier / RECORD, record_of([manifest], [row("d")]).model_dump_json())
-    assert record_of([manifest], [row("a")], earlier / "network.safetensors").seen == ("a" * 64, "d" * 64)
-    assert record_of([manifest], [row("a")], tmp_path / "published.safetensors").seen == ("a" * 64,)
+    published, trained = tmp_path / "published.safetensors", earlier / "network.safetensors"
+    assert record_of([manifest], [row("a")], [trained]).seen == ("a" * 64, "d" * 64)
+    assert record_of([manifest], [row("a")], [published]).seen == ("a" * 64,)
+    assert record_of([manifest], [row("a")], [published, trained]).seen == ("a" * 64, "d" * 64)
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"manifest_sha256": "", "seen": [], "more": 1}'])

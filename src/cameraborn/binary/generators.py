@@ -85,7 +85,7 @@ class GeneratorsObjective(Objective):
         self.budget = MemoryBudget(recipe.data.cache_mb)
         self.split, self.val_split = face_rows(recipe)
         self.rows, self.val_rows = self.split.all, self.val_split.all
-        self.weights_from = recipe.init
+        self.weights_from = () if recipe.init is None else (recipe.init,)
 
     def build(self) -> nn.Module:
         """The encoder, loaded, and a fresh head."""

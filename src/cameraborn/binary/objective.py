@@ -41,7 +41,7 @@ class BinaryObjective(Objective):
         self.recipe, self.processes = recipe, processes
         self.budget = MemoryBudget(recipe.data.cache_mb)
         self.rows, self.val_rows = labelled_rows(recipe.data, recipe.optimise.pictures_a_step)
-        self.weights_from = recipe.weights
+        self.weights_from = (recipe.weights,)
 
     def build(self) -> nn.Module:
         """The classifier, its frozen encoder loaded; a run leaves both encoders and the head."""

@@ -47,7 +47,7 @@ class PretextObjective(Objective):
             recipe.data, self.tasks, settings.pictures_a_step, faces=recipe.network.sees_faces
         )
         self.notices = [*notices, *_notices(recipe)]
-        self.weights_from = recipe.init
+        self.weights_from = () if recipe.init is None else (recipe.init,)
         self.lower: Sequence[Row] = self.rows
         self.upper: Sequence[Row] = ()
         self.weighting, self.upper_objective = None, None

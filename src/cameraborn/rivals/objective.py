@@ -29,7 +29,6 @@ from cameraborn.train.optimise import learning_rate
 from cameraborn.train.pictures import MemoryBudget, batches
 from cameraborn.train.processes import Processes
 from cameraborn.train.recipe import OptimiseSection
-from cameraborn.train.run_folder import RECORD
 
 Batch = tuple[Tensor, Tensor, Tensor]  # pictures [B V C H W], labels [B V], (epoch, index) [B 2]
 
@@ -141,8 +140,7 @@ class RivalObjective(Objective):
         self.budget = MemoryBudget(recipe.data.cache_mb)
         self.rows, self.val_rows = rows_of(recipe)
         self.teacher = None if recipe.teacher is None else teacher_of(self.published, recipe.teacher)
-        learnt_from = (*recipe.weights, *filter(None, [recipe.teacher]))
-        self.weights_from = next((w for w in learnt_from if (w.parent / RECORD).is_file()), None)
+        self.weights_from = (*recipe.weights, *filter(None, [recipe.start, recipe.teacher]))
         self.plateau = Plateau(recipe.optimise.patience)
         self.checkpointed = {"plateau": self.plateau}
         self._prepared = Prepared(MemoryBudget(0) if recipe.augment.changes_pictures else self.budget)

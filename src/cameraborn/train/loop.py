@@ -65,7 +65,7 @@ class Objective(ABC):
         rows: every row that is learnt from.
         variants: rows that are shown in place of some of these.
         val_rows: rows that are validated on.
-        weights_from: a file of weights that training starts from, if any.
+        weights_from: files of weights that training starts from, or that teach.
         checkpointed: what else training changes, by its name in a checkpoint.
         may_leave_unused: whether some steps leave parameters without a gradient.
         notices: what a user should know of the rows, a line each.
@@ -74,7 +74,7 @@ class Objective(ABC):
     rows: Sequence[Row]
     variants: Sequence[Row] = ()
     val_rows: Sequence[Row] = ()
-    weights_from: Path | None = None
+    weights_from: Sequence[Path] = ()
     checkpointed: Mapping[str, Stateful] = {}
     may_leave_unused = False
     notices: Sequence[str] = ()
@@ -190,7 +190,7 @@ def start(
     processes: Processes,
     rows: Sequence[Row],
     val_rows: Sequence[Row] = (),
-    weights_from: Path | None = None,
+    weights_from: Sequence[Path] = (),
 ) -> None:
     """Create the run folder, with what is learnt from, or see that the one there may be gone on with.
 

@@ -46,11 +46,12 @@ class DataRecord(BaseModel):
     seen: tuple[str, ...]
 
 
-def record_of(manifests: Sequence[Path], rows: Sequence[Row], weights: Path | None = None) -> DataRecord:
-    """The record of a run on these rows of manifests, which starts from `weights`, if any."""
+def record_of(manifests: Sequence[Path], rows: Sequence[Row], weights: Sequence[Path] = ()) -> DataRecord:
+    """The record of a run on these rows of manifests, which starts from files of weights."""
     seen = {digest for row in rows for digest in row.hashes}
-    if weights is not None and (weights.parent / RECORD).is_file():
-        seen.update(read_record(weights.parent).seen)
+    for folder in {file.parent for file in weights}:
+        if (folder / RECORD).is_file():  # else they are published ones
+            seen.update(read_record(folder).seen)
     return DataRecord(manifest_sha256=" ".join(map(sha256_of, manifests)), seen=tuple(sorted(seen)))
 
 
