@@ -3,6 +3,7 @@
 Everything that needs Ray is in this file, so that it is started once; two workers, as an actor each takes seconds.
 """
 
+import csv
 import itertools
 import json
 import os
@@ -211,14 +212,38 @@ def test_object_storage_to_object_storage(album, expected, tiny_bundle, bucket, 
     assert json.loads(read(f"{out}/manifest.json"))["inputs"] == 19
 
 
-def test_learning_gives_the_same_bundle(album, tiny_bundle, tmp_path):
+LEARNING = {
+    "fit": ["--copies", "1", "--components", "1", "--dimensions", "2"],
+    "fit-binary": ["--generated", "fakes", "--copies", "1", "--components", "1", "--dimensions", "2"],
+    "calibrate": ["--copies", "2"],
+}
+
+
+@pytest.mark.parametrize("verb", LEARNING)
+def test_learning_gives_the_same_bundle(verb, album, tiny_bundle, tmp_path):
+    varied_copies(tmp_path / "fakes", 3, seed=8)
     for engine in ("local", "ray"):
-        options = ["--engine", engine, "--jobs", "2", "--bundle", tiny_bundle]
-        few = ["--copies", "1", "--components", "1", "--dimensions", "2"]
-        command = ["fit", album, "-o", f"fitted-{engine}", "--name", "fitted", *few, *options]
-        assert run_here(*command, cwd=tmp_path)[0] == 0
-    fitted = {engine: read_bundle(tmp_path / f"fitted-{engine}").files for engine in ("local", "ray")}
-    assert fitted["local"] == fitted["ray"]
+        options = ["--engine", engine, "--jobs", "2", "--bundle", tiny_bundle, *LEARNING[verb]]
+        assert run_here(verb, album, "-o", f"{engine}/made", *options, cwd=tmp_path)[0] == 0
+    made = {engine: read_bundle(tmp_path / engine / "made").files for engine in ("local", "ray")}
+    assert made["local"] == made["ray"]
+
+
+def test_a_benchmark_gives_the_same_scores(album, tiny_bundle, tmp_path):
+    varied_copies(tmp_path / "fakes", 3, seed=8)
+    for engine in ("local", "ray"):
+        (tmp_path / f"{engine}.toml").write_text(
+            f'output = "{engine}"\ndetectors = ["{tiny_bundle}", "sharpness"]\n'
+            'degradations = ["none", "jpeg:60"]\n[[sets]]\nname = "set"\n'
+            f'photographs = {{ real = "{album}" }}\ngenerated = {{ gan = "fakes" }}\n'
+        )
+        assert run_here("bench", f"{engine}.toml", "--engine", engine, "--jobs", "2", cwd=tmp_path)[0] == 0
+    found = {}
+    for engine in ("local", "ray"):
+        with (tmp_path / engine / "scores.csv").open(encoding="utf-8", newline="") as opened:
+            found[engine] = [row | {"seconds": ""} for row in csv.DictReader(opened)]
+    assert found["local"] == found["ray"]
+    assert len(found["local"]) > 2 * 2 * 20
 
 
 def test_usage_statistics_and_dashboard_are_off():
