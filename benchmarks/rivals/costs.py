@@ -46,7 +46,7 @@ def about(detector: str, group: tuple[str, ...], work: Path) -> Line:
     if name in CUES:
         return {"learns_from": "nothing"}
     if channel := name.partition("ours: ")[2]:
-        return {"learns_from": LEARNS[channel], **_columns(cost_of_channel(channel))}
+        return {"learns_from": LEARNS[channel], **columns(cost_of_channel(channel))}
     recipe = RECIPES.get(name, "")
     learns = "fakes and photographs" if recipe in supervised() else "nothing"
     line: Line = {"learns_from": "photographs" if name in ENCODERS or recipe in ONE_CLASS else learns}
@@ -58,7 +58,7 @@ def about(detector: str, group: tuple[str, ...], work: Path) -> Line:
         mixture = mixture_of(name)
         shape = "one covariance" if mixture["covariance"] == "tied" else "full covariances"
         line["note"] = f"{mixture['components']} Gaussians of {shape} in {mixture['dimensions']} dimensions"
-    return line | _columns(cost_once(name)) | {"published": PUBLISHED.get(name, "")}
+    return line | columns(cost_once(name)) | {"published": PUBLISHED.get(name, "")}
 
 
 def missing(measured: Collection[str]) -> list[Line]:
@@ -68,7 +68,7 @@ def missing(measured: Collection[str]) -> list[Line]:
         {
             "detector": name,
             "published": PUBLISHED.get(name, ""),
-            **_columns(cost_once(name)),
+            **columns(cost_once(name)),
             "missing": NOT_YET if name in ORDER else without_memory(name).missing(),
         }
         for name in names
@@ -101,7 +101,8 @@ def cost_once(name: str) -> Cost:
     return cost_of(name)
 
 
-def _columns(cost: Cost) -> Line:
+def columns(cost: Cost) -> Line:
+    """The two columns of what it costs."""
     return {
         "parameters": cost.parameters,
         "mega_multiply_adds": "" if cost.multiply_adds is None else round(cost.multiply_adds / 1e6),

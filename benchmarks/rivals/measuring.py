@@ -25,6 +25,7 @@ ALL = "all evidence"  # the score that decides its verdicts
 ORDER = (  # in which rivals are trained and measured: what takes least comes first
     *("efficientnet-lite0", "blur-similarity", "rigid", "npr", "probe-efficientnet-lite0"),
     *("gramnet", "ladeda", "tiny-ladeda", "recce", "frdm", "self-blended", "self-description-256"),
+    *("recce-deepfakebench", "lgrad-efficientnet-lite0"),
     *("minder", "reconstruction-relative", "reconstruction"),
     *(
         named_after(name, kind)

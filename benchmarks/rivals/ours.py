@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from cache import Row as CacheRow
+from costs import columns, cost_of_channel
 from evaluate import Evaluation, scored, session
 from safetensors.torch import load_file
 from table import Line, Scored, lines_of
@@ -50,6 +51,7 @@ def our_lines(campaign: Path, run: str, work: Path) -> list[Line]:
     ]
     note = "" if own.resolve() == campaign.resolve() else "photographs of an older split"
     cost = {"train_minutes": made["minutes"], "learns_from": "fakes and photographs", "note": note}
+    cost |= columns(cost_of_channel("generators"))
     left_out = {"left_out": " ".join(made["leave_out"])}
     return [left_out | line | cost for line in lines_of(parts)]
 

@@ -40,6 +40,8 @@ SHORTENED: dict[
     "ladeda": {"batch_size": 16, "steps": 11, "learning_rate": 5e-4, "augment": {"crop": 96}},
     "tiny_ladeda": {"batch_size": 8, "steps": 30, "learning_rate": 5e-3, "augment": {"crop": 128}},
     "recce": {"batch_size": 8, "steps": 6, "learning_rate": 2e-4},
+    "recce_deepfakebench": {"batch_size": 8, "steps": 6, "learning_rate": 2e-4},
+    "lgrad_efficientnet_lite0": {"batch_size": 16, "steps": 8},
     "frdm": {"batch_size": 8, "steps": 5, "learning_rate": 2e-4},
     "self_blended": {"batch_size": 16, "steps": 4, "learning_rate": 2e-2, "augment": {"crop": 192}},
     # The smallest delivery has 58 pixels.
