@@ -2,7 +2,6 @@
 
 import ast
 import inspect
-import math
 import re
 from copy import copy
 from functools import cache
@@ -16,7 +15,14 @@ from cameraborn.errors import RecipeError
 from cameraborn.rivals import ENCODERS, LAYOUTS, NETWORKS, RIVALS
 from cameraborn.rivals.published import Publication, Rival, empty_network, missing_weights
 from cameraborn.rivals.recipe import RivalRecipe
-from tests.rivals.formula import a_picture, digest, formula_, formula_pictures, passes_for_loaded, scattered
+from tests.rivals.formula import (
+    a_picture,
+    digest,
+    formula_,
+    formula_maps,
+    formula_pictures,
+    passes_for_loaded,
+)
 
 RECIPES = Path(__file__).resolve().parents[2] / "configs" / "rivals"
 NAMES = {  # network: its parameters, and the hash of its state's names and shapes
@@ -66,7 +72,7 @@ def pictures(count, side, low=-1.0, high=1.0):
 
 def rows(*shape):
     """What gives features or latents of that shape, in -1..1."""
-    return lambda: (scattered(torch.arange(math.prod(shape), dtype=torch.float64)).float().view(shape),)
+    return lambda: (formula_maps(*shape),)
 
 
 def noisy():
