@@ -1,6 +1,7 @@
 """Weights and pictures made by a formula, so that a network's output can be pinned without a file."""
 
 import hashlib
+import math
 import zlib
 
 import numpy as np
@@ -40,6 +41,11 @@ def passes_for_loaded(published):
 def scattered(places):
     """Numbers to numbers in -1..1 without visible order: a sine's far decimals."""
     return 2 * torch.frac(43758.5453 * torch.sin(12.9898 * places)).abs() - 1
+
+
+def formula_maps(*shape):
+    """Maps of that shape in -1..1 without visible order."""
+    return scattered(torch.arange(math.prod(shape), dtype=torch.float64)).float().view(shape)
 
 
 def formula_pictures(count, height, width=None, low=-1.0, high=1.0):

@@ -1,5 +1,6 @@
 """FRDM: filters and attention against literal versions, the loss against its formula."""
 
+import numpy as np
 import torch
 from torch.nn import functional as F
 
@@ -7,13 +8,16 @@ from cameraborn.networks.srm import srm_kernels
 from cameraborn.rivals.frdm import (
     ChannelAttention,
     DualCrossModalAttention,
+    Fusion,
+    ResidualGuidedAttention,
     SpatialAttention,
     SrmOfChannels,
     SrmOfColours,
     am_softmax,
     srm_filters,
 )
-from tests.rivals.formula import formula_, formula_pictures
+from tests.rivals.formula import formula_, formula_maps, formula_pictures
+from tests.rivals.literal import assert_same, batch_normalised, convolved, logistic, numbers, positive
 
 
 def test_filters_are_three_of_the_rich_model():
@@ -75,13 +79,68 @@ def test_streams_attend_to_each_other_position_by_position():
                 assert torch.allclose(found_y[b].flatten(1)[:, i], at_y, atol=1e-5)
 
 
-def test_attention_of_positions_and_of_channels_stays_between_0_and_1():
-    maps = torch.randn(2, 32, 7, 5)
-    positions, channels = SpatialAttention()(maps), ChannelAttention(32)(maps)
-    assert positions.shape == (2, 1, 7, 5)
-    assert channels.shape == (2, 32, 1, 1)
-    assert 0 < float(positions.min()) <= float(positions.max()) < 1
-    assert 0 < float(channels.min()) <= float(channels.max()) < 1
+def literal_of_positions(module, maps):
+    """Of maps [C H W]: each position's mean and greatest channel, under a 7x7 convolution and a sigmoid."""
+    summary = np.zeros((2, *maps.shape[1:]))
+    for y in range(maps.shape[1]):
+        for x in range(maps.shape[2]):
+            summary[:, y, x] = sum(maps[:, y, x]) / len(maps), max(maps[:, y, x])
+    return logistic(convolved(summary, numbers(module.conv.weight), padding=3))
+
+
+def literal_of_channels(module, maps):
+    """Of maps [C H W]: each channel's mean and greatest position, each through both linear maps, then summed."""
+    first, second = (numbers(module.sharedMLP[layer].weight)[:, :, 0, 0] for layer in (0, 2))
+    total = np.zeros(len(maps))
+    for summary in ([channel.mean() for channel in maps], [channel.max() for channel in maps]):
+        small = np.array([max(0, row @ summary) for row in first])
+        total += np.array([row @ small for row in second])
+    return logistic(total)
+
+
+def test_attention_of_positions_is_its_loop():
+    module, maps = formula_(SpatialAttention()), formula_maps(2, 6, 7, 5)
+    with torch.no_grad():
+        found = module(maps)
+    for b in range(2):
+        assert_same(found[b], literal_of_positions(module, numbers(maps[b])))
+
+
+def test_attention_of_channels_is_its_loop():
+    module, maps = formula_(ChannelAttention(32, ratio=4)), formula_maps(2, 32, 7, 5)
+    with torch.no_grad():
+        found = module(maps)
+    for b in range(2):
+        assert_same(found[b], literal_of_channels(module, numbers(maps[b]))[:, None, None])
+
+
+def test_residual_guided_attention_is_its_loop():
+    module, residuals = formula_(ResidualGuidedAttention()), 3 * formula_maps(2, 3, 15, 13)
+    with torch.no_grad():
+        found = module(residuals)
+    for b in range(2):
+        maps = convolved(numbers(residuals[b]), numbers(module.srm.kernel), padding=2)
+        assert maps.min() < -3 < 3 < maps.max()
+        maps = np.minimum(3, np.maximum(-3, maps))
+        for layer, stride in ((0, 2), (3, 1)):
+            convolution, norm = module.conv[layer], module.conv[layer + 1]
+            maps = positive(batch_normalised(convolved(maps, numbers(convolution.weight), stride), norm))
+        assert_same(found[b], literal_of_positions(module.pa, maps))
+
+
+def test_fusion_is_its_loop():
+    module = formula_(Fusion())
+    x, y = formula_maps(2, 2048, 2, 1), formula_maps(2, 2048, 2, 1).flip(1)
+    with torch.no_grad():
+        found = module(x, y)
+    convolution, norm = module.convblk[0], module.convblk[1]
+    for b in range(2):
+        both = np.concatenate([numbers(x[b]), numbers(y[b])])
+        fused = positive(batch_normalised(convolved(both, numbers(convolution.weight)), norm))
+        weights = literal_of_channels(module.ca, fused)
+        assert_same(
+            found[b], np.stack([weight * channel for weight, channel in zip(weights, fused, strict=True)])
+        )
 
 
 def test_am_softmax_is_its_formula():

@@ -1,5 +1,7 @@
 """A linear probe trains its head on features, and leaves its encoder as it was."""
 
+import inspect
+
 import torch
 
 from cameraborn.rivals.probe import LinearProbe
@@ -10,7 +12,7 @@ from tests.rivals.test_similarity import Corners
 def test_it_learns_what_a_linear_map_can():
     torch.manual_seed(0)
     encoder = Corners()
-    encoder.publication = Publication("", 2024, "", "", "", "", "")
+    encoder.publication = Publication("", 2024, "", "", "", "", "", "")
     probe = LinearProbe(encoder)
     assert probe.name == "probe-corners"
     assert probe.parts == {"head": "probe-head-12"}
@@ -29,3 +31,9 @@ def test_it_learns_what_a_linear_map_can():
     probe.count_as_trained()
     scores = probe.eval()(pictures)
     assert ((scores > 0) == generated).float().mean() > 0.9
+
+
+def test_its_file_opens_with_the_paper_of_its_idea():
+    opening = inspect.getmodule(LinearProbe).__doc__
+    assert "2016, arXiv 1610.01644" in opening
+    assert "in `encoders.py`" in opening

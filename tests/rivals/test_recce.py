@@ -1,12 +1,30 @@
-"""RECCE: graph reasoning against its loop over positions, losses against loops over pairs."""
+"""RECCE: graph reasoning and guided attention against loops over positions, losses against loops over pairs."""
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
 from cameraborn.errors import RecipeError
-from cameraborn.rivals.recce import GraphReasoning, Outputs, Recce, _of_deepfakebench, metric_loss, similarity
-from tests.rivals.formula import formula_, formula_pictures
+from cameraborn.rivals.recce import (
+    GraphReasoning,
+    GuidedAttention,
+    Outputs,
+    Recce,
+    _of_deepfakebench,
+    metric_loss,
+    similarity,
+)
+from tests.rivals.formula import formula_, formula_maps, formula_pictures
+from tests.rivals.literal import (
+    assert_same,
+    batch_normalised,
+    convolved,
+    logistic,
+    numbers,
+    positive,
+    stretched,
+)
 
 
 def literal_reasoning(module, a, b, c):
@@ -42,6 +60,32 @@ def test_graph_reasoning_is_its_loop():
         found = module(a, b, c)
         assert found.shape == a.shape
         assert torch.allclose(found, literal_reasoning(module, a, b, c), atol=1e-6)
+
+
+def literal_guided(module, picture, reconstructed, maps):
+    """Of one picture: the maps, and what a convolution makes of them, weighted by where the reconstruction fails."""
+    first, second = (numbers(module.gated[layer].weight) for layer in (0, 2))
+    error = stretched(np.abs(picture - reconstructed), *maps.shape[1:])
+    weights = logistic(convolved(positive(convolved(error, first, padding=1)), second))
+    convolution, norm = module.h[0], module.h[1]
+    seen = positive(batch_normalised(convolved(maps, numbers(convolution.weight)), norm))
+    out = np.zeros_like(maps)
+    for c in range(maps.shape[0]):
+        for y in range(maps.shape[1]):
+            for x in range(maps.shape[2]):
+                out[c, y, x] = maps[c, y, x] + weights[0, y, x] * seen[c, y, x]
+    return out
+
+
+def test_guided_attention_is_its_loop():
+    module = formula_(GuidedAttention(6))
+    pictures, reconstructed = formula_pictures(2, 11, 9), formula_maps(2, 3, 11, 9)
+    maps = formula_maps(2, 6, 5, 4).flip(1)
+    with torch.no_grad():
+        found = module(pictures, reconstructed, maps)
+    for b in range(2):
+        expected = literal_guided(module, *(numbers(given[b]) for given in (pictures, reconstructed, maps)))
+        assert_same(found[b], expected)
 
 
 def test_similarity_is_the_cosine_of_mean_vectors():

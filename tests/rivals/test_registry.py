@@ -1,10 +1,11 @@
 """Every rival, encoder, network and layout, by being registered: names and shapes, outputs, inputs, refusals."""
 
+import ast
 import inspect
-import math
 import re
 from copy import copy
 from functools import cache
+from itertools import dropwhile, takewhile
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,16 @@ import torch
 
 from cameraborn.errors import RecipeError
 from cameraborn.rivals import ENCODERS, LAYOUTS, NETWORKS, RIVALS
-from cameraborn.rivals.published import Rival, empty_network, missing_weights
+from cameraborn.rivals.published import Publication, Rival, empty_network, missing_weights
 from cameraborn.rivals.recipe import RivalRecipe
-from tests.rivals.formula import a_picture, digest, formula_, formula_pictures, passes_for_loaded, scattered
+from tests.rivals.formula import (
+    a_picture,
+    digest,
+    formula_,
+    formula_maps,
+    formula_pictures,
+    passes_for_loaded,
+)
 
 RECIPES = Path(__file__).resolve().parents[2] / "configs" / "rivals"
 NAMES = {  # network: its parameters, and the hash of its state's names and shapes
@@ -64,7 +72,7 @@ def pictures(count, side, low=-1.0, high=1.0):
 
 def rows(*shape):
     """What gives features or latents of that shape, in -1..1."""
-    return lambda: (scattered(torch.arange(math.prod(shape), dtype=torch.float64)).float().view(shape),)
+    return lambda: (formula_maps(*shape),)
 
 
 def noisy():
@@ -184,15 +192,31 @@ def test_its_record_is_complete(name):
     assert 2015 < record.year < 2027
 
 
+def opening_records(module):
+    """The records that a file has right behind its docstring and imports; it has none further down."""
+    _, *statements = ast.parse(inspect.getsource(module)).body
+    behind = list(dropwhile(lambda node: isinstance(node, ast.Import | ast.ImportFrom), statements))
+    assigned = takewhile(lambda node: isinstance(node, ast.Assign), behind)
+    values = (getattr(module, ast.unparse(node.targets[0]), None) for node in assigned)
+    records = list(takewhile(lambda value: isinstance(value, Publication), values))
+    later = [node for statement in behind[len(records) :] for node in ast.walk(statement)]
+    assert not [
+        node for node in later if isinstance(node, ast.Call) and "Publication" in ast.unparse(node.func)
+    ]
+    return records
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_its_file_opens_with_its_paper(name):
-    """Venue and year, or arXiv's number, in which the year is; of a probe those of its encoder."""
+    """Year and arXiv's number, or venue and year; behind the imports the record; of a probe those of its encoder."""
     published = empty(name)
     holder = published.encoder if name.startswith("probe-") else published
-    opening = " ".join(inspect.getdoc(inspect.getmodule(type(holder))).split())
-    arxiv = re.search(r"arXiv \d{4}\.\d{5}", published.publication.paper)
-    named = arxiv[0] if arxiv else published.publication.paper
-    assert named in opening
+    module, record = inspect.getmodule(type(holder)), holder.publication
+    arxiv = re.search(r"arXiv \d{4}\.\d{5}", record.paper)
+    named = f"{record.year}, {arxiv[0]}" if arxiv else record.paper
+    assert str(record.year) in named
+    assert named in " ".join(inspect.getdoc(module).split())
+    assert getattr(type(holder), "publication", record) in opening_records(module)
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -25,9 +25,20 @@ from cameraborn.rivals.ddim import Noise, Reconstruct, there_and_back
 from cameraborn.rivals.inputs import HALVES, IMAGENET, by_pillow, normalised, to_tensor
 from cameraborn.rivals.published import LAYOUTS, NETWORKS, RIVALS, Layout, Publication, Rival
 
+_PUBLICATION = Publication(
+    title="DIRE for diffusion-generated image detection",
+    year=2023,
+    paper="ICCV 2023, arXiv 2303.09295",
+    code="https://github.com/ZhendongWang6/DIRE",
+    code_licence="none given (its diffusion code: MIT)",
+    weights_licence="classifier: none given; ADM: MIT",
+    needs="ADM's weights (2.2 GB), and 40 passes of a network of 552 million numbers a picture.",
+    differs="ADM runs in float32 and not in float16. The recipe starts from ImageNet's weights, as its authors "
+    "do, only where its `start` names them.",
+)
+
 SIDE, CROP = 256, 224  # pixels: of the reconstruction, and of what the classifier sees
 STEPS = 20  # each way
-_CODE = "https://github.com/ZhendongWang6/DIRE"
 _OPENAI = "https://openaipublic.blob.core.windows.net/diffusion/jul-2021"
 
 
@@ -53,17 +64,7 @@ class Dire(Rival):
     """
 
     name = "dire"
-    publication = Publication(
-        title="DIRE for diffusion-generated image detection",
-        year=2023,
-        paper="ICCV 2023, arXiv 2303.09295",
-        code=_CODE,
-        code_licence="none given (its diffusion code: MIT)",
-        weights_licence="classifier: none given; ADM: MIT",
-        needs="ADM's weights (2.2 GB), and 40 passes of a network of 552 million numbers a picture.",
-        differs="ADM runs in float32 and not in float16. The recipe starts from ImageNet's weights, as its authors "
-        "do, only where its `start` names them.",
-    )
+    publication = _PUBLICATION
     parts: Mapping[str, str] = {"diffusion": "adm-256", "network": "dire-classifier"}
     trained = ("network",)
 
@@ -101,5 +102,5 @@ NETWORKS.add("adm-256", AdmUNet)
 NETWORKS.add("dire-classifier", ResNet50)
 LAYOUTS.add("adm-256", Layout("adm-256", "256x256_diffusion_uncond.pt", _OPENAI))
 LAYOUTS.add("adm-256-bedrooms", Layout("adm-256", "lsun_bedroom.pt", _OPENAI))
-LAYOUTS.add("dire", Layout("dire-classifier", "lsun_adm.pth", f"the links in {_CODE}"))
+LAYOUTS.add("dire", Layout("dire-classifier", "lsun_adm.pth", f"the links in {_PUBLICATION.code}"))
 RIVALS.add("dire", Dire)

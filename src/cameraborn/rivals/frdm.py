@@ -20,12 +20,24 @@ from cameraborn.rivals.backbones.xception import FEATURES, WIDTH, Xception
 from cameraborn.rivals.inputs import HALVES, by_opencv, normalised, to_tensor
 from cameraborn.rivals.published import LAYOUTS, NETWORKS, RIVALS, Layout, Publication, WholeNetwork
 
+_PUBLICATION = Publication(
+    title="Generalizing face forgery detection with high-frequency features",
+    year=2021,
+    paper="CVPR 2021, arXiv 2103.12376",
+    code="none of the authors; https://github.com/SCLBD/DeepfakeBench, training/detectors/srm_detector.py",
+    code_licence="CC BY-NC 4.0 (DeepfakeBench)",
+    weights_licence="CC BY-NC 4.0 (DeepfakeBench)",
+    needs="Pictures of 256 x 256, and for its recipe Xception's ImageNet weights (`start`).",
+    differs="DeepfakeBench trains with AM-softmax on outputs that are no cosines; so does the recipe. It starts "
+    "from Xception's weights, as DeepfakeBench does, only where its `start` names them.",
+)
+
 SIDE = 256  # pixels; the attention's linear maps fix it
 SCALE, MARGIN = 30.0, 0.45  # of the AM-softmax
 _POSITIONS = (SIDE // 16) ** 2  # of the maps that attend to each other
 _LIMIT = 3.0  # of the residual
 _GAIN = 0.02  # of the starting values of the attention
-_CODE = "https://github.com/SCLBD/DeepfakeBench"
+_BENCH = "release v1.0.1 of https://github.com/SCLBD/DeepfakeBench"
 
 
 def srm_filters() -> Tensor:
@@ -258,17 +270,7 @@ class Frdm(WholeNetwork):
     """FRDM with its own input and loss."""
 
     name = "frdm"
-    publication = Publication(
-        title="Generalizing face forgery detection with high-frequency features",
-        year=2021,
-        paper="CVPR 2021, arXiv 2103.12376",
-        code=f"none of the authors; {_CODE}, training/detectors/srm_detector.py",
-        code_licence="CC BY-NC 4.0 (DeepfakeBench)",
-        weights_licence="CC BY-NC 4.0 (DeepfakeBench)",
-        needs="Pictures of 256 x 256, and for its recipe Xception's ImageNet weights (`start`).",
-        differs="DeepfakeBench trains with AM-softmax on outputs that are no cosines; so does the recipe. It starts "
-        "from Xception's weights, as DeepfakeBench does, only where its `start` names them.",
-    )
+    publication = _PUBLICATION
     parts: Mapping[str, str] = {"network": "frdm"}
 
     def preprocess(self, picture: Picture) -> Tensor:
@@ -286,5 +288,5 @@ class Frdm(WholeNetwork):
 
 
 NETWORKS.add("frdm", FrdmNetwork)
-LAYOUTS.add("deepfakebench-srm", Layout("frdm", "srm_best.pth", f"release v1.0.1 of {_CODE}"))
+LAYOUTS.add("deepfakebench-srm", Layout("frdm", "srm_best.pth", _BENCH))
 RIVALS.add("frdm", Frdm)

@@ -21,8 +21,19 @@ from cameraborn.rivals.backbones.resnet import BasicBlock
 from cameraborn.rivals.inputs import by_opencv
 from cameraborn.rivals.published import LAYOUTS, NETWORKS, RIVALS, Layout, Publication, WholeNetwork
 
+_PUBLICATION = Publication(
+    title="Global texture enhancement for fake face detection in the wild",
+    year=2020,
+    paper="CVPR 2020, arXiv 2002.00133",
+    code="https://github.com/liuzhengzhe/Global_Texture_Enhancement_for_Fake_Face_Detection_in_the-Wild",
+    code_licence="none given",
+    weights_licence="none given",
+    needs="Weights that its authors publish as pickled modules: save their state_dict where you trust them.",
+    differs="The public code starts from a file of its own, graminit.pth; the recipe from nothing, or from "
+    "ImageNet's weights of ResNet-18 where its `start` names them.",
+)
+
 SIDE = 512  # pixels
-_CODE = "https://github.com/liuzhengzhe/Global_Texture_Enhancement_for_Fake_Face_Detection_in_the-Wild"
 _BRANCHES = (  # in the order of their features: 3x3 convolution, first and second convolution on the Gram matrix
     ("conv_interi_0", "gi_fc1", "gi_fc2", 3),
     ("conv_inter0_0", "g0_fc1", "g0_fc2", 64),
@@ -92,17 +103,7 @@ class GramNet(WholeNetwork):
     """GramNet with its own input and loss."""
 
     name = "gramnet"
-    publication = Publication(
-        title="Global texture enhancement for fake face detection in the wild",
-        year=2020,
-        paper="CVPR 2020, arXiv 2002.00133",
-        code=_CODE,
-        code_licence="none given",
-        weights_licence="none given",
-        needs="Weights that its authors publish as pickled modules: save their state_dict where you trust them.",
-        differs="The public code starts from a file of its own, graminit.pth; the recipe from nothing, or from "
-        "ImageNet's weights of ResNet-18 where its `start` names them.",
-    )
+    publication = _PUBLICATION
     parts: Mapping[str, str] = {"network": "gramnet"}
 
     def preprocess(self, picture: Picture) -> Tensor:
@@ -121,5 +122,8 @@ class GramNet(WholeNetwork):
 
 
 NETWORKS.add("gramnet", GramNetwork)
-LAYOUTS.add("gramnet", Layout("gramnet", "stylegan-ffhq.pth", f"the folder linked in {_CODE}", kind="module"))
+LAYOUTS.add(
+    "gramnet",
+    Layout("gramnet", "stylegan-ffhq.pth", f"the folder linked in {_PUBLICATION.code}", kind="module"),
+)
 RIVALS.add("gramnet", GramNet)

@@ -1,8 +1,8 @@
 """LaDeDa and Tiny-LaDeDa: every small patch is judged for itself, and the picture by their mean.
 
-Cavia et al., "Real-time deepfake detection in the real-world", arXiv 2406.09398. A ResNet-50 whose convolutions are
-mostly 1x1 and never padded, so that an output sees a small patch and no position, reads the neighbour residual of NPR.
-Tiny-LaDeDa, taught by it, reads a diagonal gradient with four convolutions of eight channels.
+Cavia et al., "Real-time deepfake detection in the real-world", 2024, arXiv 2406.09398. A ResNet-50 whose convolutions
+are mostly 1x1 and never padded, so that an output sees a small patch and no position, reads the neighbour residual of
+NPR. Tiny-LaDeDa, taught by it, reads a diagonal gradient with four convolutions of eight channels.
 
 Shapes: B pictures, C channels, H and W height and width; P and Q positions of patches along them.
 """
@@ -21,7 +21,22 @@ from cameraborn.networks.resnet import EXPANSION, Bottleneck
 from cameraborn.rivals.npr import GAIN, NprInput, neighbour_residual
 from cameraborn.rivals.published import LAYOUTS, NETWORKS, RIVALS, Layout, Publication, Rival
 
-_CODE = "https://github.com/barcavia/RealTime-DeepfakeDetection-in-the-RealWorld"
+_PUBLICATION = Publication(
+    title="Real-time deepfake detection in the real-world",
+    year=2024,
+    paper="arXiv 2406.09398",
+    code="https://github.com/barcavia/RealTime-DeepfakeDetection-in-the-RealWorld",
+    code_licence="Software Research License of Yissum: research use only",
+    weights_licence="that of the code",
+    needs="Nothing more.",
+    differs="A picture that is not square keeps all of its patches; the public code pools by its height alone.",
+)
+_TINY_PUBLICATION = replace(
+    _PUBLICATION,
+    differs=f"{_PUBLICATION.differs} Patches are taught where they lie, a picture's together; the "
+    "authors cut them out, 10 x 10 pixels for the small network, and shuffle those of all pictures, 729 a batch.",
+)
+
 # Along a side, a patch of 9 pixels has three scores of the small network, and the next, 8 pixels on, begins four on.
 _OF_A_PATCH = (3, 4)
 _MOMENTUM = 0.001  # of the first batch normalisation, as published
@@ -132,18 +147,6 @@ class TinyLadedaNetwork(_PatchNetwork):
         return diagonal_gradient(x)
 
 
-_PUBLICATION = Publication(
-    title="Real-time deepfake detection in the real-world",
-    year=2024,
-    paper="arXiv 2406.09398",
-    code=_CODE,
-    code_licence="Software Research License of Yissum: research use only",
-    weights_licence="that of the code",
-    needs="Nothing more.",
-    differs="A picture that is not square keeps all of its patches; the public code pools by its height alone.",
-)
-
-
 class LaDeDa(NprInput):
     """LaDeDa-9."""
 
@@ -156,11 +159,7 @@ class TinyLaDeDa(NprInput):
     """Tiny-LaDeDa, which learns the scores that LaDeDa gives the patches of 9 x 9 pixels."""
 
     name = "tiny-ladeda"
-    publication = replace(
-        _PUBLICATION,
-        differs=f"{_PUBLICATION.differs} Patches are taught where they lie, a picture's together; the "
-        "authors cut them out, 10 x 10 pixels for the small network, and shuffle those of all pictures, 729 a batch.",
-    )
+    publication = _TINY_PUBLICATION
     parts: Mapping[str, str] = {"network": "tiny-ladeda"}
     teacher = "ladeda"
 
@@ -183,8 +182,12 @@ def _network_of(rival: Rival) -> _PatchNetwork:
 NETWORKS.add("ladeda", LadedaNetwork)
 NETWORKS.add("tiny-ladeda", TinyLadedaNetwork)
 LAYOUTS.add(
-    "ladeda", Layout("ladeda", "WildRF_LaDeDa.pth", f"weights/LaDeDa/download_weights.txt of {_CODE}")
+    "ladeda",
+    Layout("ladeda", "WildRF_LaDeDa.pth", f"weights/LaDeDa/download_weights.txt of {_PUBLICATION.code}"),
 )
-LAYOUTS.add("tiny-ladeda", Layout("tiny-ladeda", "WildRF_Tiny_LaDeDa.pth", f"weights/Tiny_LaDeDa of {_CODE}"))
+LAYOUTS.add(
+    "tiny-ladeda",
+    Layout("tiny-ladeda", "WildRF_Tiny_LaDeDa.pth", f"weights/Tiny_LaDeDa of {_PUBLICATION.code}"),
+)
 RIVALS.add("ladeda", LaDeDa)
 RIVALS.add("tiny-ladeda", TinyLaDeDa)

@@ -26,13 +26,24 @@ from cameraborn.rivals.encoders import GREY_LEVELS, LITE_STATISTICS
 from cameraborn.rivals.inputs import HALVES, IMAGENET, by_pillow, normalised, to_tensor
 from cameraborn.rivals.published import LAYOUTS, NETWORKS, RIVALS, Grown, Layout, Publication, Rival
 
+_PUBLICATION = Publication(
+    title="Learning on gradients: generalized artifacts representation for GAN-generated images detection",
+    year=2023,
+    paper="CVPR 2023",
+    code="https://github.com/chuangchuangtan/LGrad",
+    code_licence="none given",
+    weights_licence="classifier: none given; StyleGAN's discriminator: CC BY-NC 4.0 (NVIDIA)",
+    needs="The weights of StyleGAN's discriminator of bedrooms; for its recipe, ResNet-50's of ImageNet.",
+    differs="The deviation over a batch is taken over single pictures, as with the public code's batches of one. "
+    "The recipe starts from ImageNet's weights, as its authors do, only where its `start` names them.",
+)
+
 SIDE = 256  # pixels
 OTHERS = {  # networks in the discriminator's place: mean and deviation of what they see
     "resnet50": IMAGENET,
     "efficientnet-lite0": LITE_STATISTICS,
     "exif-as-language": GREY_LEVELS,
 }
-_CODE = "https://github.com/chuangchuangtan/LGrad"
 
 
 def gradient_pictures(function: Callable[[Tensor], Tensor], pictures: Tensor) -> Tensor:
@@ -58,17 +69,7 @@ class LGrad(Rival):
     """
 
     name = "lgrad"
-    publication = Publication(
-        title="Learning on gradients: generalized artifacts representation for GAN-generated images detection",
-        year=2023,
-        paper="CVPR 2023",
-        code=_CODE,
-        code_licence="none given",
-        weights_licence="classifier: none given; StyleGAN's discriminator: CC BY-NC 4.0 (NVIDIA)",
-        needs="The weights of StyleGAN's discriminator of bedrooms; for its recipe, ResNet-50's of ImageNet.",
-        differs="The deviation over a batch is taken over single pictures, as with the public code's batches of one. "
-        "The recipe starts from ImageNet's weights, as its authors do, only where its `start` names them.",
-    )
+    publication = _PUBLICATION
     parts: Mapping[str, str] = {
         "discriminator": "stylegan-discriminator",
         "network": "lgrad-classifier",
@@ -158,14 +159,16 @@ LAYOUTS.add(
     Layout(
         "stylegan-discriminator",
         "karras2019stylegan-bedrooms-256x256_discriminator.pth",
-        f"the links in {_CODE} (StyleGAN's weights, converted with genforce)",
+        f"the links in {_PUBLICATION.code} (StyleGAN's weights, converted with genforce)",
         translate=_grown,
     ),
 )
 LAYOUTS.add(
     "lgrad",
     Layout(
-        "lgrad-classifier", "LGrad-4class-Trainon-Progan_car_cat_chair_horse.pth", f"the links in {_CODE}"
+        "lgrad-classifier",
+        "LGrad-4class-Trainon-Progan_car_cat_chair_horse.pth",
+        f"the links in {_PUBLICATION.code}",
     ),
 )
 NETWORKS.add("resnet50", AnyResNet50)

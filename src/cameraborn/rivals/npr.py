@@ -20,9 +20,19 @@ from cameraborn.photo.decode import Picture
 from cameraborn.rivals.inputs import IMAGENET, by_pillow, normalised, to_tensor
 from cameraborn.rivals.published import LAYOUTS, NETWORKS, RIVALS, Layout, Publication, WholeNetwork
 
+_PUBLICATION = Publication(
+    title="Rethinking the up-sampling operations in CNN-based generative network",
+    year=2024,
+    paper="CVPR 2024, arXiv 2312.10461",
+    code="https://github.com/chuangchuangtan/NPR-DeepfakeDetection",
+    code_licence="none given",
+    weights_licence="none given",
+    needs="Nothing more.",
+    differs="A picture of odd height or width loses its last row or column; the public code fails on it.",
+)
+
 SIDE = 256  # pixels
 GAIN = 2 / 3  # the public code's, before the first convolution
-_CODE = "https://github.com/chuangchuangtan/NPR-DeepfakeDetection"
 
 
 def neighbour_residual(pictures: Tensor) -> Tensor:
@@ -69,19 +79,10 @@ class Npr(NprInput):
     """NPR."""
 
     name = "npr"
-    publication = Publication(
-        title="Rethinking the up-sampling operations in CNN-based generative network",
-        year=2024,
-        paper="CVPR 2024, arXiv 2312.10461",
-        code=_CODE,
-        code_licence="none given",
-        weights_licence="none given",
-        needs="Nothing more.",
-        differs="A picture of odd height or width loses its last row or column; the public code fails on it.",
-    )
+    publication = _PUBLICATION
     parts: Mapping[str, str] = {"network": "npr"}
 
 
 NETWORKS.add("npr", NprNetwork)
-LAYOUTS.add("npr", Layout("npr", "NPR.pth", _CODE, translate=_of_trainer))
+LAYOUTS.add("npr", Layout("npr", "NPR.pth", _PUBLICATION.code, translate=_of_trainer))
 RIVALS.add("npr", Npr)

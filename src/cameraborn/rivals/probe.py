@@ -1,4 +1,9 @@
-"""A linear map of any encoder's features, as UnivFD is of CLIP's: what an encoder knows without being changed.
+"""Linear probes: what an encoder knows without being changed, as far as a linear map of its features tells it.
+
+Alain and Bengio, "Understanding intermediate layers using linear classifier probes", 2016, arXiv 1610.01644: a linear
+classifier learns from the features of a network that is left as it is. They probe every layer; here it is an encoder's
+last feature, as in UnivFD (CVPR 2023), and any encoder. A probe has no code or weights of others but its encoder's,
+whose record, in `encoders.py`, is the probe's.
 
 Shapes: B pictures, D features.
 """

@@ -44,7 +44,7 @@ class Publication:
     code_licence: str
     weights_licence: str
     needs: str  # what it cannot do without
-    differs: str = "It does not differ."  # how ours differs from the public code, if it does
+    differs: str  # how ours differs from the public code, or that it does not
 
 
 @dataclass(frozen=True)

@@ -30,10 +30,21 @@ from cameraborn.rivals.published import (
     without_prefix,
 )
 
+_PUBLICATION = Publication(
+    title="End-to-end reconstruction-classification learning for face forgery detection",
+    year=2022,
+    paper="CVPR 2022",
+    code="https://github.com/VISION-SJTU/RECCE",
+    code_licence="MIT",
+    weights_licence="CC BY-NC 4.0 (DeepfakeBench; the authors publish none)",
+    needs="For its recipe, Xception's ImageNet weights (`start`).",
+    differs="The graph reasoning is done for all positions at once; the numbers are the same. The recipe starts "
+    "from Xception's weights, as its authors do, only where its `start` names them.",
+)
+
 SIDE = 299  # pixels
 FLOOD = 0.04  # the classification loss is not driven below this
 RECONSTRUCTION, METRIC = 0.1, 0.1  # weights of the two other losses
-_CODE = "https://github.com/VISION-SJTU/RECCE"
 _BENCH = "release v1.0.1 of https://github.com/SCLBD/DeepfakeBench"
 _DROPOUT = 0.2
 _NOISE = 1e-6  # deviation of what is added to half of the pictures in training
@@ -235,17 +246,7 @@ class Recce(WholeNetwork):
     """RECCE with its own input and losses."""
 
     name = "recce"
-    publication = Publication(
-        title="End-to-end reconstruction-classification learning for face forgery detection",
-        year=2022,
-        paper="CVPR 2022",
-        code=_CODE,
-        code_licence="MIT",
-        weights_licence="CC BY-NC 4.0 (DeepfakeBench; the authors publish none)",
-        needs="For its recipe, Xception's ImageNet weights (`start`).",
-        differs="The graph reasoning is done for all positions at once; the numbers are the same. The recipe starts "
-        "from Xception's weights, as its authors do, only where its `start` names them.",
-    )
+    publication = _PUBLICATION
     parts: Mapping[str, str] = {"network": "recce"}
     network: RecceNetwork
 
@@ -279,7 +280,7 @@ def _of_deepfakebench(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 NETWORKS.add("recce", RecceNetwork)
 NETWORKS.add("recce-deepfakebench", lambda: RecceNetwork(outputs=2))
-LAYOUTS.add("recce", Layout("recce", "model_params_best.pt", _CODE, is_published=False))
+LAYOUTS.add("recce", Layout("recce", "model_params_best.pt", _PUBLICATION.code, is_published=False))
 LAYOUTS.add(
     "deepfakebench-recce",
     Layout("recce-deepfakebench", "recce_best.pth", _BENCH, translate=_of_deepfakebench),

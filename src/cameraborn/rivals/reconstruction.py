@@ -25,6 +25,17 @@ from cameraborn.rivals.backbones.tiny_autoencoder import tiny_decoder, tiny_enco
 from cameraborn.rivals.inputs import to_tensor
 from cameraborn.rivals.published import LAYOUTS, NETWORKS, RIVALS, Layout, Publication, Rival
 
+_PUBLICATION = Publication(
+    title="AEROBLADE: training-free detection of latent diffusion images using autoencoder reconstruction error",
+    year=2024,
+    paper="CVPR 2024, arXiv 2401.17879",
+    code="https://github.com/jonasricker/aeroblade",
+    code_licence="none given",
+    weights_licence="MIT (the tiny autoencoders)",
+    needs="The weights of a tiny autoencoder, encoder and decoder.",
+    differs="Tiny autoencoders for the large ones, and a squared error for LPIPS.",
+)
+
 LONGEST = 256  # pixels; the middle of what is larger is looked at
 _STEP = 8  # pixels, side of a latent position
 _LEAST = 1e-6  # energy of a picture without detail
@@ -58,16 +69,7 @@ class _Reconstruction(Rival):
         kind: of the tiny autoencoder; a name of `_KINDS`.
     """
 
-    publication = Publication(
-        title="AEROBLADE: training-free detection of latent diffusion images using autoencoder reconstruction error",
-        year=2024,
-        paper="CVPR 2024, arXiv 2401.17879",
-        code="https://github.com/jonasricker/aeroblade",
-        code_licence="none given",
-        weights_licence="MIT (the tiny autoencoders)",
-        needs="The weights of a tiny autoencoder, encoder and decoder.",
-        differs="Tiny autoencoders for the large ones, and a squared error for LPIPS.",
-    )
+    publication = _PUBLICATION
     trained = ()
 
     def __init__(self, kind: str = _FIRST) -> None:

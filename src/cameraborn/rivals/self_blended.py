@@ -33,8 +33,20 @@ from cameraborn.rivals.published import (
     without_prefix,
 )
 
+_PUBLICATION = Publication(
+    title="Detecting deepfakes with self-blended images",
+    year=2022,
+    paper="CVPR 2022, arXiv 2204.08376",
+    code="https://github.com/mapooon/SelfBlendedImages",
+    code_licence="academic, non-commercial",
+    weights_licence="academic, non-commercial",
+    needs="For its recipe, landmarks of faces, and ImageNet's weights of EfficientNet-B4 (`start`).",
+    differs="The picture is taken for a crop of a face; the hull of all landmarks is the only mask, and one "
+    "optimiser step a batch replaces the two of sharpness-aware minimisation. The recipe starts from ImageNet's "
+    "weights, as its authors do, only where its `start` names them.",
+)
+
 SIDE = 380  # pixels
-_CODE = "https://github.com/mapooon/SelfBlendedImages"
 _SHIFT = 20  # grey levels, greatest, of a colour
 _HUE, _SATURATION, _VALUE = 0.3, 0.3, 0.3  # greatest shifts of OpenCV's 8-bit scales
 _BRIGHTNESS, _CONTRAST = 0.1, 0.1  # greatest, of the full scale and of the factor
@@ -159,18 +171,7 @@ class SelfBlended(WholeNetwork):
     """EfficientNet-B4 on faces of 380 pixels; trained on photographs and their self-blended copies."""
 
     name = "self-blended"
-    publication = Publication(
-        title="Detecting deepfakes with self-blended images",
-        year=2022,
-        paper="CVPR 2022, arXiv 2204.08376",
-        code=_CODE,
-        code_licence="academic, non-commercial",
-        weights_licence="academic, non-commercial",
-        needs="For its recipe, landmarks of faces, and ImageNet's weights of EfficientNet-B4 (`start`).",
-        differs="The picture is taken for a crop of a face; the hull of all landmarks is the only mask, and one "
-        "optimiser step a batch replaces the two of sharpness-aware minimisation. The recipe starts from ImageNet's "
-        "weights, as its authors do, only where its `start` names them.",
-    )
+    publication = _PUBLICATION
     parts: Mapping[str, str] = {"network": "efficientnet-b4-2"}
 
     def preprocess(self, picture: Picture) -> Tensor:
@@ -200,6 +201,6 @@ def _of_detector(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 NETWORKS.add("efficientnet-b4-2", efficientnet_b4)
 LAYOUTS.add(
     "self-blended",
-    Layout("efficientnet-b4-2", "FFraw.tar", f"the links in {_CODE}", translate=_of_detector),
+    Layout("efficientnet-b4-2", "FFraw.tar", f"the links in {_PUBLICATION.code}", translate=_of_detector),
 )
 RIVALS.add("self-blended", SelfBlended)

@@ -25,11 +25,23 @@ from cameraborn.photo.decode import Picture
 from cameraborn.rivals.published import ENCODERS, LAYOUTS, NETWORKS, Encoder, Layout, Publication
 from cameraborn.rivals.shifted_products import shifted_products
 
+_PUBLICATION = Publication(
+    title="Forensic self-descriptions are all you need for zero-shot detection",
+    year=2025,
+    paper="CVPR 2025, arXiv 2503.21003",
+    code="https://github.com/ductai199x/Forensic-Self-Descriptions-CVPR25",
+    code_licence="CC BY-NC-SA 4.0",
+    weights_licence="CC BY-NC-SA 4.0",
+    needs="Photographs to learn its filters and its density from.",
+    differs="The published file of learnt transforms behind the description is not used; the paper has none. "
+    "The loss of the filters is our own, as the public code does not train. The density is the benchmark's: its "
+    'mixture with five components and covariance = "tied" is the paper\'s.',
+)
+
 FILTERS, FILTER_SIDE, SIDE, SCALES = 8, 15, 11, 3
 SHORTEST = 1024  # pixels, side that residuals are resized and cut to
 OF_A_FACE = 256  # pixels, the same for faces that are no larger: a sixteenth of the work
 RIDGE = 1e-5  # added to the diagonal
-_CODE = "https://github.com/ductai199x/Forensic-Self-Descriptions-CVPR25"
 _DIVERSITY = 1.0  # weight of the filters' independence in the loss
 
 
@@ -105,18 +117,7 @@ class SelfDescription(Encoder):
     """
 
     name = "self-description"
-    publication = Publication(
-        title="Forensic self-descriptions are all you need for zero-shot detection",
-        year=2025,
-        paper="CVPR 2025, arXiv 2503.21003",
-        code=_CODE,
-        code_licence="CC BY-NC-SA 4.0",
-        weights_licence="CC BY-NC-SA 4.0",
-        needs="Photographs to learn its filters and its density from.",
-        differs="The published file of learnt transforms behind the description is not used; the paper has none. "
-        "The loss of the filters is our own, as the public code does not train. The density is the benchmark's: its "
-        'mixture with five components and covariance = "tied" is the paper\'s.',
-    )
+    publication = _PUBLICATION
     parts: Mapping[str, str] = {"filters": "prediction-filters"}
     trained = ("filters",)
     features = FILTERS * (SIDE * SIDE - 1)
@@ -179,6 +180,6 @@ def _resized(maps: Tensor, size: tuple[int, int] | None = None, factor: float | 
 
 
 NETWORKS.add("prediction-filters", PredictionFilters)
-LAYOUTS.add("fsd-fre", Layout("prediction-filters", "fre.pt", f"weights of {_CODE}"))
+LAYOUTS.add("fsd-fre", Layout("prediction-filters", "fre.pt", f"weights of {_PUBLICATION.code}"))
 ENCODERS.add("self-description", SelfDescription)
 ENCODERS.add(f"self-description-{OF_A_FACE}", partial(SelfDescription, OF_A_FACE))

@@ -1,8 +1,8 @@
 """Training-free: how far an encoder's feature moves when its picture is disturbed a little.
 
-RIGID (He, Chen and Ho, arXiv 2405.20112) adds noise and finds that generated pictures move further. Tsai et al. (arXiv
-2411.19117) find that noise says little of faces and blur says more, and take the least of several distances. Their
-encoder is DINOv2; here it is any encoder, by default the one that everyone can have.
+RIGID (He, Chen and Ho, 2024, arXiv 2405.20112) adds noise and finds that generated pictures move further. Tsai et al.
+(2024, arXiv 2411.19117) find that noise says little of faces and blur says more, and take the least of several
+distances. Their encoder is DINOv2; here it is any encoder, by default the one that everyone can have.
 
 Shapes: B pictures, H and W height and width, D features.
 """
@@ -18,6 +18,27 @@ from torch.nn import functional as F
 from cameraborn.photo.decode import Picture
 from cameraborn.rivals.encoders import Tower
 from cameraborn.rivals.published import RIVALS, Encoder, Publication, Rival
+
+_RIGID_PUBLICATION = Publication(
+    title="RIGID: a training-free and model-agnostic framework for robust AI-generated image detection",
+    year=2024,
+    paper="arXiv 2405.20112",
+    code="IBM/RIGID, not at hand",
+    code_licence="not known",
+    weights_licence="that of the encoder",
+    needs="An encoder's weights; the original's is DINOv2.",
+    differs="Written from the paper's idea; another encoder, and noise that is the same for every picture.",
+)
+_BLUR_PUBLICATION = Publication(
+    title="Understanding and improving training-free AI-generated image detections",
+    year=2024,
+    paper="arXiv 2411.19117",
+    code="not at hand",
+    code_licence="not known",
+    weights_licence="that of the encoder",
+    needs="An encoder's weights; the original's is DINOv2.",
+    differs="Written from the abstract: blur alone, without the paper's contrast, and with another encoder.",
+)
 
 NOISE = 0.05  # deviation, of pictures in 0..1
 BLUR = 0.8  # deviation of the Gaussian, pixels of the encoder's input
@@ -88,16 +109,7 @@ class Rigid(_Similarity):
     """By noise."""
 
     name = "rigid"
-    publication = Publication(
-        title="RIGID: a training-free and model-agnostic framework for robust AI-generated image detection",
-        year=2024,
-        paper="arXiv 2405.20112",
-        code="IBM/RIGID, not at hand",
-        code_licence="not known",
-        weights_licence="that of the encoder",
-        needs="An encoder's weights; the original's is DINOv2.",
-        differs="Written from the paper's idea; another encoder, and noise that is the same for every picture.",
-    )
+    publication = _RIGID_PUBLICATION
 
     def distance(self, pictures: Tensor, features: Tensor) -> Tensor:
         """By noise."""
@@ -108,16 +120,7 @@ class BlurSimilarity(_Similarity):
     """By blur."""
 
     name = "blur-similarity"
-    publication = Publication(
-        title="Understanding and improving training-free AI-generated image detections",
-        year=2024,
-        paper="arXiv 2411.19117",
-        code="not at hand",
-        code_licence="not known",
-        weights_licence="that of the encoder",
-        needs="An encoder's weights; the original's is DINOv2.",
-        differs="Written from the abstract: blur alone, without the paper's contrast, and with another encoder.",
-    )
+    publication = _BLUR_PUBLICATION
 
     def distance(self, pictures: Tensor, features: Tensor) -> Tensor:
         """By blur."""
@@ -128,7 +131,7 @@ class Minder(_Similarity):
     """The smaller of both, as the name (minimum distance detector) says."""
 
     name = "minder"
-    publication = BlurSimilarity.publication
+    publication = _BLUR_PUBLICATION
 
     def distance(self, pictures: Tensor, features: Tensor) -> Tensor:
         """The smaller of both."""

@@ -22,18 +22,18 @@ from cameraborn.rivals.inputs import CLIP, centre_crop, normalised, to_tensor
 from cameraborn.rivals.probe import linear_head
 from cameraborn.rivals.published import LAYOUTS, NETWORKS, RIVALS, TRAINED, Grown, Layout, Publication, Rival
 
-FEATURES = 768  # of CLIP ViT-L/14
-_CODE = "https://github.com/WisconsinAIVision/UniversalFakeDetect"
 _PUBLICATION = Publication(
     title="Towards universal fake image detectors that generalize across generative models",
     year=2023,
     paper="CVPR 2023, arXiv 2302.10174",
-    code=_CODE,
+    code="https://github.com/WisconsinAIVision/UniversalFakeDetect",
     code_licence="MIT",
     weights_licence="MIT",
     needs="CLIP ViT-L/14's weights.",
     differs="A picture smaller than 224 pixels is framed with black, as torchvision's crop does.",
 )
+
+FEATURES = 768  # of CLIP ViT-L/14
 
 
 class _OnClip(Rival):
@@ -130,6 +130,8 @@ class UnivFDNearest(_OnClip):
 
 NETWORKS.add("univfd-head", partial(linear_head, FEATURES))
 NETWORKS.add("univfd-banks", lambda: Banks(FEATURES))
-LAYOUTS.add("univfd-head", Layout("univfd-head", "fc_weights.pth", f"pretrained_weights of {_CODE}"))
+LAYOUTS.add(
+    "univfd-head", Layout("univfd-head", "fc_weights.pth", f"pretrained_weights of {_PUBLICATION.code}")
+)
 RIVALS.add("univfd", UnivFD)
 RIVALS.add("univfd-nearest", UnivFDNearest)

@@ -1,7 +1,7 @@
 """CLIP's picture towers, under OpenAI's names: vision transformers, and a residual network with attention pooling.
 
-Radford et al., arXiv 2103.00020. In the published state every name has `visual.` before it; the text tower beside it
-is not read here.
+Radford et al., ICML 2021, arXiv 2103.00020. In the published state every name has `visual.` before it; the text tower
+beside it is not read here.
 
 Shapes: B pictures, L = 1 + positions, W width, E of the joint space, S side, G = S / 32.
 """
