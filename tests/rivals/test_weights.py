@@ -258,3 +258,17 @@ def test_what_was_trained_here_says_so(tmp_path):
     load_weights(again, [path])
     assert again.loaded == {"network": TRAINED}
     assert all(torch.equal(a, b) for a, b in zip(rival.parameters(), again.parameters(), strict=True))
+
+
+def test_of_two_files_for_one_part_none_wins(checkpoint, tmp_path):
+    first, again = imported(checkpoint), tmp_path / "again.safetensors"
+    save_file(load_file(first), again, {"network": "tiny-ladeda", "sha256": "0" * 64})
+    whole = tmp_path / "whole.safetensors"
+    state = {f"network.{key}": value for key, value in load_file(first).items()}
+    save_file(state, whole, {"name": "tiny-ladeda", "sha256.network": TRAINED})
+    for one, other in ((first, again), (first, whole), (whole, first), (first, first)):
+        with pytest.raises(RecipeError) as caught:
+            load_weights(TinyLaDeDa(), [one, other])
+        assert caught.value.args[0] == (
+            f"{other}: holds weights of part 'network' of tiny-ladeda, and so does {one}: give one of both"
+        )

@@ -102,23 +102,36 @@ def load_weights(published: Published, paths: Iterable[Path]) -> None:
 
     Raises:
         RecipeError: a file is missing, damaged, of another network, fits in name and not in shape, holds more than
-            the network, or does not say where its weights come from.
+            the network, does not say where its weights come from, or is the second one for a part.
     """
+    filled: dict[str, Path] = {}
     for path in paths:
         tensors, about = _read(path, published)
+        parts = _parts_in(published, about, path)
+        if twice := next((part for part in parts if part in filled), ""):
+            raise RecipeError(
+                f"{path}: holds weights of part {twice!r} of {published.name}, and so does {filled[twice]}: give one "
+                "of both"
+            )
+        filled |= dict.fromkeys(parts, path)
         if about.get("name") == published.name:
             _fill_all(published, tensors, about, path)
             continue
-        parts = [part for part, network in published.parts.items() if network == about.get("network")]
-        if not parts:
-            holds = about.get("network") or about.get("name") or "something else"
-            wanted = ", ".join(sorted(set(published.parts.values()))) or "no weights"
-            raise RecipeError(
-                f"{path}: holds {holds}, and {published.name} needs {wanted}: give another file"
-            )
         sha256 = _source(path, about, "sha256")
         for part in parts:
             fill(published, part, tensors, sha256, str(path))
+
+
+def _parts_in(published: Published, about: Mapping[str, str], path: Path) -> list[str]:
+    """The parts that a file has weights of, by its metadata."""
+    if about.get("name") == published.name:
+        return list(published.parts)
+    parts = [part for part, network in published.parts.items() if network == about.get("network")]
+    if not parts:
+        holds = about.get("network") or about.get("name") or "something else"
+        wanted = ", ".join(sorted(set(published.parts.values()))) or "no weights"
+        raise RecipeError(f"{path}: holds {holds}, and {published.name} needs {wanted}: give another file")
+    return parts
 
 
 def fill(published: Published, part: str, tensors: Mapping[str, Tensor], sha256: str, source: str) -> None:
