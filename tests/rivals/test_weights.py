@@ -1,6 +1,7 @@
 """Weights: imported strictly with their sum, kept through files, and never scored without."""
 
 import warnings
+from dataclasses import replace
 
 import pytest
 import torch
@@ -155,6 +156,21 @@ def test_another_file_of_the_published_name_is_refused(tmp_path):
     save_file({"0.weight": torch.zeros(1)}, path)
     with pytest.raises(RecipeError, match=f"the published file's {layout.sha256}"):
         import_published(path, "taesd-encoder")
+
+
+@pytest.mark.parametrize("name", ["mine.safetensors", LAYOUTS["taesdxl-encoder"].file])
+def test_the_published_file_of_another_layout_is_refused_and_its_own_is_named(tmp_path, monkeypatch, name):
+    path = tmp_path / name
+    save_file(NETWORKS["taesd-encoder"]().state_dict(), path)
+    form = replace(LAYOUTS["taesd-encoder"], sha256=sha256_of(path))
+    monkeypatch.setitem(LAYOUTS._things, "taesd-encoder", form)
+    with pytest.raises(RecipeError) as caught:
+        import_published(path, "taesdxl-encoder")
+    assert caught.value.args[0] == (
+        f"{path}: by its sha256 this is taesd_encoder.safetensors of layout taesd-encoder, not of taesdxl-encoder: "
+        "give --layout taesd-encoder"
+    )
+    assert import_published(path, "taesd-encoder").notice == ""
 
 
 def test_another_file_of_another_name_is_imported_with_a_notice(tmp_path):

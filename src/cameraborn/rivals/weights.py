@@ -54,14 +54,16 @@ def import_published(path: Path, layout: str) -> Imported:
     """Read a checkpoint in the form that its authors published.
 
     Raises:
-        RecipeError: no such layout, another file than the published one, one that cannot be read safely, or one whose
-            names, shapes or numbers are not the network's; the message lists both sides.
+        RecipeError: no such layout, another file than the published one, the published one of another layout, one that
+            cannot be read safely, or one whose names, shapes or numbers are not the network's; the message lists both
+            sides.
     """
     form = LAYOUTS[layout]
     if not path.is_file():
         raise RecipeError(no_file(path, "file", f"get {form.source}"))
     sha256 = sha256_of(path)
     archive = is_torchscript(path)
+    _refuse_of_other_layout(path, sha256, layout)
     _refuse_another(path, sha256, form, archive=archive)
     if archive:
         sum_of_archives = form.sha256 if form.kind == "torchscript" else None
@@ -182,6 +184,16 @@ def _source(path: Path, about: Mapping[str, str], key: str) -> str:
             "import or train them again"
         )
     return source
+
+
+def _refuse_of_other_layout(path: Path, sha256: str, layout: str) -> None:
+    """The published file of other layouts, whose names and shapes may be the same."""
+    others = [name for name, form in LAYOUTS.items() if form.sha256 == sha256]
+    if others and layout not in others:
+        file = LAYOUTS[others[0]].file
+        raise RecipeError(
+            f"{path}: by its sha256 this is {file} of layout {others[0]}, not of {layout}: give --layout {others[0]}"
+        )
 
 
 def _refuse_another(path: Path, sha256: str, form: Layout, *, archive: bool) -> None:
