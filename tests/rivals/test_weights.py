@@ -95,6 +95,29 @@ def test_numbers_must_be_finite_and_of_the_networks_type(checkpoint, change, sai
     assert rival.loaded == {}
 
 
+def test_files_of_before_batch_norm_counted_are_read_as_torch_reads_them(checkpoint):
+    state = torch.load(checkpoint, weights_only=True)
+    counters = {key for key in state if key.endswith("num_batches_tracked")}
+    assert counters
+    old = {key: value for key, value in state.items() if key not in counters}
+    torch.save(old, checkpoint)
+    tensors = import_published(checkpoint, LAYOUT).tensors
+    theirs = TinyLadedaNetwork()
+    theirs.load_state_dict(old, strict=True)
+    assert all(torch.equal(tensors[key], value) for key, value in theirs.state_dict().items())
+    assert {(int(tensors[key]), tensors[key].dtype) for key in counters} == {(0, torch.long)}
+    rival = TinyLaDeDa()
+    load_weights(rival, [imported(checkpoint)])
+    for gone in ("bn1.running_mean", "fc.bias"):
+        torch.save({key: value for key, value in old.items() if key != gone}, checkpoint)
+        with pytest.raises(RecipeError, match=f"missing: {gone}: check the file"):
+            import_published(checkpoint, LAYOUT)
+    some = sorted(counters)[0]
+    torch.save({key: value for key, value in state.items() if key != some}, checkpoint)
+    with pytest.raises(RecipeError, match=f"missing: {some}: check the file"):  # damaged, not old
+        import_published(checkpoint, LAYOUT)
+
+
 def test_whole_modules_and_programs_are_refused(checkpoint, tmp_path):
     torch.save(TinyLadedaNetwork(), checkpoint)
     with pytest.raises(

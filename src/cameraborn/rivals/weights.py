@@ -33,6 +33,7 @@ from cameraborn.train.plain_state import is_torchscript
 from cameraborn.train.weights import read_weights
 
 _SHOWN = 5  # keys of each side in an error
+_COUNTER = ".num_batches_tracked"  # of batch norm
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 
@@ -74,11 +75,24 @@ def import_published(path: Path, layout: str) -> Imported:
         tensors = form.translate(read)
     except RecipeError as error:
         raise RecipeError(f"{path}: {error}") from error
+    tensors, expected = _with_state(form, tensors)
+    _compare(f"{path}: does not fit layout {layout}", expected, tensors)
+    return Imported(form.network, layout, sha256, tensors, _notice(path, sha256, form))
+
+
+def _with_state(form: Layout, tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Translated weights, and the state of the network that they should be: names and shapes alone.
+
+    Files of PyTorch before 0.4.1 have none of batch norm's counters, which decide nothing: they become 0, as there.
+    """
     network = empty_network(form.network)
     if isinstance(network, Grown):
         network.grow(tensors)
-    _compare(f"{path}: does not fit layout {layout}", network.state_dict(), tensors)
-    return Imported(form.network, layout, sha256, tensors, _notice(path, sha256, form))
+    expected = network.state_dict()
+    counters = [key for key in expected if key.endswith(_COUNTER)]
+    if not any(key.endswith(_COUNTER) for key in tensors):
+        tensors = tensors | {key: torch.zeros((), dtype=torch.long) for key in counters}
+    return tensors, expected
 
 
 def write_imported(imported: Imported, path: Path) -> None:
