@@ -95,6 +95,28 @@ def _with_state(form: Layout, tensors: dict[str, Tensor]) -> tuple[dict[str, Ten
     return tensors, expected
 
 
+def layouts_with_keys_of(path: Path) -> list[str]:
+    """The layouts whose networks have exactly a checkpoint's names and shapes; none, if it cannot be read.
+
+    Several have them alike, such as those of one autoencoder's versions.
+    """
+    try:
+        read = read_weights(path)
+    except RecipeError:
+        return []
+    return [name for name, form in LAYOUTS.items() if _has_keys(form, read)]
+
+
+def _has_keys(form: Layout, read: Mapping[str, Tensor]) -> bool:
+    try:
+        tensors, expected = _with_state(form, form.translate(read))
+    except (RecipeError, KeyError):
+        return False
+    return {key: value.shape for key, value in tensors.items()} == {
+        key: value.shape for key, value in expected.items()
+    }
+
+
 def write_imported(imported: Imported, path: Path) -> None:
     """Write the weights as safetensors that `load_weights` reads."""
     metadata = {"network": imported.network, "layout": imported.layout, "sha256": imported.sha256}

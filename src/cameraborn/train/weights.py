@@ -51,6 +51,7 @@ from cameraborn.train.weights_sdaie import (
     sdaie_shapes,
 )
 
+ENDING = ".safetensors"  # of files of ours; every other is read as torch's
 FEATURES = 768  # of the last layer of every published encoder of this kind
 _HEADS = {"fc_iso": "iso", "fc_av": "fnumber", "fc_et": "focal", "fc_fl": "exposure", "fc_face": "face"}
 _JOINT = "fc_joint.weight"  # the one head of the ablation on faces alone: [original, manipulated]
@@ -184,6 +185,15 @@ def import_checkpoint(
     return Imported(kept, name, tuple(dropped))
 
 
+def is_of_a_layout(path: Path) -> bool:
+    """Whether a file is a checkpoint of one of `LAYOUTS`, whatever its last layer gives."""
+    try:
+        import_checkpoint(path, classes=True)
+    except RecipeError:
+        return False
+    return True
+
+
 def load_init(network: nn.Module, path: Path) -> None:
     """Start a network from a file: its encoder whole, and those heads that both have.
 
@@ -236,7 +246,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         with warnings.catch_warnings(action="ignore"):  # torch's, of other pickles: the line below says more
             held: Any = (
                 load_file(path)
-                if path.suffix == ".safetensors"
+                if path.suffix == ENDING
                 else torch.load(path, map_location="cpu", weights_only=True)
             )
     except Exception as error:  # torch's unpickler raises whatever the damage comes to
@@ -297,7 +307,7 @@ def metadata_of(path: Path) -> dict[str, str]:
     Raises:
         RecipeError: the file is missing or damaged.
     """
-    if path.suffix != ".safetensors":
+    if path.suffix != ENDING:
         return {}
     _check_there(path)
     try:
