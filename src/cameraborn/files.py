@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,11 @@ AnyPath = str | os.PathLike[str]
 Pixels = NDArray[np.uint8]  # [H W 3], grey levels
 Array = NDArray[np.float64]
 Box = tuple[float, float, float, float]  # x0, y0, x1, y1, pixels
+
+
+def as_several(given: Any) -> Any:  # noqa: ANN401 (whatever was written by hand)
+    """Where several are named, one name alone stands for a list of it."""
+    return [given] if isinstance(given, str) else given
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cameraborn.bench.config import read_config
+from cameraborn.bench.config import read_config, refuse_unmeasured
 from cameraborn.errors import BenchError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,3 +101,26 @@ def test_the_covariance_of_the_mixture_is_full_unless_it_says_otherwise(tmp_path
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(BenchError, match=r"no such configuration"):
         read_config(tmp_path / "nothing.toml")
+
+
+def test_one_file_of_weights_needs_no_list(tmp_path):
+    for kind, which in (("rival", "npr"), ("encoder", "farl")):
+        both = [
+            read(tmp_path, GOOD.replace('"sharpness"', f'{{{kind} = "{which}", weights = {written}}}'))
+            for written in ('"a.safetensors"', '["a.safetensors"]')
+        ]
+        assert both[0] == both[1]
+        assert both[0].detectors[1].weights == (Path("a.safetensors"),)
+    with pytest.raises(BenchError, match="weights are for rivals and encoders, not for the cue 'brightness'"):
+        read(tmp_path, GOOD.replace('"sharpness"', '{cue = "brightness", weights = "a.safetensors"}'))
+
+
+def test_what_has_no_score_of_its_own_is_not_left_out(tmp_path):
+    refuse_unmeasured(read(tmp_path, GOOD))
+    more = '{encoder = "farl"}, {encoder = "clip-rn50", name = "CLIP"}, "sharpness"'
+    with pytest.raises(BenchError) as caught:
+        refuse_unmeasured(read(tmp_path, GOOD.replace('"sharpness"', more)))
+    assert caught.value.args[0] == (
+        "farl, CLIP: encoders have no score of their own, and would not be measured: add --protocol aigfd, or measure "
+        "with 'bench table2'"
+    )

@@ -400,6 +400,8 @@ def test_the_configuration_that_ships_has_every_row_of_the_papers_tables():
         if (figure.table, figure.test_set, figure.metric) == ("I", "average of nine", "accuracy")
     }
     assert printed["I"] == averages
+    others = {"npr", "ladeda", "tiny-ladeda", "self-blended", "minder", "univfd-nearest", "rigid"}
+    assert others <= {one.which for one in config.detectors}
     assert {name for name, _ in printed["II"]} == {"CLIP", "FaRL", "EXIF-LAN", "AIGFD-EXIF"}
 
 

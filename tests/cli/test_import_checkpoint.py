@@ -63,12 +63,63 @@ def test_a_wrong_layout_is_answered_and_writes_nothing(published, tmp_path, opti
     assert not (tmp_path / "ours.safetensors").exists()
 
 
+@pytest.mark.parametrize(
+    ("networks", "said"),
+    [
+        (("npr",), "its keys are those of layout npr: give --layout npr\n"),
+        (("gramnet",), "its keys are those of layout gramnet: give --layout gramnet\n"),
+        (
+            ("taesd-encoder", "taesdxl-encoder"),
+            "its keys are those of layouts taesd-encoder, taesdxl-encoder: give the one that it was published in as "
+            "--layout\n",
+        ),
+        (
+            ("resnet50",),
+            "the last layer of layout torchvision gives classes, and no feature: ask for a new one with --new-fc; or, "
+            "for a rival: its keys are those of layout resnet50: give --layout resnet50\n",
+        ),
+    ],
+)
+def test_without_a_layout_that_of_the_same_keys_is_named(tmp_path, networks, said):
+    torch.save(NETWORKS[networks[0]]().state_dict(), tmp_path / "theirs.pth")
+    code, _, error = run_here("import-checkpoint", "theirs.pth", "-o", "ours.safetensors", cwd=tmp_path)
+    assert (code, error) == (2, f"cameraborn: theirs.pth: {said}")
+    assert not (tmp_path / "ours.safetensors").exists()
+    for network in networks:
+        command = ("import-checkpoint", "theirs.pth", "--layout", network, "-o", f"{network}.safetensors")
+        assert run_here(*command, cwd=tmp_path)[0] == 0
+
+
+def test_a_file_of_one_key_more_is_of_no_rivals_layout(published, tmp_path):
+    state = TinyLadedaNetwork().state_dict()
+    torch.save(state | {"more": torch.zeros(1)}, published)
+    code, _, error = run_here("import-checkpoint", "theirs.pth", "-o", "ours.safetensors", cwd=tmp_path)
+    assert (code, error.count("\n")) == (2, 1)
+    assert "its keys are those of" not in error
+    (tmp_path / "page.pth").write_text("<html>")
+    code, _, error = run_here("import-checkpoint", "page.pth", "-o", "ours.safetensors", cwd=tmp_path)
+    assert (code, error.count("\n")) == (2, 1)
+    assert "torch knows no such file" in error
+
+
+@pytest.mark.parametrize("layout", [("--layout", "tiny-ladeda"), ()])
+@pytest.mark.parametrize("name", ["out.pth", "out", "out.safetensors.gz", "out.SAFETENSORS"])
+def test_weights_are_written_under_their_own_ending_alone(published, tmp_path, name, layout):
+    code, _, error = run_here("import-checkpoint", "theirs.pth", *layout, "-o", name, cwd=tmp_path)
+    assert (code, error) == (
+        2,
+        f"cameraborn: {name}: weights are written as safetensors, and read by their ending: end it in .safetensors\n",
+    )
+    assert not (tmp_path / name).exists()
+
+
 def test_sentences_are_not_written_over(published, tmp_path):
-    table = tmp_path / "s.csv"
+    table = tmp_path / "s.safetensors"  # the ending that the output must have
     table.write_text("task,answer,sentence\n")
-    command = ("import-checkpoint", "theirs.pth", "--sentences", "s.csv", "-o", "s.csv", "--overwrite")
+    command = ("import-checkpoint", "theirs.pth", "--sentences", table, "-o", table, "--overwrite")
     code, _, error = run_here(*command, cwd=tmp_path)
     assert (code, error.count("\n")) == (2, 1)
+    assert "s.safetensors: this command reads it and would write to it" in error
     assert table.read_text() == "task,answer,sentence\n"
 
 

@@ -117,7 +117,7 @@ def test_what_a_list_names_is_not(tmp_path, example_bytes):
 
 
 WAITED_FOR = [  # a command, and the file that it reads besides
-    (["import-checkpoint", "weights.safetensors", "--sentences", "pipe", "-o", "out"], "pipe"),
+    (["import-checkpoint", "weights.safetensors", "--sentences", "pipe", "-o", "out.safetensors"], "pipe"),
     (["serve", "--tokens", "pipe", "--port", "0"], "pipe"),
     (["data", "import", "folder", str(EXAMPLES), "-o", "m.jsonl"], "m.jsonl.unfinished"),
     (["fit", "set.jsonl", "--split", "photo", "-o", "made"], "made.views.part"),

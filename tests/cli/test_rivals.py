@@ -4,9 +4,12 @@ import csv
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from cameraborn.data.manifest import Row, sha256_of, write_manifest
+from cameraborn.rivals import NETWORKS
 from tests.command import run_here as run
 
 RECIPE = """
@@ -87,3 +90,26 @@ def test_a_rival_is_trained_and_measured(folder):
         2,
         "cameraborn: --weights means nothing without --encoder or --rival, whose they are: leave it out\n",
     )
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_an_encoder_that_would_not_be_measured_is_refused(folder, listed):
+    torch.manual_seed(0)
+    metadata = {"network": "efficientnet-lite0", "layout": "efficientnet-lite0", "sha256": "ab" * 32}
+    save_file(NETWORKS["efficientnet-lite0"]().state_dict(), folder / "lite0.safetensors", metadata)
+    arguments = ("--encoder", "efficientnet-lite0", "--weights", "lite0.safetensors")
+    if listed:
+        encoder = '{encoder = "efficientnet-lite0", weights = ["lite0.safetensors"]}'
+        (folder / "bench.toml").write_text(BENCH.replace('"brightness"', f'"brightness", {encoder}'))
+        arguments = ()
+    for verb in ((), ("run",)):
+        code, out, error = run("bench", *verb, "bench.toml", *arguments, cwd=folder)
+        assert (code, out, error) == (
+            2,
+            "",
+            "cameraborn: efficientnet-lite0: encoders have no score of their own, and would not be measured: add "
+            "--protocol aigfd, or measure with 'bench table2'\n",
+        )
+    assert not (folder / "out").exists()
+    code, _, error = run("bench", "bench.toml", *arguments, "--protocol", "aigfd", cwd=folder)
+    assert (code, "the configuration has no [protocol]" in error) == (2, True)

@@ -63,6 +63,16 @@ def test_several_selections_are_read_at_once(manifest):
     assert [int(row.sha256) for row in faces] == [0, 2, 3]
 
 
+def test_a_manifest_without_splits_is_answered_with_how_to_make_them(manifest):
+    write_manifest([row.model_copy(update={"split": ""}) for row in select(manifest, Selection())], manifest)
+    for splits, shares in ((("train", "val"), "train=SHARE val=SHARE"), (("a", "a"), "a=SHARE")):
+        with pytest.raises(ManifestError) as caught:
+            select_each(manifest, *map(Selection, splits))
+        divide = f"divide them with 'cameraborn data split {manifest} {shares}'"
+        assert caught.value.args[0] == f"{manifest}: no row is in any split: {divide}"
+    assert [len(rows) for rows in select_each(manifest, Selection(kinds=("face",)), Selection())] == [3, 5]
+
+
 def test_a_group_on_both_sides_is_refused(manifest):
     train, val = select_each(manifest, Selection("train"), Selection("val"))
     with pytest.raises(ManifestError, match="group 'a' is in both splits"):

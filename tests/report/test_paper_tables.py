@@ -109,11 +109,26 @@ def test_a_row_without_weights_is_empty_but_for_what_was_printed(lines, config):
     rows = rows_of(paper_tables._write(TABLE1, [*lines, line], config)[0])
     row = rows[-1]
     assert (row["detector"], row["kind"], row["problem"]) == ("UnivFD", "rival", "univfd: get this")
-    assert (row["accuracy"], row["ap_photo"], row["not_comparable"]) == ("", "", "")
+    assert (row["accuracy"], row["ap_photo"]) == ("", "")
+    assert row["not_comparable"] == "not measured: no weights were given"
     assert (row["printed_accuracy"], row["printed_ap_photo"]) == ("0.6796", "0.746")
     (axes,) = paper_tables.heat_table(TABLE1, [*lines, line]).axes
     texts = [text.get_text() for text in axes.texts][-5:]
     assert texts == ["", "", "", "no weights", "68.0 / 74.6"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "which"), [("encoder", "farl"), ("encoder", "self-description"), ("rival", "npr")]
+)
+@pytest.mark.parametrize("layout", [TABLE1, TABLE2])
+def test_a_row_without_weights_says_that_nothing_was_measured(lines, config, layout, kind, which):
+    line = Line(paper_tables._would_be(DetectorSection(kind=kind, which=which)), problem="get this")
+    mixture = renamed(lines[0], kind="aigfd", name="mine (aigfd)")
+    rows = rows_of(paper_tables._write(layout, [mixture, line], config)[0])
+    said = {row["detector"]: row["not_comparable"] for row in rows}
+    empty = said.pop(line.detector.name, None)
+    assert empty == (None if (layout, kind) == (TABLE2, "rival") else paper_tables.NOT_MEASURED)
+    assert paper_tables.NOT_MEASURED not in said.values()
 
 
 def test_an_encoder_without_weights_has_the_row_of_its_mixture():

@@ -77,6 +77,16 @@ def test_table_ii_is_known_from_both_papers_and_the_first_counts():
     assert (ours.paper, ours.value) == ("AIGFD-EXIF", 93.43)
 
 
+def test_the_ranking_without_faces_is_another_detector_than_the_papers_own():
+    """EXIF-L2R has a row of its own in Table II."""
+    known = {figure.detector for figure in published_figures()}
+    for kind, name in (("bundle", "EXIF-L2R"), ("aigfd", "EXIF-L2R (aigfd)"), ("bundle", "exif_l2r")):
+        for table in ("I", "II"):
+            found = printed_in(table, record("runs/exif_l2r", kind, name))
+            assert {figure.detector for figure in found.values()} <= known & {"EXIF-L2R"}
+    assert printed_in("II", record("", "bundle", "AIGFD-EXIF"))
+
+
 @pytest.mark.parametrize(
     ("detector", "table", "metric", "words"),
     [

@@ -137,3 +137,21 @@ def test_pictures_to_validate_on_are_cut_and_nothing_else(toys):
     assert (labels.tolist(), key.tolist(), pictures.shape) == ([1], [0, 3], (1, 3, 40, 40))
     windows = plain[0].unfold(1, 40, 1).unfold(2, 40, 1)  # [3 Y X 40 40]
     assert (windows == pictures[0][:, None, None]).all(dim=4).all(dim=3).all(dim=0).any()
+
+
+@pytest.mark.parametrize(
+    ("rival", "objective"),
+    [
+        ("tiny-ladeda", "binary"),
+        ("self-description", "photographs"),
+        ("self-blended", "self-blended"),
+    ],
+)
+def test_a_manifest_without_splits_is_answered_with_how_to_make_them(toys, tmp_path, rival, objective):
+    manifest = tmp_path / "no.jsonl"
+    write_manifest([row.model_copy(update={"split": ""}) for row in read_manifest(toys)], manifest)
+    with pytest.raises(ManifestError) as caught:
+        rows_of(recipe_of(manifest, rival, objective=objective))
+    assert caught.value.args[0] == (
+        f"{manifest}: no row is in any split: divide them with 'cameraborn data split {manifest} train=SHARE val=SHARE'"
+    )

@@ -1,6 +1,7 @@
 """A rival's recipe: what contradicts itself is refused with what to change, and pictures change where it says so."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,13 @@ from tests.rivals.made_toys import recipe_of
 def test_a_teacher_is_given_where_there_is_one_to_learn_from(toys, rival, changes, said):
     with pytest.raises(ValueError, match=said):
         recipe_of(toys, rival, **changes)
+
+
+def test_one_file_of_weights_needs_no_list(toys):
+    one, several = (recipe_of(toys, weights=given) for given in ("a.safetensors", ["a.safetensors"]))
+    assert one == several
+    assert one.weights == (Path("a.safetensors"),)
+    assert recipe_of(toys, weights=(Path("a"), Path("b"))).weights == (Path("a"), Path("b"))
 
 
 @pytest.mark.parametrize(

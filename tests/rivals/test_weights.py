@@ -1,6 +1,7 @@
 """Weights: imported strictly with their sum, kept through files, and never scored without."""
 
 import warnings
+from dataclasses import replace
 
 import pytest
 import torch
@@ -94,6 +95,29 @@ def test_numbers_must_be_finite_and_of_the_networks_type(checkpoint, change, sai
     assert rival.loaded == {}
 
 
+def test_files_of_before_batch_norm_counted_are_read_as_torch_reads_them(checkpoint):
+    state = torch.load(checkpoint, weights_only=True)
+    counters = {key for key in state if key.endswith("num_batches_tracked")}
+    assert counters
+    old = {key: value for key, value in state.items() if key not in counters}
+    torch.save(old, checkpoint)
+    tensors = import_published(checkpoint, LAYOUT).tensors
+    theirs = TinyLadedaNetwork()
+    theirs.load_state_dict(old, strict=True)
+    assert all(torch.equal(tensors[key], value) for key, value in theirs.state_dict().items())
+    assert {(int(tensors[key]), tensors[key].dtype) for key in counters} == {(0, torch.long)}
+    rival = TinyLaDeDa()
+    load_weights(rival, [imported(checkpoint)])
+    for gone in ("bn1.running_mean", "fc.bias"):
+        torch.save({key: value for key, value in old.items() if key != gone}, checkpoint)
+        with pytest.raises(RecipeError, match=f"missing: {gone}: check the file"):
+            import_published(checkpoint, LAYOUT)
+    some = sorted(counters)[0]
+    torch.save({key: value for key, value in state.items() if key != some}, checkpoint)
+    with pytest.raises(RecipeError, match=f"missing: {some}: check the file"):  # damaged, not old
+        import_published(checkpoint, LAYOUT)
+
+
 def test_whole_modules_and_programs_are_refused(checkpoint, tmp_path):
     torch.save(TinyLadedaNetwork(), checkpoint)
     with pytest.raises(
@@ -155,6 +179,21 @@ def test_another_file_of_the_published_name_is_refused(tmp_path):
     save_file({"0.weight": torch.zeros(1)}, path)
     with pytest.raises(RecipeError, match=f"the published file's {layout.sha256}"):
         import_published(path, "taesd-encoder")
+
+
+@pytest.mark.parametrize("name", ["mine.safetensors", LAYOUTS["taesdxl-encoder"].file])
+def test_the_published_file_of_another_layout_is_refused_and_its_own_is_named(tmp_path, monkeypatch, name):
+    path = tmp_path / name
+    save_file(NETWORKS["taesd-encoder"]().state_dict(), path)
+    form = replace(LAYOUTS["taesd-encoder"], sha256=sha256_of(path))
+    monkeypatch.setitem(LAYOUTS._things, "taesd-encoder", form)
+    with pytest.raises(RecipeError) as caught:
+        import_published(path, "taesdxl-encoder")
+    assert caught.value.args[0] == (
+        f"{path}: by its sha256 this is taesd_encoder.safetensors of layout taesd-encoder, not of taesdxl-encoder: "
+        "give --layout taesd-encoder"
+    )
+    assert import_published(path, "taesd-encoder").notice == ""
 
 
 def test_another_file_of_another_name_is_imported_with_a_notice(tmp_path):
@@ -258,3 +297,17 @@ def test_what_was_trained_here_says_so(tmp_path):
     load_weights(again, [path])
     assert again.loaded == {"network": TRAINED}
     assert all(torch.equal(a, b) for a, b in zip(rival.parameters(), again.parameters(), strict=True))
+
+
+def test_of_two_files_for_one_part_none_wins(checkpoint, tmp_path):
+    first, again = imported(checkpoint), tmp_path / "again.safetensors"
+    save_file(load_file(first), again, {"network": "tiny-ladeda", "sha256": "0" * 64})
+    whole = tmp_path / "whole.safetensors"
+    state = {f"network.{key}": value for key, value in load_file(first).items()}
+    save_file(state, whole, {"name": "tiny-ladeda", "sha256.network": TRAINED})
+    for one, other in ((first, again), (first, whole), (whole, first), (first, first)):
+        with pytest.raises(RecipeError) as caught:
+            load_weights(TinyLaDeDa(), [one, other])
+        assert caught.value.args[0] == (
+            f"{other}: holds weights of part 'network' of tiny-ladeda, and so does {one}: give one of both"
+        )

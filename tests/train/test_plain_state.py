@@ -1,6 +1,7 @@
 """Files that hold code are told by their names inside, and the commands that save their weights alone do so."""
 
 import hashlib
+import pickle
 import shlex
 import subprocess
 import sys
@@ -8,7 +9,13 @@ import sys
 import pytest
 import torch
 
-from cameraborn.train.plain_state import is_torchscript, plain_name, saving_command
+from cameraborn.train.plain_state import (
+    first_name,
+    is_plain_pickle,
+    is_torchscript,
+    plain_name,
+    saving_command,
+)
 from cameraborn.train.weights import read_weights
 
 
@@ -50,3 +57,20 @@ def test_of_a_pickled_module_and_of_a_checkpoint_with_more_in_it(tmp_path, linea
     done = run(saving_command("theirs.pth", archive=False), tmp_path)
     assert done.returncode == 0, done.stderr
     assert torch.equal(read_weights(tmp_path / "theirs-state.pth")["weight"], linear.weight)
+
+
+@pytest.mark.parametrize(
+    ("held", "name"), [({"a": 3, "b": "text"}, ""), ([len], "builtins.len"), (torch.Size, "torch.Size")]
+)
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_what_a_plain_pickle_asks_for_is_listed(tmp_path, held, name, protocol):
+    file = tmp_path / "plain.pth"
+    file.write_bytes(pickle.dumps(held, protocol=protocol))
+    assert is_plain_pickle(file)
+    assert first_name(file) == (name.replace("builtins", "__builtin__") if protocol == 2 else name)
+
+
+def test_what_torch_saves_is_no_plain_pickle(tmp_path, linear):
+    for archive in (True, False):
+        torch.save(linear.state_dict(), tmp_path / "theirs.pth", _use_new_zipfile_serialization=archive)
+        assert not is_plain_pickle(tmp_path / "theirs.pth")

@@ -1,5 +1,11 @@
 """Checkpoints written here as others wrote theirs, small: read whole, or refused with both sides named."""
 
+import os
+import pickle
+import shlex
+import warnings
+
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -194,6 +200,14 @@ class Harmful:
         return print, ("run",)
 
 
+class Calls:
+    def __init__(self, function, argument):
+        self.call = function, (argument,)
+
+    def __reduce__(self):
+        return self.call
+
+
 @pytest.mark.parametrize(
     ("held", "says"),
     [
@@ -224,19 +238,47 @@ def test_what_holds_code_is_answered_with_the_command_that_saves_its_weights(tmp
         assert said[file].isprintable()
     assert said["module.pth"].startswith(
         "module.pth: not a checkpoint that can be read safely: it holds torch.nn.modules.container.Sequential beside "
-        "weights, and opening it may run code: where you trust it and the code that wrote it can be imported, save "
-        'its weights alone with: python -c "import sys, torch; '
+        "weights, and opening it may run code, so none of it was run: where you trust it and the code that wrote it "
+        'can be imported, save its weights alone with: python -c "import sys, torch; '
     )
     assert said["module.pth"].endswith('" module.pth module-state.pth and give module-state.pth')
     assert "it holds a TorchScript archive" not in said["module.pth"]
     assert (
-        "it is a TorchScript archive, a program beside its weights, and opening it may run code"
-        in said["archive.pt"]
+        "it is a TorchScript archive, a program beside its weights, and opening it may run code, so none of it was "
+        "run: where you trust it, save its weights alone with: " in said["archive.pt"]
     )
     assert said["archive.pt"].endswith('" archive.pt archive-state.pt and give archive-state.pt')
     assert said["page.pth"] == (
         "page.pth: not a checkpoint that can be read safely (torch knows no such file): get it again, as tensors alone"
     )
+
+
+@pytest.mark.parametrize("protocol", [2, 4, "archive", "before archives"])
+def test_code_that_no_checkpoint_needs_is_named_and_not_run(tmp_path, protocol):
+    file, ran = tmp_path / "theirs.pth", tmp_path / "ran"
+    held = {"model": Calls(os.system, f"touch {shlex.quote(str(ran))}")}
+    if isinstance(protocol, int):
+        file.write_bytes(pickle.dumps(held, protocol=protocol))
+    else:
+        torch.save(held, file, _use_new_zipfile_serialization=protocol == "archive")
+    with warnings.catch_warnings(action="error"), pytest.raises(RecipeError) as caught:
+        read_weights(file)
+    assert caught.value.args[0] == (
+        f"{file}: not a checkpoint that can be read safely: it holds more than tensors: code ({os.name}.system), which "
+        "was not run: get it again, as tensors alone"
+    )
+    assert not ran.exists()
+
+
+@pytest.mark.parametrize("length", [0, 1, 20, 60, 90])
+def test_a_pickle_that_was_cut_is_answered_too(tmp_path, length):
+    file = tmp_path / "theirs.pth"
+    file.write_bytes(pickle.dumps({"weight": np.zeros(9)}, protocol=4)[:length])
+    with (
+        warnings.catch_warnings(action="error"),
+        pytest.raises(RecipeError, match="not a checkpoint that can"),
+    ):
+        read_weights(file)
 
 
 def test_damaged_and_missing_files(tmp_path):

@@ -217,6 +217,20 @@ def without_missing(config: BenchConfig) -> tuple[BenchConfig, list[tuple[Detect
     return config.model_copy(update={"detectors": kept}), missing
 
 
+def refuse_unmeasured(config: BenchConfig) -> None:
+    """See that every detector has a score of its own, where the papers' protocol is not measured.
+
+    Raises:
+        BenchError: one has none: the run would leave it out, and look whole.
+    """
+    names = [one.name or one.which for one in config.detectors if not KINDS[one.kind].scores]
+    if names:
+        raise BenchError(
+            f"{', '.join(dict.fromkeys(names))}: encoders have no score of their own, and would not be measured: add "
+            "--protocol aigfd, or measure with 'bench table2'"
+        )
+
+
 def with_detector(config: BenchConfig, kind: str, name: str, weights: Sequence[Path]) -> BenchConfig:
     """The configuration with one detector more."""
     section = DetectorSection(kind=kind, which=name, weights=tuple(weights))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Annotated, Protocol, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from cameraborn.bench.cache import Observed
 from cameraborn.detect.verdict import Scorer
-from cameraborn.files import Array
+from cameraborn.files import Array, as_several
 
 ERROR_SCOPE = "unreadable"
 SEEN_SCOPE = "seen"
@@ -28,7 +28,8 @@ class DetectorSection(BaseModel):
     whole_image: bool = False  # score whole pictures, look for no faces
     sources: tuple[str, ...] = ()  # photograph sources it has learnt from, besides those its bundle names
     evidence: str = ""  # of a bundle: judge by this channel alone; empty: by what makes its score
-    weights: tuple[Path, ...] = ()  # of a rival or an encoder: files of import-checkpoint or of a training
+    # Of a rival or an encoder: files of import-checkpoint or of a training.
+    weights: Annotated[tuple[Path, ...], BeforeValidator(as_several)] = ()
 
 
 class Observer(Protocol):

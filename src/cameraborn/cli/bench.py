@@ -122,13 +122,16 @@ def run(
     Exit codes: 0 done, 1 not one picture could be read, 2 usage.
     """
     from cameraborn.bench import protocol as papers
+    from cameraborn.bench.config import refuse_unmeasured
     from cameraborn.bench.folder import check_folder
     from cameraborn.bench.record import SCORES
     from cameraborn.bench.run import run as measure
 
     settings = _read(context, config, encoder, rival, weights)
     check_folder(settings.output)
-    if protocol is not None:
+    if protocol is None:
+        refuse_unmeasured(settings)
+    else:
         papers.section_of(settings)  # before anything is measured
     who = jobs_of(engine, jobs)
     with _keeping(settings):

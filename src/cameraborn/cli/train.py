@@ -23,7 +23,7 @@ from cameraborn.cli.common import (
     say,
 )
 from cameraborn.cli.numbers import finite
-from cameraborn.errors import CamerabornError
+from cameraborn.errors import CamerabornError, RecipeError
 from cameraborn.files import Outputs
 
 if TYPE_CHECKING:
@@ -194,8 +194,12 @@ def import_checkpoint_(
     from cameraborn.data.manifest import sha256_of
     from cameraborn.pretext.prompts import OURS, read_sentences
     from cameraborn.train.run_folder import write_tensors
-    from cameraborn.train.weights import import_checkpoint
+    from cameraborn.train.weights import ENDING, import_checkpoint, is_of_a_layout
 
+    if output.suffix != ENDING:
+        raise CamerabornError(
+            f"{output}: weights are written as safetensors, and read by their ending: end it in {ENDING}"
+        )
     Outputs(output, overwrite=overwrite).reads(file, sentences)
     if layout in rivals.LAYOUTS:
         for option, given in (("new-fc", new_fc), ("sentences", sentences is not None)):
@@ -207,7 +211,13 @@ def import_checkpoint_(
         return
     _known_layout(layout)
     known = read_sentences(sentences) if sentences is not None else None
-    imported = import_checkpoint(file, layout, new_fc=new_fc, text=known is not None)
+    try:
+        imported = import_checkpoint(file, layout, new_fc=new_fc, text=known is not None)
+    except RecipeError as error:
+        if layout == "auto" and (line := _rivals_layout(file)):
+            ours = is_of_a_layout(file)  # but for its last layer
+            raise RecipeError(f"{error}; or, for a rival: {line}" if ours else f"{file}: {line}") from error
+        raise
     if imported.layout == "cameraborn":
         raise CamerabornError(
             f"{file}: weights of a run, which stand beside the record of what they have seen: give 'train --init' or "
@@ -240,6 +250,16 @@ def _import_of_rivals(file: Path, layout: str, output: Path) -> None:
     )
     if imported.notice:
         say(imported.notice)
+
+
+def _rivals_layout(file: Path) -> str:
+    """Which layout of rivals the keys of a file are those of, in a line; or nothing."""
+    from cameraborn.rivals.weights import layouts_with_keys_of
+
+    found = layouts_with_keys_of(file)
+    if len(found) > 1:
+        return f"its keys are those of layouts {', '.join(found)}: give the one that it was published in as --layout"
+    return f"its keys are those of layout {found[0]}: give --layout {found[0]}" if found else ""
 
 
 def _known_layout(layout: str) -> None:

@@ -61,13 +61,21 @@ def select_each(manifest: Path, *selections: Selection) -> tuple[list[Row], ...]
     """The rows of each selection, by reading the manifest once.
 
     Raises:
-        ManifestError: the manifest is missing, empty or broken.
+        ManifestError: the manifest is missing, empty or broken, or splits are asked for and it has none.
     """
     chosen: tuple[list[Row], ...] = tuple([] for _ in selections)
+    is_split = False
     for row in read_manifest(manifest):
+        is_split |= bool(row.split)
         for selection, rows in zip(selections, chosen, strict=True):
             if row in selection:
                 rows.append(row)
+    wanted = dict.fromkeys(selection.split for selection in selections if selection.split)
+    if wanted and not is_split:
+        shares = " ".join(f"{split}=SHARE" for split in wanted)
+        raise ManifestError(
+            f"{manifest}: no row is in any split: divide them with 'cameraborn data split {manifest} {shares}'"
+        )
     return chosen
 
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Plot
 
 FOLDER = "paper"
+NOT_MEASURED = "not measured: no weights were given"
 MEAN = "mean"  # in the column of generators
 # Called with a configuration, `jobs`, `advance` and `tell`; returns the files that it wrote.
 Study = Callable[..., list[Path]]
@@ -219,9 +220,10 @@ def _beside(
         printed = _printed(layout, line.detector, comparison.generator if comparison else "")
         reasons = [
             reason
-            for figure in (printed.values() if line.rows else ())
+            for figure in printed.values()
             for reason in not_comparable(figure, line.detector, comparison, config)
         ]
+        reasons = reasons if line.rows else [NOT_MEASURED]
         for name in layout.texts:
             beside[f"printed_{name}"] = rounded(printed[name].value / 100) if name in printed else ""
         beside["printed_source"] = "; ".join(

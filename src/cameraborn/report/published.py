@@ -24,7 +24,6 @@ _ALIASES = {
     "clipvitb16": "clip",
     "cliprn50": "clip",
     "exifaslanguage": "exiflan",
-    "exifl2r": "aigfdexif",
     "sd21": "sdv21",
     "stablediffusion21": "sdv21",
     "stablediffusionv21": "sdv21",

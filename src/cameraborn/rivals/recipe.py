@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PositiveFloat, field_validator, model_validator
 
+from cameraborn.files import as_several
 from cameraborn.registry import unknown_name
 from cameraborn.rivals.published import ENCODERS, RIVALS
 from cameraborn.train.recipe import (
@@ -99,7 +100,7 @@ class RivalRecipe(TrainingRecipe):
     rival: str
     objective: Literal["binary", "self-blended", "photographs", "distilled"] = "binary"
     teacher: Path | None = None
-    weights: tuple[Path, ...] = ()
+    weights: Annotated[tuple[Path, ...], BeforeValidator(as_several)] = ()
     start: Path | None = None
     augment: AugmentSection = AugmentSection()
     optimise: RivalOptimiseSection

@@ -33,6 +33,7 @@ from cameraborn.train.plain_state import is_torchscript
 from cameraborn.train.weights import read_weights
 
 _SHOWN = 5  # keys of each side in an error
+_COUNTER = ".num_batches_tracked"  # of batch norm
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 
@@ -54,14 +55,16 @@ def import_published(path: Path, layout: str) -> Imported:
     """Read a checkpoint in the form that its authors published.
 
     Raises:
-        RecipeError: no such layout, another file than the published one, one that cannot be read safely, or one whose
-            names, shapes or numbers are not the network's; the message lists both sides.
+        RecipeError: no such layout, another file than the published one, the published one of another layout, one that
+            cannot be read safely, or one whose names, shapes or numbers are not the network's; the message lists both
+            sides.
     """
     form = LAYOUTS[layout]
     if not path.is_file():
         raise RecipeError(no_file(path, "file", f"get {form.source}"))
     sha256 = sha256_of(path)
     archive = is_torchscript(path)
+    _refuse_of_other_layout(path, sha256, layout)
     _refuse_another(path, sha256, form, archive=archive)
     if archive:
         sum_of_archives = form.sha256 if form.kind == "torchscript" else None
@@ -72,11 +75,46 @@ def import_published(path: Path, layout: str) -> Imported:
         tensors = form.translate(read)
     except RecipeError as error:
         raise RecipeError(f"{path}: {error}") from error
+    tensors, expected = _with_state(form, tensors)
+    _compare(f"{path}: does not fit layout {layout}", expected, tensors)
+    return Imported(form.network, layout, sha256, tensors, _notice(path, sha256, form))
+
+
+def _with_state(form: Layout, tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Translated weights, and the state of the network that they should be: names and shapes alone.
+
+    Files of PyTorch before 0.4.1 have none of batch norm's counters, which decide nothing: they become 0, as there.
+    """
     network = empty_network(form.network)
     if isinstance(network, Grown):
         network.grow(tensors)
-    _compare(f"{path}: does not fit layout {layout}", network.state_dict(), tensors)
-    return Imported(form.network, layout, sha256, tensors, _notice(path, sha256, form))
+    expected = network.state_dict()
+    counters = [key for key in expected if key.endswith(_COUNTER)]
+    if not any(key.endswith(_COUNTER) for key in tensors):
+        tensors = tensors | {key: torch.zeros((), dtype=torch.long) for key in counters}
+    return tensors, expected
+
+
+def layouts_with_keys_of(path: Path) -> list[str]:
+    """The layouts whose networks have exactly a checkpoint's names and shapes; none, if it cannot be read.
+
+    Several have them alike, such as those of one autoencoder's versions.
+    """
+    try:
+        read = read_weights(path)
+    except RecipeError:
+        return []
+    return [name for name, form in LAYOUTS.items() if _has_keys(form, read)]
+
+
+def _has_keys(form: Layout, read: Mapping[str, Tensor]) -> bool:
+    try:
+        tensors, expected = _with_state(form, form.translate(read))
+    except (RecipeError, KeyError):
+        return False
+    return {key: value.shape for key, value in tensors.items()} == {
+        key: value.shape for key, value in expected.items()
+    }
 
 
 def write_imported(imported: Imported, path: Path) -> None:
@@ -102,23 +140,36 @@ def load_weights(published: Published, paths: Iterable[Path]) -> None:
 
     Raises:
         RecipeError: a file is missing, damaged, of another network, fits in name and not in shape, holds more than
-            the network, or does not say where its weights come from.
+            the network, does not say where its weights come from, or is the second one for a part.
     """
+    filled: dict[str, Path] = {}
     for path in paths:
         tensors, about = _read(path, published)
+        parts = _parts_in(published, about, path)
+        if twice := next((part for part in parts if part in filled), ""):
+            raise RecipeError(
+                f"{path}: holds weights of part {twice!r} of {published.name}, and so does {filled[twice]}: give one "
+                "of both"
+            )
+        filled |= dict.fromkeys(parts, path)
         if about.get("name") == published.name:
             _fill_all(published, tensors, about, path)
             continue
-        parts = [part for part, network in published.parts.items() if network == about.get("network")]
-        if not parts:
-            holds = about.get("network") or about.get("name") or "something else"
-            wanted = ", ".join(sorted(set(published.parts.values()))) or "no weights"
-            raise RecipeError(
-                f"{path}: holds {holds}, and {published.name} needs {wanted}: give another file"
-            )
         sha256 = _source(path, about, "sha256")
         for part in parts:
             fill(published, part, tensors, sha256, str(path))
+
+
+def _parts_in(published: Published, about: Mapping[str, str], path: Path) -> list[str]:
+    """The parts that a file has weights of, by its metadata."""
+    if about.get("name") == published.name:
+        return list(published.parts)
+    parts = [part for part, network in published.parts.items() if network == about.get("network")]
+    if not parts:
+        holds = about.get("network") or about.get("name") or "something else"
+        wanted = ", ".join(sorted(set(published.parts.values()))) or "no weights"
+        raise RecipeError(f"{path}: holds {holds}, and {published.name} needs {wanted}: give another file")
+    return parts
 
 
 def fill(published: Published, part: str, tensors: Mapping[str, Tensor], sha256: str, source: str) -> None:
@@ -169,6 +220,16 @@ def _source(path: Path, about: Mapping[str, str], key: str) -> str:
             "import or train them again"
         )
     return source
+
+
+def _refuse_of_other_layout(path: Path, sha256: str, layout: str) -> None:
+    """The published file of other layouts, whose names and shapes may be the same."""
+    others = [name for name, form in LAYOUTS.items() if form.sha256 == sha256]
+    if others and layout not in others:
+        file = LAYOUTS[others[0]].file
+        raise RecipeError(
+            f"{path}: by its sha256 this is {file} of layout {others[0]}, not of {layout}: give --layout {others[0]}"
+        )
 
 
 def _refuse_another(path: Path, sha256: str, form: Layout, *, archive: bool) -> None:

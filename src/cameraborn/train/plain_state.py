@@ -6,11 +6,14 @@ trusts it does so with a command that is told, in an environment of theirs.
 
 from __future__ import annotations
 
+import pickletools
 import shlex
 import zipfile
 from pathlib import Path, PurePath
 
 WRAPPERS = ("model", "state_dict", "state_net")  # under which checkpoints keep their weights
+_PICKLES = (b"\x80\2", b"\x80\3", b"\x80\4", b"\x80\5")  # how pickles begin
+_TORCHS = b"\x80\2\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."  # torch's own, before it wrote archives
 _CHECKED = "assert hashlib.sha256(open(sys.argv[1], 'rb').read()).hexdigest() == sys.argv[3]; "
 _ARCHIVE = "torch.save(torch.jit.load(sys.argv[1], map_location='cpu').state_dict(), sys.argv[2])"
 _PICKLED = (
@@ -29,6 +32,30 @@ def is_torchscript(path: Path) -> bool:
             return any("/code/" in name for name in archive.namelist())
     except zipfile.BadZipFile:  # its end alone is one: whoever reads it says what is wrong
         return False
+
+
+def is_plain_pickle(path: Path) -> bool:
+    """Whether a file is a pickle that torch did not save."""
+    with path.open("rb") as file:
+        begun = file.read(len(_TORCHS))
+    return begun.startswith(_PICKLES) and begun != _TORCHS
+
+
+def first_name(path: Path) -> str:
+    """The first name of code that a pickle asks for, or nothing; its operations are listed, and none of them is run."""
+    texts: list[str] = []
+    try:
+        with path.open("rb") as file:
+            for operation, argument, _ in pickletools.genops(file):
+                if operation.name == "GLOBAL":
+                    return str(argument).replace(" ", ".")
+                if operation.name == "STACK_GLOBAL" and len(texts) > 1:
+                    return ".".join(texts[-2:])
+                if isinstance(argument, str):
+                    texts.append(argument)
+    except (MemoryError, OverflowError, ValueError):  # damaged
+        return ""
+    return ""
 
 
 def plain_name(file: str) -> str:

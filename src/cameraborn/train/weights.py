@@ -21,6 +21,7 @@ Nothing in a file is run; every key is known by its name, or the file is refused
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +35,14 @@ from torch import Tensor, nn
 from cameraborn.errors import RecipeError, first_line, no_file
 from cameraborn.networks.clip import split_blades_checkpoint
 from cameraborn.networks.resnet import ResNet
-from cameraborn.train.plain_state import WRAPPERS, is_torchscript, plain_name, saving_command
+from cameraborn.train.plain_state import (
+    WRAPPERS,
+    first_name,
+    is_plain_pickle,
+    is_torchscript,
+    plain_name,
+    saving_command,
+)
 from cameraborn.train.weights_efficientnet import CLASSES, efficientnet_shapes, import_efficientnet
 from cameraborn.train.weights_sdaie import (
     import_sdaie,
@@ -43,13 +51,16 @@ from cameraborn.train.weights_sdaie import (
     sdaie_shapes,
 )
 
+ENDING = ".safetensors"  # of files of ours; every other is read as torch's
 FEATURES = 768  # of the last layer of every published encoder of this kind
 _HEADS = {"fc_iso": "iso", "fc_av": "fnumber", "fc_et": "focal", "fc_fl": "exposure", "fc_face": "face"}
 _JOINT = "fc_joint.weight"  # the one head of the ablation on faces alone: [original, manipulated]
 _REMAINS = r"positional_embedding|token_embedding\.weight|ln_final\.(weight|bias)|logit_scale"
 _TEXT = rf"{_REMAINS}|text_projection|text_fc\.(weight|bias)|transformer\..+"
 _SHOWN = 5  # keys of each side in an error
-_FOREIGN = re.compile(r"Unsupported (?:global: GLOBAL|class) (\S+)")  # what torch says that it does not open
+# What torch says that it does not open; the second, whatever is allowed.
+_FOREIGN = re.compile(r"[Uu]nsupported (?:global: GLOBAL|class|GLOBAL) (\S+)")
+_BLOCKED = "Trying to load unsupported GLOBAL"
 _ADVICE = "Weights only load failed"  # how it begins
 
 
@@ -174,6 +185,15 @@ def import_checkpoint(
     return Imported(kept, name, tuple(dropped))
 
 
+def is_of_a_layout(path: Path) -> bool:
+    """Whether a file is a checkpoint of one of `LAYOUTS`, whatever its last layer gives."""
+    try:
+        import_checkpoint(path, classes=True)
+    except RecipeError:
+        return False
+    return True
+
+
 def load_init(network: nn.Module, path: Path) -> None:
     """Start a network from a file: its encoder whole, and those heads that both have.
 
@@ -223,11 +243,12 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     if is_torchscript(path):
         raise _holds_code(path, "is a TorchScript archive, a program beside its weights", archive=True)
     try:
-        held: Any = (
-            load_file(path)
-            if path.suffix == ".safetensors"
-            else torch.load(path, map_location="cpu", weights_only=True)
-        )
+        with warnings.catch_warnings(action="ignore"):  # torch's, of other pickles: the line below says more
+            held: Any = (
+                load_file(path)
+                if path.suffix == ENDING
+                else torch.load(path, map_location="cpu", weights_only=True)
+            )
     except Exception as error:  # torch's unpickler raises whatever the damage comes to
         raise _unsafe(path, error) from error
     for wrapper in WRAPPERS:
@@ -252,8 +273,14 @@ def _check_there(path: Path) -> None:
 
 def _unsafe(path: Path, error: Exception) -> RecipeError:
     """What is wrong with a file, of torch's own pages of advice only the name at fault."""
-    if held := _FOREIGN.search(str(error)):
+    plain, held = is_plain_pickle(path), _FOREIGN.search(str(error))
+    if held and not plain and _BLOCKED not in str(error):
         return _holds_code(path, f"holds {held[1]} beside weights", archive=False)
+    if code := held[1] if held else first_name(path) if plain else "":
+        return RecipeError(
+            f"{path}: not a checkpoint that can be read safely: it holds more than tensors: code ({code}), which was "
+            "not run: get it again, as tensors alone"
+        )
     reason = "torch knows no such file" if _ADVICE in str(error) else first_line(error)
     return RecipeError(
         f"{path}: not a checkpoint that can be read safely ({reason}): get it again, as tensors alone"
@@ -263,9 +290,9 @@ def _unsafe(path: Path, error: Exception) -> RecipeError:
 def _holds_code(path: Path, what: str, *, archive: bool) -> RecipeError:
     importable = "" if archive else " and the code that wrote it can be imported"
     return RecipeError(
-        f"{path}: not a checkpoint that can be read safely: it {what}, and opening it may run code: where you "
-        f"trust it{importable}, save its weights alone with: {saving_command(str(path), archive=archive)} "
-        f"and give {plain_name(str(path))}"
+        f"{path}: not a checkpoint that can be read safely: it {what}, and opening it may run code, so none of it was "
+        f"run: where you trust it{importable}, save its weights alone with: "
+        f"{saving_command(str(path), archive=archive)} and give {plain_name(str(path))}"
     )
 
 
@@ -280,7 +307,7 @@ def metadata_of(path: Path) -> dict[str, str]:
     Raises:
         RecipeError: the file is missing or damaged.
     """
-    if path.suffix != ".safetensors":
+    if path.suffix != ENDING:
         return {}
     _check_there(path)
     try:
