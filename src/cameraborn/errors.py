@@ -87,6 +87,12 @@ def counted(number: int, one: str, many: str = "") -> str:
     return f"{number} {one if number == 1 else many or one + 's'}"
 
 
+class CopyOfAnother(str):
+    """Why a picture counts no second time: an earlier one shows the same. Other reasons to leave one out are plain."""
+
+    __slots__ = ()
+
+
 def picture_error(name: str, problem: str, advice: str) -> PictureError:
     """The error of one picture: its name, what is wrong, the next step."""
     return PictureError(f"{name}: {problem}: {advice}")

@@ -28,7 +28,7 @@ from cameraborn.cli.failures import (
 )
 from cameraborn.cli.output import Format, format_of
 from cameraborn.engine import stage
-from cameraborn.errors import CamerabornError, counted
+from cameraborn.errors import CamerabornError, CopyOfAnother, counted
 from cameraborn.photo.sniff import Census
 
 __all__ = ["EXIT_FLAGGED", "EXIT_NOTHING_READ", "EXIT_SOME_UNREADABLE", "EXIT_USAGE", "complain", "say"]
@@ -186,7 +186,7 @@ PerSource = Annotated[
     int,
     Option(
         min=1,
-        help="Largest number of photographs of one source (folder, or manifest's source).",
+        help="Largest number of photographs of one source (folder, or manifest's source), copies included.",
         show_default="all",
     ),
 ]
@@ -247,37 +247,35 @@ def progress(word: str, total: int | None) -> Iterator[Callable[..., None]]:
 
 @contextmanager
 def reporting(
-    word: str,
-    one: str = "",
-    total: int | None = None,
-    different: Callable[[], int] | None = None,
+    word: str, one: str = "", total: int | None = None
 ) -> Iterator[Callable[[str, str | None], None]]:
-    """Counts pictures on a terminal, and gives a line to each one that is left out.
+    """Counts pictures on a terminal, and gives a line to each one that is left out or is a copy of another.
 
     Where there is no terminal, a line each minute says how many of the `total` are done, and how long the rest takes.
-    The last line tells how many there were, if `one` says what each is; `different`, asked at the end, how many of
-    those that were not left out are no copies of others.
+    The last line tells how many there were, if `one` says what each is.
     """
     with progress(word, total) as advance:
-        done = left_out = 0
+        done = left_out = copies = 0
         started = told = time.monotonic()
 
         def report(path: str, problem: str | None) -> None:
-            nonlocal done, left_out, told
+            nonlocal done, left_out, copies, told
             done += 1
-            left_out += problem is not None
             advance(done, total)
             now = time.monotonic()
             if total and now - told > _FIRST_ESTIMATE + _EACH * (told > started) and not sys.stderr.isatty():
                 left = (total - done) * (now - started) / done
                 say(f"{word}: {done}/{total}, about {duration(left)} left")
                 told = now
-            if problem:
+            if isinstance(problem, CopyOfAnother):
+                copies += 1
+                say(problem)
+            elif problem is not None:
+                left_out += 1
                 complain(f"left out: {problem}")
 
         yield report
     if one:
-        copies = 0 if different is None else done - left_out - different()
         more = f", {counted(copies, 'copy of others', 'copies of others')}" if copies else ""
         say(f"{counted(done - copies, one)}{more}, {left_out} left out")
 

@@ -315,8 +315,7 @@ def calibrate(
     if would_lose and not overwrite:
         raise OverwriteError(f"{bundle}: is calibrated already: give -o, or --overwrite to calibrate it anew")
     with kept_views("calibrate", start, target, options, overwrite=overwrite) as journal:
-        held_out: calibration_of.HeldOut = {}  # nothing yet, should it be interrupted
-        with reporting("looking", "photograph", len(chosen), lambda: len(held_out)) as report:
+        with reporting("looking", "photograph", len(chosen)) as report:
             held_out = calibration_of.observe_held_out(
                 start, chosen, options=options, report=report, journal=journal
             )
