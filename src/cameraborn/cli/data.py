@@ -23,6 +23,7 @@ from cameraborn.cli.common import (
     progress,
     reporting,
     say,
+    seed_of,
 )
 from cameraborn.cli.failures import keeping, printable
 from cameraborn.cli.output import text_outputs
@@ -156,7 +157,7 @@ def split(
             help="Split that takes all rows that are for research only.", show_default="split like the others"
         ),
     ] = "",
-    seed: Annotated[int, Option(help="Random seed of the split.")] = 0,
+    seed: Annotated[int, seed_of("the split")] = 0,
 ) -> None:
     """Divide the rows of a manifest between splits.
 

@@ -14,6 +14,7 @@ from cameraborn.cli.common import (
     EXIT_FLAGGED,
     EXIT_NOTHING_READ,
     EXIT_SOME_UNREADABLE,
+    MOST,
     Argument,
     BundlePath,
     Engine,
@@ -120,7 +121,9 @@ def score(
     ] = PartsFormat.parquet,
     part_size: Annotated[
         int | None,
-        Option(min=1, help="Number of inputs of a part.", show_default="1000, or fewer of a small set"),
+        Option(
+            min=1, max=MOST, help="Number of inputs of a part.", show_default="1000, or fewer of a small set"
+        ),
     ] = None,
     fail_on_flag: Annotated[
         bool, Option("--fail-on-flag", help="Exit with 3 if anything is flagged.")
