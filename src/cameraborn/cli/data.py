@@ -247,9 +247,10 @@ def stats_(
         meaningless(context, "without -o", "overwrite")
     else:
         check_plots(output)
-    Outputs(output, overwrite=overwrite).reads(manifest)
+    outputs = Outputs(output, overwrite=overwrite)
+    outputs.reads(manifest)
     with progress("counting", sum(1 for _ in manifest_lines(manifest))) as advance:
-        stats = manifest_stats(read_manifest(manifest), advance)
+        stats = manifest_stats(outputs.watched(read_manifest(manifest), lambda row: row.path), advance)
     print("\n".join(lines_of(stats)))
     if output is not None:
         draw(stats, manifest.name, output)
