@@ -195,7 +195,7 @@ def score(
         raise typer.Exit(EXIT_NOTHING_READ)
     if fail_on_flag and tally.flagged:
         raise typer.Exit(EXIT_FLAGGED)
-    if tally.read < tally.pictures:
+    if tally.read < tally.pictures or tally.folders:
         raise typer.Exit(EXIT_SOME_UNREADABLE)
 
 
@@ -252,7 +252,7 @@ def _in_parts(
 
 def _say(tally: Tally, options: ScoreOptions, fdr: float | None) -> None:
     """A summary: pictures first, then what was found in them, each in its own unit."""
-    if not tally.pictures:
+    if not tally.pictures and not tally.folders:
         complain("no pictures found: give picture files, or a folder that holds some")
         return
     rate = options.false_alarm
@@ -267,8 +267,11 @@ def _say(tally: Tally, options: ScoreOptions, fdr: float | None) -> None:
         "not flagged": tally.judged - tally.flagged,
         "not judged": tally.found - tally.judged,
     }
+    parts = [counted(tally.pictures, "picture"), *(f"{n} {word}" for word, n in pictures.items() if n)]
+    if tally.folders:
+        parts.append(counted(tally.folders, "folder that cannot be opened", "folders that cannot be opened"))
     say(
-        ", ".join([counted(tally.pictures, "picture"), *(f"{n} {word}" for word, n in pictures.items() if n)])
+        ", ".join(parts)
         + f"; {counted(tally.found, 'picture' if options.whole_image else 'face')}: "
         + ", ".join(f"{n} {word}" for word, n in judged.items() if n or "flagged" in word)
         + (f" ({promise})" if tally.judged else "")
