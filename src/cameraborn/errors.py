@@ -28,7 +28,7 @@ class JournalError(CamerabornError):
 
 
 class EngineError(CamerabornError):
-    """A cluster cannot be reached, or its workers end before their work does."""
+    """A cluster cannot be reached, its workers end before their work does, or `jobs` is no number of workers."""
 
 
 class StorageError(CamerabornError):
