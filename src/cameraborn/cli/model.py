@@ -445,4 +445,6 @@ def _count_or_auto(text: str) -> int | None:
         return None
     if text.isdecimal() and len(text) < 10 and 0 < int(text) <= MOST:
         return int(text)
-    raise BadParameter(f"{text!r} is neither a number from 1 to {MOST} nor auto.", param_hint="--components")
+    raise BadParameter(
+        f"{text!r} is neither a number from 1 nor auto; {MOST} at most.", param_hint="--components"
+    )
