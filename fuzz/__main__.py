@@ -11,7 +11,10 @@ import sys
 from hashlib import sha1
 from pathlib import Path
 
-import atheris
+try:
+    import atheris
+except ImportError:
+    sys.exit("python -m fuzz needs atheris: pip install -c constraints.txt -e '.[test,fuzz]'")
 
 with atheris.instrument_imports(include=["cameraborn", "PIL"], enable_loader_override=False):
     from fuzz.targets import TARGETS

@@ -61,8 +61,13 @@ def album(tmp_path_factory):
 
 @pytest.fixture
 def score(album, tiny_bundle):
-    """Run `score` in the album with the tiny bundle."""
-    return lambda *args, **more: run_here("score", "--bundle", tiny_bundle, *args, cwd=album, **more)
+    """Run `score` in the album, with the tiny bundle if no other is named."""
+
+    def score(*args, **more):
+        own = () if "--bundle" in args else ("--bundle", tiny_bundle)
+        return run_here("score", *own, *args, cwd=album, **more)
+
+    return score
 
 
 @pytest.fixture

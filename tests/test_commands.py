@@ -38,6 +38,7 @@ PAGES = {  # and what its reader is taken to have besides a clone
     "docs/own_photographs.md": given.own_photographs,
     "docs/provenance.md": given.face,
     "docs/rivals.md": given.checkpoint,
+    "docs/training.md": given.tagged,
     "docs/tutorials/analyst.md": None,
     "docs/tutorials/engineer.md": None,
     "docs/tutorials/researcher.md": given.photographs,
@@ -51,10 +52,10 @@ NOT_RUN_HERE = {
     "docs/container.md": "a container engine; tools/check_container.py runs the Dockerfile's steps",
     "docs/default_bundle.md": "data that are not in the repository, and seven hours",
     "docs/measured.md": "data that are not in the repository, and hours",
+    "docs/reliability.md": "atheris, which is no part of a test's environment; tests/test_fuzz.py runs each target",
     "docs/releasing.md": "a release; tools/check_install.py makes one in the continuous integration",
     "docs/scale.md": "a storage and a cluster; tests/test_scale.py has its own",
     "docs/serve.md": "a server; tests/serve/test_jobs.py runs the examples against its own",
-    "docs/training.md": "tests/pretext/test_objective.py trains the recipe on faces of its own; eight devices",
 }
 # Options, by their environment variables: a test's few photographs support no rate of 5 % and no rich density.
 FEW_PHOTOGRAPHS = {
@@ -138,6 +139,17 @@ def test_no_page_prints_commands_that_nothing_runs():
     }
     assert not PAGES.keys() & NOT_RUN_HERE.keys()
     assert PAGES.keys() | NOT_RUN_HERE.keys() == printed
+
+
+COMMAND = re.compile(r"^ *(?:\$ )?(?:cameraborn|python3?|pip|torchrun|docker|podman|curl|git) ", re.MULTILINE)
+FENCE = re.compile(r"^ *```([^\n`]*)\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
+
+
+def test_no_command_stands_in_a_block_whose_language_nothing_runs():
+    for page in PROSE:
+        for language, block in FENCE.findall(page.read_text(encoding="utf-8")):
+            if language.strip() in ("", "shell", "console"):
+                assert not COMMAND.search(block), f"{page}: mark the block bash, or sh:\n{block}"
 
 
 def test_a_tutorial_has_no_command_that_is_not_run():

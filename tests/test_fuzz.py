@@ -1,5 +1,8 @@
 """A short run of fuzzing, the same each time; `python -m fuzz` runs longer: docs/reliability.md."""
 
+import subprocess
+import sys
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -7,6 +10,8 @@ from hypothesis import strategies as st
 pytest.importorskip("torch")
 
 from fuzz.targets import TARGETS
+
+from .command import ROOT
 
 EXAMPLES = {"bundle": 15, "checkpoint": 15}  # of slow targets; others have more
 EDITS = st.lists(
@@ -27,6 +32,13 @@ def edited(seed, edits):
         rest = {"replace": at + len(found), "insert": at, "remove": at + len(found), "cut": len(seed)}[edit]
         seed = seed[:at] + (b"" if edit == "remove" else found) + seed[rest:]
     return seed
+
+
+def test_without_atheris_one_line_says_what_to_install():
+    code = "import runpy, sys; sys.modules['atheris'] = None; runpy.run_module('fuzz', run_name='__main__')"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert ran.returncode == 1
+    assert ran.stderr == "python -m fuzz needs atheris: pip install -c constraints.txt -e '.[test,fuzz]'\n"
 
 
 @pytest.mark.parametrize("name", TARGETS)

@@ -28,7 +28,7 @@ class JournalError(CamerabornError):
 
 
 class EngineError(CamerabornError):
-    """A cluster cannot be reached, or its workers end before their work does."""
+    """A cluster cannot be reached, its workers end before their work does, or `jobs` is no number of workers."""
 
 
 class StorageError(CamerabornError):
@@ -51,6 +51,7 @@ def first_line(error: BaseException) -> str:
 
 # How libraries and the loader of shared ones say that memory, or an address space, is used up.
 _NO_MEMORY = ("memory", "map segment", "bad_alloc", "can't start new thread")
+_OWN_CLASSES = ("cv2", "onnxruntime")  # of errors, beside Python's, have these
 _OTHER_REASONS = ("not permitted", "denied")  # why a segment is not mapped although there is memory
 
 
@@ -59,13 +60,14 @@ def lacks_memory(error: BaseException | None) -> bool:
     while error is not None:
         if isinstance(error, MemoryError):
             return True
-        if isinstance(error, ImportError | OSError | RuntimeError) and _of_memory(error):
+        ours = isinstance(error, ImportError | OSError | RuntimeError)
+        if (ours or type(error).__module__.partition(".")[0] in _OWN_CLASSES) and _of_memory(error):
             return True
         error = error.__cause__ or error.__context__
     return False
 
 
-def _of_memory(error: ImportError | OSError | RuntimeError) -> bool:
+def _of_memory(error: BaseException) -> bool:
     if isinstance(error, OSError) and error.errno == errno.ENOMEM:
         return True
     said = str(error)
@@ -85,6 +87,12 @@ def no_file(path: object, what: str, advice: str) -> str:
 def counted(number: int, one: str, many: str = "") -> str:
     """A number with the word for so many: `1 face`, `2 faces`; `many` where it is not `one` with an s."""
     return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+class CopyOfAnother(str):
+    """Why a picture counts no second time: an earlier one shows the same. Other reasons to leave one out are plain."""
+
+    __slots__ = ()
 
 
 def picture_error(name: str, problem: str, advice: str) -> PictureError:

@@ -97,6 +97,17 @@ def test_a_picture_in_both_classes_is_refused(network_bundle, photographs):
         fit_binary(network_bundle, photographs["fit"], mixed, **SETTINGS)
 
 
+def test_a_photograph_that_was_saved_again_as_a_generated_picture_is_refused(
+    network_bundle, photographs, tmp_path
+):
+    anew = tmp_path / "anew.jpg"
+    with Image.open(photographs["fit"][0].path) as opened:
+        opened.save(anew, quality=50)
+    generated = [Photograph(str(path), "") for path in (GENERATED[0], anew)]
+    with pytest.raises(CalibrationError, match=r"anew.jpg: is also among .* saved again or resized: a pic"):
+        fit_binary(network_bundle, photographs["fit"], generated, **SETTINGS)
+
+
 @pytest.mark.parametrize("empty", ["photographs", "generated pictures"])
 def test_a_class_without_a_face_is_refused(network_bundle, photographs, empty, tmp_path):
     blank = tmp_path / "blank.png"

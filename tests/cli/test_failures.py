@@ -148,6 +148,20 @@ def test_no_home_and_a_home_that_cannot_be_written(desk):
 
 
 @posix
+def test_matplotlib_says_nothing_of_a_home_that_cannot_be_written(desk):
+    code = (
+        "import sys; from cameraborn.cli import main; sys.argv = ['cameraborn', '--version']\n"
+        "try: main()\n"
+        "except SystemExit: import matplotlib; matplotlib.get_cachedir(), matplotlib.get_configdir()"
+    )
+    environment = {name: value for name, value in ENVIRONMENT.items() if name[:3] not in ("MPL", "XDG")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=desk, env=environment | {"HOME": "/proc"}, capture_output=True
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@posix
 @pytest.mark.parametrize(
     "command",
     [
@@ -227,3 +241,23 @@ def test_a_pipe_that_is_named_is_read(tmp_path):
         code, out, error = run("score", "pipe.jpg", cwd=tmp_path)
     assert code == 0, error
     assert out.count("\n") == 2
+
+
+def test_a_folder_that_cannot_be_opened_is_counted_apart(tmp_path, monkeypatch):
+    (tmp_path / "album" / "locked").mkdir(parents=True)
+    shutil.copy(EXAMPLES / "photo-1.jpg", tmp_path / "album")
+    (tmp_path / "album" / "broken.jpg").write_text("no picture")
+    scandir = os.scandir
+
+    def locked(path="."):
+        if str(path).endswith("locked"):  # who tests as root may open everything
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", locked)
+    code, _, error = run_here("score", "album", cwd=tmp_path)
+    assert code == 4
+    assert error.startswith("2 pictures, 1 unreadable, 1 folder that cannot be opened; 1 face: "), error
+    code, _, error = run_here("score", "album/locked", cwd=tmp_path)
+    assert code == 1
+    assert error.startswith("0 pictures, 1 folder that cannot be opened; 0 faces: "), error

@@ -69,6 +69,8 @@ REFUSED = [
         True,
         "standard input: JPEG 2000, neither a picture that can be read nor a list of paths: give the paths, one a line",
     ),
+    ("a.jpg\n".encode("utf-16"), False, "standard input: a list in UTF-16: save it as UTF-8"),
+    ("a.jpg\n".encode("utf-16"), True, "standard input: a list in UTF-16: save it as UTF-8"),
     (b"\x7fELF\x02\x01\x01" + bytes(9), True, NO_LIST),
     (b"\x98\x12\0\0\0\0\0\0{}", False, NO_LIST),
     (b"a.jpg\0\0b.jpg", True, NO_LIST),

@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+from PIL import Image
 
 from cameraborn.cli.common import duration, reporting
 from cameraborn.detect.store import write_bundle
@@ -138,22 +139,29 @@ def test_weights_of_a_score_that_make_none(tmp_path, tiny_bundle, weights, messa
     assert not (tmp_path / "both").exists()
 
 
-def test_copies_of_a_file_are_one_photograph_in_every_line(tmp_path, tiny_bundle, photographs):
+@pytest.mark.parametrize("verb", ["fit", "fit-binary", "calibrate"])
+def test_copies_are_no_photographs_in_any_line(tmp_path, tiny_bundle, network, photographs, verb):
+    given = photographs["calibration" if verb == "calibrate" else "fit"][:9]
     (tmp_path / "photos").mkdir()
-    for number in range(4):
-        shutil.copy(photographs["calibration"][0].path, tmp_path / "photos" / f"{number}.jpg")
+    for number, photograph in enumerate(given):
+        shutil.copy(photograph.path, tmp_path / "photos" / f"{number}.jpg")
+    for number in range(2):
+        shutil.copy(given[0].path, tmp_path / "photos" / f"copy{number}.jpg")
+    with Image.open(given[1].path) as opened:
+        opened.save(tmp_path / "photos" / "lossy.jpg", quality=60)
+    options = {
+        "fit": ("--bundle", network, "--dimensions", "4"),
+        "fit-binary": (*GENERATED, "--bundle", network, "--components", "1", "--dimensions", "4"),
+        "calibrate": ("--bundle", tiny_bundle),
+    }[verb]
     code, _, error = run_here(
-        "calibrate",
-        "photos",
-        "--bundle",
-        tiny_bundle,
-        "-o",
-        "out",
-        "--copies",
-        "0",
-        "--jobs",
-        "1",
-        cwd=tmp_path,
+        verb, "photos", *options, "-o", "out", "--copies", "0", "--jobs", "1", cwd=tmp_path
     )
     assert code == 0, error
-    assert error.startswith("1 photograph, 3 copies of others, 0 left out\n1 photograph stands for "), error
+    total = "12 pictures" if verb == "fit-binary" else "9 photographs"
+    assert f"{total}, 3 copies of others, 0 left out\n" in error
+    for line in (
+        "photos/copy1.jpg: is the same file as photos/0.jpg, and counts once",
+        "photos/lossy.jpg: shows what photos/1.jpg shows, saved again or resized, and counts once",
+    ):
+        assert line in error.splitlines()

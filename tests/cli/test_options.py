@@ -16,6 +16,11 @@ PHOTO = EXAMPLES / "photo-1.jpg"
 REFUSED = [
     (["score", "a", "-o", "1.csv", "-o", "2.csv"], "--output is given more than once: give it once"),
     (["data", "stats", "a.jsonl", "--output", "a", "-o", "b"], "--output is given more than once"),
+    (["score", "a", "--false-alarm", "0.1", "--false-alarm=0.2"], "--false-alarm is given more than once"),
+    (["score", "a", "--format", "csv", "--format", "csv"], "--format is given more than once"),
+    (["fit", PHOTO, "-o", "b", "--name", "a", "--name", "b"], "--name is given more than once"),
+    (["merge", "a", "b", "-o", "c", "--name", "a", "--name", "b"], "--name is given more than once"),
+    (["--config", "a.toml", "--config", "b.toml", "score", "a"], "--config is given more than once"),
     (["score", "a", "--fdr", "0.1", "--false-alarm", "0.1"], "--fdr and --false-alarm contradict"),
     (["score", "a", "--resume"], "--resume means nothing without -o"),
     (["score", "a", "--overwrite"], "--overwrite means nothing without -o"),
@@ -90,6 +95,32 @@ def test_no_option_takes_a_number_that_is_none_or_that_is_endless(tmp_path, name
         code, out, error = run_here(*name.split()[1:], spelt, number, cwd=tmp_path)
         assert (code, out) == (2, "")
         assert f"Invalid value for '{spelt}'" in error
+
+
+OF_COUNTS = [
+    (name, option)
+    for name, command in COMMANDS.items()
+    for option, kind in get_type_hints(command.callback).items()
+    if kind in (int, int | None, list[int] | None)
+]
+
+
+@pytest.mark.parametrize(("name", "option"), OF_COUNTS, ids=lambda value: value.split()[-1])
+def test_no_option_takes_a_number_that_nothing_can_be_made_of(tmp_path, name, option):
+    spelt = "--" + option.replace("_", "-")
+    for number in ("-1", "99999999999999999999"):
+        code, out, error = run_here(*name.split()[1:], spelt, number, cwd=tmp_path)
+        assert (code, out) == (2, "")
+        assert f"Invalid value for '{spelt}'" in error
+
+
+def test_a_seed_that_a_file_or_the_environment_sets_has_the_same_range(tmp_path, monkeypatch):
+    (tmp_path / "c.toml").write_text("[fit]\nseed = -1\n")
+    code, _, error = run_here("--config", "c.toml", "fit", PHOTO, "-o", "b", cwd=tmp_path)
+    assert (code, "Invalid value for '--seed'" in error) == (2, True)
+    monkeypatch.setenv("CAMERABORN_CALIBRATE_SEED", "4294967296")
+    code, _, error = run_here("calibrate", PHOTO, "-o", "b", cwd=tmp_path)
+    assert (code, "Invalid value for '--seed'" in error) == (2, True)
 
 
 @pytest.mark.parametrize("seconds", ["inf", "nan", "0", "-1", "1e400"])

@@ -91,6 +91,7 @@ READ = [
     ["data", "import", "folder", ".", "-o", "first.csv"],
     ["data", "import", "rows", "set.jsonl", "-o", "set.jsonl"],
     ["data", "stats", "set.jsonl", "-o", "manifest.png"],
+    ["data", "stats", "set.jsonl", "-o", "first.png"],
     ["data", "manipulate", "set.jsonl", "--preview", "manifest.png"],
     ["data", "manipulate", "set.jsonl", "--preview", "first.png"],
     ["fit", ".", "-o", "bundle", "--bundle", "bundle"],

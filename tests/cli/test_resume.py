@@ -204,6 +204,27 @@ def test_a_disk_that_fills_up_keeps_what_was_done(album, tmp_path, whole):
     assert output.read_bytes() == whole(".csv")
 
 
+@posix
+@pytest.mark.parametrize("verb", ["score", "fit"])
+def test_a_disk_that_is_full_from_the_start_is_named_and_keeps_nothing(album, tmp_path, verb):
+    output = tmp_path / ("rows.csv" if verb == "score" else "bundle")
+    part = tmp_path / ("rows.csv.part" if verb == "score" else "bundle.views.part")
+    more = "--dimensions 1" if verb == "fit" else ""
+    limited = f"ulimit -f 0; exec {CAMERABORN} {verb} album -o {output} {more}"
+    done = subprocess.run(["sh", "-c", limited], cwd=album.parent, env=ENVIRONMENT, capture_output=True)
+    assert done.returncode == 2, done
+    assert f"{part}: cannot be written (File too large): free some space".encode() in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_journal_that_is_empty_is_no_interrupted_run(album, tmp_path):
+    """A run was killed before it had written anything."""
+    (tmp_path / "rows.csv.part").touch()
+    code, _, error = run_here("score", "album/00.jpg", "-o", tmp_path / "rows.csv", cwd=album.parent)
+    assert code == 0, error
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.csv"]
+
+
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory, network_bundle, photographs):
     """What learning needs: a network, photographs, faceless and broken pictures, generated ones."""

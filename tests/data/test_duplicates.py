@@ -43,6 +43,16 @@ def test_the_first_that_shows_the_same_is_told_one_after_another(portraits, name
     assert again == list(range(len(portraits)))
 
 
+@pytest.mark.parametrize("name", ["jpeg:75", "jpeg:90", "resize:0.5"])
+@pytest.mark.parametrize("brightness", [0.3, 0.1])
+def test_a_dark_photograph_is_known_again_and_taken_for_no_other(portraits, name, brightness):
+    dark = [(pixels * brightness).astype(np.uint8) for pixels in portraits]
+    first = FirstShown()
+    assert [first.same_as(fingerprint(pixels)) for pixels in dark] == [None] * len(dark)
+    again = [first.same_as(fingerprint(degrade(pixels, name))) for pixels in dark]
+    assert again == list(range(len(dark)))
+
+
 def test_a_crop_is_not_the_same(portraits):
     first = FirstShown()
     for pixels in portraits:

@@ -177,3 +177,9 @@ def test_missing_and_empty_manifests(tmp_path):
     (tmp_path / "empty.jsonl").write_text("\n \n")
     with pytest.raises(ManifestError, match="is empty"):
         list(read_manifest(tmp_path / "empty.jsonl"))
+
+
+def test_a_manifest_in_utf_16_is_called_so(tmp_path):
+    (tmp_path / "m.jsonl").write_text('{"path": "a.jpg"}\n', encoding="utf-16")
+    with pytest.raises(ManifestError, match=r"m\.jsonl: a text in UTF-16: save it as UTF-8$"):
+        list(read_manifest(tmp_path / "m.jsonl"))

@@ -210,6 +210,19 @@ def test_later_pictures_of_a_heic_are_told_of(detector, portrait):
     assert verdict.notes == ("one picture of the file was judged, and not the others",)
 
 
+def test_jpegs_that_follow_the_first_are_told_of(detector, portrait):
+    stream = io.BytesIO()
+    portrait.copy().save(stream, "JPEG")  # which leaves settings in a picture, for TIFFs too
+    one = stream.getvalue()
+    note = "one picture of the file was judged, and not the others"
+    assert note in only(detector.score(one + one)).notes
+    assert note not in only(detector.score(one)).notes
+    assert note not in only(detector.score(one + b"what a phone appends")).notes
+    stream = io.BytesIO()  # an MPO's other pictures are its own: previews, depths, gains
+    portrait.copy().save(stream, "MPO", save_all=True, append_images=[portrait.copy()])
+    assert note not in only(detector.score(stream.getvalue())).notes
+
+
 def test_later_pages_of_a_tiff_are_told_of(detector, portrait):
     stream = io.BytesIO()
     blank = Image.new("RGB", portrait.size, "white")

@@ -21,7 +21,7 @@ from cameraborn.detect.store import read_bundle, write_bundle
 from cameraborn.detect.verdict import Verdict
 from cameraborn.engine.local import map_in_order
 from cameraborn.engine.stage import Call
-from cameraborn.errors import BundleError, CalibrationError
+from cameraborn.errors import BundleError, CalibrationError, EngineError
 from cameraborn.fit.calibrate import calibrate
 from cameraborn.fit.density import fit
 from cameraborn.fit.views import ViewOptions
@@ -223,6 +223,12 @@ def test_an_aligned_face_gets_a_note_that_is_no_part_of_the_verdict(detector, pi
     assert detector.verdicts(picture, [seen], **told, face_notes=False) == [replace(verdict, notes=())]
     assert only(detector.score(pixels)).notes == ()
     assert only(detector.score(aligned, whole_image=True)).notes == ()
+
+
+@pytest.mark.parametrize("jobs", [0, -1, "2"])
+def test_many_pictures_by_no_number_of_jobs(detector, jobs):
+    with pytest.raises(EngineError, match="give one from 1, or leave it out"):  # before the first verdict
+        detector.score_many([PHOTO], jobs=jobs)
 
 
 def test_a_rate_that_the_calibration_cannot_support(detector):

@@ -89,6 +89,8 @@ def test_what_cannot_be_explained(detector, tmp_path):
         small = np.asarray(image.convert("RGB").resize((72, 72)))
     with pytest.raises(PictureError, match=r"the face is too small to be scored: its box needs \d+ px"):
         explain(detector, small)
+    with pytest.raises(PictureError, match=r"has 1 face\(s\), numbered from 0: there is no face -1"):
+        explain(detector, PHOTO, face=-1)
     with pytest.raises(PictureError, match=r"has 1 face\(s\), numbered from 0: there is no face 3"):
         explain(detector, PHOTO, face=3)
     with pytest.raises(PictureError, match="no face in it"):

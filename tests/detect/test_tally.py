@@ -25,6 +25,13 @@ def test_pictures_and_faces_are_counted_apart():
     )
 
 
+def test_a_folder_that_cannot_be_opened_is_no_picture(tmp_path):
+    folder = replace(UNREADABLE, path=str(tmp_path))
+    assert counted(FACE, folder, UNREADABLE) == Tally(
+        pictures=2, read=1, found=1, judged=1, flagged=1, folders=1
+    )
+
+
 def test_frames_are_counted_with_their_video():
     video = replace(FACE, flagged=None, scope="video", start_s=0.0, end_s=1.0, frames=2)
     frame = replace(video, frames=None)

@@ -8,11 +8,18 @@ import pytest
 
 from cameraborn.engine.local import map_in_order
 from cameraborn.engine.stage import Call, Stage
+from cameraborn.errors import EngineError
 
 
 @pytest.mark.parametrize("jobs", [1, 3, None])
 def test_results_come_in_the_order_of_the_items(jobs):
     assert list(map_in_order(Call(lambda item: -item), range(50), jobs)) == [-item for item in range(50)]
+
+
+@pytest.mark.parametrize("jobs", [0, -1, "2", 1.5, True], ids=repr)
+def test_what_is_no_number_of_jobs_is_said_so(jobs):
+    with pytest.raises(EngineError, match=r"^jobs=.*: not a number of items to work on at a time: give one"):
+        list(map_in_order(Call(abs), [1, 2], jobs))
 
 
 def test_an_exception_ends_the_work():

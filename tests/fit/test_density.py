@@ -15,6 +15,7 @@ from cameraborn.detect.evidence.pseudo_fake import PseudoFakeClassifier
 from cameraborn.detect.schema import Channel
 from cameraborn.detect.store import read_bundle
 from cameraborn.errors import CalibrationError
+from cameraborn.fit.calibrate import calibrate
 from cameraborn.fit.density import CANDIDATES, fit, with_what_was_learnt
 from cameraborn.fit.photographs import Photograph
 from cameraborn.fit.views import ViewOptions
@@ -153,6 +154,29 @@ def test_copies_are_no_photographs(network_bundle, photographs, tmp_path):
     ):  # 1 is held out
         fit(network_bundle, few, components=None, dimensions=4, options=options)
     fit(network_bundle, photographs["fit"][:8], components=1, dimensions=4, options=OPTIONS)
+
+
+def test_nothing_is_learnt_from_copies_and_all_of_them_have_been_seen(network_bundle, photographs, tmp_path):
+    given, copies = photographs["fit"], []
+    for number in range(3):
+        copies.append(Photograph(str(tmp_path / f"{number}.jpg"), ""))
+        Path(copies[-1].path).write_bytes(Path(given[0].path).read_bytes())
+    copies.append(Photograph(str(tmp_path / "lossy.jpg"), ""))
+    with Image.open(given[1].path) as opened:
+        opened.save(copies[-1].path, quality=50)
+    alone, beside = (
+        fit(network_bundle, some, components=1, dimensions=4, options=OPTIONS)
+        for some in (given, [*given, *copies])
+    )
+    assert beside.files["photographs.safetensors"] == alone.files["photographs.safetensors"]
+    assert beside.has_seen(sha256_of(Path(copies[-1].path)))
+    with pytest.raises(CalibrationError, match="already seen"):
+        calibrate(beside, copies[-1:], options=OPTIONS)
+    anew = Photograph(str(tmp_path / "anew.png"), "")  # nobody has seen it, but its copy
+    with Image.open(given[1].path) as opened:
+        opened.convert("RGB").resize((500, 500)).save(anew.path)
+    with pytest.raises(CalibrationError, match="already seen"):
+        calibrate(beside, [anew, *copies[-1:]], options=OPTIONS)
 
 
 def test_what_was_seen_adds_up(fitted, photographs):

@@ -11,6 +11,7 @@ from cameraborn.degrade.random import OPERATIONS
 from cameraborn.degrade.residual_statistics import noise_of, residual_statistics
 from cameraborn.detect.detector import Detector
 from cameraborn.engine.local import map_in_order
+from cameraborn.errors import CopyOfAnother
 from cameraborn.fit.photographs import Photograph
 from cameraborn.fit.views import ViewOptions, ViewStage, take_views
 from cameraborn.photo.patches import shrink_to
@@ -36,6 +37,17 @@ def test_a_photograph_that_was_stored_anew_counts_once(network_bundle, photograp
     taken = take_views(network_bundle, [first, anew, second], OPTIONS, told.__setitem__)
     assert [views[0].photograph for views in taken] == [first, second]
     assert told[str(path)] == f"{path}: shows what {first.path} shows, and counts once"
+
+
+def test_identical_files_count_once(network_bundle, photographs, tmp_path):
+    path = tmp_path / "copy.jpg"
+    first, second = photographs["calibration"][:2]
+    path.write_bytes(Path(first.path).read_bytes())
+    copy, told = replace(first, path=str(path)), {}
+    taken = take_views(network_bundle, [first, copy, second], OPTIONS, told.__setitem__)
+    assert [views[0].photograph for views in taken] == [first, second]
+    assert told[str(path)] == f"{path}: is the same file as {first.path}, and counts once"
+    assert isinstance(told[str(path)], CopyOfAnother)
 
 
 def test_a_photograph_that_was_saved_again_with_loss_or_resized_counts_once(

@@ -84,6 +84,28 @@ def test_png_chunks_are_followed(chunks, points, linear):
     assert (picture.hdr, picture.has_icc) == (None, False)
 
 
+def greys(mode):
+    """A picture of greys, of 8 bits and of 16, as such and in RGB."""
+    values = np.linspace(0, 255, 400).round().astype(np.uint8).reshape(20, 20)
+    if mode == "1":
+        values = np.where(values > 99, 255, 0).astype(np.uint8)
+    grey = Image.fromarray(values)
+    if mode == "I;16":
+        return Image.fromarray(values.astype(np.uint16) * 257), grey.convert("RGB")
+    return grey.convert(mode), grey.convert("RGBA" if mode == "LA" else "RGB")
+
+
+@pytest.mark.parametrize(
+    "chunks", [[gama(1.0)], [gama(1 / 1.8), chrm(P3)], [cicp(1, 8)], [cicp(12, 4)]], ids=str
+)
+@pytest.mark.parametrize("mode", ["L", "LA", "1", "I;16"])
+def test_greys_follow_them_as_colours_do(mode, chunks):
+    grey, colour = (open_picture(png(*chunks, image=image)).pixels for image in greys(mode))
+    np.testing.assert_array_equal(grey, colour)
+    plain = open_picture(png(image=greys(mode)[0])).pixels
+    assert (mode == "1") == np.array_equal(grey, plain)
+
+
 SAME = {
     "nothing": [],
     "gAMA of most files": [gama(0.45455)],

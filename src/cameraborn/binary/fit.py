@@ -15,11 +15,11 @@ from cameraborn.detect.evidence.density import Density, check_enough, fit_mixtur
 from cameraborn.detect.evidence.kinds import GENERATORS, PHOTOGRAPHS
 from cameraborn.detect.evidence.known_generators import BinaryClassifier
 from cameraborn.engine.journal import Journal
-from cameraborn.errors import CalibrationError
 from cameraborn.fit.density import with_what_was_learnt
 from cameraborn.fit.photographs import Photograph
 from cameraborn.fit.view import View
 from cameraborn.fit.views import (
+    Once,
     Report,
     ViewOptions,
     features_of,
@@ -50,8 +50,10 @@ def fit_binary(
         CalibrationError: a class has too few usable pictures, or both hold the same one.
     """
     bundle = with_unit_length(bundle)
-    photo_views, examples = take_views_and_examples(bundle, list(photographs), options, report, journal)
-    taken = take_views(bundle, generated, options, report, journal)
+    once = Once()
+    photo_views, examples = take_views_and_examples(bundle, list(photographs), options, report, journal, once)
+    once.turn_to_generated()
+    taken = take_views(bundle, generated, options, report, journal, once=once)
     generated_views = [view for views in taken for view in views]
     _check_classes(photo_views, generated_views)
     advice = "give more photographs, or lower --components or --dimensions"
@@ -66,7 +68,7 @@ def fit_binary(
         .with_evidence(BinaryClassifier.from_tensors(GENERATORS, columns, tensors))
         .with_combination({GENERATORS: None})
     )
-    return with_what_was_learnt(fitted, [*photo_views, *generated_views], examples, options)
+    return with_what_was_learnt(fitted, once.hashes, examples, options)
 
 
 def with_unit_length(bundle: Bundle) -> Bundle:
@@ -82,10 +84,3 @@ def _check_classes(photographs: Sequence[View], generated: Sequence[View]) -> No
     for word, views in (("photographs", photographs), ("generated pictures", generated)):
         if not views:
             raise no_usable_face(f"none of the {word}")
-    photo_paths = {view.sha256: view.photograph.path for view in photographs}
-    for view in generated:
-        if view.sha256 in photo_paths:
-            raise CalibrationError(
-                f"{view.photograph.path}: is also among the photographs, as {photo_paths[view.sha256]}: "
-                "a picture is one or the other, give each once"
-            )

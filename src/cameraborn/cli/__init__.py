@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import signal
 import sys
@@ -92,6 +93,9 @@ def main() -> None:
             encoding=None if sys.stdout.isatty() else "utf-8", errors=ENCODING_ERRORS, line_buffering=True
         )
     signal.signal(signal.SIGTERM, terminate)
+    logging.getLogger("matplotlib").setLevel(
+        logging.ERROR
+    )  # it tells of each folder that it cannot keep fonts in
     first = sys.argv[1] if len(sys.argv) > 1 else ""
     with in_one_line():
         _define([first] if first in VERBS else VERBS)

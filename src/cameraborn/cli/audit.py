@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 from typer import Context
 
 from cameraborn.cli.common import (
+    LARGEST_SIDE,
     Argument,
     Jobs,
     Kind,
@@ -24,6 +25,7 @@ from cameraborn.cli.common import (
     meaningless,
     reporting,
     say,
+    seed_of,
 )
 from cameraborn.cli.failures import printable
 from cameraborn.cli.keep import kept_measurements
@@ -80,11 +82,16 @@ def audit(
     ] = None,
     size: Annotated[
         int | None,
-        Option(min=16, help="Side of the copy's pictures in pixels.", show_default="the smallest picture's"),
+        Option(
+            min=16,
+            max=LARGEST_SIDE,
+            help="Side of the copy's pictures in pixels.",
+            show_default="the smallest picture's",
+        ),
     ] = None,
     quality: Annotated[int, Option(min=1, max=100, help="JPEG quality of the copy's pictures.")] = 90,
     jobs: Jobs = None,
-    seed: Annotated[int, Option(help="Random seed of the cross-validation and the bootstrap.")] = 0,
+    seed: Annotated[int, seed_of("the cross-validation and the bootstrap")] = 0,
     overwrite: Overwrite = False,
 ) -> None:
     """Find what gives the label away without looking at the pictures.

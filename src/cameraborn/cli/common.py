@@ -28,7 +28,7 @@ from cameraborn.cli.failures import (
 )
 from cameraborn.cli.output import Format, format_of
 from cameraborn.engine import stage
-from cameraborn.errors import CamerabornError, counted
+from cameraborn.errors import CamerabornError, CopyOfAnother, counted
 from cameraborn.photo.sniff import Census
 
 __all__ = ["EXIT_FLAGGED", "EXIT_NOTHING_READ", "EXIT_SOME_UNREADABLE", "EXIT_USAGE", "complain", "say"]
@@ -95,14 +95,23 @@ def _add_quiet(command: Any, option: Any) -> None:  # noqa: ANN401 (their classe
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+def _refuse_twice(command: Any, ctx: Any, args: list[str]) -> None:  # noqa: ANN401 (their classes are not public)
+    """See that no option of one value has two, of which one would do nothing; a flag may be repeated."""
+    met = set()
+    for option in command.make_parser(ctx).parse_args(args=list(args))[2]:
+        if option.param_type_name != "option" or option.is_flag or option.multiple:
+            continue
+        if option.name in met:
+            raise CamerabornError(f"{max(option.opts, key=len)} is given more than once: give it once")
+        met.add(option.name)
+
+
 class _Verb(typer.core.TyperCommand):
-    """Refuses a second --output, whose file nobody would find; of other options the last counts."""
+    """Refuses an option that is given twice."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 (its class is not public)
-        """Parse, once the outputs have been counted."""
-        given = self.make_parser(ctx).parse_args(args=list(args))[2]
-        if sum(option.name == "output" for option in given) > 1:
-            raise CamerabornError("--output is given more than once: give it once")
+        """Parse, once the options have been counted."""
+        _refuse_twice(self, ctx, args)
         return super().parse_args(ctx, args)
 
 
@@ -120,6 +129,11 @@ class _Group(typer.core.TyperGroup):
     def __init__(self, **settings: Any) -> None:  # noqa: ANN401 (whatever typer gives)
         super().__init__(**settings)
         _add_quiet(self, _quiet_option())
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 (its class is not public)
+        """Parse, once the options before the verb have been counted."""
+        _refuse_twice(self, ctx, args)
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401 (its class is not public)
         """The verbs in the order of `VERBS`."""
@@ -154,6 +168,20 @@ app = Verbs(
     rich_markup_mode=None,
 )
 Option, Argument = typer.Option, typer.Argument
+
+# What numbers may be given: beyond these nothing is meant, and libraries fail in ways of their own.
+MOST_SEED = 2**32 - 1  # scikit-learn's
+MOST_JOBS = 10_000
+MOST = 1_000_000  # of whatever is counted
+LARGEST_SIDE = 16_384  # pixels
+LARGEST = 1 << 40  # bytes, pixels, or photographs of a source
+
+
+def seed_of(what: str) -> Any:  # noqa: ANN401 (its class is not public)
+    """The option of a random seed."""
+    return Option(min=0, max=MOST_SEED, help=f"Random seed of {what}.")
+
+
 BundlePath = Annotated[
     Path | None, Option("--bundle", help="Bundle to use, a folder or zip.", show_default="the one that ships")
 ]
@@ -173,7 +201,13 @@ Overwrite = Annotated[
 NewName = Annotated[str | None, Option(help="Name of the new bundle.", show_default="its folder's")]
 Jobs = Annotated[
     int | None,
-    Option("--jobs", min=1, help="Number of pictures worked on at a time.", show_default="one a processor"),
+    Option(
+        "--jobs",
+        min=1,
+        max=MOST_JOBS,
+        help="Number of pictures worked on at a time.",
+        show_default="one a processor",
+    ),
 ]
 WholeImage = Annotated[
     bool, Option("--whole-image", help="Take the whole of each picture instead of the faces in it.")
@@ -186,7 +220,8 @@ PerSource = Annotated[
     int,
     Option(
         min=1,
-        help="Largest number of photographs of one source (folder, or manifest's source).",
+        max=LARGEST,
+        help="Largest number of photographs of one source (folder, or manifest's source), copies included.",
         show_default="all",
     ),
 ]
@@ -247,37 +282,35 @@ def progress(word: str, total: int | None) -> Iterator[Callable[..., None]]:
 
 @contextmanager
 def reporting(
-    word: str,
-    one: str = "",
-    total: int | None = None,
-    different: Callable[[], int] | None = None,
+    word: str, one: str = "", total: int | None = None
 ) -> Iterator[Callable[[str, str | None], None]]:
-    """Counts pictures on a terminal, and gives a line to each one that is left out.
+    """Counts pictures on a terminal, and gives a line to each one that is left out or is a copy of another.
 
     Where there is no terminal, a line each minute says how many of the `total` are done, and how long the rest takes.
-    The last line tells how many there were, if `one` says what each is; `different`, asked at the end, how many of
-    those that were not left out are no copies of others.
+    The last line tells how many there were, if `one` says what each is.
     """
     with progress(word, total) as advance:
-        done = left_out = 0
+        done = left_out = copies = 0
         started = told = time.monotonic()
 
         def report(path: str, problem: str | None) -> None:
-            nonlocal done, left_out, told
+            nonlocal done, left_out, copies, told
             done += 1
-            left_out += problem is not None
             advance(done, total)
             now = time.monotonic()
             if total and now - told > _FIRST_ESTIMATE + _EACH * (told > started) and not sys.stderr.isatty():
                 left = (total - done) * (now - started) / done
                 say(f"{word}: {done}/{total}, about {duration(left)} left")
                 told = now
-            if problem:
+            if isinstance(problem, CopyOfAnother):
+                copies += 1
+                say(problem)
+            elif problem is not None:
+                left_out += 1
                 complain(f"left out: {problem}")
 
         yield report
     if one:
-        copies = 0 if different is None else done - left_out - different()
         more = f", {counted(copies, 'copy of others', 'copies of others')}" if copies else ""
         say(f"{counted(done - copies, one)}{more}, {left_out} left out")
 

@@ -23,6 +23,7 @@ from cameraborn.cli.common import (
     progress,
     reporting,
     say,
+    seed_of,
 )
 from cameraborn.cli.failures import keeping, printable
 from cameraborn.cli.output import text_outputs
@@ -156,7 +157,7 @@ def split(
             help="Split that takes all rows that are for research only.", show_default="split like the others"
         ),
     ] = "",
-    seed: Annotated[int, Option(help="Random seed of the split.")] = 0,
+    seed: Annotated[int, seed_of("the split")] = 0,
 ) -> None:
     """Divide the rows of a manifest between splits.
 
@@ -246,9 +247,10 @@ def stats_(
         meaningless(context, "without -o", "overwrite")
     else:
         check_plots(output)
-    Outputs(output, overwrite=overwrite).reads(manifest)
+    outputs = Outputs(output, overwrite=overwrite)
+    outputs.reads(manifest)
     with progress("counting", sum(1 for _ in manifest_lines(manifest))) as advance:
-        stats = manifest_stats(read_manifest(manifest), advance)
+        stats = manifest_stats(outputs.watched(read_manifest(manifest), lambda row: row.path), advance)
     print("\n".join(lines_of(stats)))
     if output is not None:
         draw(stats, manifest.name, output)

@@ -8,6 +8,7 @@ from typing import Annotated
 from typer import Context
 
 from cameraborn.cli.common import (
+    MOST,
     Argument,
     BundlePath,
     Evidence,
@@ -29,7 +30,7 @@ def explain(
     output: Annotated[
         Path, Option("--output", "-o", help="File to draw into: .png, .pdf or .svg.", dir_okay=False)
     ],
-    face: Annotated[int, Option(min=0, help="Number of the face, as in the rows of score.")] = 0,
+    face: Annotated[int, Option(min=0, max=MOST, help="Number of the face, as in the rows of score.")] = 0,
     bundle: BundlePath = None,
     evidence: Evidence = None,
     whole_image: WholeImage = False,

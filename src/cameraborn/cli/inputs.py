@@ -17,7 +17,7 @@ from cameraborn.engine.storage import arrow_file, is_address, opened
 from cameraborn.errors import CamerabornError, ManifestError
 from cameraborn.files import is_stream
 from cameraborn.photo.files import expand
-from cameraborn.photo.sniff import HEAD, Census, Kind, can_be_read, kind_of
+from cameraborn.photo.sniff import HEAD, Census, Kind, can_be_read, in_utf_16, kind_of
 
 STANDARD_INPUT = "-"
 _LISTS = frozenset({Kind.TEXT, Kind.EMPTY, Kind.OTHER})  # names may hold any byte but zero
@@ -65,6 +65,8 @@ def _is_picture(null: bool) -> bool:
             f"standard input: {kind.value}, neither a picture that can be read nor a list of paths: "
             "give the paths, one a line"
         )
+    if in_utf_16(head):
+        raise CamerabornError("standard input: a list in UTF-16: save it as UTF-8")
     if b"\0" in head and not _may_be_names(head):
         raise CamerabornError(
             "standard input: neither a picture that can be read nor a list of paths: give the paths, one a line"

@@ -242,7 +242,7 @@ def _check_folder(part: Path) -> None:
 
 def _begin(part: Path, *, resume: bool, overwrite: bool) -> None:
     """See that a journal is new, is to be gone on with, or may be thrown away."""
-    if resume or not os.path.lexists(part):
+    if resume or not os.path.lexists(part) or _is_empty(part):
         return
     if not overwrite:
         raise JournalError(
@@ -251,6 +251,11 @@ def _begin(part: Path, *, resume: bool, overwrite: bool) -> None:
     if not Journal.may_be(part):
         raise JournalError(f"{part}: not the journal of an interrupted run: move or delete it")
     part.unlink()
+
+
+def _is_empty(part: Path) -> bool:
+    """Whether a file is there that holds nothing: its run ended before it had begun."""
+    return part.is_file() and not part.is_symlink() and part.stat().st_size == 0
 
 
 @contextmanager

@@ -13,12 +13,14 @@ import typer
 
 from cameraborn.cli.common import (
     EXIT_NOTHING_READ,
+    LARGEST_SIDE,
     Argument,
     Jobs,
     Option,
     meaningless,
     progress,
     say,
+    seed_of,
 )
 from cameraborn.cli.data import data
 from cameraborn.cli.failures import keeping
@@ -82,10 +84,11 @@ def manipulate_(
         int,
         Option(
             min=0,
+            max=LARGEST_SIDE,
             help="Side in pixels to which smaller cuts are enlarged meanwhile; 0 enlarges none.",
         ),
     ] = 224,
-    seed: Annotated[int, Option(min=0, help="Random seed of the manipulations.")] = 0,
+    seed: Annotated[int, seed_of("the manipulations")] = 0,
     jobs: Jobs = None,
     overwrite: Annotated[bool, Option("--overwrite", help="Replace an older picture of --preview.")] = False,
 ) -> None:

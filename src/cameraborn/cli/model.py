@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Sequence
 from operator import attrgetter
 from pathlib import Path
@@ -12,6 +11,8 @@ from typing import Annotated
 from typer import BadParameter, Context
 
 from cameraborn.cli.common import (
+    LARGEST,
+    MOST,
     Argument,
     BundlePath,
     Engine,
@@ -35,6 +36,7 @@ from cameraborn.cli.common import (
     passed_over,
     reporting,
     say,
+    seed_of,
 )
 from cameraborn.cli.keep import kept_views, part_of_views
 from cameraborn.cli.numbers import finite
@@ -48,7 +50,7 @@ from cameraborn.files import Outputs
 from cameraborn.library import load
 from cameraborn.photo.sniff import Census
 
-CopiesSeed = Annotated[int, Option(help="Random seed of the copies.")]
+CopiesSeed = Annotated[int, seed_of("the copies")]
 path_of = attrgetter("path")
 
 
@@ -67,7 +69,10 @@ def fit(
         ),
     ] = "1",
     dimensions: Annotated[
-        int, Option(min=0, help="Number of principal components kept; 0 models the features as they are.")
+        int,
+        Option(
+            min=0, max=MOST, help="Number of principal components kept; 0 models the features as they are."
+        ),
     ] = 32,
     covariance: Annotated[
         Covariance, Option(help="Covariances: a matrix each, one for all, or variances alone.")
@@ -82,7 +87,8 @@ def fit(
         ),
     ] = 0,
     copies: Annotated[
-        int, Option(min=0, help="Number of randomly shrunk and recompressed copies of each photograph.")
+        int,
+        Option(min=0, max=MOST, help="Number of randomly shrunk and recompressed copies of each photograph."),
     ] = 4,
     operations: Annotated[
         bool,
@@ -100,7 +106,7 @@ def fit(
     ] = False,
     split: Split = "",
     kind: Kind = None,
-    per_source: PerSource = sys.maxsize,
+    per_source: PerSource = LARGEST,
     jobs: Jobs = None,
     engine: EngineName = Engine.local,
     seed: CopiesSeed = 0,
@@ -178,18 +184,22 @@ def fit_binary(
         ),
     ] = 0.05,
     components: Annotated[
-        int, Option(min=1, help="Number of Gaussians in the mixture that tells how likely a photograph is.")
+        int,
+        Option(
+            min=1, max=MOST, help="Number of Gaussians in the mixture that tells how likely a photograph is."
+        ),
     ] = 10,
     dimensions: Annotated[
-        int, Option(min=1, help="Number of principal components kept for the mixture.")
+        int, Option(min=1, max=MOST, help="Number of principal components kept for the mixture.")
     ] = 32,
     copies: Annotated[
-        int, Option(min=0, help="Number of randomly shrunk and recompressed copies of each picture.")
+        int,
+        Option(min=0, max=MOST, help="Number of randomly shrunk and recompressed copies of each picture."),
     ] = 4,
     whole_image: WholeImage = False,
     split: Split = "",
     kind: Kind = None,
-    per_source: PerSource = sys.maxsize,
+    per_source: PerSource = LARGEST,
     generated_split: Annotated[
         str, Option(help="Split of the generated rows to take.", show_default="every split")
     ] = "",
@@ -198,7 +208,7 @@ def fit_binary(
     ] = None,
     jobs: Jobs = None,
     engine: EngineName = Engine.local,
-    seed: Annotated[int, Option(help="Random seed of the copies and of the training.")] = 0,
+    seed: Annotated[int, seed_of("the copies and of the training")] = 0,
     overwrite: Overwrite = False,
 ) -> None:
     """Train a two-layer classifier on a bundle's features: photographs against generated pictures.
@@ -264,13 +274,16 @@ def calibrate(
         int,
         Option(
             min=0,
+            max=MOST,
             help="Number of randomly processed copies of each photograph, in addition to it as it is.",
         ),
     ] = 24,
     class_size: Annotated[
         int,
         Option(
-            min=1, help="Number of photographs that a category of condition needs; smaller ones are merged."
+            min=1,
+            max=MOST,
+            help="Number of photographs that a category of condition needs; smaller ones are merged.",
         ),
     ] = 60,
     two_sided: Annotated[
@@ -279,7 +292,7 @@ def calibrate(
     whole_image: WholeImage = False,
     split: Split = "",
     kind: Kind = None,
-    per_source: PerSource = sys.maxsize,
+    per_source: PerSource = LARGEST,
     jobs: Jobs = None,
     engine: EngineName = Engine.local,
     seed: CopiesSeed = 0,
@@ -315,8 +328,7 @@ def calibrate(
     if would_lose and not overwrite:
         raise OverwriteError(f"{bundle}: is calibrated already: give -o, or --overwrite to calibrate it anew")
     with kept_views("calibrate", start, target, options, overwrite=overwrite) as journal:
-        held_out: calibration_of.HeldOut = {}  # nothing yet, should it be interrupted
-        with reporting("looking", "photograph", len(chosen), lambda: len(held_out)) as report:
+        with reporting("looking", "photograph", len(chosen)) as report:
             held_out = calibration_of.observe_held_out(
                 start, chosen, options=options, report=report, journal=journal
             )
@@ -431,6 +443,8 @@ def _refuse_filters(context: Context, paths: list[Path], *filters: str) -> None:
 def _count_or_auto(text: str) -> int | None:
     if text == "auto":
         return None
-    if text.isdecimal() and int(text) > 0:
+    if text.isdecimal() and len(text) < 10 and 0 < int(text) <= MOST:
         return int(text)
-    raise BadParameter(f"{text!r} is neither a number from 1 nor auto.", param_hint="--components")
+    raise BadParameter(
+        f"{text!r} is neither a number from 1 nor auto; {MOST} at most.", param_hint="--components"
+    )

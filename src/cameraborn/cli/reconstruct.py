@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Context
 
-from cameraborn.cli.common import Argument, Jobs, Option, meaningless, needs_torch, progress, say
+from cameraborn.cli.common import (
+    LARGEST_SIDE,
+    MOST,
+    Argument,
+    Jobs,
+    Option,
+    meaningless,
+    needs_torch,
+    progress,
+    say,
+    seed_of,
+)
 from cameraborn.cli.data import data
 from cameraborn.cli.manipulate import fill
 from cameraborn.cli.numbers import finite
@@ -55,12 +66,18 @@ def reconstruct_(
         bool, Option("--around-faces", help="Cut photographs with a face's box to a square around the face.")
     ] = False,
     copies: Annotated[
-        int, Option(min=1, help="Copies of each photograph; all but the first are shrunk.")
+        int, Option(min=1, max=MOST, help="Copies of each photograph; all but the first are shrunk.")
     ] = 2,
-    smallest_side: Annotated[int, Option(min=64, help="Smallest side of a copy, in pixels.")] = 96,
+    smallest_side: Annotated[
+        int, Option(min=64, max=LARGEST_SIDE, help="Smallest side of a copy, in pixels.")
+    ] = 96,
     largest_side: Annotated[
         int,
-        Option(min=64, help="Largest side of a copy, in pixels; larger photographs are cut to their middle."),
+        Option(
+            min=64,
+            max=LARGEST_SIDE,
+            help="Largest side of a copy, in pixels; larger photographs are cut to their middle.",
+        ),
     ] = 512,
     noise: Annotated[
         float,
@@ -75,7 +92,7 @@ def reconstruct_(
             help="Share of the shrunk copies that a random post-processing operation follows.",
         ),
     ] = 0.5,
-    seed: Annotated[int, Option(min=0, help="Random seed of the copies.")] = 0,
+    seed: Annotated[int, seed_of("the copies")] = 0,
     jobs: Jobs = None,
 ) -> None:
     """Reconstruct photographs by autoencoders and decoders, for the task `reconstructed` and detectors of generators.

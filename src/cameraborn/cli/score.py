@@ -14,6 +14,7 @@ from cameraborn.cli.common import (
     EXIT_FLAGGED,
     EXIT_NOTHING_READ,
     EXIT_SOME_UNREADABLE,
+    MOST,
     Argument,
     BundlePath,
     Engine,
@@ -120,7 +121,9 @@ def score(
     ] = PartsFormat.parquet,
     part_size: Annotated[
         int | None,
-        Option(min=1, help="Number of inputs of a part.", show_default="1000, or fewer of a small set"),
+        Option(
+            min=1, max=MOST, help="Number of inputs of a part.", show_default="1000, or fewer of a small set"
+        ),
     ] = None,
     fail_on_flag: Annotated[
         bool, Option("--fail-on-flag", help="Exit with 3 if anything is flagged.")
@@ -192,7 +195,7 @@ def score(
         raise typer.Exit(EXIT_NOTHING_READ)
     if fail_on_flag and tally.flagged:
         raise typer.Exit(EXIT_FLAGGED)
-    if tally.read < tally.pictures:
+    if tally.read < tally.pictures or tally.folders:
         raise typer.Exit(EXIT_SOME_UNREADABLE)
 
 
@@ -249,7 +252,7 @@ def _in_parts(
 
 def _say(tally: Tally, options: ScoreOptions, fdr: float | None) -> None:
     """A summary: pictures first, then what was found in them, each in its own unit."""
-    if not tally.pictures:
+    if not tally.pictures and not tally.folders:
         complain("no pictures found: give picture files, or a folder that holds some")
         return
     rate = options.false_alarm
@@ -264,8 +267,11 @@ def _say(tally: Tally, options: ScoreOptions, fdr: float | None) -> None:
         "not flagged": tally.judged - tally.flagged,
         "not judged": tally.found - tally.judged,
     }
+    parts = [counted(tally.pictures, "picture"), *(f"{n} {word}" for word, n in pictures.items() if n)]
+    if tally.folders:
+        parts.append(counted(tally.folders, "folder that cannot be opened", "folders that cannot be opened"))
     say(
-        ", ".join([counted(tally.pictures, "picture"), *(f"{n} {word}" for word, n in pictures.items() if n)])
+        ", ".join(parts)
         + f"; {counted(tally.found, 'picture' if options.whole_image else 'face')}: "
         + ", ".join(f"{n} {word}" for word, n in judged.items() if n or "flagged" in word)
         + (f" ({promise})" if tally.judged else "")

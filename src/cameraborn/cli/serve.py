@@ -7,7 +7,17 @@ from pathlib import Path
 from typing import Annotated
 
 from cameraborn import __version__
-from cameraborn.cli.common import BundlePath, Evidence, Jobs, Option, app, needs_server, say
+from cameraborn.cli.common import (
+    LARGEST,
+    MOST,
+    BundlePath,
+    Evidence,
+    Jobs,
+    Option,
+    app,
+    needs_server,
+    say,
+)
 from cameraborn.cli.numbers import finite
 from cameraborn.errors import CamerabornError, counted
 
@@ -33,12 +43,18 @@ def serve(
     bundle: BundlePath = None,
     evidence: Evidence = None,
     jobs: Jobs = None,
-    max_bytes: Annotated[int, Option(min=1, help="Largest size of a request, in bytes.")] = 32 << 20,
-    max_pixels: Annotated[int, Option(min=1, help="Largest number of pixels of a picture.")] = 50_000_000,
-    max_faces: Annotated[int, Option(min=1, help="Largest number of faces in a picture.")] = 64,
-    max_files: Annotated[int, Option(min=1, help="Largest number of pictures in a request.")] = 32,
+    max_bytes: Annotated[int, Option(min=1, max=LARGEST, help="Largest size of a request, in bytes.")] = 32
+    << 20,
+    max_pixels: Annotated[
+        int, Option(min=1, max=LARGEST, help="Largest number of pixels of a picture.")
+    ] = 50_000_000,
+    max_faces: Annotated[int, Option(min=1, max=MOST, help="Largest number of faces in a picture.")] = 64,
+    max_files: Annotated[int, Option(min=1, max=MOST, help="Largest number of pictures in a request.")] = 32,
     max_frames: Annotated[
-        int, Option(min=0, help="Largest number of frames of a video that are looked at; 0 takes no videos.")
+        int,
+        Option(
+            min=0, max=MOST, help="Largest number of frames of a video that are looked at; 0 takes no videos."
+        ),
     ] = 120,
     max_seconds: Annotated[
         float,
@@ -48,7 +64,9 @@ def serve(
             help="Longest time to work on a request, or for more of it to come, in seconds.",
         ),
     ] = 60.0,
-    max_queue: Annotated[int, Option(min=1, help="Largest number of requests that are under way.")] = 100,
+    max_queue: Annotated[
+        int, Option(min=1, max=MOST, help="Largest number of requests that are under way.")
+    ] = 100,
     jobs_file: Annotated[
         Path | None,
         Option(
@@ -58,14 +76,17 @@ def serve(
             dir_okay=False,
         ),
     ] = None,
-    max_job_files: Annotated[int, Option(min=1, help="Largest number of pictures in a job.")] = 1000,
+    max_job_files: Annotated[
+        int, Option(min=1, max=MOST, help="Largest number of pictures in a job.")
+    ] = 1000,
     max_job_bytes: Annotated[
-        int, Option(min=1, help="Largest size of the pictures of all jobs that wait, in bytes.")
+        int, Option(min=1, max=LARGEST, help="Largest size of the pictures of all jobs that wait, in bytes.")
     ] = 512 << 20,
     max_jobs: Annotated[
         int,
         Option(
             min=1,
+            max=MOST,
             help="Largest number of jobs that are kept; those whose rows were read make room for others.",
         ),
     ] = 100,

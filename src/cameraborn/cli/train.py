@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cameraborn.cli.common import (
+    LARGEST_SIDE,
     Argument,
     NewBundle,
     NewName,
@@ -349,6 +350,7 @@ def export(
         list[int] | None,
         Option(
             min=64,
+            max=LARGEST_SIDE,
             help="Side that crops are shrunk to, pixels; may be repeated.",
             show_default="256 and 128; for a binary detector, 256; for a network of faces, the recipe's",
         ),
@@ -357,6 +359,7 @@ def export(
         int | None,
         Option(
             min=64,
+            max=LARGEST_SIDE,
             help="Smallest side of a crop that is scored, pixels.",
             show_default="160; for a network of faces, 64",
         ),

@@ -21,6 +21,7 @@ from cameraborn.data.invalid import first_problem
 from cameraborn.errors import ManifestError, PictureError, no_file
 from cameraborn.files import Box, is_stream, replacing
 from cameraborn.photo.exif import TAGS
+from cameraborn.photo.sniff import in_utf_16
 
 LANDMARKS = 68  # of the 300-W scheme, in its order: see `photo.faces.landmarks_68`
 Point = tuple[float, float]
@@ -144,6 +145,8 @@ def row_as_written(path: object, number: int, line: bytes) -> Row:
     try:
         return Row.model_validate_json(line)
     except ValidationError as error:
+        if number == 1 and in_utf_16(line):
+            raise ManifestError(f"{path}: a text in UTF-16: save it as UTF-8") from error
         raise ManifestError(
             f"{path}, line {number}: {first_problem(error, Row, 'row')}: fix or delete the line"
         ) from error

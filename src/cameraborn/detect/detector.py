@@ -24,7 +24,7 @@ from cameraborn.detect.observe import FeatureStore, Measurement, Observation, Ob
 from cameraborn.detect.store import read_bundle
 from cameraborn.detect.verdict import ChannelVerdict, Verdict
 from cameraborn.engine.local import map_in_order
-from cameraborn.engine.stage import Call
+from cameraborn.engine.stage import Call, check_jobs
 from cameraborn.errors import BundleError, PictureError
 from cameraborn.files import Array, Box, Pixels
 from cameraborn.photo.alignment import alignment_note
@@ -138,7 +138,9 @@ class Detector:
             TypeError: `sources` is one picture.
             CalibrationError: the bundle's calibration cannot support the rate.
             BundleError: the bundle lacks evidence or a calibration.
+            EngineError: `jobs` is no number from 1.
         """
+        check_jobs(jobs)
         if _is_one_picture(sources):
             raise TypeError(
                 f"score_many takes many pictures, not one {type(sources).__name__}: use score, or give a list"

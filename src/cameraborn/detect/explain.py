@@ -95,7 +95,7 @@ def explain_observed(
             f"{picture.name}: no face in it: use --whole-image with a bundle for whole pictures"
         )
     number = 0 if whole_image else face
-    if number >= len(seen):
+    if not 0 <= number < len(seen):
         raise PictureError(
             f"{picture.name}: has {len(seen)} face(s), numbered from 0: there is no face {face}"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Self
@@ -15,6 +16,7 @@ class Tally:
 
     Attributes:
         pictures: inputs.
+        folders: those that were met and could not be opened; they are no inputs.
         videos: those of them that were read as videos.
         read: those that could be read.
         faceless: those without a face.
@@ -30,10 +32,14 @@ class Tally:
     found: int = 0
     judged: int = 0
     flagged: int = 0
+    folders: int = 0
 
     def add(self, verdict: Verdict) -> None:
         """Count a row; those of single frames are counted with their video's."""
         if verdict.start_s is not None and verdict.frames is None:
+            return
+        if verdict.scope == "unreadable" and os.path.isdir(verdict.path):  # noqa: PTH112 (a text, of any bytes)
+            self.folders += 1
             return
         if not verdict.face:  # a picture's first row
             self.pictures += 1

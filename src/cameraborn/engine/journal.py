@@ -109,14 +109,13 @@ class Journal:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("a+b")
         except OSError as error:
-            raise JournalError(
-                f"{self.path}: cannot be written ({error.strerror}): free some space or check the folder"
-            ) from error
+            raise self._unwritable(error) from error
         try:
             self._keep_others_out()
             self._take_up()
         except JournalError:
-            self._file.close()
+            with suppress(OSError):  # what could not be written cannot be written now either
+                self._file.close()
             raise
         return self
 
@@ -215,9 +214,13 @@ class Journal:
         if not found.endswith(b"\n"):  # new, or killed at once
             if not (found.startswith(self.HEAD) or self.HEAD.startswith(found)):
                 raise self._foreign()
-            self._file.truncate(0)
-            self._file.write(line)
-            self._file.flush()
+            try:
+                self._file.truncate(0)
+                self._file.write(line)
+                self._file.flush()
+            except OSError as error:
+                self.path.unlink(missing_ok=True)  # it holds nothing
+                raise self._unwritable(error) from error
             return len(line)
         held = _settings_in(found)
         if held is None:
@@ -229,6 +232,11 @@ class Journal:
                 "give the same options, or --overwrite to start again"
             )
         return len(found)
+
+    def _unwritable(self, error: OSError) -> JournalError:
+        return JournalError(
+            f"{self.path}: cannot be written ({error.strerror}): free some space or check the folder"
+        )
 
     def _foreign(self) -> JournalError:
         return JournalError(f"{self.path}: not the journal of an interrupted run: move or delete it")

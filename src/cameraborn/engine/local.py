@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from cameraborn.engine.stage import Jobs, Stage
+from cameraborn.engine.stage import Jobs, Stage, check_jobs
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -32,7 +32,11 @@ def map_in_order(
         items: what is worked on; drawn as results are taken.
         jobs: items at a time, None is one a processor; or the engine that does the work.
         processes: work in processes instead of threads; the stage, the items and the results then travel.
+
+    Raises:
+        EngineError: that is no number of items, nor an engine.
     """
+    check_jobs(jobs)
     if not isinstance(jobs, int | None):
         yield from jobs.map(stage, items)
         return

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+from cameraborn.errors import EngineError
+
 S = TypeVar("S")
 T = TypeVar("T")
 
@@ -45,3 +47,16 @@ class Engine(Protocol):
 
 # Items at a time in threads of this process (None: one a processor), or who else works.
 Jobs = int | Engine | None
+
+
+def check_jobs(jobs: object) -> None:
+    """See that work can be done by so many, or by such an engine.
+
+    Raises:
+        EngineError: it is neither a number from 1, nor an engine, nor None.
+    """
+    number = isinstance(jobs, int) and not isinstance(jobs, bool) and jobs > 0
+    if jobs is not None and not number and not hasattr(jobs, "map"):
+        raise EngineError(
+            f"jobs={jobs!r}: not a number of items to work on at a time: give one from 1, or leave it out"
+        )

@@ -23,6 +23,7 @@ from cameraborn.errors import CalibrationError
 from cameraborn.fit.photographs import Photograph
 from cameraborn.fit.view import View
 from cameraborn.fit.views import (
+    Once,
     Report,
     ViewOptions,
     features_of,
@@ -78,15 +79,16 @@ def observe_held_out(
         CalibrationError: as `calibrate`.
     """
     options = replace(options, operations=True, every_operation=True)
-    held_out: dict[str, list[View]] = {}
-    for views in take_views(bundle, photographs, options, report, journal, featured={}):
-        first = views[0]
-        if any(map(bundle.has_seen, first.hashes)):
+
+    def check(view: View) -> None:
+        if any(map(bundle.has_seen, view.hashes)):
             raise CalibrationError(
-                f"{first.photograph.path}: the network or the evidence has already seen this photograph: "
+                f"{view.photograph.path}: the network or the evidence has already seen this photograph: "
                 "calibrate on photographs that were held out"
             )
-        held_out.setdefault(first.sha256[:SEEN_DIGITS], views)
+
+    taken = take_views(bundle, photographs, options, report, journal, featured={}, once=Once(check))
+    held_out = {views[0].sha256[:SEEN_DIGITS]: views for views in taken}
     if not held_out:
         raise no_usable_face("none of the photographs")
     return held_out

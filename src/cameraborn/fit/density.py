@@ -28,8 +28,9 @@ from cameraborn.detect.operations import learn_operation_classifier
 from cameraborn.detect.schema import software_versions
 from cameraborn.engine.journal import Journal
 from cameraborn.fit.photographs import Photograph
-from cameraborn.fit.view import Example, View
+from cameraborn.fit.view import Example
 from cameraborn.fit.views import (
+    Once,
     Report,
     ViewOptions,
     features_of,
@@ -66,7 +67,8 @@ def fit(
     width = dimensions or sum(end - first for first, end in columns)
     # Before hours of work: of those that can be read and are no copies there are not more.
     check_enough(len({one.path for one in photographs}), components or 1, width, covariance, shrinkage)
-    views, examples = take_views_and_examples(bundle, photographs, options, report, journal)
+    once = Once()
+    views, examples = take_views_and_examples(bundle, photographs, options, report, journal, once)
     if not views:
         raise no_usable_face("none of the photographs")
     features = features_of(views)
@@ -89,7 +91,7 @@ def fit(
         choices = choose_components(read, CANDIDATES, fit_to, groups=groups, seed=options.seed)
         components = max(choices, key=lambda choice: choice.held_out_log_likelihood).components
     density = Density(PHOTOGRAPHS, columns, fit_to(read, components))
-    fitted = with_what_was_learnt(bundle.with_evidence(density), views, examples, options)
+    fitted = with_what_was_learnt(bundle.with_evidence(density), once.hashes, examples, options)
     surprises = fitted.surprises(features)
     return fitted.with_combination({name: Standard.of(surprises[name]) for name in _that_score(fitted)})
 
@@ -104,9 +106,9 @@ def _that_score(bundle: Bundle) -> tuple[str, ...]:
 
 
 def with_what_was_learnt(
-    bundle: Bundle, views: Sequence[View], examples: Sequence[Example], options: ViewOptions
+    bundle: Bundle, hashes: Iterable[str], examples: Sequence[Example], options: ViewOptions
 ) -> Bundle:
-    """The bundle with a classifier of operations, and with the photographs marked as seen; not calibrated any more.
+    """The bundle with a classifier of operations, and with these hashes marked as seen; not calibrated any more.
 
     Raises:
         CalibrationError: there are no examples of operations.
@@ -120,6 +122,6 @@ def with_what_was_learnt(
     return (
         bundle.without_calibration()
         .with_operations(classifier)
-        .with_seen(digest for view in views for digest in view.hashes)
+        .with_seen(hashes)
         .with_info(versions=software_versions())
     )

@@ -28,6 +28,7 @@ def find_photographs(
 ) -> Iterator[Photograph]:
     """The photographs of files, folders (recursively) and manifests (`.jsonl`), filtered by split and kind.
 
+    A file that is met again counts once: a manifest may have a row a face, and each file is looked at for all of them.
     Artificially manipulated ones are passed over. The census counts what folders hold besides pictures.
 
     Raises:
@@ -35,8 +36,11 @@ def find_photographs(
         CalibrationError: a path does not exist, holds nothing of that split and kind, or calls a picture generated.
     """
     wanted = Selection(split=split, kinds=kinds, manipulations=("",))
-    for path in paths:
-        yield from _pictures_at(path, wanted, "photograph", "--split and --kind", census)
+    yield from _each_once(
+        one
+        for path in paths
+        for one in _pictures_at(path, wanted, "photograph", "--split and --kind", census)
+    )
 
 
 def find_generated(
@@ -49,8 +53,8 @@ def find_generated(
         CalibrationError: a path does not exist, or holds none of that split and kind.
     """
     wanted = Selection(split=split, kinds=kinds, label="generated")
-    for path in paths:
-        yield from _pictures_at(path, wanted, "row", "--generated-split and --generated-kind", census)
+    options = "--generated-split and --generated-kind"
+    yield from _each_once(one for path in paths for one in _pictures_at(path, wanted, "row", options, census))
 
 
 def cap_per_source(photographs: Iterable[Photograph], most: int) -> Iterator[Photograph]:
@@ -65,6 +69,14 @@ def cap_per_source(photographs: Iterable[Photograph], most: int) -> Iterator[Pho
 def subsample(photographs: Sequence[Photograph], count: int) -> Sequence[Photograph]:
     """At most `count` from all through the list, because neighbours are often of one photographer."""
     return photographs[:: max(1, -(-len(photographs) // count))]
+
+
+def _each_once(found: Iterable[Photograph]) -> Iterator[Photograph]:
+    met: set[str] = set()
+    for one in found:
+        if one.path not in met:
+            met.add(one.path)
+            yield one
 
 
 def _pictures_at(

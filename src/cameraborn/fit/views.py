@@ -30,7 +30,7 @@ from cameraborn.engine.journal import Journal, Mark, digest
 from cameraborn.engine.local import map_in_order
 from cameraborn.engine.resume import Task, UnlessKnown
 from cameraborn.engine.stage import Jobs, Stage
-from cameraborn.errors import CalibrationError, PictureError
+from cameraborn.errors import CalibrationError, CopyOfAnother, PictureError
 from cameraborn.files import Pixels
 from cameraborn.fit.photographs import Photograph, subsample
 from cameraborn.fit.view import Example, View, Viewed
@@ -74,13 +74,15 @@ def take_views(
     report: Report,
     journal: Journal | None = None,
     featured: Mapping[Photograph, Set[int]] | None = None,
+    once: Once | None = None,
 ) -> Iterator[list[View]]:
     """The views of each usable photograph, in their order.
 
-    A photograph that cannot be read or shows no usable face is reported and left out. What is in the journal is not
-    done again; what is done is added to it. `featured` is as of `ViewStage`.
+    A photograph that cannot be read or shows no usable face is reported and left out; so is a copy of an earlier one,
+    by `once`. What is in the journal is not done again; what is done is added to it. `featured` is as of `ViewStage`.
     """
-    for viewed in _viewed(ViewStage(bundle, options, featured=featured), photographs, report, journal):
+    stage = ViewStage(bundle, options, featured=featured)
+    for viewed in _viewed(stage, photographs, report, journal, once or Once()):
         if viewed.views:
             yield viewed.views
 
@@ -91,10 +93,12 @@ def take_views_and_examples(
     options: ViewOptions,
     report: Report,
     journal: Journal | None = None,
+    once: Once | None = None,
 ) -> tuple[list[View], list[Example]]:
     """The same views in one list, and the faces of some of the photographs after every operation."""
     exemplary = frozenset(subsample(photographs, _EXAMPLE_PHOTOGRAPHS))
-    viewed = list(_viewed(ViewStage(bundle, options, exemplary), photographs, report, journal))
+    stage = ViewStage(bundle, options, exemplary)
+    viewed = list(_viewed(stage, photographs, report, journal, once or Once()))
     return [view for one in viewed for view in one.views], [ex for one in viewed for ex in one.examples]
 
 
@@ -114,9 +118,8 @@ def random_generator(sha256: str, seed: int) -> np.random.Generator:
 
 
 def _viewed(
-    stage: ViewStage, photographs: Iterable[Photograph], report: Report, journal: Journal | None
+    stage: ViewStage, photographs: Iterable[Photograph], report: Report, journal: Journal | None, once: Once
 ) -> Iterator[Viewed]:
-    once = _Once()
     tasks = (_task(stage, photograph, journal) for photograph in photographs)
     for task, viewed in map_in_order(UnlessKnown(stage), tasks, stage.options.jobs):
         if journal is not None and task.known is None and viewed.sha256 is not None:
@@ -126,29 +129,53 @@ def _viewed(
         yield told
 
 
-class _Once:
-    """Photographs, but without views if another file has shown the same: saved anew or resized, it is no second one."""
+class Once:
+    """Photographs, but without views if an earlier one has shown the same: a copy, saved anew or not, is no second one.
 
-    def __init__(self) -> None:
+    Attributes:
+        hashes: of all that had views, copies too: whoever learns from a photograph has seen its copies.
+    """
+
+    def __init__(self, check: Callable[[View], None] = lambda view: None) -> None:
+        """`check` is shown a view of each, a copy's too, and may raise."""
+        self.hashes: set[str] = set()
+        self._check = check
         self._first: list[tuple[str, str | None]] = []  # path and hash of the first file that shows it
         self._shown: dict[str, int] = {}
         self._looks = FirstShown()
+        self._others = 0  # so many are of another class
+
+    def turn_to_generated(self) -> None:
+        """From here on come generated pictures, and none may be among the photographs."""
+        self._others = len(self._first)
 
     def __call__(self, viewed: Viewed) -> Viewed:
+        """The same, without its views if it is a copy.
+
+        Raises:
+            CalibrationError: it is among the photographs, and is called generated.
+        """
         if not viewed.views or viewed.shown is None or viewed.looks is None:
             return viewed
+        self._check(viewed.views[0])
+        self.hashes.update(viewed.views[0].hashes)
         number = self._shown.get(viewed.shown)
         how = ""
         if number is None:
             number, how = self._looks.same_as(viewed.looks), ", saved again or resized"
             if number is None:
-                number = len(self._first)
+                self._shown[viewed.shown] = len(self._first)
                 self._first.append((viewed.path, viewed.sha256))
+                return viewed
             self._shown[viewed.shown] = number
         path, sha256 = self._first[number]
-        if sha256 == viewed.sha256:
-            return viewed
-        problem = f"{viewed.path}: shows what {path} shows{how}, and counts once"
+        if number < self._others:
+            raise CalibrationError(
+                f"{viewed.path}: is also among the photographs, as {path}{how}: "
+                "a picture is one or the other, give each once"
+            )
+        what = f"is the same file as {path}" if sha256 == viewed.sha256 else f"shows what {path} shows{how}"
+        problem = CopyOfAnother(f"{viewed.path}: {what}, and counts once")
         return replace(viewed, views=[], examples=[], problem=problem)
 
 

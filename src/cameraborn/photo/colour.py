@@ -16,7 +16,8 @@ PROFILE = "cameraborn.profile"  # in `Image.info`: the profile that counts, wher
 
 def to_srgb(image: Image.Image, name: str) -> Image.Image:
     """Return mode RGB: greys scaled, colours through the ICC profile, transparency over white."""
-    profile = image.info.get(PROFILE, image.info.get("icc_profile"))
+    embedded = image.info.get("icc_profile")
+    profile = image.info.get(PROFILE, embedded)
     if image.mode.startswith("I"):
         image = _reduce_to_8_bits(image, name)
     alpha = None
@@ -25,6 +26,10 @@ def to_srgb(image: Image.Image, name: str) -> Image.Image:
         alpha = image.getchannel("A")
     if image.mode not in {"RGB", "L", "CMYK", "LAB"}:
         image = image.convert("L" if image.mode in {"1", "LA"} else "RGB")
+    if (
+        image.mode == "L" and profile != embedded
+    ):  # what chunks declare holds for greys too, and is of three colours
+        image = image.convert("RGB")
     rgb = _apply_profile(image, profile) if profile else image
     if rgb.mode != "RGB":
         rgb = rgb.convert("RGB")

@@ -35,7 +35,7 @@ from cameraborn.photo.damage_png import with_its_end
 from cameraborn.photo.damage_tiff import tiff_pieces
 from cameraborn.photo.declared_colours import colours_of
 from cameraborn.photo.exif import MALFORMED, Exif, pillow_warnings_silenced, read_exif, read_orientation
-from cameraborn.photo.feed import EndOfFile, JpegFeed, WebpFeed, WholeFile
+from cameraborn.photo.feed import JPEG_END, EndOfFile, JpegFeed, WebpFeed, WholeFile
 from cameraborn.photo.jpeg import jpeg_quality, jpeg_tables, subsampling
 from cameraborn.photo.jpeg_xl import decoded as decoded_jpeg_xl
 from cameraborn.photo.jpeg_xl import header_of as jpeg_xl_header
@@ -112,7 +112,7 @@ class Picture:
     hdr: str | None = None  # "PQ" or "HLG": the pixels are not what a display of high dynamic range shows
     frame: int | None = None  # which frame of an animation this is, from 0; None if it is none
     frames_seen: tuple[int, int] | None = None  # looked at so many of the first so many; None: at all of them
-    more_pictures: bool = False  # it is one of several in a TIFF or HEIC
+    more_pictures: bool = False  # it is one of several in a TIFF or HEIC, or another JPEG follows it
 
 
 def open_picture(source: PictureSource, *, name: str | None = None, max_pixels: int = MAX_PIXELS) -> Picture:
@@ -346,8 +346,17 @@ def _from_image(image: Image.Image, name: str, format: str, max_pixels: int, dat
         damage=damage,
         hdr=image.info.get(_HDR),
         frame=_frame_of(image, format),
-        more_pictures=format in ("TIFF", "HEIF") and getattr(image, "is_animated", False),
+        more_pictures=(format in ("TIFF", "HEIF") and getattr(image, "is_animated", False))
+        or _is_followed(image, source),
     )
+
+
+def _is_followed(image: Image.Image, source: object) -> bool:
+    """Whether another JPEG begins where this one ends, as of `cat a.jpg b.jpg`; those that an MPO lists are its own."""
+    if not isinstance(source, JpegFeed) or source.parts.end is None or "mp" in image.info:
+        return False
+    behind = source.parts.end + len(JPEG_END)
+    return source.data[behind : behind + 3] == b"\xff\xd8\xff"
 
 
 def _array_of(image: Image.Image, orientation: int, name: str) -> Pixels:

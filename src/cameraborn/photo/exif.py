@@ -1,8 +1,9 @@
 """What a camera wrote about the exposure: the table of EXIF tags, read exactly or not at all.
 
 The tags are the targets of the pretext tasks, so a wrong value is worse than none: whatever is malformed, of
-the wrong type, many-valued or absurd is *missing* (None), never guessed. Rationals stay `fractions.Fraction`
-until the end, so 1/250 s is exactly `1 / 250`. Ids, types and codes are those of Exif 2.32 (CIPA DC-008).
+the wrong type, many-valued or absurd is *missing* (None), never guessed; of ISO alone several values are allowed,
+and the first counts. Rationals stay `fractions.Fraction` until the end, so 1/250 s is exactly `1 / 250`. Ids, types
+and codes are those of Exif 2.32 (CIPA DC-008).
 
 TIFF/EP (ISO 12234-2) and DNG files may have the same tags in their first directory. Maker notes are not read: ISO is in
 there alone for few old cameras (4 of 22 genuine files of a public collection), in a form of each maker's own. ExifRead
@@ -191,8 +192,11 @@ def read_ifds(image: Image.Image) -> dict[str, Mapping[int, object]]:
 def _read_tag(tag: Tag, ifd: Mapping[int, object]) -> Fraction | str | None:
     if tag.kind == "text":
         return text_of_tag(ifd.get(tag.id))
-    if tag.name == "iso" and ifd.get(tag.id, tag.overflow) == tag.overflow:
-        return _sensitivity(ifd)
+    if tag.name == "iso":
+        value = ifd.get(tag.id, tag.overflow)
+        if isinstance(value, tuple) and value:  # Exif 2.32 allows several; the first is that of the exposure
+            value = value[0]
+        return _sensitivity(ifd) if value == tag.overflow else _number(value)
     if tag.id in ifd or tag.apex_id is None:
         return _number(ifd.get(tag.id))
     # Only where the tag is absent: a camera that does not know its lens writes FNumber 0/0, ApertureValue 0,

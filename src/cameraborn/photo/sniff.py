@@ -92,6 +92,7 @@ _SIGNATURES: tuple[tuple[bytes, Kind], ...] = (
     (b"OggS", Kind.VIDEO),
 )
 _PACKET = 188  # bytes of an MPEG transport stream, each of which begins with G
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
@@ -178,12 +179,17 @@ def _is_raw(head: bytes) -> bool:
 
 def _of_text(head: bytes) -> Kind:
     text = head.removeprefix(b"\xef\xbb\xbf")
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if in_utf_16(head):
         return Kind.TEXT
     if _SVG.match(text):
         return Kind.SVG
     control = any(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in text)
     return Kind.OTHER if control else Kind.TEXT
+
+
+def in_utf_16(head: bytes) -> bool:
+    """Whether a text begins with the mark of UTF-16, as some editors and shells of Windows write it."""
+    return head.startswith(_UTF_16)
 
 
 def is_regular(path: str | os.PathLike[str]) -> bool:

@@ -52,3 +52,10 @@ def test_a_broken_line_of_a_csv_is_named(tmp_path, line, named):
 def test_files_that_are_no_csv(tmp_path):
     assert "no column 'path'" in refusal("csv", table(tmp_path, "file,label\na.jpg,real\n"))
     assert "UTF-8" in refusal("csv", table(tmp_path, "path\nü.jpg\n", encoding="latin-1"))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_a_list_in_utf_16_is_called_so(tmp_path, encoding):
+    mark = "\ufeff" if encoding == "utf-16-be" else ""
+    (tmp_path / "list.csv").write_text(mark + "path\na.jpg\n", encoding=encoding)
+    assert refusal("csv", tmp_path / "list.csv").endswith("list.csv: a text in UTF-16: save it as UTF-8")

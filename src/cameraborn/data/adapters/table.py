@@ -10,7 +10,7 @@ from typing import Any
 from cameraborn.data.adapters.entry import Entry, Options, listed_entry
 from cameraborn.errors import ManifestError, no_file
 from cameraborn.photo.exif import TAGS, Exif
-from cameraborn.photo.sniff import is_regular
+from cameraborn.photo.sniff import in_utf_16, is_regular
 
 _TEXTS = ("split", "generator", "source", "group", "kind", "manipulation", "licence")
 _LABELS = {
@@ -34,6 +34,9 @@ def csv_entries(source: Path, options: Options) -> Iterator[Entry]:
     """
     if not source.is_file():
         raise ManifestError(no_file(source, "file", "give a CSV file with a column 'path'"))
+    with source.open("rb") as start:
+        if in_utf_16(start.read(2)):
+            raise ManifestError(f"{source}: a text in UTF-16: save it as UTF-8")
     try:
         with source.open(encoding="utf-8-sig", newline="") as file:
             header = file.readline()
