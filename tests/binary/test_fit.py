@@ -97,15 +97,21 @@ def test_a_picture_in_both_classes_is_refused(network_bundle, photographs):
         fit_binary(network_bundle, photographs["fit"], mixed, **SETTINGS)
 
 
-def test_a_photograph_that_was_saved_again_as_a_generated_picture_is_refused(
+def test_a_photograph_that_a_generator_has_redrawn_may_be_a_generated_picture(
     network_bundle, photographs, tmp_path
 ):
-    anew = tmp_path / "anew.jpg"
+    """It looks like the photograph, as does one that was saved again; two that show the same count once."""
+    told = {}
+    generated = [Photograph(str(tmp_path / f"redrawn-{quality}.jpg"), "") for quality in (50, 90)]
     with Image.open(photographs["fit"][0].path) as opened:
-        opened.save(anew, quality=50)
-    generated = [Photograph(str(path), "") for path in (GENERATED[0], anew)]
-    with pytest.raises(CalibrationError, match=r"anew.jpg: is also among .* saved again or resized: a pic"):
-        fit_binary(network_bundle, photographs["fit"], generated, **SETTINGS)
+        for one, quality in zip(generated, (50, 90), strict=True):
+            opened.save(one.path, quality=quality)
+    given = [Photograph(str(GENERATED[0]), ""), *generated]
+    fit_binary(network_bundle, photographs["fit"], given, **SETTINGS | {"report": told.__setitem__})
+    assert told[generated[0].path] is None
+    assert told[generated[1].path] == (
+        f"{generated[1].path}: shows what {generated[0].path} shows, saved again or resized, and counts once"
+    )
 
 
 @pytest.mark.parametrize("empty", ["photographs", "generated pictures"])

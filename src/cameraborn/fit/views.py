@@ -146,8 +146,11 @@ class Once:
         self._others = 0  # so many are of another class
 
     def turn_to_generated(self) -> None:
-        """From here on come generated pictures, and none may be among the photographs."""
-        self._others = len(self._first)
+        """From here on come generated pictures, and none may be among the photographs, in the same pixels.
+
+        One may look like a photograph: it may be a photograph that a generator has redrawn.
+        """
+        self._others, self._looks = len(self._first), FirstShown()
 
     def __call__(self, viewed: Viewed) -> Viewed:
         """The same, without its views if it is a copy.
@@ -162,16 +165,17 @@ class Once:
         number = self._shown.get(viewed.shown)
         how = ""
         if number is None:
-            number, how = self._looks.same_as(viewed.looks), ", saved again or resized"
-            if number is None:
-                self._shown[viewed.shown] = len(self._first)
+            same = self._looks.same_as(viewed.looks)
+            number = len(self._first) if same is None else self._others + same
+            self._shown[viewed.shown] = number
+            if same is None:
                 self._first.append((viewed.path, viewed.sha256))
                 return viewed
-            self._shown[viewed.shown] = number
+            how = ", saved again or resized"
         path, sha256 = self._first[number]
         if number < self._others:
             raise CalibrationError(
-                f"{viewed.path}: is also among the photographs, as {path}{how}: "
+                f"{viewed.path}: is also among the photographs, as {path}: "
                 "a picture is one or the other, give each once"
             )
         what = f"is the same file as {path}" if sha256 == viewed.sha256 else f"shows what {path} shows{how}"
