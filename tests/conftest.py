@@ -91,7 +91,7 @@ def network_bundle():
 
 @pytest.fixture(scope="session")
 def photographs(tmp_path_factory):
-    """Photographs by purpose: 10 to fit, 40 to calibrate."""
+    """Photographs by purpose: 10 to fit, 40 to calibrate, two of which look like others and do not count."""
     folder = tmp_path_factory.mktemp("photographs")
     fitted = [*sorted(EXAMPLES.glob("photo-*.jpg")), *varied_copies(folder / "fit", 5, seed=1)]
     held_out = varied_copies(folder / "calibration", 40, seed=2)

@@ -262,6 +262,12 @@ LEARNING = {
 }
 
 
+def instead(command, option, value):
+    """A command with another value of an option."""
+    place = command.index(option) + 1
+    return [*command[:place], value, *command[place + 1 :]]
+
+
 def files_in(folder):
     return {file.name: file.read_bytes() for file in folder.iterdir()}
 
@@ -281,8 +287,9 @@ def test_learning_that_was_killed_goes_on(studio, tmp_path, verb):
         part.write_bytes(part.read_bytes() + b"0123456789abcdef 12")  # a line that was cut off
     known = len(part.read_bytes().splitlines()) - 2
     assert known >= 4
-    for other, named in ((["--seed", "3"], "seed"), (["--bundle", ROOT / "models" / "default"], "bundle")):
-        code, _, error = run_here(*command, *other, cwd=studio)
+    another = instead(command, "--bundle", ROOT / "models" / "default")
+    for other, named in (([*command, "--seed", "3"], "seed"), (another, "bundle")):
+        code, _, error = run_here(*other, cwd=studio)
         assert (code, error.count("\n")) == (2, 1)
         assert f"of a run with another {named}: give the same options, or --overwrite" in error
     code, _, error = run_here(*command, cwd=studio)
@@ -338,8 +345,8 @@ def test_options_that_change_no_view_may_change_when_a_fit_goes_on(studio, tmp_p
 def test_too_few_photographs_leave_no_riddle_to_another_verb(studio, tmp_path):
     part = tmp_path / "made.views.part"
     # Of 26 files 24 have a face, and 13 dimensions need 26 photographs.
-    too_many = ["--components", "1", "--dimensions", "13"]
-    code, _, error = run_here(*LEARNING["fit"], "-o", tmp_path / "made", *too_many, cwd=studio)
+    too_many = ["--components", "1", "-o", tmp_path / "made"]
+    code, _, error = run_here(*instead(LEARNING["fit"], "--dimensions", "13"), *too_many, cwd=studio)
     assert (code, "the same command, also with more photographs, goes on" in error) == (2, True)
     kept = part.read_bytes()
     command = [*LEARNING["calibrate"], "-o", tmp_path / "made"]

@@ -83,7 +83,7 @@ def test_in_a_notebook(tiny_bundle):
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(
-        "2 <Detector tiny: photographs; 40 held-out photographs; false-alarm rates from 0.0"
+        "2 <Detector tiny: photographs; 38 held-out photographs; false-alarm rates from 0.0"
     )
 
 
@@ -122,7 +122,7 @@ def test_a_bundle_in_memory_travels_with_its_detector(tiny_bundle, expected):
 
 def test_its_text_says_what_it_is(detector, network_bundle):
     assert repr(detector).startswith(
-        "<Detector tiny: photographs; 40 held-out photographs; false-alarm rates from"
+        "<Detector tiny: photographs; 38 held-out photographs; false-alarm rates from"
     )
     assert repr(Detector(network_bundle)) == "<Detector tiny: no evidence yet; not calibrated>"
 

@@ -305,7 +305,7 @@ def reporting(
             if isinstance(problem, CopyOfAnother):
                 copies += 1
                 say(problem)
-            elif problem is not None:
+            elif problem:
                 left_out += 1
                 complain(f"left out: {problem}")
 
