@@ -107,7 +107,7 @@ def most_at_work(talk):
     def work(_=None):
         at_work.append(1)
         most.append(len(at_work))
-        time.sleep(0.01)
+        time.sleep(0.05)  # long beside what a busy machine takes to start a thread
         at_work.pop()
 
     async def inside(pool):
