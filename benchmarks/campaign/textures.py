@@ -6,7 +6,8 @@
 `draw` processes every picture some times as training draws it (`TIMES`), and keeps the features of these and of the
 evaluation set; what is kept is not drawn again. `left-out` fits the layer without each family of generators, and tells
 what it is worth on that family, alone and added to the network of a run that left it out too; and fitted to all
-families, on the development tracks. The layer is a ridge regression of the label: one equation, no steps.
+families, on the development tracks. The layer is a ridge regression of the label: one equation, no steps. What tells
+photographs of one source from those of another costs extra there, or it would be taken for a generator's trace.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ SIDE, PATCH = 256, 128  # px: as the bundle looks at a face
 TIMES = {"photo": 3, "fake": 5}  # random histories of each picture
 PAIRS = 3000
 RIDGE = 0.3
+SOURCES, FEWEST = 20.0, 9  # price of the scatter between sources, and processed pictures that make one
 WEIGHTS = (0.5, 1.0, 2.0)  # in the sum with a network that was trained
 Features = NDArray[np.float32]
 Scores = NDArray[np.float64]
@@ -69,8 +71,8 @@ def draw(work: Path, imagenet: Path) -> None:
     encoder, folder = Encoder(imagenet), work / CHANNEL
     folder.mkdir(exist_ok=True)
     if not (folder / "training.npz").exists():
-        kinds, families, shares, features = zip(*training(work, encoder), strict=True)
-        columns = {"kind": kinds, "family": families, "share": shares, "features": np.stack(features)}
+        kinds, families, groups, shares, features = zip(*training(work, encoder), strict=True)
+        columns = {"kind": kinds, "family": families, "group": groups, "share": shares, "features": features}
         with replacing(folder / "training.npz") as part:
             np.savez(part, **{name: np.asarray(column) for name, column in columns.items()})
     if not (folder / "evaluation.npy").exists():
@@ -80,22 +82,23 @@ def draw(work: Path, imagenet: Path) -> None:
             np.save(part, np.stack([encoder(picture) for picture in pictures]))
 
 
-def training(work: Path, encoder: Encoder) -> Iterator[tuple[str, str, float, Features]]:
-    """Kind, family, share and features of each processed picture."""
+def training(work: Path, encoder: Encoder) -> Iterator[tuple[str, str, str, float, Features]]:
+    """Kind, family, source, share and features of each processed picture."""
     rows = TrainingRows.read(work)
     history = {"strength": LOTTERY.strength, "native": 0.5, "light": LOTTERY.light, "shuffle": 0.0}
     sampler = rows.sampler(recipe_of(batch=(8, 8, 8), **history))
     numbers = [*rows.photographs, *rows.fakes]
     for kind, draws in (("photo", sampler.photographs), ("fake", sampler.fakes)):
         for number, part in zip(draws.numbers.tolist(), draws.shares.tolist(), strict=True):
-            family = rows.cache.rows[numbers[number]]["family"] or ""
+            row = rows.cache.rows[numbers[number]]
+            family, source = row["family"] or "", row["group"] or "" if kind == "photo" else ""
             for time in range(TIMES[kind] if part else 0):
                 rng = np.random.default_rng([77, number, time])
-                yield kind, family, part, encoder(sampler.processed(number, rng))
+                yield kind, family, source, part, encoder(sampler.processed(number, rng))
     for number in range(PAIRS):
         original, reconstructed = sampler.pair(np.random.default_rng([78, number]))
-        yield "original", "", 1.0, encoder(original)
-        yield "reconstructed", "", 1.0, encoder(reconstructed)
+        yield "original", "", "", 1.0, encoder(original)
+        yield "reconstructed", "", "", 1.0, encoder(reconstructed)
 
 
 class Training:
@@ -104,7 +107,8 @@ class Training:
     def __init__(self, work: Path) -> None:
         with np.load(work / CHANNEL / "training.npz") as kept:
             self.features = kept["features"]
-            self.kind, self.family, self.share = kept["kind"], kept["family"], kept["share"]
+            self.kind, self.family = kept["kind"], kept["family"]
+            self.group, self.share = kept["group"], kept["share"]
 
     def fit(self, left_out: str = "") -> tuple[Scores, float]:
         """Weights [D] and bias of the ridge regression of the label on the features; each kind counts alike."""
@@ -116,9 +120,22 @@ class Training:
         mean = share @ self.features
         deviation = np.sqrt(share @ (self.features - mean) ** 2) + 1e-3
         x = (self.features - mean) / deviation
-        covariance = (x * share[:, None]).T @ x + RIDGE * np.eye(x.shape[1])
+        covariance = (
+            (x * share[:, None]).T @ x + RIDGE * np.eye(x.shape[1]) + SOURCES * self._between_sources(x)
+        )
         weights = solve(covariance, x.T @ (share * (labels - share @ labels)), assume_a="pos") / deviation
         return weights, float(-mean @ weights)
+
+    def _between_sources(self, x: Scores) -> Scores:
+        """Scatter [D D] of the sources' means around the mean of photographs; a source counts by its square root."""
+        photo = self.kind == "photo"
+        mean = self.share[photo] @ x[photo] / self.share[photo].sum()
+        sizes = {source: (photo & (self.group == source)).sum() for source in np.unique(self.group[photo])}
+        sources = [source for source, size in sizes.items() if size >= FEWEST]
+        counts = np.sqrt([sizes[source] for source in sources])
+        around = np.stack([x[photo & (self.group == source)].mean(axis=0) - mean for source in sources])
+        scatter: Scores = (around * (counts / counts.sum())[:, None]).T @ around
+        return scatter
 
 
 def left_out(work: Path, runs: list[str], output: Path) -> None:
