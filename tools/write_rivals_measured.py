@@ -97,14 +97,14 @@ def _families(rows: Sequence[Row]) -> Iterator[str]:
         yield "Not measured yet."
         return
     families = [track for track in dict.fromkeys(row["track"] for row in rows) if track != "mean"]
+    means = _means_of_families(rows)
     yield f"| detector | learns from | minutes | {' | '.join(families)} | mean | found, by family |"
     yield "|---|---|---|" + "---|" * (len(families) + 2)
     for name in dict.fromkeys(row["detector"] for row in rows):
         of = {row["track"]: row for row in rows if row["detector"] == name and row["track"] != "mean"}
         first = next(iter(of.values()))
         aucs = " | ".join(_auc(of[family]) if family in of else "" for family in families)
-        known = [float(row["auc"]) for row in of.values()]
-        mean = _number(str(sum(known) / len(known))) if len(known) == len(families) else ""
+        mean = _number(str(means[name])) if name in means else ""
         found = ", ".join(_percent(of[f]["found"]) if f in of else "not measured" for f in families)
         yield f"| {name} | {first['learns_from']} | {first.get('train_minutes', '')} | {aucs} | {mean} | {found} |"
     if notes := sorted(
@@ -129,18 +129,19 @@ def _comparison(rows: Sequence[Row], where: str) -> Iterator[str]:
             yield f"  On single tracks, rivals that rank better: {'; '.join(singly)}."
 
 
+def _means_of_families(rows: Sequence[Row]) -> dict[str, float]:
+    """The mean AUC of each detector that was measured on every family."""
+    families = {row["track"] for row in rows} - {"mean"}
+    aucs: dict[str, list[float]] = {}
+    for row in rows:
+        if row["track"] != "mean":
+            aucs.setdefault(row["detector"], []).append(float(row["auc"]))
+    return {name: sum(known) / len(known) for name, known in aucs.items() if len(known) == len(families)}
+
+
 def _comparison_of_families(rows: Sequence[Row]) -> Iterator[str]:
     """Which rivals beat each of ours on the mean of all families."""
-    families = {row["track"] for row in rows} - {"mean"}
-    means: dict[str, float] = {}
-    for name in dict.fromkeys(row["detector"] for row in rows if row["detector"] not in CUES):
-        of = {
-            row["track"]: float(row["auc"])
-            for row in rows
-            if row["detector"] == name and row["track"] != "mean"
-        }
-        if of.keys() == families:
-            means[name] = sum(of.values()) / len(of)
+    means = {name: mean for name, mean in _means_of_families(rows).items() if name not in CUES}
     for ours in (name for name in means if name.startswith(OURS)):
         better = [
             f"{name} {_number(str(mean))}"

@@ -100,7 +100,6 @@ def figures(
             )
         )
         for rule, scores in rules(g, p.clip(-LIMIT, LIMIT), r.clip(-LIMIT, LIMIT)).items():
-            threshold = np.quantile(scores[photo], 0.95)
             for family in left_out:
                 fakes = evaluation.column("family")[numbers] == family
                 yield {
@@ -108,16 +107,27 @@ def figures(
                     "delivery": delivery,
                     "rule": rule,
                     "family": family,
-                    "fakes": int(fakes.sum()),
-                    "photos": int(photo.sum()),
-                    "auc": auc(scores, fakes, photo),
-                    "auc_balanced": auc(scores, fakes & (overlap > 0), photo & (overlap > 0), overlap),
-                    "auc_ffhq": auc(scores, fakes, kinds == "ffhq"),
-                    "auc_other_sources": auc(scores, fakes, kinds == "other source"),
-                    "flagged_at_5": round(float((scores[fakes] > threshold).mean()), 3),
-                    "ffhq_flagged_at_5": share(scores[kinds == "ffhq"] > threshold),
-                    "other_sources_flagged_at_5": share(scores[kinds == "other source"] > threshold),
+                    **worth(scores, fakes, kinds, overlap),
                 }
+
+
+def worth(
+    scores: Scores, fakes: NDArray[np.bool_], kinds: NDArray[np.str_], overlap: Scores
+) -> dict[str, object]:
+    """Figures of scores [N] on some fakes and on photographs, by `kind_of` and weights of who is shown: columns."""
+    photo, ffhq, other = (kinds == kind for kind in ("held-out", "ffhq", "other source"))
+    threshold = np.quantile(scores[photo], 0.95)
+    return {
+        "fakes": int(fakes.sum()),
+        "photos": int(photo.sum()),
+        "auc": auc(scores, fakes, photo),
+        "auc_balanced": auc(scores, fakes & (overlap > 0), photo & (overlap > 0), overlap),
+        "auc_ffhq": auc(scores, fakes, ffhq),
+        "auc_other_sources": auc(scores, fakes, other),
+        "flagged_at_5": share(scores[fakes] > threshold),
+        "ffhq_flagged_at_5": share(scores[ffhq] > threshold),
+        "other_sources_flagged_at_5": share(scores[other] > threshold),
+    }
 
 
 def standardised(values: Scores, photo: NDArray[np.bool_]) -> Scores:

@@ -22,7 +22,7 @@ import numpy as np
 import onnxruntime
 import torch
 from cache import Pixels
-from combination import auc, kind_of, share, standardised
+from combination import auc, kind_of, share, standardised, worth
 from efficientnet_lite import EfficientNetStatistics
 from evaluate import FAMILIES, LOTTERY, USUAL, Evaluation, patches_of, shrunk
 from numpy.typing import NDArray
@@ -172,21 +172,8 @@ def of_delivery(
     one, other = standardised(trained, photo), standardised(textures, photo)
     sums = {f"generators + {weight:g} {CHANNEL}": one + weight * other for weight in WEIGHTS}
     for rule, scores in {"generators": one, CHANNEL: other, **sums}.items():
-        threshold = np.quantile(scores[photo], 0.95)
-        yield {
-            "delivery": entries[0]["delivery"],
-            "rule": rule,
-            "family": family,
-            "fakes": int(fakes.sum()),
-            "photos": int(photo.sum()),
-            "auc": auc(scores, fakes, photo),
-            "auc_balanced": auc(scores, fakes & (overlap > 0), photo & (overlap > 0), overlap),
-            "auc_ffhq": auc(scores, fakes, kinds == "ffhq"),
-            "auc_other_sources": auc(scores, fakes, kinds == "other source"),
-            "flagged_at_5": share(scores[fakes] > threshold),
-            "ffhq_flagged_at_5": share(scores[kinds == "ffhq"] > threshold),
-            "other_sources_flagged_at_5": share(scores[kinds == "other source"] > threshold),
-        }
+        told = {"delivery": entries[0]["delivery"], "rule": rule, "family": family}
+        yield told | worth(scores, fakes, kinds, overlap)
 
 
 def of_tracks(evaluation: Evaluation, scores: Scores) -> Iterator[dict[str, object]]:

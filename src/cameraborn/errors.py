@@ -60,8 +60,8 @@ def lacks_memory(error: BaseException | None) -> bool:
     while error is not None:
         if isinstance(error, MemoryError):
             return True
-        ours = isinstance(error, ImportError | OSError | RuntimeError)
-        if (ours or type(error).__module__.partition(".")[0] in _OWN_CLASSES) and _of_memory(error):
+        usual = isinstance(error, ImportError | OSError | RuntimeError)
+        if (usual or type(error).__module__.partition(".")[0] in _OWN_CLASSES) and _of_memory(error):
             return True
         error = error.__cause__ or error.__context__
     return False

@@ -93,9 +93,7 @@ def main() -> None:
             encoding=None if sys.stdout.isatty() else "utf-8", errors=ENCODING_ERRORS, line_buffering=True
         )
     signal.signal(signal.SIGTERM, terminate)
-    logging.getLogger("matplotlib").setLevel(
-        logging.ERROR
-    )  # it tells of each folder that it cannot keep fonts in
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it tells of folders that it keeps no fonts in
     first = sys.argv[1] if len(sys.argv) > 1 else ""
     with in_one_line():
         _define([first] if first in VERBS else VERBS)

@@ -26,9 +26,8 @@ def to_srgb(image: Image.Image, name: str) -> Image.Image:
         alpha = image.getchannel("A")
     if image.mode not in {"RGB", "L", "CMYK", "LAB"}:
         image = image.convert("L" if image.mode in {"1", "LA"} else "RGB")
-    if (
-        image.mode == "L" and profile != embedded
-    ):  # what chunks declare holds for greys too, and is of three colours
+    # What chunks declare holds for greys too, as a profile of three colours.
+    if image.mode == "L" and profile != embedded:
         image = image.convert("RGB")
     rgb = _apply_profile(image, profile) if profile else image
     if rgb.mode != "RGB":

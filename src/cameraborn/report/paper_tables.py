@@ -218,12 +218,13 @@ def _beside(
     beside: dict[str, object] = {}
     if has_printed(layout.number):
         printed = _printed(layout, line.detector, comparison.generator if comparison else "")
-        reasons = [
-            reason
-            for figure in printed.values()
-            for reason in not_comparable(figure, line.detector, comparison, config)
-        ]
-        reasons = reasons if line.rows else [NOT_MEASURED]
+        reasons = [NOT_MEASURED]
+        if line.rows:
+            reasons = [
+                reason
+                for figure in printed.values()
+                for reason in not_comparable(figure, line.detector, comparison, config)
+            ]
         for name in layout.texts:
             beside[f"printed_{name}"] = rounded(printed[name].value / 100) if name in printed else ""
         beside["printed_source"] = "; ".join(
