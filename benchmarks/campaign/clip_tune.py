@@ -1,0 +1,192 @@
+"""The slim tower learns from the whole one, on the grid of four bits that it will be stored on.
+
+    python benchmarks/campaign/clip_tune.py --work WORK --tower clip-vit-b16.safetensors --pruned pruned.safetensors \
+        --minutes 60 -o slim.safetensors
+
+Distillation (Hinton, Vinyals and Dean, arXiv 1503.02531) of every block's stream, and of the mean and the deviation
+that are read of it, each over its own variance; weights are rounded in the forward pass and their gradients let through
+(Bengio, Leonard and Courville, arXiv 1308.3432). Checkpoints go beside the output; the same command goes on from one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from clip_pictures import batch, changed, pictures
+from clip_prune import GROUP, rounded
+from clip_slim import READ, SlimTower, load, save, spread, whole_tower
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from cameraborn.files import replacing
+
+BATCH, RATE, WARMUP, LAST = 16, 1e-4, 30, 0.02  # steps to the full rate; the last rate over the full one
+OF_BLOCK, OF_READ = 0.2, {5: 1.0, 8: 1.5}  # weights of the blocks' losses
+OF_PARTS = (1.0, 0.5)  # of mean and deviation
+MEASURED, EVERY, SHOWN = 64, 200, 50  # pictures that variances come of; steps between checkpoints, and lines
+Stream = Tensor  # [N L W]
+
+
+class OnGrid(nn.Module):
+    """Rounds a weight [O I] to a grid of fixed scales; gradients pass."""
+
+    scale: Tensor
+
+    def __init__(self, scale: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("scale", scale[:, :, None])
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """[O I] to the same shape."""
+        groups = weight.detach().unflatten(1, (-1, GROUP))
+        return weight + (rounded(groups, self.scale).flatten(1) - weight.detach())
+
+
+class Variances:
+    """How far streams, and what is read of them, differ: between tokens, and between pictures."""
+
+    def __init__(self, streams: list[Stream]) -> None:
+        self.tokens = [stream.float().flatten(0, 1).var(dim=0) for stream in streams]
+        self.parts = [[part.var(dim=0) for part in spread(stream.float())] for stream in streams]
+
+    def loss(self, slim: list[Stream], whole: list[Stream]) -> Tensor:
+        """What the slim streams lack, over these variances."""
+        total = torch.zeros(())
+        for number, (a, b) in enumerate(zip(slim, whole, strict=True)):
+            a, b = a.float(), b.float()
+            lost = ((a - b)[:, 1:] ** 2 / self.tokens[number]).mean()
+            for weight, x, y, variance in zip(
+                OF_PARTS, spread(a), spread(b), self.parts[number], strict=True
+            ):
+                lost = lost + weight * ((x - y) ** 2 / variance).mean()
+            total = total + OF_READ.get(number, OF_BLOCK) * lost
+        return total
+
+    def lost(self, slim: list[Stream], whole: list[Stream]) -> str:
+        """The share of the variance between pictures that is lost where the streams are read, for people."""
+        told = []
+        for number in READ:
+            parts = zip(spread(slim[number]), spread(whole[number]), self.parts[number], strict=True)
+            told += [f"{float(((x - y) ** 2 / variance).mean()):.3f}" for x, y, variance in parts]
+        return " ".join(told)
+
+
+def place_on_grid(slim: SlimTower, scales: Mapping[str, Tensor]) -> None:
+    """Round every linear layer's weight from now on."""
+    for number, block in enumerate(slim.blocks):
+        for name, layer in block.linear().items():  # type: ignore[operator]
+            parametrize.register_parametrization(layer, "weight", OnGrid(scales[f"{number}.{name}"]))
+
+
+def fixed(slim: SlimTower) -> SlimTower:
+    """The tower with its weights as they are rounded."""
+    plain = SlimTower(slim.sizes)
+    state = {}
+    for name, value in slim.state_dict().items():
+        if name.endswith("parametrizations.weight.original"):
+            layer = slim.get_submodule(name.removesuffix(".parametrizations.weight.original"))
+            state[name.replace("parametrizations.weight.original", "weight")] = layer.weight.detach()
+        elif not name.endswith(".scale"):
+            state[name] = value
+    plain.load_state_dict(state)
+    return plain
+
+
+class Teaching:
+    """The slim tower, its optimiser and how far they are."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.whole = whole_tower(options.tower).to(torch.bfloat16)
+        self.slim, self.scales = load(options.pruned)
+        place_on_grid(self.slim, self.scales)
+        self.slim.conv1.requires_grad_(False)
+        taught = [parameter for parameter in self.slim.parameters() if parameter.requires_grad]
+        self.optimiser = torch.optim.AdamW(taught, lr=RATE, weight_decay=0.0, betas=(0.9, 0.98))
+        self.step, self.seconds, self.seed = 0, 0.0, options.seed
+        self.work, self.checkpoint = options.work, options.output.with_suffix(".checkpoint")
+        if self.checkpoint.exists():
+            kept = torch.load(self.checkpoint, weights_only=True)
+            self.slim.load_state_dict(kept["slim"])
+            self.optimiser.load_state_dict(kept["optimiser"])
+            self.step, self.seconds = kept["step"], kept["seconds"]
+        self.held = batch(pictures(self.work, np.random.default_rng(5)), MEASURED)
+        self.wanted = self.streams_of_whole(self.held)
+        self.variances = Variances(self.wanted)
+
+    def streams_of_whole(self, pixels: Tensor) -> list[Stream]:
+        """What the slim tower should give."""
+        with torch.no_grad():
+            return [stream.float() for stream in self.whole.streams(pixels)]
+
+    def go(self, minutes: float) -> None:
+        """Teach up to so many minutes in all."""
+        rng = np.random.default_rng([self.seed, self.step])
+        drawn, losses = pictures(self.work, rng), deque[float](maxlen=SHOWN)
+        self.tell()
+        start = time.monotonic() - self.seconds
+        while (share := self.seconds / 60 / minutes) < 1:
+            losses.append(self.one_step(batch((changed(picture, rng) for picture in drawn), BATCH), share))
+            self.seconds = time.monotonic() - start
+            if self.step % SHOWN == 0:
+                print(
+                    f"step {self.step}, {self.seconds / 60:.1f} min, loss {np.mean(losses):.3f}", flush=True
+                )
+            if self.step % EVERY == 0:
+                self.keep()
+                self.tell()
+        self.keep()
+        self.tell()
+
+    def one_step(self, pixels: Tensor, share: float) -> float:
+        """A step; `share` of the time is over, and the rate falls as a cosine."""
+        whole = self.streams_of_whole(pixels)
+        with torch.autocast("cpu", torch.bfloat16):
+            slim = self.slim.streams(pixels)
+        loss = self.variances.loss(slim, whole)
+        for group in self.optimiser.param_groups:
+            falling = 0.5 * (1 + math.cos(math.pi * share)) * (1 - LAST) + LAST
+            group["lr"] = RATE * falling * min(1.0, (self.step + 1) / WARMUP)
+        self.optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.slim.parameters(), 1.0)
+        self.optimiser.step()
+        self.step += 1
+        return float(loss.detach())
+
+    def tell(self) -> None:
+        """What is lost on pictures that are not learnt from."""
+        with torch.no_grad():
+            lost = self.variances.lost(self.slim.streams(self.held), self.wanted)
+        print(f"step {self.step}: lost of means and deviations {lost}", flush=True)
+
+    def keep(self) -> None:
+        """Write a checkpoint."""
+        state = {"slim": self.slim.state_dict(), "optimiser": self.optimiser.state_dict()}
+        with replacing(self.checkpoint) as part:
+            torch.save(state | {"step": self.step, "seconds": self.seconds}, part)
+
+
+def main() -> None:
+    """Teach, and write the slim tower."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("work", "tower", "pruned"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, required=True)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--output", "-o", type=Path, required=True)
+    options = parser.parse_args()
+    teaching = Teaching(options)
+    teaching.go(options.minutes)
+    with replacing(options.output) as part:
+        save(fixed(teaching.slim), teaching.scales, part)
+
+
+if __name__ == "__main__":
+    main()
