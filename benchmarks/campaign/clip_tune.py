@@ -27,10 +27,11 @@ from torch.nn.utils import parametrize
 
 from cameraborn.files import replacing
 
-BATCH, RATE, WARMUP, LAST = 16, 1e-4, 30, 0.02  # steps to the full rate; the last rate over the full one
+BATCH, WARMUP, LAST = 16, 30, 0.02  # steps to the full rate; the last rate over the full one
+RATE = 2e-3  # of a parameter's root mean square: pruning leaves some layers thousands of times larger than others
 OF_BLOCK, OF_READ = 0.2, {5: 1.0, 8: 1.5}  # weights of the blocks' losses
 OF_PARTS = (1.0, 0.5)  # of mean and deviation
-MEASURED, EVERY, SHOWN = 64, 200, 50  # pictures that variances come of; steps between checkpoints, and lines
+MEASURED, EVERY, SHOWN = 64, 100, 25  # pictures that variances come of; steps between checkpoints, and lines
 Stream = Tensor  # [N L W]
 
 
@@ -57,17 +58,20 @@ class Variances:
         self.parts = [[part.var(dim=0) for part in spread(stream.float())] for stream in streams]
 
     def loss(self, slim: list[Stream], whole: list[Stream]) -> Tensor:
-        """What the slim streams lack, over these variances."""
-        total = torch.zeros(())
+        """What the slim streams lack, over these variances; a picture that lacks much counts by its root.
+
+        Without that, the few whose stream goes astray would decide every step.
+        """
+        total = torch.zeros(len(slim[0]))
         for number, (a, b) in enumerate(zip(slim, whole, strict=True)):
             a, b = a.float(), b.float()
-            lost = ((a - b)[:, 1:] ** 2 / self.tokens[number]).mean()
+            lost = ((a - b)[:, 1:] ** 2 / self.tokens[number]).mean(dim=(1, 2))
             for weight, x, y, variance in zip(
                 OF_PARTS, spread(a), spread(b), self.parts[number], strict=True
             ):
-                lost = lost + weight * ((x - y) ** 2 / variance).mean()
-            total = total + OF_READ.get(number, OF_BLOCK) * lost
-        return total
+                lost = lost + weight * ((x - y) ** 2 / variance).mean(dim=1)
+            total = total + OF_READ.get(number, OF_BLOCK) * ((1 + lost).sqrt() - 1)
+        return total.mean()
 
     def lost(self, slim: list[Stream], whole: list[Stream]) -> str:
         """The share of the variance between pictures that is lost where the streams are read, for people."""
@@ -108,7 +112,9 @@ class Teaching:
         place_on_grid(self.slim, self.scales)
         self.slim.conv1.requires_grad_(False)
         taught = [parameter for parameter in self.slim.parameters() if parameter.requires_grad]
-        self.optimiser = torch.optim.AdamW(taught, lr=RATE, weight_decay=0.0, betas=(0.9, 0.98))
+        sizes = [float(parameter.detach().square().mean().sqrt()) for parameter in taught]
+        self.rates = [RATE * size for size in sizes]
+        self.optimiser = torch.optim.Adam([{"params": [one]} for one in taught], betas=(0.9, 0.98))
         self.step, self.seconds, self.seed = 0, 0.0, options.seed
         self.work, self.checkpoint = options.work, options.output.with_suffix(".checkpoint")
         if self.checkpoint.exists():
@@ -150,9 +156,9 @@ class Teaching:
         with torch.autocast("cpu", torch.bfloat16):
             slim = self.slim.streams(pixels)
         loss = self.variances.loss(slim, whole)
-        for group in self.optimiser.param_groups:
-            falling = 0.5 * (1 + math.cos(math.pi * share)) * (1 - LAST) + LAST
-            group["lr"] = RATE * falling * min(1.0, (self.step + 1) / WARMUP)
+        falling = 0.5 * (1 + math.cos(math.pi * share)) * (1 - LAST) + LAST
+        for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
+            group["lr"] = rate * falling * min(1.0, (self.step + 1) / WARMUP)
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.slim.parameters(), 1.0)

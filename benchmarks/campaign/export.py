@@ -41,7 +41,8 @@ def main() -> None:
     made = json.loads((folder / "options.json").read_text())
     net = EfficientNetLogit(residual=made["residual"], stem_stride=made["stem_stride"])
     net.load_state_dict(load_file(folder / "average.safetensors"))
-    record = DataRecord(manifest_sha256="", seen=tuple(seen(options.shared, options.work, made)))
+    rows = TrainingRows.read(options.work, leave_out=made["leave_out"], everything=made["everything"])
+    record = DataRecord(manifest_sha256="", seen=tuple(seen(options.shared, rows)))
     encoder = EfficientNetLite(residual=made["residual"], stem_stride=made["stem_stride"])
     encoder.load_state_dict(
         {name: value for name, value in net.state_dict().items() if not name.startswith("out.")}
@@ -51,9 +52,8 @@ def main() -> None:
     write_exported(exported(encoder, net.out, described, record), bundle_options, options.output)
 
 
-def seen(shared: Path, work: Path, made: dict[str, object]) -> list[str]:
-    """SHA-256 of every picture that the network was trained on, originals of redrawn ones among them."""
-    trained = TrainingRows.read(work, leave_out=made["leave_out"], everything=made["everything"])  # type: ignore[arg-type]
+def seen(shared: Path, trained: TrainingRows) -> list[str]:
+    """SHA-256 of every picture that a network was trained on, originals of redrawn ones among them."""
     originals = [entry["photograph"] for entry in trained.pairs]
     rows = [trained.cache.rows[number] for number in {*trained.photographs, *trained.fakes, *originals}]
     files = [shared / SETS[row["set"]][1] / row["path"] for row in rows]

@@ -45,7 +45,7 @@ def exported(encoder: Any, head: nn.Linear, description: str, data: DataRecord) 
         input_kind="patches",
         side=PATCH,
         smallest_side=PATCH,
-        half_weights=True,
+        weight_bits=16,
         evidence=(BinaryClassifier.from_tensors(GENERATORS, ((0, encoder.features),), _two_logits(head)),),
     )
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import safetensors
 from pydantic import BaseModel, ValidationError
@@ -27,7 +27,7 @@ from cameraborn.errors import CamerabornError, RecipeError, first_line
 from cameraborn.networks.section import InputKind
 from cameraborn.photo.crops import CropRule
 from cameraborn.photo.patches import PATCH_SIZE
-from cameraborn.train.onnx import to_onnx, with_half_weights
+from cameraborn.train.onnx import to_onnx, with_four_bit_weights, with_half_weights
 from cameraborn.train.run_folder import RECORD, DataRecord, read_record
 
 R = TypeVar("R", bound=BaseModel)
@@ -59,7 +59,7 @@ class ExportedNetwork:
         unit_length: features are divided by their length.
         evidence: channels that the network brings, of columns of the finest side.
         density_columns: columns of one side that are left to a density of photographs; none for a binary detector.
-        half_weights: the graph keeps large weights in half precision.
+        weight_bits: that the graph keeps of each large weight; four: of linear layers, the rest in 16.
     """
 
     encoder: nn.Module
@@ -79,13 +79,15 @@ class ExportedNetwork:
     unit_length: bool = False
     evidence: tuple[Evidence, ...] = ()
     density_columns: Columns = ()
-    half_weights: bool = False
+    weight_bits: Literal[4, 16, 32] = 32
 
     @cached_property
     def onnx(self) -> bytes:
         """The encoder's graph, see `train.onnx`: made when first asked for, because that takes seconds."""
+        if self.weight_bits == 4:
+            return with_four_bit_weights(self.encoder, self.input_kind, self.side)
         graph = to_onnx(self.encoder, self.input_kind, self.side)
-        return with_half_weights(graph) if self.half_weights else graph
+        return with_half_weights(graph) if self.weight_bits == 16 else graph
 
     @property
     def is_binary(self) -> bool:

