@@ -85,3 +85,11 @@ def test_the_smallest_sizes_that_go_with_the_network():
     assert preprocessing_of(network(side=128), least).smallest_side == 128
     faces = BundleOptions("a bundle", smallest_side=64)
     assert preprocessing_of(network(**FACES), faces).smallest_side == 64
+
+
+def test_the_graph_keeps_as_many_bits_of_a_weight_as_asked_for():
+    patches = nn.Sequential(nn.Conv2d(3, 256, 16, stride=16), nn.Flatten(2), nn.Linear(16, 8))
+    encoder = nn.Sequential(patches, nn.Flatten(), nn.Linear(2048, 512)).eval()
+    sizes = [len(network(encoder=encoder, weight_bits=bits).onnx) for bits in (4, 16, 32)]
+    assert sizes[0] < 0.6 * sizes[1]
+    assert sizes[1] < 0.8 * sizes[2]

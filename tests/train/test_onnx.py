@@ -68,7 +68,7 @@ def test_half_weights_halve_the_file_and_hardly_move_the_feature():
 
 
 class Layers(torch.nn.Module):
-    """Two large linear layers of a crop's first pixels, and a first layer of few inputs."""
+    """Two large linear layers, of tokens (MatMul) and of a picture (Gemm), behind a large first layer."""
 
     def __init__(self):
         super().__init__()
@@ -77,7 +77,7 @@ class Layers(torch.nn.Module):
 
     def forward(self, pixels):
         patches = self.first(pixels / 255).flatten(2).transpose(1, 2)
-        return self.third(torch.relu(self.second(patches))).mean(dim=1)
+        return self.third(torch.relu(self.second(patches)).mean(dim=1))
 
 
 def on_grid(weight, seed):

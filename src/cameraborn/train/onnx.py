@@ -116,11 +116,14 @@ def with_four_bit_weights(encoder: nn.Module, kind: InputKind, side: int) -> byt
 
     model = onnx.load_from_string(to_onnx(encoder, kind, side, opset=_BLOCKED_OPSET))
     graph, nodes = model.graph, []
-    linear = {node.input[1] for node in graph.node if node.op_type == "MatMul"}
+    axes = {node.input[1]: _axis_of_inputs(node) for node in graph.node if node.op_type in ("MatMul", "Gemm")}
     for tensor in list(graph.initializer):
-        if tensor.name not in linear or math.prod(tensor.dims) < _LARGE or tensor.dims[0] % GROUP:
+        axis = axes.get(tensor.name)
+        if axis is None or math.prod(tensor.dims) < _LARGE or tensor.dims[axis] % GROUP:
             continue
-        levels, scales = four_bits(numpy_helper.to_array(tensor))
+        found = four_bits(np.moveaxis(numpy_helper.to_array(tensor), axis, 0))
+        levels = np.ascontiguousarray(np.moveaxis(found[0], 0, axis))
+        scales = np.ascontiguousarray(np.moveaxis(found[1], 0, axis))
         packed = (levels.reshape(-1, 2) & 15) @ np.array(
             [1, 16], np.uint8
         )  # the first in the lower half of a byte
@@ -136,12 +139,17 @@ def with_four_bit_weights(encoder: nn.Module, kind: InputKind, side: int) -> byt
         )
         nodes += [
             onnx.helper.make_node("Cast", [f"{scale}_half"], [scale], to=onnx.TensorProto.FLOAT),
-            onnx.helper.make_node("DequantizeLinear", [kept, scale], [name], axis=0, block_size=GROUP),
+            onnx.helper.make_node("DequantizeLinear", [kept, scale], [name], axis=axis, block_size=GROUP),
         ]
     nodes += graph.node
     del graph.node[:]
     graph.node.extend(nodes)
     return with_half_weights(model.SerializeToString())
+
+
+def _axis_of_inputs(node: Any) -> int:  # noqa: ANN401 (of onnx, as above)
+    """Along which axis of its weight a linear layer's inputs lie."""
+    return 1 if any(one.name == "transB" and one.i for one in node.attribute) else 0
 
 
 def four_bits(weights: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float16]]:
