@@ -24,14 +24,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from clip_pictures import batch, pictures
 from clip_slim import HEADS, WIDTH, Sizes, SlimBlock, SlimTower, save, spread, whole_tower
+from drawn import batch, pictures
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cameraborn.train.onnx import GROUP, HIGHEST, LOWEST
+
 SIZES = Sizes(keys=24, values=48, hidden=1152)
 AT_ONCE = 16
-GROUP, LOWEST, HIGHEST = 32, -8, 7  # inputs that share a scale, and the grid
 CLIPPINGS = (0.6, 0.7, 0.8, 0.9, 1.0)  # of a group's largest weight, tried for the end of the grid
 COLUMNS = 128  # rounded before the rest is corrected
 RIDGE, DAMPING = 1e-3, 1e-2  # of the mean diagonal
@@ -58,15 +59,11 @@ def pruned(tower: SlimTower, sizes: Sizes, tokens: Tensor) -> tuple[SlimTower, S
         {name: value for name, value in tower.state_dict().items() if not name.startswith("blocks.")},
         strict=False,
     )
-    streams, scales, start = Pair(tokens), {}, time.monotonic()
+    scales: Scales = {}
+    streams, start = Pair(tokens), time.monotonic()
     for number, (whole, block) in enumerate(zip(tower.blocks, slim.blocks, strict=True)):
-        fit_block(
-            whole,
-            block,
-            sizes,
-            streams,
-            lambda name, scale, of=number: scales.update({f"{of}.{name}": scale}),
-        )  # type: ignore[misc]
+        fitted = fit_block(whole, block, sizes, streams)
+        scales |= {f"{number}.{name}": scale for name, scale in fitted.items()}
         lost = [
             float(((a - b) ** 2).mean(dim=0).div(b.var(dim=0)).mean())
             for a, b in zip(spread(streams.slim), spread(streams.whole), strict=True)
@@ -79,22 +76,20 @@ def pruned(tower: SlimTower, sizes: Sizes, tokens: Tensor) -> tuple[SlimTower, S
     return slim, scales
 
 
-def fit_block(
-    whole: SlimBlock, slim: SlimBlock, sizes: Sizes, streams: Pair, keep: Callable[[str, Tensor], None]
-) -> None:
-    """Fit one block, and bring both streams behind it."""
+def fit_block(whole: SlimBlock, slim: SlimBlock, sizes: Sizes, streams: Pair) -> Scales:
+    """Fit one block, and bring both streams behind it; gives the scales of its layers."""
     for name in ("ln_1", "ln_2"):
         getattr(slim, name).load_state_dict(getattr(whole, name).state_dict())
     fit_heads(whole, slim, sizes, streams)
     inputs = products(whole.ln_1(x) for _, x in streams.parts())
-    for name in "qkv":
-        keep(name, round_layer(getattr(slim, name), inputs))
+    scales = {name: round_layer(getattr(slim, name), inputs) for name in "qkv"}
     for x, _ in streams.parts():
         x += whole.o(whole.mixed(x))
-    keep("o", fit_output(slim.o, None, slim.mixed, streams))
+    scales["o"] = fit_output(slim.o, None, slim.mixed, streams)
     keep_hidden(whole, slim, sizes.hidden, streams)
-    keep("up", round_layer(slim.up, products(whole.ln_2(x) for _, x in streams.parts())))
-    keep("down", fit_output(slim.down, slim.down, slim.hidden, streams))
+    scales["up"] = round_layer(slim.up, products(whole.ln_2(x) for _, x in streams.parts()))
+    scales["down"] = fit_output(slim.down, slim.down, slim.hidden, streams)
+    return scales
 
 
 def fit_heads(whole: SlimBlock, slim: SlimBlock, sizes: Sizes, streams: Pair) -> None:
@@ -130,9 +125,8 @@ def fit_heads(whole: SlimBlock, slim: SlimBlock, sizes: Sizes, streams: Pair) ->
 
 def keep_hidden(whole: SlimBlock, slim: SlimBlock, count: int, streams: Pair) -> None:
     """The hidden units that are worth most, and a first fit of the layer behind them; the whole stream goes on."""
-    for x, y in streams.parts():
+    for x, _ in streams.parts():
         x += whole.down(whole.hidden(x))
-        del y
     inputs, outputs = against(whole.hidden, streams)
     ridge = RIDGE * inputs.diagonal()[:-1].mean()
     prior = torch.cat([whole.down.weight.T, whole.down.bias[None]])

@@ -19,17 +19,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from clip_pictures import batch, changed, pictures
-from clip_prune import GROUP, rounded
+from clip_prune import rounded
 from clip_slim import READ, SlimTower, load, save, spread, whole_tower
+from drawn import batch, changed, pictures
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from cameraborn.files import replacing
+from cameraborn.train.onnx import GROUP
 
 BATCH, WARMUP, LAST = 16, 30, 0.02  # steps to the full rate; the last rate over the full one
 RATE = 2e-3  # of a parameter's root mean square: pruning leaves some layers thousands of times larger than others
-OF_BLOCK, OF_READ = 0.2, {5: 1.0, 8: 1.5}  # weights of the blocks' losses
+OF_BLOCK, OF_READ = 0.2, dict(zip(READ, (1.0, 1.5), strict=True))  # weights of the blocks' losses
 OF_PARTS = (1.0, 0.5)  # of mean and deviation
 MEASURED, EVERY, SHOWN = 64, 100, 25  # pictures that variances come of; steps between checkpoints, and lines
 Stream = Tensor  # [N L W]
@@ -89,18 +90,11 @@ def place_on_grid(slim: SlimTower, scales: Mapping[str, Tensor]) -> None:
             parametrize.register_parametrization(layer, "weight", OnGrid(scales[f"{number}.{name}"]))
 
 
-def fixed(slim: SlimTower) -> SlimTower:
-    """The tower with its weights as they are rounded."""
-    plain = SlimTower(slim.sizes)
-    state = {}
-    for name, value in slim.state_dict().items():
-        if name.endswith("parametrizations.weight.original"):
-            layer = slim.get_submodule(name.removesuffix(".parametrizations.weight.original"))
-            state[name.replace("parametrizations.weight.original", "weight")] = layer.weight.detach()
-        elif not name.endswith(".scale"):
-            state[name] = value
-    plain.load_state_dict(state)
-    return plain
+def take_off_grid(slim: SlimTower) -> None:
+    """Leave every weight as it was rounded last."""
+    for block in slim.blocks:
+        for layer in block.linear().values():  # type: ignore[operator]
+            parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
 
 
 class Teaching:
@@ -190,8 +184,9 @@ def main() -> None:
     options = parser.parse_args()
     teaching = Teaching(options)
     teaching.go(options.minutes)
+    take_off_grid(teaching.slim)
     with replacing(options.output) as part:
-        save(fixed(teaching.slim), teaching.scales, part)
+        save(teaching.slim, teaching.scales, part)
 
 
 if __name__ == "__main__":

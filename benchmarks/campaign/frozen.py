@@ -29,8 +29,9 @@ import torch
 from cache import Pixels
 from clip_slim import laid, load
 from combination import auc, kind_of, share, standardised, worth
+from drawn import sampler_of
 from efficientnet_lite import EfficientNetStatistics
-from evaluate import FAMILIES, LOTTERY, USUAL, Evaluation, patches_of, shrunk
+from evaluate import FAMILIES, USUAL, Evaluation, patches_of, shrunk
 from export import CROP_SCALE, seen
 from numpy.typing import NDArray
 from scipy.linalg import solve
@@ -43,7 +44,6 @@ from cameraborn.photo.onnx_session import open_session
 from cameraborn.train.export import BundleOptions, write_exported
 from cameraborn.train.onnx import to_onnx, with_four_bit_weights
 from cameraborn.train.run_folder import DataRecord
-from train import recipe_of
 
 SIDE, PATCH = 256, 128  # px: as `textures` looks at a face
 TIMES = {"photo": 3, "fake": 5}  # random histories of each picture
@@ -109,8 +109,7 @@ def draw(folder: Path, work: Path, encoder: Encoder) -> None:
 def training(work: Path, encoder: Encoder) -> Iterator[tuple[str, str, str, float, Features]]:
     """Kind, family, source, share and features of each processed picture."""
     rows = TrainingRows.read(work)
-    history = {"strength": LOTTERY.strength, "native": 0.5, "light": LOTTERY.light, "shuffle": 0.0}
-    sampler = rows.sampler(recipe_of(batch=(8, 8, 8), **history))
+    sampler = sampler_of(rows)
     numbers = [*rows.photographs, *rows.fakes]
     for kind, draws in (("photo", sampler.photographs), ("fake", sampler.fakes)):
         for number, part in zip(draws.numbers.tolist(), draws.shares.tolist(), strict=True):
@@ -205,7 +204,7 @@ def of_delivery(
 
 def of_tracks(evaluation: Evaluation, name: str, scores: Scores) -> Iterator[dict[str, object]]:
     """A line of each development track, as it comes: every family has been seen."""
-    column = {name: evaluation.column(name) for name in ("delivery", "set", "track", "label")}
+    column = {key: evaluation.column(key) for key in ("delivery", "set", "track", "label")}
     here = column["delivery"] == "as-is"
     usual = here & (column["label"] == "photo") & np.isin(column["set"].astype(str), USUAL)
     threshold = np.quantile(scores[usual], 0.95)
@@ -234,9 +233,9 @@ def scores_of(work: Path, run: str, count: int) -> Iterator[tuple[str, Scores]]:
         yield family, scores
 
 
-def export(work: Path, name: str, weights: Path, shared: Path, output: Path) -> None:
+def export(work: Path, weights: Path, shared: Path, output: Path) -> None:
     """A bundle of CLIP's slim tower and the layer that has seen all families, ready to be merged and calibrated."""
-    layer, bias = Training(work, name).fit()
+    layer, bias = Training(work, "clip").fit()
     head = nn.Linear(len(layer), 1)
     with torch.no_grad():
         head.weight.copy_(torch.from_numpy(layer)[None])
@@ -263,11 +262,13 @@ def main() -> None:
     parser.add_argument("--output", "-o", type=Path)
     options = parser.parse_args()
     work, name = options.work, options.features
+    if options.task == "export" and name != "clip":
+        parser.error("only the features of clip are exported")
     torch.set_num_threads(1)
     tasks: dict[str, Callable[[], None]] = {
         "draw": lambda: draw(work / name, work, ENCODERS[name](options.weights)),
         "left-out": lambda: left_out(work, name, options.run, options.output),
-        "export": lambda: export(work, name, options.weights, options.shared, options.output),
+        "export": lambda: export(work, options.weights, options.shared, options.output),
     }
     tasks[options.task]()
 

@@ -25,7 +25,7 @@ from cameraborn.photo.patches import PATCH_SIZE
 _SMALLEST, _FEW = 2048, 6  # numbers of a tensor, input channels of a filter, that are worth rounding
 _LARGE = 2**16  # numbers of a filter that are worth it whatever its input channels
 GROUP = 32  # inputs of a layer whose weights of four bits share a scale
-_LOWEST, _HIGHEST = -8, 7
+LOWEST, HIGHEST = -8, 7  # their levels
 _LEVELS = range(1, 12)  # where a group's largest weight may lie on the grid; beyond its end it is clipped
 _BLOCKED_OPSET = 21  # the first with four bits and scales by blocks
 
@@ -97,9 +97,7 @@ def with_half_weights(graph_file: bytes) -> bytes:
         name = tensor.name
         tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
         casts.append(onnx.helper.make_node("Cast", [f"{name}_half"], [name], to=onnx.TensorProto.FLOAT))
-    nodes = [*casts, *model.graph.node]
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
+    _put_first(model.graph, casts)
     onnx.checker.check_model(model)
     half: bytes = model.SerializeToString()
     return half
@@ -124,16 +122,13 @@ def with_four_bit_weights(encoder: nn.Module, kind: InputKind, side: int) -> byt
         found = four_bits(np.moveaxis(numpy_helper.to_array(tensor), axis, 0))
         levels = np.ascontiguousarray(np.moveaxis(found[0], 0, axis))
         scales = np.ascontiguousarray(np.moveaxis(found[1], 0, axis))
-        packed = (levels.reshape(-1, 2) & 15) @ np.array(
-            [1, 16], np.uint8
-        )  # the first in the lower half of a byte
+        # Two levels a byte, the first in its lower half.
+        packed = ((levels.reshape(-1, 2) & 15) @ np.array([1, 16], np.uint8)).astype(np.uint8).tobytes()
         name, kept, scale = tensor.name, f"{tensor.name}_levels", f"{tensor.name}_scales"
         graph.initializer.remove(tensor)
         graph.initializer.extend(
             (
-                onnx.helper.make_tensor(
-                    kept, onnx.TensorProto.INT4, levels.shape, packed.astype(np.uint8).tobytes(), raw=True
-                ),
+                onnx.helper.make_tensor(kept, onnx.TensorProto.INT4, levels.shape, packed, raw=True),
                 numpy_helper.from_array(scales, f"{scale}_half"),
             )
         )
@@ -141,10 +136,15 @@ def with_four_bit_weights(encoder: nn.Module, kind: InputKind, side: int) -> byt
             onnx.helper.make_node("Cast", [f"{scale}_half"], [scale], to=onnx.TensorProto.FLOAT),
             onnx.helper.make_node("DequantizeLinear", [kept, scale], [name], axis=axis, block_size=GROUP),
         ]
-    nodes += graph.node
-    del graph.node[:]
-    graph.node.extend(nodes)
+    _put_first(graph, nodes)
     return with_half_weights(model.SerializeToString())
+
+
+def _put_first(graph: Any, nodes: Sequence[Any]) -> None:  # noqa: ANN401 (of onnx, as above)
+    """Let nodes of no inputs but constants stand before all others, which read them."""
+    every = [*nodes, *graph.node]
+    del graph.node[:]
+    graph.node.extend(every)
 
 
 def _axis_of_inputs(node: Any) -> int:  # noqa: ANN401 (of onnx, as above)
@@ -167,7 +167,7 @@ def four_bits(weights: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[n
 
 
 def _levels(groups: NDArray[np.float32], scales: NDArray[np.float16]) -> NDArray[np.float32]:
-    levels: NDArray[np.float32] = np.clip(np.round(groups / scales.astype(np.float32)), _LOWEST, _HIGHEST)
+    levels: NDArray[np.float32] = np.clip(np.round(groups / scales.astype(np.float32)), LOWEST, HIGHEST)
     return levels
 
 

@@ -1,4 +1,4 @@
-"""Faces as training draws them, laid before CLIP's tower: what its pruning and its teaching look at."""
+"""Faces as training draws them: what frozen networks, and the pruning and teaching of CLIP's tower, look at."""
 
 from __future__ import annotations
 
@@ -15,28 +15,33 @@ from numpy.random import Generator
 from torch import Tensor
 from training_rows import TrainingRows
 
+from cameraborn.binary.sampling import Sampler
 from train import recipe_of
 
 PAIRS = 0.25  # share of draws that are a photograph and its reconstruction
 CUT = 0.7  # of a face's side, that a part of it has at least
 
 
+def sampler_of(rows: TrainingRows) -> Sampler:
+    """Draws with histories as light as the evaluation's, and tiles in their places."""
+    history = {"strength": LOTTERY.strength, "native": 0.5, "light": LOTTERY.light, "shuffle": 0.0}
+    return rows.sampler(recipe_of(batch=(8, 8, 8), **history))
+
+
 def pictures(work: Path, rng: Generator) -> Iterator[Pixels]:
     """Squares of faces [S S 3] without end: photographs, fakes and reconstructions, each after a random history."""
-    rows = TrainingRows.read(work)
-    history = {"strength": LOTTERY.strength, "native": 0.5, "light": LOTTERY.light, "shuffle": 0.0}
-    sampler = rows.sampler(recipe_of(batch=(8, 8, 8), **history))
+    drawing = sampler_of(TrainingRows.read(work))
     numbers = [
         number
-        for draws in (sampler.photographs, sampler.fakes)
+        for draws in (drawing.photographs, drawing.fakes)
         for number, part in zip(draws.numbers.tolist(), draws.shares.tolist(), strict=True)
         if part
     ]
     while True:
         if rng.random() < PAIRS:
-            yield from sampler.pair(rng)
+            yield from drawing.pair(rng)
         else:
-            yield sampler.processed(int(rng.choice(numbers)), rng)
+            yield drawing.processed(int(rng.choice(numbers)), rng)
 
 
 def changed(picture: Pixels, rng: Generator) -> Pixels:
