@@ -561,6 +561,13 @@ def test_weights_of_others_start_a_training(tmp_path):
         1.3,
     )
 
+    code, _, error = run_here("export", "run", "--small", "-o", "small", cwd=tmp_path)
+    assert code == 0, error
+    (small,) = json.loads((tmp_path / "small" / "bundle.json").read_bytes())["networks"]
+    assert (network["weights"], small["weights"]) == (["weights.safetensors"], [])
+    sizes = [sum(file.stat().st_size for file in (tmp_path / name).iterdir()) for name in ("bundle", "small")]
+    assert sizes[1] < 0.4 * sizes[0]
+
     code, _, error = run_here("import-checkpoint", "recipe.toml", "-o", "none.safetensors", cwd=tmp_path)
     assert (code, error.count("\n")) == (2, 1)
     assert not (tmp_path / "none.safetensors").exists()

@@ -1,5 +1,7 @@
 """A bundle grows by its `with_` methods, and says in one line what is missing or does not fit."""
 
+import gzip
+
 import numpy as np
 import pytest
 import safetensors.numpy
@@ -43,6 +45,21 @@ def with_file(bundle, name, data):
 def test_a_calibration_that_is_none(bundle, table):
     with pytest.raises(BundleError, match=r"here: calibration\.csv is damaged .* calibrate again"):
         _ = with_file(bundle, "calibration.csv", table.encode()).calibration
+
+
+def test_a_compressed_graph_that_is_none(bundle):
+    (network,) = bundle.info.networks
+    packed = gzip.compress(bundle.graph(network))
+    compressed = network.model_copy(update={"file": "network.onnx.gz"})
+    for data in (b"no gzip", packed[:-9], packed[:-1], packed[:40] + b"x" * 40 + packed[80:]):
+        broken = with_file(bundle.with_info(networks=(compressed,)), "network.onnx.gz", data)
+        with pytest.raises(
+            BundleError, match=r"here: network\.onnx\.gz is damaged .* get the bundle again"
+        ) as caught:
+            broken.graph(compressed)
+        assert "\n" not in str(caught.value)
+    whole = with_file(bundle, "network.onnx.gz", packed)
+    assert whole.graph(compressed) == bundle.graph(network)
 
 
 @pytest.mark.parametrize("kind", ["cut", "foreign", "of another network"])

@@ -4,9 +4,11 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from torch import nn
 
 from cameraborn.detect.evidence.known_generators import BinaryClassifier
+from cameraborn.detect.store import read_bundle
 from cameraborn.errors import CamerabornError
 from cameraborn.train.export import BundleOptions, ExportedNetwork, preprocessing_of, write_exported
 
@@ -93,3 +95,24 @@ def test_the_graph_keeps_as_many_bits_of_a_weight_as_asked_for():
     sizes = [len(network(encoder=encoder, weight_bits=bits).onnx) for bits in (4, 16, 32)]
     assert sizes[0] < 0.6 * sizes[1]
     assert sizes[1] < 0.8 * sizes[2]
+
+
+def test_a_graph_of_four_bits_is_compressed_in_the_bundle(tmp_path):
+    layers = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64 * 64, 8)).eval()
+    with torch.no_grad():
+        layers[1].weight.copy_(torch.randint(-2, 3, (8, 3 * 64 * 64)) * 2.0**-8)
+    for bits, file in ((4, "network.onnx.gz"), (16, "network.onnx")):
+        made = network(encoder=layers, weight_bits=bits)
+        write_exported(made, BundleOptions("a bundle"), tmp_path / str(bits))
+        bundle = read_bundle(tmp_path / str(bits))
+        assert [one.file for one in bundle.info.networks] == [file]
+        assert bundle.graph(bundle.info.networks[0]) == made.onnx
+        assert (len(bundle.files[file]) < 0.8 * len(made.onnx)) == (bits == 4)
+
+
+def test_a_small_export_has_half_the_precision_and_nothing_to_train_on():
+    encoder = nn.Sequential(nn.Flatten(), nn.Linear(12288, 8)).eval()
+    large = network(encoder=encoder, weights=(b"weights",))
+    assert large.small.weights == ()
+    assert len(large.small.onnx) < 0.6 * len(large.onnx)
+    assert [network(weight_bits=bits).small.weight_bits for bits in (4, 16, 32)] == [4, 16, 16]

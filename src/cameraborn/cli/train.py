@@ -372,6 +372,13 @@ def export(
             show_default="as BLADES does, for its networks alone",
         ),
     ] = None,
+    small: Annotated[
+        bool,
+        Option(
+            "--small",
+            help="Keep the network in half precision and nothing to train on from: a fourth of the size or less.",
+        ),
+    ] = False,
     weights_licence: Annotated[str, Option(help="Licence of the weights, for the card.")] = "not stated",
     data_licence: Annotated[
         str, Option(help="Licence and origin of the photographs, for the card.")
@@ -411,7 +418,7 @@ def export(
         unit_length=unit_length,
         licences={"weights": weights_licence, "data": data_licence},
     )
-    write_exported(network, options, output)
+    write_exported(network.small if small else network, options, output)
     follows = (
         f"calibrate PHOTOS --bundle {output}"
         if network.is_binary

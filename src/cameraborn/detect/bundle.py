@@ -1,16 +1,18 @@
 """A bundle: everything that scoring needs, in memory. It alone knows the names of its files.
 
-`network.onnx` is the encoder, and others may follow; each channel of evidence has its fitted numbers in
-`NAME.safetensors`; `operations.safetensors` is the classifier of post-processing operations; `calibration.csv` holds
-the scores of held-out photographs; `golden.json` holds scores of pictures made by formula, which tell whether this
-machine computes what the maker's did; `seen.txt` names what was learnt from. A bundle grows in three steps: export
-(the network), fit (the evidence), calibrate (the held-out scores). Each `with_` method returns a changed copy.
-`store` reads and writes it.
+`network.onnx` is the encoder (`network.onnx.gz` where that is much smaller), and others may follow; each channel of
+evidence has its fitted numbers in `NAME.safetensors`; `operations.safetensors` is the classifier of post-processing
+operations; `calibration.csv` holds the scores of held-out photographs; `golden.json` holds scores of pictures made by
+formula, which tell whether this machine computes what the maker's did; `seen.txt` names what was learnt from. A bundle
+grows in three steps: export (the network), fit (the evidence), calibrate (the held-out scores). Each `with_` method
+returns a changed copy. `store` reads and writes it.
 """
 
 from __future__ import annotations
 
+import gzip
 import json
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,7 +32,7 @@ from cameraborn.detect.evidence.combine import Standard, combine, parts
 from cameraborn.detect.evidence.kinds import KINDS
 from cameraborn.detect.held_out import CalibrationRow, read_rows, write_rows
 from cameraborn.detect.operations import OperationClassifier
-from cameraborn.detect.schema import TENSORS, BundleInfo, Channel, Coverage, Network
+from cameraborn.detect.schema import COMPRESSED, TENSORS, BundleInfo, Channel, Coverage, Network
 from cameraborn.errors import BundleError
 from cameraborn.files import Array
 
@@ -65,19 +67,32 @@ class Bundle:
         """A bundle with one network alone.
 
         Args:
-            info: what it is; its only network names these files.
+            info: what it is; its only network names these files, and by its name whether its own is compressed.
             onnx: the encoder.
             weights: safetensors to train on from, with the heads, of each network that is in the encoder.
         """
         (network,) = info.networks
-        return cls(info, {network.file: onnx, **dict(zip(network.weights, weights, strict=True))}, info.name)
+        graph = gzip.compress(onnx, mtime=0) if network.file.endswith(COMPRESSED) else onnx
+        return cls(info, {network.file: graph, **dict(zip(network.weights, weights, strict=True))}, info.name)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.info, dict(self.files), self.origin)
 
     def graph(self, network: Network) -> bytes:
-        """The ONNX file of a network."""
-        return self._file(network.file, "export it again")
+        """The ONNX file of a network.
+
+        Raises:
+            BundleError: it is missing, or its compressed file is damaged.
+        """
+        data = self._file(network.file, "export it again")
+        if not network.file.endswith(COMPRESSED):
+            return data
+        try:
+            return gzip.decompress(data)
+        except (OSError, EOFError, zlib.error) as error:
+            raise BundleError(
+                f"{self.origin}: {network.file} is damaged ({error}): get the bundle again"
+            ) from error
 
     @cached_property
     def evidence(self) -> tuple[Evidence, ...]:

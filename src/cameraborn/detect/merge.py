@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from pathlib import PurePath
 
 from cameraborn.detect.bundle import Bundle
 from cameraborn.detect.evidence.channel import Columns, Evidence
@@ -78,9 +77,10 @@ def _moved(channel: Evidence, name: str, by: int) -> Evidence:
 
 def _free(name: str, taken: Collection[str]) -> str:
     """The name, with the first number that makes it differ from those that are taken."""
-    path, number, free = PurePath(name), 2, name
+    stem, dot, endings = name.partition(".")
+    number, free = 2, name
     while free in taken:
-        free, number = f"{path.stem}-{number}{path.suffix}", number + 1
+        free, number = f"{stem}-{number}{dot}{endings}", number + 1
     return free
 
 

@@ -16,7 +16,7 @@ from cameraborn.detect.evidence.combine import Standard
 from cameraborn.photo.crops import CropRule
 
 SCHEMA_VERSION = 4  # `convert` reads 2 and 3; 1 had other categories of condition
-TENSORS = ".safetensors"
+TENSORS, COMPRESSED = ".safetensors", ".gz"
 RESERVED = ("weights", "beside", "operations")  # beginnings of file names that no channel may have
 DECIDING_PACKAGES = ("cameraborn", "numpy", "onnxruntime", "pillow", "scikit-learn")
 
@@ -65,7 +65,7 @@ class Preprocessing(_Record):
 class Network(_Record):
     """One network: its features follow those of the networks before it."""
 
-    file: str  # the ONNX graph
+    file: str  # the ONNX graph, compressed by gzip if it ends so
     weights: tuple[str, ...] = ()  # safetensors to train on from
     description: str  # its family and size, for people
     features: int = Field(ge=1)  # for one side

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, Self, TypeVar
 
 import safetensors
 from pydantic import BaseModel, ValidationError
@@ -21,7 +21,14 @@ from cameraborn.detect.bundle import Bundle
 from cameraborn.detect.evidence.channel import Columns, Evidence, repeated
 from cameraborn.detect.evidence.density import Density
 from cameraborn.detect.evidence.kinds import PHOTOGRAPHS
-from cameraborn.detect.schema import BundleInfo, Channel, Network, Preprocessing, software_versions
+from cameraborn.detect.schema import (
+    COMPRESSED,
+    BundleInfo,
+    Channel,
+    Network,
+    Preprocessing,
+    software_versions,
+)
 from cameraborn.detect.store import write_bundle
 from cameraborn.errors import CamerabornError, RecipeError, first_line
 from cameraborn.networks.section import InputKind
@@ -88,6 +95,11 @@ class ExportedNetwork:
             return with_four_bit_weights(self.encoder, self.input_kind, self.side)
         graph = to_onnx(self.encoder, self.input_kind, self.side)
         return with_half_weights(graph) if self.weight_bits == 16 else graph
+
+    @property
+    def small(self) -> Self:
+        """The same for scoring alone: in half precision, unless it is smaller already, and no weights to train on."""
+        return replace(self, weights=(), weight_bits=min(16, self.weight_bits))
 
     @property
     def is_binary(self) -> bool:
@@ -166,11 +178,12 @@ def write_exported(network: ExportedNetwork, options: BundleOptions, folder: Pat
     Raises:
         CamerabornError: the options do not go with the network, or the folder cannot be written.
     """
+    file = "network.onnx" + COMPRESSED * (network.weight_bits == 4)  # most levels of four bits are small
     info = BundleInfo(
         name=options.name,
         networks=(
             Network(
-                file="network.onnx",
+                file=file,
                 weights=tuple(
                     f"{name}.safetensors" for name in ("weights", "beside")[: len(network.weights)]
                 ),

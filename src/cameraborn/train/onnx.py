@@ -24,7 +24,7 @@ from cameraborn.photo.patches import PATCH_SIZE
 
 _SMALLEST, _FEW = 2048, 6  # numbers of a tensor, input channels of a filter, that are worth rounding
 _LARGE = 2**16  # numbers of a filter that are worth it whatever its input channels
-GROUP = 32  # inputs of a layer whose weights of four bits share a scale
+GROUP = 64  # inputs of a layer whose weights of four bits share a scale
 LOWEST, HIGHEST = -8, 7  # their levels
 _LEVELS = range(1, 12)  # where a group's largest weight may lie on the grid; beyond its end it is clipped
 _BLOCKED_OPSET = 21  # the first with four bits and scales by blocks
