@@ -16,6 +16,7 @@ ROOMS = [
         "errors",
         "files",
         "registry",
+        "toml",
         "engine",
         "photo",
         "degrade",

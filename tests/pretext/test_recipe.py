@@ -61,7 +61,7 @@ def test_a_short_recipe_has_defaults(tmp_path):
         (GOOD + "[augment]\njpeg_quality = [98, 60]\n", "augment.jpeg_quality"),
         (GOOD.replace("iso", "reconstructed") + "[network]\ncolour = true\n", "network.colour"),
         ("[data\n", "not valid TOML"),
-        (b"\xff\xfe", "not valid TOML"),
+        (b"\xff\xfe", "is UTF-16, and TOML is UTF-8: save it so"),
     ],
 )
 def test_a_wrong_recipe_names_the_field(tmp_path, text, named):

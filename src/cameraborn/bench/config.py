@@ -12,7 +12,6 @@ Paths are relative to the working directory, as in a training recipe.
 
 from __future__ import annotations
 
-import tomllib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,6 +35,7 @@ from cameraborn.degrade.named import STANDARD, UNDEGRADED, parse
 from cameraborn.detect.evidence.em import Covariance
 from cameraborn.errors import BenchError, DegradationError, no_file
 from cameraborn.registry import unknown_name
+from cameraborn.toml import read_toml
 
 FEATURES = "features.sqlite"  # in the folder of a run
 
@@ -195,9 +195,7 @@ def read_config(path: Path) -> BenchConfig:
     if not path.is_file():
         raise BenchError(no_file(path, "configuration", "see configs/ for those that ship"))
     try:
-        return BenchConfig.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BenchError(f"{path}: not valid TOML: {error}") from error
+        return BenchConfig.model_validate(read_toml(path, BenchError))
     except ValidationError as error:
         raise BenchError(f"{path}: {first_problem(error, BenchConfig, 'configuration')}") from error
 

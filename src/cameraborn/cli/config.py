@@ -10,6 +10,7 @@ The command line comes before an environment variable (CAMERABORN_SCORE_FALSE_AL
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -41,18 +42,11 @@ def read_defaults(path: Path, application: Callable[[], Any], *, required: bool)
     """
     if not required:
         refuse_special(path, CamerabornError)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        if required:
-            raise CamerabornError(f"{path}: cannot be read ({error.strerror}): check the path") from error
-        return {}
-    import tomllib  # most people have no such file, and need not wait for this
+        if not os.access(path, os.R_OK):
+            return {}
+    from cameraborn.toml import read_toml  # most people have no such file, and need not wait for this
 
-    try:
-        found = tomllib.loads(data.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise CamerabornError(f"{path}: not TOML ({error}): fix the line") from error
+    found = read_toml(path, CamerabornError)
     read_by_all(path)
     say(f"{path}: defaults are taken from here")
     return _defaults(path, found, application())

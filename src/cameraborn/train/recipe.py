@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -21,6 +20,7 @@ from cameraborn.data.invalid import first_problem
 from cameraborn.data.select import Selection
 from cameraborn.errors import RecipeError, no_file
 from cameraborn.registry import unknown_name
+from cameraborn.toml import read_toml
 
 KINDS = ("binary", "generators", "autoencoders", "rival")  # a recipe of pretext tasks names none
 # Keys of earlier releases by their section (the empty one: whole sections): the old name, and today's.
@@ -214,7 +214,4 @@ def _refuse_old_names(path: Path, fields: dict[str, Any]) -> None:
 def _read_toml(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise RecipeError(no_file(path, "recipe", "see configs/ for those that ship"))
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: not valid TOML: {error}") from error
+    return read_toml(path, RecipeError)
