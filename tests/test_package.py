@@ -168,5 +168,5 @@ def test_the_bill_of_materials_names_the_package_and_its_networks(wheel, tmp_pat
         for part in document["components"]
         if part["type"] == "machine-learning-model"
     }
-    files = [*(ROOT / "models" / "default").glob("*.onnx"), *(ROOT / "src").rglob("models/faces/*.onnx")]
+    files = [*(ROOT / "models" / "default").glob("*.onnx*"), *(ROOT / "src").rglob("models/faces/*.onnx")]
     assert networks == {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}

@@ -41,7 +41,7 @@ def networks(package: Path) -> Iterator[dict[str, Any]]:
     """A component for each network that an installed package holds."""
     bundle = package / "models" / "default"
     info = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))
-    for path in sorted(bundle.glob("*.onnx")):
+    for path in sorted(bundle / network["file"] for network in info["networks"]):
         yield component(path, info["name"], info["licences"]["weights"])
     for path in sorted((package / "models" / "faces").glob("*.onnx")):
         yield component(path, "cameraborn", FACE_MODELS_LICENCE)

@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,15 +30,27 @@ from cameraborn.files import replacing
 from cameraborn.train.onnx import GROUP
 
 BATCH, WARMUP, LAST = 16, 30, 0.02  # steps to the full rate; the last rate over the full one
-RATE = 2e-3  # of a parameter's root mean square: pruning leaves some layers thousands of times larger than others
+RATE = 6e-4  # of a parameter's root mean square: pruning leaves some layers thousands of times larger than others
 OF_BLOCK, OF_READ = 0.2, dict(zip(READ, (1.0, 1.5), strict=True))  # weights of the blocks' losses
 OF_PARTS = (1.0, 0.5)  # of mean and deviation
 MEASURED, EVERY, SHOWN = 64, 100, 25  # pictures that variances come of; steps between checkpoints, and lines
 Stream = Tensor  # [N L W]
 
 
+class _Rounded(torch.autograd.Function):
+    """A weight on its grid, in the precision that it is multiplied in; gradients pass as they are."""
+
+    @staticmethod
+    def forward(_: Any, weight: Tensor, scale: Tensor) -> Tensor:  # noqa: ANN401 - torch's context, which is not used
+        return rounded(weight.unflatten(1, (-1, GROUP)), scale).flatten(1).bfloat16()
+
+    @staticmethod
+    def backward(_: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]  # noqa: ANN401
+        return gradient.float(), None
+
+
 class OnGrid(nn.Module):
-    """Rounds a weight [O I] to a grid of fixed scales; gradients pass."""
+    """Rounds a weight [O I] to a grid of fixed scales [O I/GROUP]."""
 
     scale: Tensor
 
@@ -47,8 +60,8 @@ class OnGrid(nn.Module):
 
     def forward(self, weight: Tensor) -> Tensor:
         """[O I] to the same shape."""
-        groups = weight.detach().unflatten(1, (-1, GROUP))
-        return weight + (rounded(groups, self.scale).flatten(1) - weight.detach())
+        on_grid: Tensor = _Rounded.apply(weight, self.scale)
+        return on_grid
 
 
 class Variances:
@@ -74,27 +87,34 @@ class Variances:
             total = total + OF_READ.get(number, OF_BLOCK) * ((1 + lost).sqrt() - 1)
         return total.mean()
 
-    def lost(self, slim: list[Stream], whole: list[Stream]) -> str:
-        """The share of the variance between pictures that is lost where the streams are read, for people."""
-        told = []
-        for number in READ:
-            parts = zip(spread(slim[number]), spread(whole[number]), self.parts[number], strict=True)
-            told += [f"{float(((x - y) ** 2 / variance).mean()):.3f}" for x, y, variance in parts]
-        return " ".join(told)
+
+def kept(slim: list[Stream], whole: list[Stream]) -> str:
+    """Squared correlation between pictures of what is read of both towers, the mean of all numbers, for people."""
+    told = []
+    for number in READ:
+        for x, y in zip(spread(slim[number]), spread(whole[number]), strict=True):
+            x, y = x - x.mean(dim=0), y - y.mean(dim=0)
+            told.append(float(((x * y).sum(dim=0) ** 2 / ((x**2).sum(dim=0) * (y**2).sum(dim=0))).mean()))
+    return " ".join(f"{one:.3f}" for one in told)
 
 
 def place_on_grid(slim: SlimTower, scales: Mapping[str, Tensor]) -> None:
     """Round every linear layer's weight from now on."""
     for number, block in enumerate(slim.blocks):
         for name, layer in block.linear().items():  # type: ignore[operator]
-            parametrize.register_parametrization(layer, "weight", OnGrid(scales[f"{number}.{name}"]))
+            # Unsafe, as torch calls it: the rounded weight has another type than the one that learns.
+            grid = OnGrid(scales[f"{number}.{name}"])
+            parametrize.register_parametrization(layer, "weight", grid, unsafe=True)
 
 
 def take_off_grid(slim: SlimTower) -> None:
-    """Leave every weight as it was rounded last."""
+    """Leave every weight on its grid, in single precision."""
     for block in slim.blocks:
         for layer in block.linear().values():  # type: ignore[operator]
-            parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
+            scale = layer.parametrizations.weight[0].scale
+            parametrize.remove_parametrizations(layer, "weight", leave_parametrized=False)
+            grouped = layer.weight.data.unflatten(1, (-1, GROUP))
+            layer.weight.data = rounded(grouped, scale).flatten(1)
 
 
 class Teaching:
@@ -108,7 +128,9 @@ class Teaching:
         taught = [parameter for parameter in self.slim.parameters() if parameter.requires_grad]
         sizes = [float(parameter.detach().square().mean().sqrt()) for parameter in taught]
         self.rates = [RATE * size for size in sizes]
-        self.optimiser = torch.optim.Adam([{"params": [one]} for one in taught], betas=(0.9, 0.98))
+        self.optimiser = torch.optim.Adam(
+            [{"params": [one]} for one in taught], betas=(0.9, 0.98), fused=True
+        )
         self.step, self.seconds, self.seed = 0, 0.0, options.seed
         self.work, self.checkpoint = options.work, options.output.with_suffix(".checkpoint")
         if self.checkpoint.exists():
@@ -147,7 +169,7 @@ class Teaching:
     def one_step(self, pixels: Tensor, share: float) -> float:
         """A step; `share` of the time is over, and the rate falls as a cosine."""
         whole = self.streams_of_whole(pixels)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16), parametrize.cached():
             slim = self.slim.streams(pixels)
         loss = self.variances.loss(slim, whole)
         falling = 0.5 * (1 + math.cos(math.pi * share)) * (1 - LAST) + LAST
@@ -161,10 +183,10 @@ class Teaching:
         return float(loss.detach())
 
     def tell(self) -> None:
-        """What is lost on pictures that are not learnt from."""
-        with torch.no_grad():
-            lost = self.variances.lost(self.slim.streams(self.held), self.wanted)
-        print(f"step {self.step}: lost of means and deviations {lost}", flush=True)
+        """What is kept of pictures that are not learnt from."""
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            streams = [stream.float() for stream in self.slim.streams(self.held)]
+        print(f"step {self.step}: of means and deviations {kept(streams, self.wanted)} kept", flush=True)
 
     def keep(self) -> None:
         """Write a checkpoint."""

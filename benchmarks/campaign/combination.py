@@ -42,6 +42,7 @@ def rules(g: Scores, p: Scores, r: Scores) -> dict[str, Scores]:
         "generators + .2 reconstructed": g + 0.2 * r,
         "generators + .15 both": g + 0.15 * (p + r),
         "generators + .3 both": g + 0.3 * (p + r),
+        "generators + .4 both": g + 0.4 * (p + r),
         "generators + .5 both": g + 0.5 * (p + r),
         "generators + both": g + p + r,
         "generators + .5 of what is above the mean of both": g + 0.5 * (np.maximum(p, 0) + np.maximum(r, 0)),

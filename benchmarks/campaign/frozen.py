@@ -9,7 +9,8 @@ Features are of ImageNet's EfficientNet-Lite0 (`textures`; its weights are those
 or of CLIP's slim tower (`clip`). `draw` processes every picture some times as training draws it (`TIMES`), and keeps
 the features of these and of the evaluation set; what is kept is not drawn again. `left-out` fits the layer without each
 family of generators, and tells what it is worth on that family, alone and added to the network of a run that left it
-out too; and fitted to all families, on the development tracks. `export` writes the bundle of a network and a layer that
+out too; and fitted to all families, on the development tracks. It keeps its scores as runs `clip-gan` and so on, which
+`combination.py` adds to those of a bundle's channels. `export` writes the bundle of a network and a layer that
 has seen all families. The layer is a ridge regression of the label: one equation, no steps. What tells photographs of
 one source from those of another costs extra there, or it would be taken for a generator's trace.
 """
@@ -174,6 +175,7 @@ def left_out(work: Path, name: str, runs: list[str], output: Path) -> None:
     lines = []
     for family in FAMILIES:
         weights, bias = kept.fit(family)
+        keep_scores(work / "runs" / f"{name}-{family}", family, features @ weights + bias)
         for delivery in ("lottery", "as-is"):
             here = evaluation.column("delivery") == delivery
             numbers = np.flatnonzero(here & ~np.isnan(trained[family]))
@@ -185,6 +187,13 @@ def left_out(work: Path, name: str, runs: list[str], output: Path) -> None:
         writer = csv.DictWriter(out, [*lines[0], "command"], lineterminator="\n")
         writer.writeheader()
         writer.writerows(line | {"command": command} for line in lines)
+
+
+def keep_scores(folder: Path, family: str, scores: Scores) -> None:
+    """Scores [N] of the evaluation set, as a run that left a family out has them, for `combination.py`."""
+    folder.mkdir(exist_ok=True)
+    (folder / "options.json").write_text(json.dumps({"leave_out": [family]}))
+    np.savez(folder / "scores.npz", numbers=np.arange(len(scores)), scores=scores[:, None])
 
 
 def of_delivery(

@@ -1,8 +1,8 @@
 """Which photographs are kept from training, to calibrate and to judge on: row numbers of the cache.
 
-Those that the bundle that ships was calibrated on, with all of their sources (portraits: each by itself), and one
-source in four of `data2`. The networks of that bundle have not seen any of them either, so one set of photographs can
-calibrate all channels of evidence.
+Those that the bundle that ships was calibrated on, with all of their sources (portraits: each by itself), those in
+`examples/`, and one source in four of `data2`. The networks of that bundle have not seen any of them either, so one set
+of photographs can calibrate all channels of evidence.
 
     python benchmarks/campaign/split.py --shared SHARED --work WORK --bundle models/default
 
@@ -25,6 +25,7 @@ from cameraborn.data.manifest import sha256_of, write_manifest
 from cameraborn.detect.bundle import SEEN_DIGITS
 from cameraborn.detect.store import read_bundle
 
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 SHARE = 25  # percent of the sources of data2
 ALWAYS = ("drewnoakes/metadata-extractor-images",)  # has files among `cases/genuine`, which only measure
 
@@ -52,6 +53,8 @@ def main() -> None:
     parser.add_argument("--bundle", type=Path, required=True)
     options = parser.parse_args()
     bundle = read_bundle(options.bundle)
+    examples = {sha256_of(path)[:SEEN_DIGITS] for path in EXAMPLES.glob("*.jpg")}
+    assert examples, f"{EXAMPLES}: no examples, which no part of a bundle may see"
     calibrates = {row.photograph for row in bundle.calibration_rows}
     rows = [
         (number, row)
@@ -68,7 +71,7 @@ def main() -> None:
     held_out = [
         number
         for number, row in rows
-        if digests[number] in calibrates
+        if digests[number] in calibrates | examples
         or row["group"] in sources
         or (source_held_out(row) and not bundle.has_seen(digests[number]))
     ]

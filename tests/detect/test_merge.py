@@ -1,5 +1,6 @@
 """Bundles that are merged keep their evidence, and are calibrated as one."""
 
+import gzip
 from dataclasses import replace
 
 import numpy as np
@@ -60,6 +61,19 @@ def test_files_networks_and_channels_stand_side_by_side(one, other):
     assert merged.seen == one.seen | other.seen
     assert merged.info.licences == {"code": "Apache-2.0", "data": "CC0"}
     assert merged.info.coverage is None
+
+
+def test_a_compressed_network_stands_beside_another_under_a_name_of_its_own(one, other):
+    (network,) = other.info.networks
+    files = {"network.onnx.gz": gzip.compress(other.graph(network)), **other.files}
+    del files["network.onnx"]
+    packed = replace(other, files=files).with_info(
+        networks=(network.model_copy(update={"file": "network.onnx.gz"}),)
+    )
+    merged = merge([one, packed, packed])
+    names = [one.file for one in merged.info.networks]
+    assert names == ["network.onnx", "network-2.onnx.gz", "network-3.onnx.gz"]
+    assert [merged.graph(one) for one in merged.info.networks[1:]] == [other.graph(network)] * 2
 
 
 def test_each_channel_says_what_it_said_alone(one, other):

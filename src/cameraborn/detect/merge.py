@@ -76,12 +76,13 @@ def _moved(channel: Evidence, name: str, by: int) -> Evidence:
 
 
 def _free(name: str, taken: Collection[str]) -> str:
-    """The name, with the first number that makes it differ from those that are taken."""
+    """The name, with the first number that makes it differ from those that are taken, also without its endings."""
     stem, dot, endings = name.partition(".")
-    number, free = 2, name
-    while free in taken:
-        free, number = f"{stem}-{number}{dot}{endings}", number + 1
-    return free
+    stems = {one.partition(".")[0] for one in taken}
+    number, free = 2, stem
+    while free in stems:
+        free, number = f"{stem}-{number}", number + 1
+    return free + dot + endings
 
 
 def _licences(bundle: Bundle, other: Bundle) -> dict[str, str]:
