@@ -37,12 +37,17 @@ MEASURED, EVERY, SHOWN = 64, 100, 25  # pictures that variances come of; steps b
 Stream = Tensor  # [N L W]
 
 
+def on_grid(weight: Tensor, scale: Tensor) -> Tensor:
+    """A weight [O I] rounded to the grid of its groups' scales [O I/GROUP 1]."""
+    return rounded(weight.unflatten(1, (-1, GROUP)), scale).flatten(1)
+
+
 class _Rounded(torch.autograd.Function):
     """A weight on its grid, in the precision that it is multiplied in; gradients pass as they are."""
 
     @staticmethod
     def forward(_: Any, weight: Tensor, scale: Tensor) -> Tensor:  # noqa: ANN401 - torch's context, which is not used
-        return rounded(weight.unflatten(1, (-1, GROUP)), scale).flatten(1).bfloat16()
+        return on_grid(weight, scale).bfloat16()
 
     @staticmethod
     def backward(_: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]  # noqa: ANN401
@@ -60,8 +65,8 @@ class OnGrid(nn.Module):
 
     def forward(self, weight: Tensor) -> Tensor:
         """[O I] to the same shape."""
-        on_grid: Tensor = _Rounded.apply(weight, self.scale)
-        return on_grid
+        out: Tensor = _Rounded.apply(weight, self.scale)
+        return out
 
 
 class Variances:
@@ -113,8 +118,7 @@ def take_off_grid(slim: SlimTower) -> None:
         for layer in block.linear().values():  # type: ignore[operator]
             scale = layer.parametrizations.weight[0].scale
             parametrize.remove_parametrizations(layer, "weight", leave_parametrized=False)
-            grouped = layer.weight.data.unflatten(1, (-1, GROUP))
-            layer.weight.data = rounded(grouped, scale).flatten(1)
+            layer.weight.data = on_grid(layer.weight.data, scale)
 
 
 class Teaching:

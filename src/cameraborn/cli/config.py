@@ -42,7 +42,7 @@ def read_defaults(path: Path, application: Callable[[], Any], *, required: bool)
     """
     if not required:
         refuse_special(path, CamerabornError)
-        if not os.access(path, os.R_OK):
+        if not (os.access(path, os.R_OK) and path.is_file()):
             return {}
     from cameraborn.toml import read_toml  # most people have no such file, and need not wait for this
 
