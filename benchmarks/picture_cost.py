@@ -93,7 +93,7 @@ def watch_stages(watch: Stopwatch, detector: cameraborn.Detector) -> None:
     observer.faces.find = watch.around("faces", observer.faces.find)
     observer.faces.second_look = watch.around("faces", observer.faces.second_look)
     observer.measure = watch.around("measuring", observer.measure)
-    for encoder in observer.encoders:
+    for encoder, _ in observer.encoders:
         encoder.feature = watch.around("network", encoder.feature)
 
 

@@ -57,7 +57,7 @@ def measured(options: argparse.Namespace, folder: Path) -> Iterator[dict[str, ob
     shown, seen = pictures[: len(pictures) // 2], pictures[len(pictures) // 2 :]
     detector = Detector.of_path(options.bundle or default_bundle(), threads=1)
     graphs = [detector.bundle.graph(network) for network in detector.bundle.info.networks]
-    ships = [encoder._session for encoder in detector.observer.encoders]
+    ships = [encoder._session for encoder, _ in detector.observer.encoders]
     given, timed = recorded(detector, shown), recorded(detector, seen)
     before = p_values(detector, seen)
     for name, opened in others(graphs, given, folder):
@@ -125,7 +125,7 @@ class Given(CalibrationDataReader):
 
 def recorded(detector: Detector, pictures: Sequence[Path]) -> list[list[Feed]]:
     """What each network is given for the faces of pictures."""
-    ships = [encoder._session for encoder in detector.observer.encoders]
+    ships = [encoder._session for encoder, _ in detector.observer.encoders]
     feeds: list[list[Feed]] = [[] for _ in ships]
     use(detector, [recorder(session, into) for session, into in zip(ships, feeds, strict=True)])
     for picture in pictures:
@@ -143,7 +143,7 @@ def recorder(session: onnxruntime.InferenceSession, into: list[Feed]) -> Session
 
 
 def use(detector: Detector, sessions: Sequence[object]) -> None:
-    for encoder, session in zip(detector.observer.encoders, sessions, strict=True):
+    for (encoder, _), session in zip(detector.observer.encoders, sessions, strict=True):
         encoder._session = session  # type: ignore[assignment]
 
 

@@ -143,7 +143,7 @@ def shares(large: Path, bundle: Path | None) -> list[Row]:
     frames.open_picture = watch.around("decoding", frames.open_picture)
     faces = detector.observer.faces
     faces.find = watch.around("face detection", faces.find)  # type: ignore[method-assign]
-    for encoder in detector.observer.encoders:
+    for encoder, _ in detector.observer.encoders:
         encoder._run = watch.around("networks", encoder._run)  # type: ignore[method-assign]
     started = time.perf_counter()
     with writer(Format.csv, large.with_suffix(".csv"), Rows(detector)) as write_row:

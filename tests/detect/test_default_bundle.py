@@ -52,7 +52,7 @@ def test_photographs_of_the_examples_pass(detector):
 def test_faces_have_the_same_features_alone_and_among_others(detector):
     """As a server has them; rounding may differ by processor."""
     crops = [open_picture(path).pixels[100:356, 100:356] for path in EXAMPLES[:4]]
-    for encoder in detector.observer.encoders:
+    for encoder, _ in detector.observer.encoders:
         patches = [tile_patches(crop, encoder.preprocessing.patch) for crop in crops]
         alone = np.concatenate([encoder.patch_features(some) for some in patches])
         np.testing.assert_allclose(
@@ -60,7 +60,11 @@ def test_faces_have_the_same_features_alone_and_among_others(detector):
         )
 
 
-def test_photographs_alone_can_judge():
-    (verdict,) = load(evidence="photographs").score(EXAMPLES[0])
-    assert set(verdict.evidence) == {"photographs"}
-    assert verdict.p_value == verdict.evidence["photographs"].p_value
+@pytest.mark.parametrize("channel", ["photographs", "reconstructed", "generators"])
+def test_a_channel_alone_can_judge_by_its_own_network(detector, channel):
+    alone = load(evidence=channel, verify=True)
+    assert len(alone.observer.encoders) < len(detector.observer.encoders)
+    (verdict,), (beside_others,) = alone.score(EXAMPLES[0]), detector.score(EXAMPLES[0])
+    assert set(verdict.evidence) == {channel}
+    assert verdict.p_value == verdict.evidence[channel].p_value
+    assert verdict.evidence[channel] == beside_others.evidence[channel]

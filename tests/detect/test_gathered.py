@@ -87,7 +87,7 @@ def test_one_that_a_network_fails_on_does_not_take_others_along():
 
 
 def test_an_encoders_threads_go_through_its_network_together(network_bundle):
-    (encoder,) = Observer(network_bundle).encoders
+    ((encoder, _),) = Observer(network_bundle).encoders
     rng = np.random.default_rng(0)
     crops = [rng.integers(0, 255, (200, 200, 3), np.uint8) for _ in range(8)]
     alone, told = [encoder.feature(crop) for crop in crops], []

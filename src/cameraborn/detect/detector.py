@@ -66,7 +66,8 @@ class Detector:
         self.evidence = evidence
         self._channels = bundle.evidence if evidence is None else (bundle.channel(evidence),)
         self._deciding = bundle.info.combined if evidence is None else (evidence,)
-        self.observer = Observer(bundle, threads=threads, features=features)
+        columns = None if evidence is None else self._channels[0].columns
+        self.observer = Observer(bundle, threads=threads, features=features, columns=columns)
         self.options: dict[str, Any] = {"threads": threads, "evidence": evidence, "features": features}
         self.path: Path | None = None
 
@@ -301,7 +302,8 @@ class Detector:
 
     def golden_scores(self, names: Iterable[str]) -> dict[str, float]:
         """The combined scores of pictures made by formula, by name."""
-        features = {name: self.observer.feature(golden_picture(name)) for name in names}
+        observer = self.observer if self.evidence is None else Observer(self.bundle)  # which has all networks
+        features = {name: observer.feature(golden_picture(name)) for name in names}
         return {name: float(self.bundle.scores(feature[None])[0]) for name, feature in features.items()}
 
     def boxes(self, pixels: Pixels, *, whole_image: bool) -> list[Box]:

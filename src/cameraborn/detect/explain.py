@@ -153,7 +153,8 @@ def _nearest(detector: Detector, verdict: Verdict, category: int) -> tuple[Calib
 
 def _sees_whole_patches(detector: Detector) -> bool:
     """Whether every network takes single patches of the whole crop."""
-    seen = {(one.preprocessing.input, one.preprocessing.crop_scale) for one in detector.observer.encoders}
+    networks = detector.bundle.info.networks
+    seen = {(one.preprocessing.input, one.preprocessing.crop_scale) for one in networks}
     return seen == {("patches", detector.bundle.info.crop_scale)}
 
 
@@ -164,9 +165,9 @@ def patch_influence(detector: Detector, crop: Pixels) -> Array:
     """
     centre = detector.observer.feature(crop)
     score = float(detector.scores(centre[None])[0])
-    total, first = np.zeros(crop.shape[:2]), 0
-    for encoder in detector.observer.encoders:
-        size, shrunk = encoder.preprocessing.patch, crop
+    total = np.zeros(crop.shape[:2])
+    for encoder, place in detector.observer.encoders:
+        first, size, shrunk = place.start, encoder.preprocessing.patch, crop
         for side in encoder.preprocessing.sides:
             shrunk = shrink_to(shrunk, side)
             h, w, _ = shrunk.shape

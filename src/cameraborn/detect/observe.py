@@ -18,6 +18,7 @@ from cameraborn.detect.abstain import SURE_FACE
 from cameraborn.detect.bundle import Bundle
 from cameraborn.detect.condition import Condition
 from cameraborn.detect.encoder import Encoder
+from cameraborn.detect.evidence.channel import Columns
 from cameraborn.detect.schema import Preprocessing
 from cameraborn.detect.verdict import Scope
 from cameraborn.files import Box, Pixels
@@ -94,22 +95,35 @@ class Observer:
     Args:
         bundle: with networks; it need not be fitted.
         threads: processor threads for one picture.
-        features: a store of these networks' features.
+        features: a store of these networks' features, where all of them are kept.
+        columns: of the features that are asked for; None: all. A network that gives none of these is not loaded, and
+            zeros stand in its places.
 
     Attributes:
-        encoders: one a network, in the order of the bundle.
+        encoders: of each network that is loaded, and the columns of its features, in the order of the bundle.
     """
 
-    def __init__(self, bundle: Bundle, *, threads: int = 1, features: FeatureStore | None = None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        threads: int = 1,
+        features: FeatureStore | None = None,
+        columns: Columns | None = None,
+    ) -> None:
         self.bundle = bundle
         self.encoders = tuple(
-            Encoder(
-                bundle.graph(network),
-                network.preprocessing,
-                name=f"{bundle.origin}: {network.file}",
-                threads=threads,
+            (
+                Encoder(
+                    bundle.graph(network),
+                    network.preprocessing,
+                    name=f"{bundle.origin}: {network.file}",
+                    threads=threads,
+                ),
+                place,
             )
-            for network in bundle.info.networks
+            for network, place in zip(bundle.info.networks, bundle.info.places, strict=True)
+            if columns is None or features is not None or _share_any(place, columns)
         )
         self.faces = FaceFinder(threads=threads)
         self._store = features
@@ -192,10 +206,10 @@ class Observer:
         return Observation(face, box, crop, measured)
 
     def _feature(self, crop: Pixels, shrunk: Pixels) -> Feature:
-        parts = [
-            encoder.feature(self._shown(encoder.preprocessing, crop, shrunk)) for encoder in self.encoders
-        ]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        feature = np.zeros(self.bundle.info.width, np.float32)
+        for encoder, place in self.encoders:
+            feature[place] = encoder.feature(self._shown(encoder.preprocessing, crop, shrunk))
+        return feature
 
     def _shrunk(self, crop: Pixels) -> Pixels:
         """The crop at the largest size that the first network sees."""
@@ -218,6 +232,10 @@ class Observer:
         h, w = round(H * share), round(W * share)
         y, x = (H - h) // 2, (W - w) // 2
         return crop[y : y + h, x : x + w]
+
+
+def _share_any(place: slice, columns: Columns) -> bool:
+    return any(first < place.stop and place.start < end for first, end in columns)
 
 
 def longer_side(box: Box) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import platform
 from importlib import metadata
@@ -173,6 +174,12 @@ class BundleInfo(_Record):
     def width(self) -> int:
         """Features of all networks."""
         return sum(network.width for network in self.networks)
+
+    @property
+    def places(self) -> tuple[slice, ...]:
+        """The columns of each network's features."""
+        ends = itertools.accumulate((network.width for network in self.networks), initial=0)
+        return tuple(slice(first, end) for first, end in itertools.pairwise(ends))
 
     @property
     def weights(self) -> dict[str, float]:

@@ -104,7 +104,7 @@ class Service:
         self.pool = Pool(threads, limits)
         self.jobs = Jobs(store, self.pool, limits, self._judged_for_job, abandoned)
         self.metrics = Metrics(self.pool, self.jobs)
-        for encoder in detector.observer.encoders:
+        for encoder, _ in detector.observer.encoders:
             encoder.gather(threads, self.metrics.ran)
         self._detector, self._limits = detector, limits
         self._rows, self._facts = Rows(detector), facts_of(detector, version, limits)
