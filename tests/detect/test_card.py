@@ -22,6 +22,12 @@ def test_a_bundle_of_photographs_alone_says_so(tiny_bundle):
     assert "It has seen no generated picture." in card_text(read_bundle(tiny_bundle))
 
 
+def test_a_network_without_evidence_says_so():
+    text = card_text(read_bundle(default_bundle().with_name("clip")))
+    assert "A network for cameraborn, without evidence: `cameraborn fit` gives it some." in text
+    assert "## Evidence" not in text
+
+
 def test_a_bundle_that_is_not_calibrated_says_so(network_bundle):
     text = card_text(network_bundle)
     assert "- Calibration: none yet" in text

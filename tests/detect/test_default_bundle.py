@@ -8,9 +8,11 @@ import pytest
 from cameraborn.data.manifest import sha256_of
 from cameraborn.detect.bundle import SEEN_DIGITS
 from cameraborn.detect.detector import default_bundle
+from cameraborn.detect.observe import Observer
+from cameraborn.detect.store import read_bundle
 from cameraborn.library import load
 from cameraborn.photo.decode import open_picture
-from cameraborn.photo.patches import tile_patches
+from cameraborn.photo.patches import square_resize, tile_patches
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.jpg"))
 
@@ -18,6 +20,18 @@ EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.jpg"))
 @pytest.fixture(scope="module")
 def detector():
     return load(verify=True)
+
+
+def test_a_network_without_evidence_stands_beside_it():
+    tower = read_bundle(default_bundle().with_name("clip"))
+    assert tower.evidence == ()
+    (encoder, _), *others = Observer(tower).encoders
+    assert not others
+    laid = square_resize(open_picture(EXAMPLES[0]).pixels, 224).transpose(2, 0, 1)[None]
+    feature = encoder.patch_features(np.ascontiguousarray(laid))
+    assert feature.shape == (1, tower.info.width)
+    assert np.isfinite(feature).all()
+    assert not any(tower.has_seen(sha256_of(path)) for path in EXAMPLES if "photo-" in path.name)
 
 
 def test_its_channels(detector):

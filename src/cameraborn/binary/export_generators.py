@@ -46,11 +46,11 @@ def exported(encoder: Any, head: nn.Linear, description: str, data: DataRecord) 
         side=PATCH,
         smallest_side=PATCH,
         weight_bits=16,
-        evidence=(BinaryClassifier.from_tensors(GENERATORS, ((0, encoder.features),), _two_logits(head)),),
+        evidence=(BinaryClassifier.from_tensors(GENERATORS, ((0, encoder.features),), two_logits(head)),),
     )
 
 
-def _two_logits(head: nn.Linear) -> Tensors:
+def two_logits(head: nn.Linear) -> Tensors:
     """The head as logits of photograph, which is 0, and of generated."""
     weight, bias = (value.detach().numpy() for value in (head.weight, head.bias))
     return {

@@ -51,6 +51,8 @@ def _network(network: Network) -> str:
 
 
 def _kind(info: BundleInfo) -> str:
+    if not info.channels:
+        return "A network for cameraborn, without evidence: `cameraborn fit` gives it some."
     innocent = [record.name for record in info.channels if not KINDS[record.kind].has_seen_fakes]
     if len(innocent) < len(info.channels):
         text = (
