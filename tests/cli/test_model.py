@@ -1,13 +1,18 @@
-"""`cameraborn fit-binary` as users meet it."""
+"""`cameraborn fit-binary`, `calibrate` and `merge` as users meet them."""
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from cameraborn.cli.common import duration, reporting
-from cameraborn.detect.store import write_bundle
+from cameraborn.data.manifest import sha256_of
+from cameraborn.detect.bundle import SEEN_DIGITS
+from cameraborn.detect.store import read_bundle, write_bundle
+from cameraborn.fit.density import fit
+from cameraborn.fit.views import ViewOptions
 from tests.command import run, run_here
 from tests.conftest import EXAMPLES
 
@@ -104,6 +109,30 @@ def test_the_bundle_that_ships_is_not_calibrated_in_place(tmp_path):
     code, _, error = run_here("calibrate", EXAMPLES, cwd=tmp_path)
     assert code == 2
     assert "give the new bundle's folder; the bundle that ships stays" in error
+
+
+def test_a_bundle_apart_judges_what_it_was_not_fitted_to(tmp_path, network_bundle, photographs):
+    out, *others = photographs["fit"]
+    for name, fitted_to in (("whole", photographs["fit"]), ("apart", others)):
+        options = ViewOptions(copies=1, jobs=1)
+        bundle = fit(network_bundle, fitted_to, components=1, dimensions=4, options=options)
+        write_bundle(bundle, tmp_path / name)
+    held_out = [photograph.path for photograph in photographs["calibration"][:8]]
+    common = ["calibrate", *held_out, out.path, "--bundle", "whole", "--jobs", "1", "--copies", "1"]
+    code, _, error = run_here(*common, "-o", "done", cwd=tmp_path)
+    assert code == 2
+    assert "already seen this photograph" in error
+    before = {path.name: path.read_bytes() for path in (tmp_path / "apart").iterdir()}
+    code, _, error = run_here(
+        *common, "--apart", "apart", "-o", "apart", "--overwrite", "--class-size", "3", cwd=tmp_path
+    )
+    assert code == 2
+    assert before == {path.name: path.read_bytes() for path in (tmp_path / "apart").iterdir()}
+    code, _, error = run_here(*common, "--apart", "apart", "-o", "done", "--class-size", "3", cwd=tmp_path)
+    assert code == 0, error
+    assert "done: calibrated" in error
+    rows = read_bundle(tmp_path / "done").calibration_rows
+    assert sha256_of(Path(out.path))[:SEEN_DIGITS] in {row.photograph for row in rows}
 
 
 def test_bundles_are_merged(tmp_path, tiny_bundle):

@@ -11,9 +11,10 @@ from PIL import Image
 
 from cameraborn.data.manifest import Row, sha256_of, write_manifest
 from cameraborn.degrade.random import OPERATIONS
+from cameraborn.detect.bundle import SEEN_DIGITS
 from cameraborn.detect.condition import Taxonomy
 from cameraborn.detect.held_out import CalibrationRow
-from cameraborn.errors import CalibrationError
+from cameraborn.errors import BundleError, CalibrationError
 from cameraborn.fit.calibrate import (
     calibrate,
     calibrate_on,
@@ -41,6 +42,31 @@ def test_fit_and_calibrate_on_the_same_photographs_is_refused(fitted, photograph
     with pytest.raises(CalibrationError, match=r"already seen .* held out") as caught:
         calibrate(fitted, [photographs["calibration"][0], photographs["fit"][2]], options=OPTIONS)
     assert photographs["fit"][2].path in str(caught.value)
+
+
+def test_what_was_fitted_to_calibrates_where_it_was_left_out(fitted, network_bundle, photographs):
+    out, held_out = photographs["fit"][2], photographs["calibration"][:8]
+    others = [photograph for photograph in photographs["fit"] if photograph != out]
+    without = fit(network_bundle, others, components=1, dimensions=4, options=OPTIONS)
+    done = calibrate(fitted, [*held_out, out], options=OPTIONS, class_size=3, apart=[without])
+    assert done.seen == fitted.seen
+    everything = replace(OPTIONS, operations=True, every_operation=True)
+    for photograph, judge in [(out, without), *((one, fitted) for one in held_out)]:
+        (views,) = take_views(fitted, [photograph], everything, lambda *_: None)
+        surprises = {round(row.surprises["photographs"], 4) for row in calibration_rows(judge, views)}
+        rows = [row for row in done.calibration_rows if row.photograph == views[0].sha256[:SEEN_DIGITS]]
+        assert rows
+        assert {row.score for row in rows} <= surprises
+    with pytest.raises(CalibrationError, match="already seen"):
+        calibrate(fitted, [*held_out, photographs["fit"][3]], options=OPTIONS, apart=[without])
+
+
+def test_only_a_bundle_of_the_same_features_stands_apart(fitted, photographs, network_bundle):
+    (network,) = fitted.info.networks
+    changed = replace(fitted, files={**fitted.files, network.file: b"another"}, origin="another")
+    for other, what in ((changed, "another: has other networks than"), (network_bundle, "other channels of")):
+        with pytest.raises(BundleError, match=what):
+            calibrate(fitted, photographs["calibration"][:4], options=OPTIONS, apart=[other])
 
 
 def test_a_copy_under_another_name_has_been_seen_too(fitted, photographs, tmp_path):

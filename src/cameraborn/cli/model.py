@@ -286,6 +286,15 @@ def calibrate(
             help="Number of photographs that a category of condition needs; smaller ones are merged.",
         ),
     ] = 60,
+    apart: Annotated[
+        list[Path] | None,
+        Option(
+            "--apart",
+            help="Bundle that differs only in being fitted without some photographs, which it then judges "
+            "instead, so that they can calibrate too; may be repeated.",
+            metavar="BUNDLE",
+        ),
+    ] = None,
     two_sided: Annotated[
         bool, Option("--two-sided", help="Flag a likelihood that is too high as well.")
     ] = False,
@@ -318,19 +327,20 @@ def calibrate(
             f"{bundle}: a zip is not changed in place: give the new bundle's folder with -o"
         )
     outputs = Outputs(output, filled=bundle if output is None else None, overwrite=overwrite)
-    outputs.reads(None if output is None else bundle, *photos)
+    outputs.reads(None if output is None else bundle, *photos, *(apart or ()))
     options = views.ViewOptions(whole_image=whole_image, copies=copies, jobs=jobs_of(engine, jobs), seed=seed)
     census = Census()
     found = photographs.find_photographs(photos, split=split, kinds=kind or (), census=census)
     chosen = list(photographs.cap_per_source(outputs.watched(found, path_of), per_source))
     start, target = read_bundle(bundle), output or bundle
+    others = [read_bundle(other) for other in apart or ()]
     would_lose = output is None and start.info.coverage is not None and not part_of_views(bundle).exists()
     if would_lose and not overwrite:
         raise OverwriteError(f"{bundle}: is calibrated already: give -o, or --overwrite to calibrate it anew")
     with kept_views("calibrate", start, target, options, overwrite=overwrite) as journal:
         with reporting("looking", "photograph", len(chosen)) as report:
             held_out = calibration_of.observe_held_out(
-                start, chosen, options=options, report=report, journal=journal
+                start, chosen, options=options, apart=others, report=report, journal=journal
             )
         calibrated = calibration_of.calibrate_on(
             start,
@@ -338,6 +348,7 @@ def calibrate(
             options=options,
             class_size=class_size,
             tail="both" if two_sided else "upper",
+            apart=others,
             again=lambda total: reporting("calibrating", total=total),
             journal=journal,
         )

@@ -1,4 +1,9 @@
-"""Calibrating: the scores of held-out photographs, in every condition, become the bundle's p-values."""
+"""Calibrating: the scores of held-out photographs, in every condition, become the bundle's p-values.
+
+Photographs are few, and what is held out is not learnt from. So what was learnt from can calibrate too: bundles beside
+this one were fitted without a part of its photographs each, and these are judged there (cross-conformal predictors,
+Vovk, arXiv 1208.0806). Where the parts are whole sources, a rate is of sources never seen.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +24,7 @@ from cameraborn.detect.golden import GOLDEN_NAMES
 from cameraborn.detect.held_out import CalibrationRow
 from cameraborn.detect.schema import Coverage, software_versions
 from cameraborn.engine.journal import Journal
-from cameraborn.errors import CalibrationError
+from cameraborn.errors import BundleError, CalibrationError
 from cameraborn.fit.photographs import Photograph
 from cameraborn.fit.view import View
 from cameraborn.fit.views import (
@@ -46,6 +51,7 @@ def calibrate(
     options: ViewOptions,
     class_size: int = 60,
     tail: Tail = "upper",
+    apart: Sequence[Bundle] = (),
     report: Report = lambda path, problem: None,
     journal: Journal | None = None,
 ) -> Bundle:
@@ -57,12 +63,26 @@ def calibrate(
     are not independent: as it is in its own category, elsewhere by a view drawn at random, seeded by the photograph.
     An interrupted run goes on from its `journal`.
 
+    Args:
+        bundle: fitted.
+        photographs: held out from the bundle, or from one that stands `apart`.
+        options: which views are taken.
+        class_size: photographs that a category of condition needs.
+        tail: what is flagged.
+        apart: the same networks and channels, fitted without some of the photographs that `bundle` was fitted to.
+        report: told of each photograph.
+        journal: of an interrupted run.
+
     Raises:
-        CalibrationError: a photograph was used to fit, or none is usable.
-        BundleError: the bundle is not fitted.
+        CalibrationError: a photograph was used to fit all of these bundles, or none is usable.
+        BundleError: the bundle is not fitted, or one apart has other networks or channels.
     """
-    held_out = observe_held_out(bundle, photographs, options=options, report=report, journal=journal)
-    return calibrate_on(bundle, held_out, options=options, class_size=class_size, tail=tail, journal=journal)
+    held_out = observe_held_out(
+        bundle, photographs, options=options, apart=apart, report=report, journal=journal
+    )
+    return calibrate_on(
+        bundle, held_out, options=options, class_size=class_size, tail=tail, apart=apart, journal=journal
+    )
 
 
 def observe_held_out(
@@ -70,18 +90,21 @@ def observe_held_out(
     photographs: Iterable[Photograph],
     *,
     options: ViewOptions,
+    apart: Sequence[Bundle] = (),
     report: Report = lambda path, problem: None,
     journal: Journal | None = None,
 ) -> HeldOut:
     """The views of held-out photographs, by the beginning of their SHA-256; networks have run on the faces alone.
 
     Raises:
-        CalibrationError: as `calibrate`.
+        CalibrationError, BundleError: as `calibrate`.
     """
     options = replace(options, operations=True, every_operation=True)
+    for other in apart:
+        _check_alike(bundle, other)
 
     def check(view: View) -> None:
-        if any(map(bundle.has_seen, view.hashes)):
+        if _judge_of(view, bundle, apart) is None:
             raise CalibrationError(
                 f"{view.photograph.path}: the network or the evidence has already seen this photograph: "
                 "calibrate on photographs that were held out"
@@ -101,6 +124,7 @@ def calibrate_on(
     options: ViewOptions,
     class_size: int = 60,
     tail: Tail = "upper",
+    apart: Sequence[Bundle] = (),
     again: Again = lambda total: nullcontext(lambda path, problem: None),
     journal: Journal | None = None,
 ) -> Bundle:
@@ -115,6 +139,7 @@ def calibrate_on(
         options: as for `observe_held_out`.
         class_size: photographs that a category of condition needs.
         tail: what is flagged.
+        apart: as for `observe_held_out`.
         again: given the number of photographs that are looked at once more, a context that is told of each.
         journal: of an interrupted run.
 
@@ -131,7 +156,7 @@ def calibrate_on(
         photograph: list(drawn_in_categories(rows, taxonomy, options))
         for photograph, rows in unscored.items()
     }
-    measured = _measured(bundle, held_out, drawn, options, again, journal)
+    measured = _measured(bundle, apart, held_out, drawn, options, again, journal)
     bundle = with_held_out_standards(bundle, [rows[0] for rows in measured.values()])
     rows = [
         row
@@ -157,8 +182,34 @@ def calibrate_on(
     return calibrated.with_golden({name: round(score, 4) for name, score in golden.items()})
 
 
+def _judge_of(view: View, bundle: Bundle, apart: Sequence[Bundle]) -> Bundle | None:
+    """The first of the bundles that was not fitted to the view's photograph."""
+    return next((one for one in (bundle, *apart) if not any(map(one.has_seen, view.hashes))), None)
+
+
+def _check_alike(bundle: Bundle, other: Bundle) -> None:
+    """See that features of one are those of the other, and mean the same to channels of the same names.
+
+    Raises:
+        BundleError: they are not, or do not.
+    """
+    ours, theirs = ([one.graph(network) for network in one.info.networks] for one in (bundle, other))
+    if ours != theirs:
+        raise BundleError(
+            f"{other.origin}: has other networks than {bundle.origin}: give a bundle that differs from it only "
+            "in the photographs that its evidence was fitted to"
+        )
+    channels, others = ({one.name: one.columns for one in some.evidence} for some in (bundle, other))
+    if channels != others:
+        raise BundleError(
+            f"{other.origin}: has other channels of evidence than {bundle.origin}: give a bundle that differs "
+            "from it only in the photographs that its evidence was fitted to"
+        )
+
+
 def _measured(
     bundle: Bundle,
+    apart: Sequence[Bundle],
     held_out: HeldOut,
     drawn: Mapping[str, Sequence[int]],
     options: ViewOptions,
@@ -183,7 +234,8 @@ def _measured(
             raise CalibrationError(
                 f"{views[0].photograph.path}: has changed while it was calibrated on: run the command again"
             )
-        found[photograph] = dict(zip(numbers, calibration_rows(bundle, views), strict=True))
+        judge = _judge_of(views[0], bundle, apart) or bundle
+        found[photograph] = dict(zip(numbers, calibration_rows(judge, views), strict=True))
     return found
 
 
