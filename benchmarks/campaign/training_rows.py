@@ -6,8 +6,8 @@ Photographs of `split.py` are never trained on.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +51,15 @@ class TrainingRows:
             [n for n, row in rows if row["label"] == "generated" and row["family"] not in leave_out],
             [entry for entry in entries_of(work) if entry["photograph"] not in held_out],
         )
+
+    def without(self, of: Callable[[Row], bool]) -> tuple[TrainingRows, set[str]]:
+        """Without photographs, and what was reconstructed of them; and the sources of these."""
+        out = {number for number in self.photographs if of(self.cache.rows[number])}
+        return replace(
+            self,
+            photographs=[number for number in self.photographs if number not in out],
+            pairs=[entry for entry in self.pairs if entry["photograph"] not in out],
+        ), {self.cache.rows[number]["group"] for number in out}
 
     def sampler(self, recipe: GeneratorsRecipe) -> Sampler:
         """Draws batches as the recipe says, weighted by `propensity.npy`."""
