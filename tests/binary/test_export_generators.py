@@ -27,7 +27,7 @@ def test_a_toy_is_learnt_and_exported(toys, tmp_path):
     shown = bundle.info.preprocessing
     assert (shown.patch, shown.sides, shown.crop_scale, shown.smallest_side) == (PATCH, (256,), 1.5, 128)
     assert bundle.info.combined == ("generators",)
-    assert {"network.onnx", "generators.safetensors", "seen.txt"} <= set(bundle.files)
+    assert {"network.onnx.gz", "generators.safetensors", "seen.txt"} <= set(bundle.files)
 
     # The bundle's score is the network's logit.
     network = GeneratorsNetwork(recipe)
