@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -24,8 +25,9 @@ from evaluate import USUAL, Evaluation
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from cameraborn import load
 from cameraborn.detect.evidence.combine import LIMIT
+from cameraborn.detect.observe import Observer
+from cameraborn.detect.store import read_bundle
 
 Scores = NDArray[np.float64]
 CHANNELS = ("photographs", "reconstructed")
@@ -52,14 +54,16 @@ def rules(g: Scores, p: Scores, r: Scores) -> dict[str, Scores]:
 
 def of_channels(evaluation: Evaluation, bundle: Path) -> dict[int, dict[str, float]]:
     """The surprise of each channel, of every picture that is large enough and counts here."""
-    detector = load(bundle)
+    read = read_bundle(bundle)
+    channels = [read.channel(name) for name in CHANNELS]
+    columns = tuple(part for channel in channels for part in channel.columns)
+    observer = Observer(read, threads=os.cpu_count(), columns=columns)
     found: dict[int, dict[str, float]] = {}
     for number, entry in enumerate(evaluation.entries):
-        if not kind_of(entry) or not detector.observer.is_large_enough(pixels := evaluation.pixels(number)):
+        if not kind_of(entry) or not observer.is_large_enough(pixels := evaluation.pixels(number)):
             continue
-        measured = detector.observer.measure(pixels, len(pixels) / SCALE, None)
-        surprises = detector.bundle.surprises(measured.feature[None])
-        found[number] = {name: float(surprises[name][0]) for name in CHANNELS}
+        feature = observer.measure(pixels, len(pixels) / SCALE, None).feature[None]
+        found[number] = {channel.name: float(channel.surprise(feature)[0]) for channel in channels}
     return found
 
 

@@ -264,7 +264,7 @@ def left_out(work: Path, name: str, runs: list[str], output: Path) -> None:
 
 def keep_scores(folder: Path, family: str, scores: Scores) -> None:
     """Scores [N] of the evaluation set, as a run that left a family out has them, for `combination.py`."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "options.json").write_text(json.dumps({"leave_out": [family]}))
     np.savez(folder / "scores.npz", numbers=np.arange(len(scores)), scores=scores[:, None])
 
