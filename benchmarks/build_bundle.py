@@ -34,7 +34,6 @@ LEFT_OUT = {  # what is in examples/, or was when the bundle that ships was made
 }
 KINDS = "--kind face --kind portrait"
 PICTURES, MINUTES = 512, 34  # that the slim tower is fitted to; of teaching it on two cores
-
 FOLDS = tuple(f"-{number}" for number in range(5))  # of photographs that calibrate where they are left out
 OF_GENERATORS = {  # where in the licences of what ships those of this channel begin
     "weights": "; MIT; made of",
@@ -56,7 +55,7 @@ def steps(options: argparse.Namespace) -> Iterator[Step]:
             f"merge runs/first runs/generators{fold} -o runs/merged{fold} {weights} --name {NAME} --overwrite",
         )
     apart = " ".join(f"--apart runs/merged{fold}" for fold in FOLDS)
-    built = f"--bundle runs/merged {apart} -o runs/built --per-source 60 --class-size 100 --overwrite"
+    built = f"--bundle runs/merged {apart} -o runs/built --per-source 60 --class-size 150 --overwrite"
     yield "calibrate", f"calibrate runs/calibration.jsonl runs/folds.jsonl {built}"
 
 

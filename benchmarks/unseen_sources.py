@@ -18,7 +18,6 @@ import numpy as np
 from common import write_table
 
 from cameraborn.detect.bundle import Bundle
-from cameraborn.detect.conformal import Calibration
 from cameraborn.detect.detector import default_bundle
 from cameraborn.detect.held_out import CalibrationRow
 from cameraborn.detect.store import read_bundle
@@ -46,16 +45,13 @@ def main() -> None:
 
 def flagged_of(bundle: Bundle, rows: Sequence[CalibrationRow], source: str) -> Shares:
     """Of each photograph of a source the shares of its views that are flagged, compared with other sources."""
-    taxonomy = bundle.coverage.taxonomy
-    scores: list[list[float]] = [[] for _ in taxonomy.categories]
-    for row in rows:
-        if row.source != source:
-            scores[taxonomy.category_of(row.condition)].append(row.score)
-    others = Calibration(taxonomy, tuple(np.sort(part) for part in scores), bundle.coverage.tail)
+    others = bundle.with_calibration(bundle.coverage, [row for row in rows if row.source != source])
     p_values: dict[str, list[float]] = {}
     for row in rows:
         if row.source == source:
-            p_values.setdefault(row.photograph, []).append(others.p_value(row.score, row.condition))
+            p_values.setdefault(row.photograph, []).append(
+                others.calibration.p_value(row.score, row.condition)
+            )
     return [[float(np.mean(np.array(of) <= rate)) for rate in RATES] for of in p_values.values()]
 
 

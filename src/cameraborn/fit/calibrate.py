@@ -104,11 +104,7 @@ def observe_held_out(
         _check_alike(bundle, other)
 
     def check(view: View) -> None:
-        if _judge_of(view, bundle, apart) is None:
-            raise CalibrationError(
-                f"{view.photograph.path}: the network or the evidence has already seen this photograph: "
-                "calibrate on photographs that were held out"
-            )
+        _judge_of(view, bundle, apart)
 
     taken = take_views(bundle, photographs, options, report, journal, featured={}, once=Once(check))
     held_out = {views[0].sha256[:SEEN_DIGITS]: views for views in taken}
@@ -144,7 +140,7 @@ def calibrate_on(
         journal: of an interrupted run.
 
     Raises:
-        CalibrationError: a photograph has changed meanwhile.
+        CalibrationError: a photograph has changed meanwhile, or all of the bundles were fitted to it.
         BundleError: the bundle is not fitted.
     """
     options = replace(options, operations=True, every_operation=True)
@@ -182,9 +178,19 @@ def calibrate_on(
     return calibrated.with_golden({name: round(score, 4) for name, score in golden.items()})
 
 
-def _judge_of(view: View, bundle: Bundle, apart: Sequence[Bundle]) -> Bundle | None:
-    """The first of the bundles that was not fitted to the view's photograph."""
-    return next((one for one in (bundle, *apart) if not any(map(one.has_seen, view.hashes))), None)
+def _judge_of(view: View, bundle: Bundle, apart: Sequence[Bundle]) -> Bundle:
+    """The first of the bundles that was not fitted to the view's photograph.
+
+    Raises:
+        CalibrationError: all were.
+    """
+    for one in (bundle, *apart):
+        if not any(map(one.has_seen, view.hashes)):
+            return one
+    raise CalibrationError(
+        f"{view.photograph.path}: the network or the evidence has already seen this photograph: "
+        "calibrate on photographs that were held out"
+    )
 
 
 def _check_alike(bundle: Bundle, other: Bundle) -> None:
@@ -234,7 +240,7 @@ def _measured(
             raise CalibrationError(
                 f"{views[0].photograph.path}: has changed while it was calibrated on: run the command again"
             )
-        judge = _judge_of(views[0], bundle, apart) or bundle
+        judge = _judge_of(views[0], bundle, apart)
         found[photograph] = dict(zip(numbers, calibration_rows(judge, views), strict=True))
     return found
 
